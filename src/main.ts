@@ -21,6 +21,7 @@ import { systemRandom } from "./kernel/random.ts";
 import type { Logger } from "./kernel/logger.ts";
 import { Tally } from "./metrics/tally.ts";
 import type { EventRecord } from "./model/event_record.ts";
+import type { StatusReport } from "./status/report.ts";
 import type { StatusAddress } from "./model/status_address.ts";
 import { Log, type LogFormat, type LogLevel } from "./logging/log.ts";
 import { readOpenFiles } from "./system/open_files.ts";
@@ -168,6 +169,18 @@ async function serveAdmin(
 ) {
   const { AdminServer } = await import("./admin/admin_server.ts");
   const { adminTokens, adminTlsCert: cert, adminTlsKey: key } = given;
+  let report: StatusReport | undefined;
+  const standing = async () => {
+    const { StatusReport } = await import("./status/report.ts");
+    // It lives as long as the process.
+    return report ??= new StatusReport({
+      app,
+      version: config.version,
+      pid: Deno.pid,
+      clock: systemClock,
+      startedMs: 0,
+    });
+  };
   try {
     if ((cert === undefined) !== (key === undefined)) {
       throw new Error("Cannot use TLS as it needs both --admin-tls-cert and --admin-tls-key");
@@ -181,6 +194,11 @@ async function serveAdmin(
         const { explained } = await import("./app/explain.ts");
         const details = await app.details();
         return explained(app.parts, systemClock.now(), details);
+      },
+      standing: async () => {
+        const report = await standing();
+        const status = report.status;
+        return { status, health: report.judge(status) };
       },
       clock: systemClock,
       wallNow: Date.now,
@@ -419,6 +437,37 @@ async function main(given: Arguments): Promise<number> {
         wallNow: Date.now,
         hostname: Deno.hostname(),
         signal: stop.signal,
+        print,
+        complain,
+      });
+    }
+    case "status": {
+      const { printStatus } = await import("./cli/status.ts");
+      const stop = new AbortController();
+      using _signals = stopOnSignals(stop);
+      return await printStatus(given, {
+        dir: fromHere(given.dir),
+        fromHere,
+        clock: systemClock,
+        signal: stop.signal,
+        color: Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR"),
+        print: (line) => writeAll(Deno.stdout, `${line}\n`) || stop.abort(),
+        complain,
+      });
+    }
+    case "doctor": {
+      const { doctor } = await import("./cli/doctor.ts");
+      const stop = new AbortController();
+      using _signals = stopOnSignals(stop);
+      return await doctor(given, {
+        dir: fromHere(given.dir),
+        fromHere,
+        identify: (said) => learnHostFacts(saidOfHost({ host: undefined, ip: undefined }, said)),
+        stateDirectory: stateDirectory(),
+        clock: systemClock,
+        random: systemRandom,
+        signal: stop.signal,
+        color: Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR"),
         print,
         complain,
       });

@@ -389,7 +389,7 @@ export const LAYERS: readonly Layer[] = [
       "store/time",
       "system",
     ],
-    types: ["kernel/clock", "kernel/random"],
+    types: ["kernel/clock", "kernel/random", "status"],
     npm: ["@optique/core", "@optique/run"],
   },
   {

@@ -26,6 +26,8 @@ export interface AdminServerOptions extends AdminPlace {
   readonly operator: Operator;
   /** Says where each node comes from, and what it gets and why. */
   readonly explain?: (() => Promise<Explained>) | undefined;
+  /** Says how the process stands, and whether it does its work. */
+  readonly standing?: (() => Promise<{ readonly status: unknown; readonly health: unknown }>) | undefined;
   readonly clock: Clock;
   /** The time of day in milliseconds. */
   readonly wallNow: () => number;
@@ -173,8 +175,13 @@ async function answer(request: HttpRequest, serving: Serving): Promise<HttpAnswe
       return counted.ok ? respond(200, counted.connections) : reject(counted.status, counted.reason);
     }
     if (path === "/explain" && serving.explain !== undefined) return respond(200, await serving.explain());
+    if (path === "/status" && serving.standing !== undefined) return respond(200, (await serving.standing()).status);
+    if (path === "/health" && serving.standing !== undefined) return respond(200, (await serving.standing()).health);
     if (path !== "/overrides") {
-      return reject(404, `Cannot find ${path}: GET serves /overrides, /explain and /connections`);
+      return reject(
+        404,
+        `Cannot find ${path}: GET serves /overrides, /explain, /status, /health and /connections`,
+      );
     }
     return respond(200, listingOf(operator, serving.wallNow()));
   }

@@ -12,6 +12,7 @@ import { nodesArguments } from "./nodes_arguments.ts";
 import { observerArguments, operatorArguments } from "./operator_arguments.ts";
 import { pluginArguments } from "./plugin_arguments.ts";
 import { registerArguments } from "./register_arguments.ts";
+import { doctorArguments, statusArguments } from "./status_arguments.ts";
 import { storeArguments } from "./store_arguments.ts";
 import { storeCommandArguments } from "./store_command_arguments.ts";
 import { converted, duration } from "./value_parsers.ts";
@@ -102,6 +103,16 @@ registry without an answer, 2 wrong usage.`,
   group(
     "Observe",
     or(
+      command("status", statusArguments(dir), {
+        brief: message`Print the state of this host, problems first.`,
+        description:
+          message`Asks writer and reporter over their admin interfaces, or over --status addresses, and prints the whole host on one screen. Exit codes: 0 ok, 1 degraded, 2 failing or no answer; wrong usage is 2, too.`,
+      }),
+      command("doctor", doctorArguments(dir), {
+        brief: message`Find common problems of this host, each with its fix.`,
+        description:
+          message`Checks the config, HAProxy, paths and rights, ports, descriptors, the host's name, registries, the clock, locks, orphan processes, systemd units and the tools that show processes. Prints each finding with the command that fixes it. Changes nothing. Run it as the user of the process. Exit codes: 0 nothing found, 1 warnings, 2 errors; wrong usage is 2, too.`,
+      }),
       observerArguments(dir),
       command("history", historyArguments(dir), {
         brief: message`Print what changed on this host, and why.`,

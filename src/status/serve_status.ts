@@ -7,10 +7,10 @@ import { formatStatusAddress, type StatusAddress } from "../model/status_address
 import { StatusServer } from "./status_server.ts";
 import { readOpenFiles } from "../system/open_files.ts";
 import { ownUsage } from "../system/own_usage.ts";
-import { Beat } from "./beat.ts";
-import { type HealthLimits, judgeHealth } from "./health.ts";
+import type { HealthLimits } from "./health.ts";
 import { projectStatus } from "./metrics.ts";
-import { type Parts, statusOf } from "./status.ts";
+import { StatusReport } from "./report.ts";
+import type { Parts } from "./status.ts";
 
 /** What is to be known of an app to serve its status. */
 export interface ServeStatusOptions {
@@ -31,29 +31,27 @@ export async function serveStatus(
   { app, version, pid, clock, log, tally, limits }: ServeStatusOptions,
 ): Promise<AsyncDisposable> {
   await using parts = new AsyncDisposableStack();
-  const startedMs = clock.now();
-  const beat = parts.use(new Beat(clock, tally));
-  const status = () => statusOf(app.parts, { version, pid, startedMs, nowMs: clock.now(), lateMs: beat.lateMs });
+  const report = parts.use(new StatusReport({ app, version, pid, clock, meter: tally, limits }));
   const server = parts.use(
     await StatusServer.start({
       address,
       log,
       openFilesMax: (await readOpenFiles())?.limit,
       answers: {
-        status,
+        status: () => report.status,
         health() {
-          const said = judgeHealth(status(), limits);
+          const said = report.judge(report.status);
           return { isFailing: said.status === "failing", said };
         },
         metrics: (accept) =>
           expose(
             tally.collect((to) => {
               const { parts } = app;
-              const now = status();
+              const now = report.status;
               const { openFiles: files } = parts.fleet;
               const usage = ownUsage();
               projectProcess(to, { version, role: now.role, startedMs: performance.timeOrigin, usage, files });
-              projectStatus(to, { status: now, health: judgeHealth(now, limits), parts });
+              projectStatus(to, { status: now, health: report.judge(now), parts });
             }),
             accept,
           ),

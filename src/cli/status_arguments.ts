@@ -1,0 +1,41 @@
+import { object } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { multiple, optional, withDefault } from "@optique/core/modifiers";
+import type { Parser } from "@optique/core/parser";
+import { constant, option } from "@optique/core/primitives";
+import { adminAddress } from "./daemon_arguments.ts";
+import { duration, file } from "./value_parsers.ts";
+
+const asking = {
+  addresses: withDefault(
+    multiple(option("--admin", adminAddress, {
+      description:
+        message`An admin interface, or an address of --status; can be repeated. Else unix:/run/lighthouse/writer.sock and unix:/run/lighthouse/reporter.sock.`,
+    })),
+    [],
+  ),
+  tokenFile: optional(option("--token-file", file, { description: message`The token to show, alone in a file.` })),
+  ca: optional(option("--ca", file, {
+    description: message`The authority of the certificate (PEM), at HOST:PORT; else those of the system.`,
+  })),
+  timeoutMs: withDefault(
+    option("--timeout", duration({ minMs: 100, maxMs: 600_000 }), {
+      description: message`How long an answer may take.`,
+    }),
+    5_000,
+  ),
+  json: withDefault(option("--json", { description: message`Print JSON.` }), false),
+};
+
+/** What `status` takes. */
+export const statusArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
+  object({
+    command: constant("status" as const),
+    dir,
+    watch: withDefault(option("--watch", { description: message`Print it again every 2s, until interrupted.` }), false),
+    ...asking,
+  });
+
+/** What `doctor` takes. */
+export const doctorArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
+  object({ command: constant("doctor" as const), dir, ...asking });
