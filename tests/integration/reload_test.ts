@@ -192,7 +192,8 @@ exec haproxy -W -D -f ${box.configFile} -p ${box.pidFile} -L lb.test
   const load = new HttpLoad(port);
   await running.apply(box.wanted({ web, more: { section: { port: freePort() } } }, file));
   assert.deepEqual((await load.stop()).failed, []);
-  assert.equal(await Deno.readTextFile(box.path("calls")), "reload-or-restart haproxy\n".repeat(2));
+  const calls = await Deno.readTextFile(box.path("calls"));
+  assert.equal(calls, "reload-or-restart haproxy\n".repeat(2), running.log.join("\n"));
   assert.equal(running.reloads, 2);
 });
 
