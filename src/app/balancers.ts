@@ -12,7 +12,7 @@ import { UndecidedError } from "../plugin/decider.ts";
 import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
 import type { BalancerPlugins } from "./balancer_plugins.ts";
 import type { Traffic } from "../membership/traffic.ts";
-import { clusterNames, composeWanted, type Share } from "../membership/wanted.ts";
+import { clusterNames, type Share, WantedComposer } from "../membership/wanted.ts";
 import type { Taken } from "../config/reading.ts";
 import type { LastKnown } from "../membership/last_known.ts";
 import type { OperatorOrders } from "../membership/operator_orders.ts";
@@ -66,6 +66,8 @@ const DETAILS_DEADLINE_MS = 5_000;
 export interface RunningBalancer {
   /** The config that it has now; its plugin stays the same. */
   accepted: AcceptedBalancer;
+  /** Makes what it is to serve. */
+  readonly composer: WantedComposer;
   /** Keeps it right. */
   readonly writer: Writer<unknown, unknown, unknown>;
   /** Ends the writer. */
@@ -148,10 +150,10 @@ export class Balancers implements AsyncDisposable {
   }): void {
     const { traffic } = this.#options;
     const share: Share = (request) => traffic.share(request);
-    for (const [name, { writer, accepted: balancer }] of this.#running) {
+    for (const [name, { writer, composer, accepted: balancer }] of this.#running) {
       const { overrides } = this.#options.orders.now;
       traffic.begin(name);
-      writer.put(composeWanted(name, balancer, accepted, topology.clusters, host, share, overrides), {
+      writer.put(composer.compose(balancer, accepted, topology.clusters, host, share, overrides), {
         generation: topology.generation,
         locate: (origin, text) => placed({ accepted, sources, balancer: name }, origin, text),
       });
@@ -195,7 +197,7 @@ export class Balancers implements AsyncDisposable {
       propagation.end(name);
       effects[Symbol.dispose]?.();
     });
-    return { accepted, writer, controller, done };
+    return { accepted, composer: new WantedComposer(name), writer, controller, done };
   }
 
   /** Hears which nodes a balancer finds down, where a policy asks for that. */

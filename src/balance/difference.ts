@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { SortedLists } from "../kernel/sorted_lists.ts";
 import { nodeName } from "../model/node.ts";
 import type {
   ClusterChange,
@@ -9,8 +10,7 @@ import type {
   WantedNode,
 } from "../plugin/contract.ts";
 
-/** Lists of members that are known to be sorted by name, each name once: so is one that differs in little from such a list. */
-const sorted = new WeakSet<readonly WantedNode[]>();
+const MEMBERS = new SortedLists<WantedNode>(({ node }) => nodeName(node));
 
 /**
  * How the members of two desired states differ; `undefined` if they differ in
@@ -35,51 +35,9 @@ function membersChanged(
   { nodes: before }: WantedCluster,
   { nodes: now }: WantedCluster,
 ): readonly MemberChange[] | undefined {
-  if (before === now) return [];
-  if (!isSorted(before)) return undefined;
-  const most = Math.min(before.length, now.length);
-  let [head, tail] = [0, 0];
-  while (head < most && isSameMember(before[head], now[head])) head++;
-  while (tail < most - head && isSameMember(before[before.length - 1 - tail], now[now.length - 1 - tail])) tail++;
-  // What stands around the part that differs is sorted, so that part and its neighbors are enough to look at.
-  if (!areAscending(now, Math.max(0, head - 1), Math.min(now.length, now.length - tail + 1))) return undefined;
-  sorted.add(now);
-  const changes: MemberChange[] = [];
-  let [i, j] = [head, head];
-  while (i < before.length - tail || j < now.length - tail) {
-    const left = i < before.length - tail ? before[i] : undefined;
-    const right = j < now.length - tail ? now[j] : undefined;
-    const order = left === undefined ? 1 : right === undefined ? -1 : compareNames(left, right);
-    if (order <= 0) i++;
-    if (order >= 0) j++;
-    if (order === 0 && isSameMember(left, right)) continue;
-    changes.push({ before: order <= 0 ? left : undefined, now: order >= 0 ? right : undefined });
-  }
-  return changes;
-}
-
-function isSorted(nodes: readonly WantedNode[]): boolean {
-  if (sorted.has(nodes)) return true;
-  if (!areAscending(nodes, 0, nodes.length)) return false;
-  sorted.add(nodes);
-  return true;
-}
-
-function areAscending(nodes: readonly WantedNode[], from: number, to: number): boolean {
-  for (let at = from + 1; at < to; at++) {
-    if (compareNames(nodes[at - 1] as WantedNode, nodes[at] as WantedNode) >= 0) return false;
-  }
-  return true;
-}
-
-function compareNames({ node: a }: WantedNode, { node: b }: WantedNode): number {
-  const [one, other] = [nodeName(a), nodeName(b)];
-  return one < other ? -1 : one > other ? 1 : 0;
-}
-
-function isSameMember(one: WantedNode | undefined, other: WantedNode | undefined): boolean {
-  if (one === other) return true;
-  return one !== undefined && other !== undefined && isSame(one, other);
+  return MEMBERS.differences(before, now)?.filter(({ before, now }) =>
+    before === undefined || now === undefined || !isSame(before, now)
+  );
 }
 
 /** Whether two values have the same keys, and the same value for each but one. */

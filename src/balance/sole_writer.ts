@@ -25,7 +25,7 @@ export class SoleWriter implements Disposable {
     const paths = new Set(files.map((file) => `${file}.lock`));
     for (const [path, file] of this.#held) {
       // Who finds a lock file removed makes another, and has the lock on that one.
-      if (!paths.has(path) || !await isStillAt(path, file)) this.#release(path);
+      if (!paths.has(path) || !isStillAt(path, file)) this.#release(path);
     }
     try {
       for (const path of paths) if (!this.#held.has(path)) await this.#lock(path);
@@ -45,7 +45,7 @@ export class SoleWriter implements Disposable {
     try {
       if (!await file.tryLock(true)) throw new OtherWriterError(await describeHolder(path));
       // A link that was put there meanwhile leads to a file that is not ours to write to.
-      if (!await isStillAt(path, file)) return file.close();
+      if (!isStillAt(path, file)) return file.close();
     } catch (error) {
       file.close();
       if (error instanceof OtherWriterError) throw error;
@@ -81,10 +81,22 @@ async function isOtherThanFile(path: string): Promise<boolean> {
   return there !== undefined && !there.isFile;
 }
 
-/** Whether the path itself, no link there, is the file that is open, and is its only name. */
-async function isStillAt(path: string, file: Deno.FsFile): Promise<boolean> {
-  const [there, ours] = await Promise.all([Deno.lstat(path).catch(() => undefined), file.stat()]);
+/**
+ * Whether the path itself, no link there, is the file that is open, and is its only name. Asked before each command, and
+ * at once: to wait for a thread that asks takes longer than the command.
+ */
+function isStillAt(path: string, file: Deno.FsFile): boolean {
+  const there = lstatIfThere(path);
+  const ours = file.statSync();
   return there?.isFile === true && there.nlink === 1 && there.dev === ours.dev && there.ino === ours.ino;
+}
+
+function lstatIfThere(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.lstatSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Leaves word of who holds the lock. A disk that is full takes none, and is no reason not to write to the balancer. */

@@ -8,7 +8,7 @@
  * @module
  */
 import type { GuardSettings } from "../model/cluster.ts";
-import { type Node, nodeName } from "../model/node.ts";
+import { type Node, nodeName, SORTED_NODES } from "../model/node.ts";
 
 /** An answer is asked for once more after this time: a reporter whose session has expired is back by then. */
 const SECOND_READ_MS = 2_000;
@@ -123,8 +123,7 @@ export function applyGuard(
     const hold: Hold = { cause: "many", since: memory.hold?.since ?? now, reads, said: said.length, askAt: Infinity };
     return { nodes: known, memory: { hold, peaks } };
   }
-  const names = new Set(said.map(nodeName));
-  const lost = known.filter((node) => !names.has(nodeName(node)));
+  const lost = lostOf(known, said);
   const unknownBefore = Math.max(connectedAt, brokenAt);
   const { since, reads } = confirmed(memory.hold, { isEmpty: said.length === 0, unknownBefore, now });
   const isFirst = served === undefined && said.length === 0;
@@ -151,6 +150,16 @@ export function applyGuard(
     nodes: [...said, ...lost].toSorted(byName),
     memory: { hold: { cause: worst.cause, since, reads, said: said.length, askAt }, peaks },
   };
+}
+
+/** The known nodes that a registry does not say. */
+function lostOf(known: readonly Node[], said: readonly Node[]): readonly Node[] {
+  const differences = SORTED_NODES.differences(known, said);
+  if (differences !== undefined) {
+    return differences.flatMap(({ before, now }) => before !== undefined && now === undefined ? [before] : []);
+  }
+  const names = new Set(said.map(nodeName));
+  return known.filter((node) => !names.has(nodeName(node)));
 }
 
 /**

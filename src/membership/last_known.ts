@@ -2,6 +2,7 @@ import type { BalancerEffects } from "../balance/effects.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { Coalescer } from "../kernel/coalescer.ts";
 import { deadline } from "../kernel/deadline.ts";
+import { delay } from "../kernel/delay.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { Serial } from "../kernel/serial.ts";
 import { type Node, nodeName } from "../model/node.ts";
@@ -35,6 +36,8 @@ export interface LastKnownOptions {
 const ADOPT_DEADLINE_MS = 3_000;
 /** How long a change of members waits for its neighbours before it is written, and how long at most. */
 const QUIET_MS = 200, MAX_MS = 1_000;
+/** A file that takes long to make is made less often: this part of the time at most, up to an interval. */
+const SHARE_MAX = 1 / 20, SLOW_INTERVAL_MAX_MS = 10_000;
 /** After so long a file is tried again that could not be written, though no members have changed. */
 const RETRY_MS = 10_000;
 /** So often the file is written though no members have changed: it says when they were last confirmed. */
@@ -63,9 +66,11 @@ export class LastKnown implements AsyncDisposable {
   #wanted: ReadonlySet<ClusterName> = new Set();
   #combined: ReadonlySet<ClusterName> = new Set();
   #maxAgeMs = MAX_AGE_MS;
-  /** The members that the file has, as text, and when it was written. */
-  #written: { readonly members: string; readonly atMs: number } | undefined;
+  /** What the file has, and when it was written. */
+  #written: { readonly values: readonly unknown[]; readonly atMs: number } | undefined;
   #failure: string | undefined;
+  /** Aborted when nothing is made piece by piece any more. */
+  readonly #ending = new AbortController();
   #cancelNext = () => {};
 
   constructor(options: LastKnownOptions) {
@@ -144,6 +149,7 @@ export class LastKnown implements AsyncDisposable {
   /** Writes what is not written yet. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#coalescer[Symbol.dispose]();
+    this.#ending.abort();
     await this.#write({ isLast: true });
     this.#cancelNext();
   }
@@ -236,13 +242,14 @@ export class LastKnown implements AsyncDisposable {
       ofSources.retain(new Set([...clusters.keys(), ...this.#wanted]));
       const combined = [...clusters.keys()].filter((cluster) => this.#combined.has(cluster));
       const sources = new Map(combined.map((cluster) => [cluster, ofSources.members(cluster)]));
-      const members = JSON.stringify([
-        ...clusters,
-        [...sightings].map(([name, of]) => [name, [...of]]),
-        [...sources].map(([cluster, each]) => [cluster, ...each]),
-      ]);
+      const values = [
+        ...[...clusters].flat(),
+        ...[...sightings].flat(),
+        ...[...sources].flatMap(([cluster, each]) => [cluster, ...[...each].flat()]),
+      ];
       this.#cancelNext = clock.after(REFRESH_MS, () => this.note());
-      const isFresh = members === this.#written?.members && nowMs - this.#written.atMs < REFRESH_MS;
+      const isFresh = this.#written !== undefined && isSameList(values, this.#written.values) &&
+        nowMs - this.#written.atMs < REFRESH_MS;
       if (isFresh && !isLast) return;
       const confirmed = [...clusters.keys()].map((cluster): [ClusterName, number] => [
         cluster,
@@ -254,10 +261,13 @@ export class LastKnown implements AsyncDisposable {
         origins: new Map(origins),
         sightings,
         sources,
-      });
+      }, isLast ? undefined : () => delay(0, { clock, signal: this.#ending.signal }).catch(() => {}));
+      const tookMs = clock.now() - nowMs;
+      const maxMs = Math.max(MAX_MS, Math.min(tookMs / SHARE_MAX, SLOW_INTERVAL_MAX_MS));
+      this.#coalescer.pace({ quietMs: QUIET_MS, maxMs });
       try {
         await this.#disk.write(path, text);
-        this.#written = { members, atMs: nowMs };
+        this.#written = { values, atMs: nowMs };
         if (this.#failure !== undefined) {
           this.#options.log.info("The last known members are written again", { event: "last_known.written", path });
         }
@@ -294,4 +304,9 @@ function both(inFile: Members, running: Members): Members {
     const names = new Set(written.map(nodeName));
     return [cluster, [...written, ...(running.get(cluster) ?? []).filter((node) => !names.has(nodeName(node)))]];
   }));
+}
+
+/** Whether two lists have the very same values: what has changed is another value. */
+function isSameList(one: readonly unknown[], other: readonly unknown[]): boolean {
+  return one.length === other.length && one.every((each, at) => each === other[at]);
 }

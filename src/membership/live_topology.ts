@@ -1,4 +1,5 @@
-import { type Node, nodeName } from "../model/node.ts";
+import { carriedAlong } from "../kernel/sorted_lists.ts";
+import { type Node, nodeName, SORTED_NODES } from "../model/node.ts";
 import type { ClusterName, ClusterSnapshot, Topology } from "../model/topology.ts";
 
 /** Where a member came from, and since when it has been one. */
@@ -10,10 +11,12 @@ export interface MemberOrigin {
 }
 
 /** The origins of a cluster's members, by the node's name; one that is not known is absent. */
-export type Origins = ReadonlyMap<string, MemberOrigin>;
+export interface Origins extends Iterable<readonly [name: string, origin: MemberOrigin]> {
+  get(name: string): MemberOrigin | undefined;
+}
 
-/** Names the source that has a member, by the member's name; `undefined` if none has it now. */
-export type SourceOf = (name: string) => string | undefined;
+/** The source of all members, or names that of one by its name; `undefined` if none has it now. */
+export type SourceOf = string | ((name: string) => string | undefined);
 
 /** Who reports members, and when. */
 export interface Seen {
@@ -29,6 +32,7 @@ export interface ClusterMembers {
 
 /** What is known of one cluster. */
 interface Known extends ClusterMembers {
+  readonly origins: MemberOrigins;
   /** The generation with which these members came. */
   readonly generation: number;
   /** `adopted`: read back from the balancer's file. `registry`: the registry said so. */
@@ -97,14 +101,16 @@ export class LiveTopology {
       this.#generation++;
       if (!this.#previous.has(cluster)) this.#previous.set(cluster, before ?? NO_MEMBERS);
     }
-    const origins = originsOf(nodes, before?.origins ?? NO_ORIGINS, seen);
+    // What is the same stays one value.
+    const members = isSame ? before.nodes : nodes;
+    const origins = (before?.origins ?? NO_ORIGINS).next(members, seen);
     const generation = isSame ? before.generation : this.#generation;
     const emptied = nodes.length > 0
       ? undefined
       : before === undefined || before.nodes.length === 0
       ? before?.emptied
       : { had: before.nodes.length, sinceMs: seen?.sinceMs };
-    this.#known.set(cluster, { nodes, origins, from: "registry", generation, emptied });
+    this.#known.set(cluster, { nodes: members, origins, from: "registry", generation, emptied });
     // Nobody came meanwhile.
     if (isSame) this.#outages.delete(cluster);
     return !isSame;
@@ -120,8 +126,9 @@ export class LiveTopology {
   }
 
   /** Takes members from an earlier life, for a cluster of which no registry has spoken yet. */
-  adopt(cluster: ClusterName, nodes: readonly Node[], confirmedMs?: number, origins: Origins = NO_ORIGINS): void {
+  adopt(cluster: ClusterName, nodes: readonly Node[], confirmedMs?: number, known: Origins = NO_ORIGINS): void {
     if (this.#known.has(cluster)) return;
+    const origins = MemberOrigins.of(nodes, known);
     this.#known.set(cluster, { nodes, origins, from: "adopted", generation: ++this.#generation, confirmedMs });
   }
 
@@ -208,25 +215,71 @@ export class LiveTopology {
   }
 }
 
-const NO_ORIGINS: Origins = new Map();
-const NO_MEMBERS: ClusterMembers = { nodes: [], origins: NO_ORIGINS };
+/** The origins of members, each in the place of its node, so that they are carried along with the nodes. */
+class MemberOrigins implements Origins {
+  readonly #nodes: readonly Node[];
+  readonly #list: readonly (MemberOrigin | undefined)[];
+  /** The source of them all; `undefined` if they are of several, or of none. */
+  readonly #only: string | undefined;
+  /** Made when one is asked for, and the nodes are not sorted. */
+  #byName: ReadonlyMap<string, MemberOrigin> | undefined;
 
-function originsOf(nodes: readonly Node[], before: Origins, seen: Seen | undefined): Origins {
-  const origins = new Map<string, MemberOrigin>();
-  /** One object for all members of one source. */
-  const news = new Map<string, MemberOrigin>();
-  for (const node of nodes) {
-    const name = nodeName(node);
-    const known = before.get(name);
-    const source = seen?.sourceOf(name);
-    const isKnown = seen === undefined || source === undefined || known?.source === source;
-    const origin = isKnown ? known : news.get(source) ?? { source, sinceMs: seen.sinceMs };
-    if (origin === undefined) continue;
-    if (!isKnown) news.set(source, origin);
-    origins.set(name, origin);
+  constructor(nodes: readonly Node[], list: readonly (MemberOrigin | undefined)[], only?: string) {
+    [this.#nodes, this.#list, this.#only] = [nodes, list, only];
   }
-  return origins;
+
+  static of(nodes: readonly Node[], known: Origins): MemberOrigins {
+    return new MemberOrigins(nodes, nodes.map((node) => known.get(nodeName(node))));
+  }
+
+  /** The origins of the members that follow. */
+  next(nodes: readonly Node[], seen: Seen | undefined): MemberOrigins {
+    if (typeof seen?.sourceOf === "string" && seen.sourceOf === this.#only) {
+      const origin = { source: seen.sourceOf, sinceMs: seen.sinceMs };
+      const differences = SORTED_NODES.differences(this.#nodes, nodes);
+      // A member that has changed has been one since it came.
+      const list = differences && carriedAlong(this.#list, differences, (_, known) => known ?? origin);
+      if (list !== undefined) return new MemberOrigins(nodes, list, this.#only);
+    }
+    return this.#nextOfAny(nodes, seen);
+  }
+
+  #nextOfAny(nodes: readonly Node[], seen: Seen | undefined): MemberOrigins {
+    const before = new Map(this);
+    /** One object for all members of one source. */
+    const news = new Map<string, MemberOrigin>();
+    const sources = new Set<string | undefined>();
+    const list = nodes.map((node) => {
+      const name = nodeName(node);
+      const known = before.get(name);
+      const source = typeof seen?.sourceOf === "function" ? seen.sourceOf(name) : seen?.sourceOf;
+      const isKnown = seen === undefined || source === undefined || known?.source === source;
+      const origin = isKnown ? known : news.get(source) ?? { source, sinceMs: seen.sinceMs };
+      if (!isKnown && origin !== undefined) news.set(source, origin);
+      sources.add(origin?.source);
+      return origin;
+    });
+    const [only] = sources.size === 1 ? sources : [];
+    return new MemberOrigins(nodes, list, only);
+  }
+
+  get(name: string): MemberOrigin | undefined {
+    const at = this.#byName === undefined ? SORTED_NODES.indexOf(this.#nodes, name) : undefined;
+    if (at !== undefined) return this.#list[at];
+    // Members that an earlier life knew may be in any order.
+    return (this.#byName ??= new Map(this)).get(name);
+  }
+
+  *[Symbol.iterator](): Generator<readonly [name: string, origin: MemberOrigin], void, undefined> {
+    for (const [at, node] of this.#nodes.entries()) {
+      const origin = this.#list[at];
+      if (origin !== undefined) yield [nodeName(node), origin];
+    }
+  }
 }
+
+const NO_ORIGINS = new MemberOrigins([], []);
+const NO_MEMBERS: ClusterMembers = { nodes: [], origins: NO_ORIGINS };
 
 function sameNodes(a: readonly Node[], b: readonly Node[]): boolean {
   return a.length === b.length && a.every((node, i) => {

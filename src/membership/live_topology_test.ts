@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Node } from "../model/node.ts";
+import { type Node, nodeName } from "../model/node.ts";
 import { LiveTopology, type Stale } from "./live_topology.ts";
 
 const AWAY: Stale = { reason: "connection lost", sinceMs: 5, until: "connected" };
@@ -181,4 +181,35 @@ Deno.test("LiveTopology keeps who reported each member, and since when, for as l
   assert.deepEqual(origins(), { "a:1": { source: "zoo", sinceMs: 10 }, "a:2": { source: "zoo", sinceMs: 40 } });
   live.replace({ cluster: "web", nodes: [node(1), node(2)] }, { sourceOf: () => "store", sinceMs: 50 });
   assert.deepEqual(origins(), { "a:1": { source: "store", sinceMs: 50 }, "a:2": { source: "store", sinceMs: 50 } });
+});
+
+Deno.test("LiveTopology knows the origins of members after any sequence of changes as if it had looked at each of them", () => {
+  const pool = new Map<string, Node>();
+  const make = (port: number, last: number): Node => {
+    const key = `${port}/${last}`;
+    const made = pool.get(key) ?? { host: "a", ip: `10.0.0.${last}`, port, metadata: {} };
+    pool.set(key, made);
+    return made;
+  };
+  const members = fc.array(fc.tuple(fc.integer({ min: 1, max: 25 }), fc.constantFrom(1, 1, 2)), { maxLength: 25 });
+  const sources = fc.constantFrom("zoo", "zoo", "zoo", "etcd", "both");
+  fc.assert(fc.property(fc.array(fc.tuple(members, sources), { maxLength: 10 }), fc.boolean(), (answers, isSorted) => {
+    const live = new LiveTopology();
+    let expected = new Map<string, unknown>();
+    for (const [at, [members, source]] of answers.entries()) {
+      const unique = [...new Map(members.map(([port, last]) => [`a:${port}`, make(port, last)])).values()];
+      const nodes = isSorted ? unique.toSorted((a, b) => nodeName(a) < nodeName(b) ? -1 : 1) : unique;
+      const sourceOf = source === "both" ? (name: string) => name.endsWith("1") ? "zoo" : "etcd" : source;
+      live.replace({ cluster: "web", nodes }, { sourceOf, sinceMs: at });
+      const before = expected as Map<string, { source: string; sinceMs: number }>;
+      expected = new Map(
+        nodes.map(nodeName).map((name) => {
+          const now = typeof sourceOf === "string" ? sourceOf : sourceOf(name);
+          return [name, before.get(name)?.source === now ? before.get(name) : { source: now, sinceMs: at }];
+        }),
+      );
+      assert.deepEqual(new Map(live.origins("web")), expected);
+      for (const name of expected.keys()) assert.deepEqual(live.origins("web").get(name), expected.get(name));
+    }
+  }));
 });

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Node, nodeName } from "../model/node.ts";
+import { type Node, nodeName, SORTED_NODES } from "../model/node.ts";
 import type { ClusterMembers } from "./live_topology.ts";
 
 /** So many names of each kind are listed. */
@@ -22,10 +22,8 @@ export interface MemberChanges {
 
 /** Compares what a cluster has with what it had. */
 export function memberChanges(before: ClusterMembers, now: ClusterMembers): MemberChanges {
-  const same = new Set<Node>(before.nodes);
-  // Most members are the very same objects: only the others are compared by name.
-  const fresh = now.nodes.filter((node) => !same.delete(node));
-  const gone = new Map([...same].map((node) => [nodeName(node), node]));
+  const [fresh, lost] = others(before.nodes, now.nodes);
+  const gone = new Map(lost.map((node) => [nodeName(node), node]));
   const [joined, altered]: [string[], string[]] = [[], []];
   for (const node of fresh) {
     const name = nodeName(node);
@@ -43,6 +41,19 @@ export function memberChanges(before: ClusterMembers, now: ClusterMembers): Memb
     ...left.length > 0 && { left: list(left) },
     ...altered.length > 0 && { altered: list(altered) },
   };
+}
+
+/** The nodes that are not the very same objects in both lists: most of them are. */
+function others(
+  before: readonly Node[],
+  now: readonly Node[],
+): readonly [fresh: readonly Node[], lost: readonly Node[]] {
+  const differences = SORTED_NODES.differences(before, now);
+  if (differences !== undefined) {
+    return [differences.flatMap(({ now = [] }) => now), differences.flatMap(({ before = [] }) => before)];
+  }
+  const same = new Set<Node>(before);
+  return [now.filter((node) => !same.delete(node)), [...same]];
 }
 
 function withSource(name: string, { origins }: ClusterMembers): string {

@@ -200,7 +200,7 @@ export class MembershipGuard implements Disposable {
     const past = followPast(before, { epoch, exists }, { known, now: arrivedMs });
     this.#remember({ cluster, source }, { past });
     const name = this.#policies.get(cluster)?.sources.find(({ key }) => key === source)?.name ?? source;
-    this.#accept(cluster, { said, connectedAt, past, leaseMs, sourceOf: () => name });
+    this.#accept(cluster, { said, connectedAt, past, leaseMs, sourceOf: name });
     const accepted = live.nodes(cluster);
     if (exists && accepted !== undefined && live.heard(cluster)) this.#members.accept({ cluster, source }, accepted);
   }
@@ -329,7 +329,7 @@ export class MembershipGuard implements Disposable {
     const isChanged = exists && !isUnheard && live.replace({ cluster, nodes }, { sourceOf, sinceMs: wallNow() });
     // Another source may say other things of the requests of its nodes.
     const isElsewhere = !isChanged && !this.#isSingle(cluster) &&
-      live.origins(cluster).entries().some(([name, { source }]) => originsBefore.get(name)?.source !== source);
+      Iterator.from(live.origins(cluster)).some(([name, { source }]) => originsBefore.get(name)?.source !== source);
     const result = memory.hold !== undefined ? "held" : isChanged ? "changed" : "unchanged";
     meter.count("lighthouse_snapshots_total", { cluster, result });
     if (isChanged) propagation?.arrived(cluster, live.generation(cluster) ?? 0, arrivedMs);

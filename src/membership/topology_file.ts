@@ -40,25 +40,97 @@ export type DecodedTopology =
   | (Remembered & { readonly ok: true; readonly members: Members })
   | { readonly ok: false; readonly reason: string };
 
-/** Writes members as text: a line with format and checksum, and one with JSON, its clusters sorted. */
+/** So many values are made text before others have a turn: some tenths of a millisecond. */
+const VALUES_AT_ONCE = 500;
+
+/**
+ * Writes members as text: a line with format and checksum, and one with JSON, its clusters sorted. A long text is made
+ * piece by piece: `rest` resolves when others had a turn.
+ */
 export async function encodeTopology(
   members: Members,
   { confirmed = new Map(), origins = new Map(), sightings = new Map(), sources = new Map() }: Partial<Remembered> = {},
+  rest: () => Promise<void> = () => Promise.resolve(),
 ): Promise<string> {
-  const sorted = <T>(map: ReadonlyMap<ClusterName, T>) =>
-    Object.fromEntries([...map].toSorted(([a], [b]) => a < b ? -1 : 1));
-  const from = [...origins].map(([cluster, each]) => [cluster, Object.fromEntries(each)] as const);
-  const seen = [...sightings].map(([cluster, each]) => [cluster, Object.fromEntries(each)] as const);
-  const by = [...sources].map(([cluster, each]) => [cluster, Object.fromEntries(each)] as const);
+  const pieces = new Pieces(rest);
+  const nodes = (list: readonly Node[]) => pieces.list(list);
+  // Members of one source that came at one time have one origin.
+  const texts = new Map<unknown, string>();
+  const textOf = (value: unknown) => {
+    const text = texts.get(value) ?? JSON.stringify(value);
+    texts.set(value, text);
+    return text;
+  };
+  pieces.add('{"clusters":');
+  await pieces.record(sorted(members), nodes);
+  pieces.add(',"confirmed":');
+  await pieces.values(sorted(confirmed), (value) => JSON.stringify(value));
   // Who does not know origins, sightings and sources ignores them, so that the format stays the same.
-  const body = JSON.stringify({
-    clusters: sorted(members),
-    confirmed: sorted(confirmed),
-    origins: sorted(new Map(from)),
-    ...seen.length > 0 && { sightings: sorted(new Map(seen)) },
-    ...by.length > 0 && { sources: sorted(new Map(by)) },
-  });
-  return await seal(FORMAT, body);
+  pieces.add(',"origins":');
+  await pieces.record(sorted(origins), (each) => pieces.values(each, textOf));
+  if (sightings.size > 0) {
+    pieces.add(',"sightings":');
+    await pieces.record(sorted(sightings), (each) => pieces.values(each, JSON.stringify));
+  }
+  if (sources.size > 0) {
+    pieces.add(',"sources":');
+    await pieces.record(sorted(sources), (each) => pieces.record(each, nodes));
+  }
+  pieces.add("}");
+  return await seal(FORMAT, pieces.text);
+}
+
+/** A text of JSON that grows. */
+class Pieces {
+  text = "";
+  readonly #rest: () => Promise<void>;
+  #values = 0;
+
+  constructor(rest: () => Promise<void>) {
+    this.#rest = rest;
+  }
+
+  add(text: string): void {
+    this.text += text;
+  }
+
+  /** Adds an object; `write` adds each of its values. */
+  async record<T>(entries: Iterable<readonly [string, T]>, write: (value: T) => Promise<void>): Promise<void> {
+    this.add("{");
+    let comma = "";
+    for (const [key, value] of entries) {
+      this.add(`${comma}${JSON.stringify(key)}:`);
+      comma = ",";
+      await write(value);
+    }
+    this.add("}");
+  }
+
+  /** Adds an object of values whose texts are short. */
+  async values<T>(entries: Iterable<readonly [string, T]>, textOf: (value: T) => string): Promise<void> {
+    this.add("{");
+    let comma = "";
+    for (const [key, value] of entries) {
+      this.add(`${comma}${JSON.stringify(key)}:${textOf(value)}`);
+      comma = ",";
+      if (++this.#values % VALUES_AT_ONCE === 0) await this.#rest();
+    }
+    this.add("}");
+  }
+
+  /** Adds a list. */
+  async list(values: readonly unknown[]): Promise<void> {
+    this.add("[");
+    for (let at = 0; at < values.length; at += VALUES_AT_ONCE) {
+      if (at > 0) await this.#rest();
+      this.add(`${at > 0 ? "," : ""}${JSON.stringify(values.slice(at, at + VALUES_AT_ONCE)).slice(1, -1)}`);
+    }
+    this.add("]");
+  }
+}
+
+function sorted<T>(map: ReadonlyMap<ClusterName, T>): readonly (readonly [ClusterName, T])[] {
+  return [...map].toSorted(([a], [b]) => a < b ? -1 : 1);
 }
 
 /**

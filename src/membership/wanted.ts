@@ -5,11 +5,12 @@
  * @module
  */
 import type { Accepted, AcceptedBalancer, AcceptedCluster } from "../config/accepted.ts";
-import type { Node } from "../model/node.ts";
+import { carriedAlong } from "../kernel/sorted_lists.ts";
+import { type Node, SORTED_NODES } from "../model/node.ts";
 import { exclusions, type NodesOverride, overridesOf } from "../model/override.ts";
 import type { ClusterName } from "../model/topology.ts";
 import { readsMetadata } from "../model/traffic.ts";
-import type { HostFacts, Wanted, WantedNode } from "../plugin/contract.ts";
+import type { HostFacts, Wanted, WantedCluster, WantedNode } from "../plugin/contract.ts";
 import {
   hasFallback,
   hasPriorities,
@@ -107,34 +108,97 @@ export function shareRequest(
 /** What one balancer is asked to serve; `overrides` are what operators say, and holds now. Pure, if `share` is. */
 export function composeWanted(
   name: string,
-  balancer: AcceptedBalancer,
-  { clusters, unknownClusters }: Pick<Accepted, "clusters" | "unknownClusters">,
-  members: ReadonlyMap<ClusterName, readonly Node[]>,
-  host: HostFacts,
-  share: Share = shareSettled,
-  overrides: readonly NodesOverride[] = [],
+  ...[balancer, accepted, members, host, share, overrides]: Parameters<WantedComposer["compose"]>
 ): Wanted {
-  const said = [...[...clusters.values()].flatMap(({ cluster }) => exclusions(cluster)), ...overrides];
-  const wanted = [...clusters.values()].flatMap((accepted) => {
-    const { cluster, sections } = accepted;
-    if (!sections.has(name)) return [];
-    const known = members.get(cluster.name) ?? [];
-    const request = shareRequest(name, accepted, { clusters, members, host, overrides: said });
-    const nodes = request === undefined
-      ? (known.length > 0 ? known : cluster.defaultServers).map(wantedNode)
-      : share(request).nodes.map(wantedShare);
-    return [{
-      name: cluster.name,
-      metaCluster: cluster.metaCluster,
-      config: sections.get(name),
-      nodes,
-      ...hasFallback(cluster.traffic, host.zone) && { hasFallback: true },
-    }];
+  return new WantedComposer(name).compose(balancer, accepted, members, host, share, overrides);
+}
+
+/** A cluster as it was composed. */
+interface Composed {
+  readonly cluster: WantedCluster;
+  /** The nodes that it was composed of, one by one; absent where a policy or an operator decides what they get. */
+  readonly of?: readonly Node[];
+}
+
+/**
+ * Composes what one balancer is asked to serve, again and again: a cluster or a member of which nothing has changed is
+ * the same value again, so that who compares two desired states looks at what differs alone.
+ */
+export class WantedComposer {
+  readonly #name: string;
+  #composed: ReadonlyMap<ClusterName, Composed> = new Map();
+
+  /** Has composed nothing for the balancer of this name. */
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  /** What the balancer is asked to serve now, as {@linkcode composeWanted} says. */
+  compose(
+    balancer: AcceptedBalancer,
+    { clusters, unknownClusters }: Pick<Accepted, "clusters" | "unknownClusters">,
+    members: ReadonlyMap<ClusterName, readonly Node[]>,
+    host: HostFacts,
+    share: Share = shareSettled,
+    overrides: readonly NodesOverride[] = [],
+  ): Wanted {
+    const name = this.#name;
+    const said = [...[...clusters.values()].flatMap(({ cluster }) => exclusions(cluster)), ...overrides];
+    const composed = new Map<ClusterName, Composed>();
+    for (const accepted of clusters.values()) {
+      const { cluster, sections } = accepted;
+      if (!sections.has(name)) continue;
+      const before = this.#composed.get(cluster.name);
+      const request = shareRequest(name, accepted, { clusters, members, host, overrides: said });
+      const known = members.get(cluster.name) ?? [];
+      const of = request === undefined ? (known.length > 0 ? known : cluster.defaultServers) : undefined;
+      const nodes = request === undefined
+        ? wantedNodes(of ?? [], before)
+        : sameShares(share(request).nodes.map(wantedShare), before);
+      const now = {
+        name: cluster.name,
+        metaCluster: cluster.metaCluster,
+        config: sections.get(name),
+        nodes,
+        ...hasFallback(cluster.traffic, host.zone) && { hasFallback: true },
+      };
+      composed.set(cluster.name, {
+        cluster: before !== undefined && isSameKeyed<WantedCluster>(before.cluster, now) ? before.cluster : now,
+        ...of !== undefined && { of },
+      });
+    }
+    this.#composed = composed;
+    return {
+      config: balancer.config,
+      host,
+      clusters: [...composed.values()].map(({ cluster }) => cluster).toSorted((a, b) => a.name < b.name ? -1 : 1),
+      ...unknownClusters.length > 0 && { unknown: unknownClusters },
+    };
+  }
+}
+
+/** What members are to get, by what their nodes say; those that were composed of the same nodes are the same. */
+function wantedNodes(nodes: readonly Node[], before: Composed | undefined): readonly WantedNode[] {
+  if (before?.of === nodes) return before.cluster.nodes;
+  const differences = before?.of && SORTED_NODES.differences(before.of, nodes);
+  if (before === undefined || differences === undefined) return nodes.map(wantedNode);
+  return carriedAlong(before.cluster.nodes, differences, (node) => wantedNode(node));
+}
+
+/** Shares, and in their place what was composed before of those that are the same. */
+function sameShares(now: readonly WantedNode[], before: Composed | undefined): readonly WantedNode[] {
+  if (before === undefined) return now;
+  const known = new Map(before.cluster.nodes.map((each) => [each.node, each]));
+  const nodes = now.map((each) => {
+    const last = known.get(each.node);
+    return last !== undefined && isSameKeyed(last, each) ? last : each;
   });
-  return {
-    config: balancer.config,
-    host,
-    clusters: wanted.toSorted((a, b) => a.name < b.name ? -1 : 1),
-    ...unknownClusters.length > 0 && { unknown: unknownClusters },
-  };
+  const { nodes: last } = before.cluster;
+  return nodes.length === last.length && nodes.every((each, at) => each === last[at]) ? last : nodes;
+}
+
+/** Whether two values have the very same values by their keys. */
+function isSameKeyed<T extends object>(one: T, other: T): boolean {
+  const keys = Object.keys(one) as (keyof T)[];
+  return keys.length === Object.keys(other).length && keys.every((key) => key in other && one[key] === other[key]);
 }

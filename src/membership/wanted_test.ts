@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import type { AcceptedBalancer, AcceptedCluster } from "../config/accepted.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
-import type { Node } from "../model/node.ts";
+import { frozenNode, type Node, nodeName } from "../model/node.ts";
 import type { NodesOverride } from "../model/override.ts";
 import type { BalancerPlugin } from "../plugin/contract.ts";
-import { composeWanted, wantedNode } from "./wanted.ts";
+import { composeWanted, WantedComposer, wantedNode } from "./wanted.ts";
 import { onlySource } from "../model/registry_source.ts";
+import { WEIGHT_POLICY_DEFAULT } from "../model/traffic.ts";
 
 const HOST = { fqdn: "a.int", ip: "10.0.0.1" };
 
@@ -105,4 +107,61 @@ Deno.test("composeWanted() drains nodes that the cluster's file excludes, and do
   assert.deepEqual(states([said]), ["drain", "drain", "maint"]);
   assert.deepEqual(states([{ ...said, cluster: "api" }]), ["drain", "drain", "ready"]);
   assert.deepEqual(states([{ ...said, target: "a.test" }]), ["maint", "drain", "ready"]);
+});
+
+Deno.test("WantedComposer composes the same as composeWanted() does at once, over any sequence of changes, and keeps what has not changed", () => {
+  const balancer: AcceptedBalancer = {
+    file: { name: "haproxy", type: "haproxy", config: {} },
+    plugin: {} as BalancerPlugin,
+    config: {},
+  };
+  const spare = frozenNode({ host: "spare", ip: "10.0.0.9", port: 80, metadata: {} });
+  const forms = [0, 1, 2, 3].map((form) => {
+    const web = cluster("web", { haproxy: { form } });
+    const exclude = form === 1 ? ["a:3"] : [];
+    const traffic = form === 2 ? { weight: WEIGHT_POLICY_DEFAULT, warmUpMs: 0 } : undefined;
+    return { ...web, cluster: { ...web.cluster, exclude, traffic, defaultServers: form === 3 ? [spare] : [] } };
+  });
+  const [api] = [cluster("api", { haproxy: {} })];
+  const node = fc.tuple(fc.integer({ min: 1, max: 12 }), fc.constantFrom(1, 1, 2));
+  const step = fc.record({
+    put: fc.array(node, { maxLength: 3 }),
+    removed: fc.array(fc.integer({ min: 1, max: 12 }), { maxLength: 2 }),
+    form: fc.constantFrom(0, 0, 0, 1, 2, 3),
+    drained: fc.constantFrom(undefined, undefined, "a:4", "a:5"),
+    isReversed: fc.constantFrom(false, false, false, true),
+    hasApi: fc.constantFrom(true, true, false),
+  });
+  fc.assert(fc.property(fc.array(step, { maxLength: 15 }), (steps) => {
+    const composer = new WantedComposer("haproxy");
+    const members = new Map<string, Node>();
+    const apiNodes = [spare];
+    let last: ReturnType<typeof composeWanted> | undefined;
+    for (const { put, removed, form, drained, isReversed, hasApi } of steps) {
+      for (const port of removed) members.delete(`a:${port}`);
+      for (const [port, weight] of put) {
+        const now = frozenNode({ host: "a", ip: "10.0.0.1", port, metadata: {}, weight });
+        if (members.get(`a:${port}`)?.weight !== weight) members.set(`a:${port}`, now);
+      }
+      const sorted = [...members.values()].toSorted((a, b) => nodeName(a) < nodeName(b) ? -1 : 1);
+      const nodes = isReversed ? sorted.toReversed() : sorted;
+      const clusters = map(["1", forms[form] as AcceptedCluster], ...hasApi ? [["2", api] as const] : []);
+      const accepted = { clusters: clusters as ReadonlyMap<string, AcceptedCluster>, unknownClusters: [] };
+      const overrides: NodesOverride[] = drained === undefined
+        ? []
+        : [{ cluster: "web", target: drained, kind: "drain", author: "alice", reason: "", sinceMs: 0 }];
+      const given = [balancer, accepted, map(["web", nodes], ["api", apiNodes]), HOST, undefined, overrides] as const;
+      const now = composer.compose(...given);
+      assert.deepEqual(now, composeWanted("haproxy", ...given));
+      const before = new Set(last?.clusters);
+      const isEqual = (name: string) => {
+        const [one, other] = [last, now].map((each) => each?.clusters.find((cluster) => cluster.name === name));
+        return one !== undefined && other !== undefined && JSON.stringify(one) === JSON.stringify(other);
+      };
+      // Members that are in no order are composed again.
+      const keepsAll = form !== 3 && !isReversed;
+      for (const each of now.clusters) if (isEqual(each.name) && keepsAll) assert.ok(before.has(each), each.name);
+      last = now;
+    }
+  }));
 });

@@ -43,6 +43,17 @@ function withoutReads(isLeftOut: (command: string) => boolean): BalancerPlugin {
   };
 }
 
+/** The members that each cluster had when it was first seen to have some, by the config of a world. */
+const firstMembers = new WeakMap<object, Map<string, readonly WantedNode[]>>();
+
+/** The same clusters, each with the members that it had at first. */
+function withFirstMembers(wanted: Wanted): Wanted {
+  const known = firstMembers.get(wanted.config as object) ?? new Map<string, readonly WantedNode[]>();
+  firstMembers.set(wanted.config as object, known);
+  for (const { name, nodes } of wanted.clusters) if (nodes.length > 0 && !known.has(name)) known.set(name, nodes);
+  return { ...wanted, clusters: wanted.clusters.map((c) => ({ ...c, nodes: known.get(c.name) ?? c.nodes })) };
+}
+
 /** The bugs, each caught by another promise. */
 export const BUGS: readonly Bug[] = [
   { name: "takes an outage for emptiness", discovery: "empty when out of reach", found: /no registry has said/ },
@@ -135,6 +146,41 @@ export const BUGS: readonly Bug[] = [
     name: "does not ask whether the process that it commands serves",
     plugin: withoutReads((command) => command === "show info"),
     found: /is taken to be/,
+  },
+  {
+    name: "keeps what it has made of a cluster though the members are others",
+    plugin: {
+      ...sound,
+      render: (wanted) => sound.render(withFirstMembers(wanted)),
+      plan: (wanted, ...rest) => sound.plan(withFirstMembers(wanted), ...rest),
+      shortcut: () => undefined,
+    },
+    found: /HAProxy serves|no registry has said|the file is not what runs|but the file has/,
+  },
+  {
+    name: "misses the members that leave where it compares two desired states",
+    plugin: {
+      ...sound,
+      shortcut: (change, ...rest) => {
+        const clusters = change.clusters.map((each) => ({
+          ...each,
+          members: each.members.filter(({ now }) => now !== undefined),
+        }));
+        return sound.shortcut?.({ ...change, clusters }, ...rest);
+      },
+    },
+    found: /is taken to be|HAProxy serves|no registry has said/,
+  },
+  {
+    name: "changes a node that others share",
+    plugin: {
+      ...sound,
+      plan: (wanted, ...rest) => {
+        for (const { node } of wanted.clusters.flatMap(({ nodes }) => nodes)) (node as { port: number }).port = 9;
+        return sound.plan(wanted, ...rest);
+      },
+    },
+    found: /HAProxy serves|no registry has said|HAProxy does not run|the file is not/,
   },
   { name: "never looks again", looksOnce: true, found: /HAProxy serves|but the file has|the file is not/ },
   mistake("forgets the rate of reloads", /two reloads are/),

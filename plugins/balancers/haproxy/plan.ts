@@ -5,7 +5,7 @@ import { planMembership } from "./membership.ts";
 import type { Observed, RunningHaproxy } from "./observe.ts";
 import { carryOver, localPeer, openFiles, reloadWay, startStep } from "./processes.ts";
 import { type HaproxyFile, structureMark } from "./render.ts";
-import { serve } from "./serve.ts";
+import { served } from "./serve.ts";
 import { describeDifference, newListeners, skeleton } from "./structure.ts";
 
 /** The mode of the file: it may hold the password of the statistics page. */
@@ -35,7 +35,7 @@ export function plan(
   }
   const structural = structuralReason(wanted, rendered.text, running, file);
   const marked = structural === undefined && structureMark(rendered.text) !== undefined;
-  const clusters = serve(wanted, () => {});
+  const clusters = served(wanted);
   const membership = planMembership(clusters, running, { marked, rejected, sentAgoMs });
   const listening = marked ? planFrontends(running) : { steps: [], reloadReasons: [] };
   const reason = because ?? structural ?? listReason([...listening.reloadReasons, ...membership.reloadReasons]);

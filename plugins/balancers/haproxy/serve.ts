@@ -42,6 +42,14 @@ export function defaultsLines({ config, version }: HaproxyWanted, passing: Passi
   return isImplied ? [...lines, { text: `balance ${BALANCE_DEFAULT}` }] : lines;
 }
 
+/** What was worked out of desired states that are still in use: a plan follows the rendering of the same one. */
+const worked = new WeakMap<HaproxyWanted, readonly ServedCluster[]>();
+
+/** Works out clusters and members, as {@linkcode serve} does, without a word. */
+export function served(wanted: HaproxyWanted): readonly ServedCluster[] {
+  return worked.get(wanted) ?? serve(wanted, () => {});
+}
+
 /** Works out clusters and members, sorted by name; leaves out what could break the file. */
 export function serve(wanted: HaproxyWanted, tell: Tell): readonly ServedCluster[] {
   const { config, host, version, clusters } = wanted;
@@ -69,12 +77,15 @@ export function serve(wanted: HaproxyWanted, tell: Tell): readonly ServedCluster
     const ids = traits.placedById
       ? assignServerIds(members.map((member) => member.name), traits.ownServers.ids)
       : new Map<string, number>();
-    const announced = wanted.nodes.flatMap(({ node }) => faultOf(node) === undefined && node.peer ? [node.peer] : []);
+    const announced = wanted.nodes.flatMap((each) =>
+      each.node.peer && readMember(each).fault === undefined ? [each.node.peer] : []
+    );
     const peers = otherPeers(announced, { cluster: name, host, tell });
     const whole = { ...frame, wanted, members, ids, peers };
     const twins = [panicTwin(whole, { taken, tell }), fallbackTwin(whole, { taken, tell })];
     served.push(whole, ...twins.filter((twin) => twin !== undefined));
   }
+  worked.set(wanted, served);
   return served;
 }
 
@@ -127,15 +138,15 @@ function membersOf(
     readonly tell: Tell;
   },
 ): readonly Member[] {
-  const members = new Map<string, Member>();
+  const found = new Map<string, Member>();
   for (const wanted of nodes.toSorted((a, b) => compareNodes(a.node, b.node))) {
     const { node } = wanted;
-    const fault = faultOf(node);
+    const { member, fault } = readMember(wanted);
     if (fault !== undefined) {
       tell(`Cluster ${cluster}: a node is left out as ${fault}`);
       continue;
     }
-    const name = nodeName(node);
+    const { name } = member;
     const frontend = ownFrontend(node);
     if (frontend !== undefined) {
       tell(
@@ -143,16 +154,33 @@ function membersOf(
       );
       continue;
     }
-    const known = members.get(name);
+    const known = found.get(name);
     if (ownServers.has(name)) {
       tell(`Cluster ${cluster}: node ${name} is left out as a line of its backend defines a server of that name`);
     } else if (known === undefined) {
-      members.set(name, memberOf(wanted));
+      found.set(name, member);
     } else if (known.ip !== node.ip) {
       tell(`Cluster ${cluster}: node ${name} is there twice: ${known.ip} is used and ${node.ip} is left out`);
     }
   }
-  return [...members.values()];
+  return [...found.values()];
+}
+
+/** A member, and why it must not be one, if so. */
+interface ReadMember {
+  readonly member: Member;
+  readonly fault: string | undefined;
+}
+
+/** What members were read as: most of them are the same from one time to the next. */
+const readMembers = new WeakMap<WantedNode, ReadMember>();
+
+function readMember(wanted: WantedNode): ReadMember {
+  const known = readMembers.get(wanted);
+  if (known !== undefined) return known;
+  const read = { member: memberOf(wanted), fault: faultOf(wanted.node) };
+  readMembers.set(wanted, read);
+  return read;
 }
 
 /** A member as lines and commands need it. */
