@@ -140,6 +140,8 @@ export interface Base<Config, ClusterConfig> {
   readonly pid: number;
   /** When it was looked at. */
   readonly lookedMs: number;
+  /** Whether a look that followed was broken off for a change of members; the next one is not. */
+  readonly hasStoodBack?: boolean;
 }
 
 /** All that a writer knows and waits for. Times are readings of its clock. */
@@ -237,6 +239,8 @@ export type Input<Config, ClusterConfig> =
   /** A turn is due. */
   | { readonly type: "due" }
   | { readonly type: "looked"; readonly view: View<Config, ClusterConfig> }
+  /** A look in the background was broken off: a desired state has come that may take none. */
+  | { readonly type: "stoodBack" }
   /** There is no view: the balancer cannot be observed, or its plugin does not answer. */
   | {
     readonly type: "failed";
@@ -341,6 +345,16 @@ export function shortcutBase<C, K>(
   return now < lookAt + LOOK_STANDS_BACK_MS ? base : undefined;
 }
 
+/** Whether a look that goes on is to be broken off for a desired state that has come meanwhile. */
+export function standsBackForNext<C, K>(
+  { turn, next, base, isPaused, reconcileMs }: WriterState<C, K>,
+  now: number,
+): boolean {
+  if (turn === undefined || turn.isFresh || turn.rounds > 0 || isPaused) return false;
+  if (next === undefined || base === undefined || base.hasStoodBack === true) return false;
+  return now < Math.min(turn.before.lookAt, base.lookedMs + reconcileMs) + LOOK_STANDS_BACK_MS;
+}
+
 /** Whether anything was ever seen applied. */
 export function hasServed<C, K>({ acceptance }: WriterState<C, K>): boolean {
   return acceptance.accepted !== undefined;
@@ -424,6 +438,8 @@ function react<C, K>(work: Work<C, K>, input: Input<C, K>): void {
       return begin(work);
     case "looked":
       return looked(work, input.view);
+    case "stoodBack":
+      return standBack(work);
     case "failed": {
       for (const fault of input.faults) log.push(["tellFault", fault]);
       s.version = input.version ?? s.version;
@@ -473,6 +489,15 @@ function begin<C, K>({ s, now }: Work<C, K>): void {
     shortcut: undefined,
     before,
   };
+}
+
+/** Ends a turn whose look was broken off, as if it had not begun. */
+function standBack<C, K>({ s }: Work<C, K>): void {
+  const { turn, base } = s;
+  assert(turn !== undefined && !turn.isFresh, "a look in the background was under way");
+  [s.lookAt, s.waits] = [Math.min(s.lookAt, turn.before.lookAt), turn.before.waits];
+  if (base !== undefined) s.base = { ...base, hasStoodBack: true };
+  s.turn = undefined;
 }
 
 /** Ends the turn, if there is one. */

@@ -13,6 +13,7 @@ import {
   nextLookAt,
   reasonToReload,
   shortcutBase,
+  standsBackForNext,
   type View,
   waitsOf,
   type WriterState,
@@ -73,6 +74,8 @@ type Event =
   }
   /** The next look, or the next writing of a file, comes to nothing; the next command is answered and not carried out. */
   | { readonly what: "is blind" | "breaks off" | "loses a command" }
+  /** Members change while the next look in the background is under way. */
+  | { readonly what: "is overtaken" }
   /** An operator pauses the management, or resumes it. */
   | { readonly what: "pauses" | "resumes" };
 
@@ -117,8 +120,9 @@ class World {
     if (event.what === "desired") this.put(desired(event.config, event.members));
     if (event.what === "pass") this.pass(event.ms);
     if (event.what === "fails") this.#failing.set(event.step, event);
-    if (event.what === "is blind" || event.what === "breaks off" || event.what === "loses a command") {
-      this.#befalls.add(event.what);
+    const { what } = event;
+    if (what === "is blind" || what === "breaks off" || what === "loses a command" || what === "is overtaken") {
+      this.#befalls.add(what);
     }
     if (event.what === "pauses" || event.what === "resumes") this.pause(event.what === "pauses");
     if (this.pid === undefined) return;
@@ -151,7 +155,7 @@ class World {
       assert(nextLookAt(this.state, this.now) <= this.now + RECONCILE_MS, `no look after ${this.now}`);
       this.now = Math.min(end, this.now + TICK_MS);
       this.work();
-      assert(this.now - this.#lookedAt <= RECONCILE_MS + TICK_MS, `no look since ${this.#lookedAt}`);
+      assert(this.now - this.#lookedAt <= RECONCILE_MS + 2 * TICK_MS, `no look since ${this.#lookedAt}`);
     }
   }
 
@@ -160,6 +164,7 @@ class World {
     const isDue = () => this.state.file.dueAt <= this.now;
     const isLookDue = nextLookAt(this.state, this.now) <= this.now && !isDue();
     if (this.state.next !== undefined || isLookDue) this.turn();
+    if (this.state.next !== undefined) this.turn();
     if (isDue()) this.write();
   }
 
@@ -168,11 +173,19 @@ class World {
     for (let round = 0; this.state.turn !== undefined; round++) {
       assert(round < 60, "a turn comes to an end");
       if (this.#takeShortcut()) continue;
-      const input = this.#gather();
+      const input = this.#isOvertaken() ? { type: "stoodBack" as const } : this.#gather();
       const { steps } = this.#feed(input);
       if (input.type !== "looked" || steps.length === 0) continue;
       this.#feed({ type: "done", done: this.#carryOut(steps, input.view) });
     }
+  }
+
+  #isOvertaken(): boolean {
+    if (this.state.turn?.isFresh !== false || !this.#befalls.delete("is overtaken")) return false;
+    this.wanted = desired(this.wanted.config, (membersOf(this.wanted) + 1) % 4);
+    const { wanted } = this;
+    this.#feed({ type: "wanted", desired: { wanted, generation: undefined, locate: (_, text) => text } });
+    return standsBackForNext(this.state, this.now);
   }
 
   #takeShortcut(): boolean {
@@ -354,6 +367,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
     kind: fc.constantFrom("answer" as const, "program" as const, "system" as const, "unreachable" as const),
   }),
   fc.record({ what: fc.constantFrom("is blind" as const, "breaks off" as const, "loses a command" as const) }),
+  fc.record({ what: fc.constant("is overtaken" as const) }),
   fc.record({ what: fc.constantFrom("pauses" as const, "resumes" as const) }),
 );
 
@@ -472,4 +486,32 @@ Deno.test("a file that waits is not written in a pause, and is written after it"
   world.pause(false);
   world.pass(2_000);
   assert.equal(world.file, print(1, 1));
+});
+
+Deno.test("a look in the background stands back once for members that can be changed without, and is made then", () => {
+  const world = new World();
+  world.put(desired(1));
+  world.pass(1_000);
+  const at = { now: world.now, random: seededRandom(7) };
+  const feed = (input: Input<number, number>) => world.state = decide(world.state, input, at).state;
+  const put = (members: number) => {
+    const wanted = desired(1, members);
+    feed({ type: "wanted", desired: { wanted, generation: undefined, locate: (_, text) => text } });
+  };
+  put(2);
+  assert(!standsBackForNext(world.state, world.now), "no look is under way");
+  world.work();
+  world.state = { ...world.state, lookAt: world.now };
+  feed({ type: "due" });
+  assert(!standsBackForNext(world.state, world.now), "nothing has come");
+  put(3);
+  assert(standsBackForNext(world.state, world.now));
+  assert(!standsBackForNext(world.state, world.now + 1_000), "it is overdue");
+  feed({ type: "stoodBack" });
+  assert.deepEqual([world.state.turn, world.state.lookAt], [undefined, world.now]);
+  world.turn();
+  assert.equal(parse(world.runs)[1], 3);
+  feed({ type: "due" });
+  put(1);
+  assert(!standsBackForNext(world.state, world.now), "it has stood back before");
 });

@@ -23,6 +23,8 @@ export interface GatherOptions<Config, ClusterConfig, Observed> {
   readonly prepared: Prepared<Config, ClusterConfig>;
   /** Hears what was observed. */
   readonly onObserved?: ((observed: Observed) => void) | undefined;
+  /** Whether the look is to be broken off, for a desired state that has come and may take none. */
+  readonly standsBack: () => boolean;
   readonly signal: AbortSignal;
 }
 
@@ -52,6 +54,11 @@ export class Prepared<Config, ClusterConfig> {
   }
 }
 
+/** A look is broken off. */
+class StoodBackError extends Error {
+  override name = "StoodBackError";
+}
+
 /**
  * Gathers what a decision is made from: looks at the balancer, and asks its
  * plugin what it makes of that, how the config is rendered and which steps lead
@@ -61,7 +68,7 @@ export class Prepared<Config, ClusterConfig> {
 export async function gather<C, K, Observed>(
   state: WriterState<C, K>,
   asked: Wanted<C, K>,
-  { name, balancer, effects, serving, clock, prepared, onObserved, signal }: GatherOptions<C, K, Observed>,
+  { name, balancer, effects, serving, clock, prepared, onObserved, standsBack, signal }: GatherOptions<C, K, Observed>,
 ): Promise<Input<C, K>> {
   const looks: Look[] = [];
   const faults: string[] = [];
@@ -70,6 +77,7 @@ export async function gather<C, K, Observed>(
   const look = async (sources: BalancerSources, config: C) => {
     try {
       const look = await serving.look(processes, sources, signal);
+      if (standsBack()) throw new StoodBackError();
       const observed = await balancer.observe(look.seen, config);
       onObserved?.(observed);
       processes = withLook(processes, look).processes;
@@ -78,6 +86,7 @@ export async function gather<C, K, Observed>(
       return { seen: look.seen, observed };
     } catch (error) {
       signal.throwIfAborted();
+      if (error instanceof StoodBackError) throw error;
       const why = error instanceof Error ? error.message : error;
       faults.push(error instanceof UndecidedError ? error.message : `Cannot observe ${name}: ${why}`);
       return undefined;
@@ -122,7 +131,9 @@ export async function gather<C, K, Observed>(
     const { observed } = found;
     const there = isHere ? here : sources;
     const other = await effects.claim?.(there);
+    if (standsBack()) throw new StoodBackError();
     const rendered = await prepared.render(target.wanted);
+    if (standsBack()) throw new StoodBackError();
     const nowMs = clock.now();
     const known = recall(state.commands, { pid: processes.current?.pid, version: wanted.version, nowMs });
     const because = reasonToReload(state, there);
@@ -154,6 +165,7 @@ export async function gather<C, K, Observed>(
       },
     };
   } catch (error) {
+    if (error instanceof StoodBackError) return { type: "stoodBack" };
     if (!(error instanceof UndecidedError)) throw error;
     return { type: "failed", faults: [...faults, error.message], looks, version };
   }

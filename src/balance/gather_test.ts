@@ -40,6 +40,9 @@ class Bench {
   state: WriterState<string, string> = beginWriter({ now: 0, reconcileMs: 5_000 });
   /** The clusters in the file of the balancer. */
   served = "";
+  /** At which of the times that it is asked a look is broken off. */
+  standsBackAfter = Infinity;
+  asked = 0;
   look: (file: string) => Promise<Seen> = (file) =>
     Promise.resolve({ answers: ["7"], files: new Map([[file, this.served]]) });
   version: () => Promise<[number, number, number] | undefined> = () => Promise.resolve([2, 6, 12]);
@@ -76,6 +79,7 @@ class Bench {
       },
       clock: this.clock,
       prepared: this.#prepared,
+      standsBack: () => this.asked++ >= this.standsBackAfter,
       signal: NEVER,
     });
   }
@@ -204,4 +208,15 @@ Deno.test("gather() plans no reload as long as a cluster is served whose config 
   }
   bench.look = (file) => Promise.resolve({ files: new Map([[file, "web"]]) });
   assert.deepEqual((await bench.view({ ...desired("one"), unknown: "all" })).kept, [], "nobody serves");
+});
+
+Deno.test("gather() breaks a look off wherever it is asked to, and notes nothing of it", async () => {
+  const bench = new Bench();
+  await bench.view(desired("web"));
+  const { asked } = bench;
+  assert.ok(asked >= 3, "before it observes, renders and plans");
+  for (let at = 0; at < asked; at++) {
+    [bench.asked, bench.standsBackAfter] = [0, at];
+    assert.deepEqual(await bench.gather(desired("api")), { type: "stoodBack" });
+  }
 });

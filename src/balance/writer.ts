@@ -14,6 +14,7 @@ import {
   type Input,
   mayBlameConfig,
   nextLookAt,
+  standsBackForNext,
   type View,
   waitsOf,
   type WriterState,
@@ -82,7 +83,7 @@ export class Writer<Config, ClusterConfig, Observed> {
   readonly #onServed: NonNullable<WriterOptions<Config, ClusterConfig, Observed>["onServed"]>;
   readonly #told: OperatorLog;
   readonly #serving: Serving;
-  readonly #gatherBy: Omit<GatherOptions<Config, ClusterConfig, Observed>, "signal">;
+  readonly #gatherBy: Omit<GatherOptions<Config, ClusterConfig, Observed>, "signal" | "standsBack">;
   readonly #shortcutBy: Parameters<typeof findShortcut<Config, ClusterConfig, Observed>>[2];
 
   #state: WriterState<Config, ClusterConfig>;
@@ -243,7 +244,8 @@ export class Writer<Config, ClusterConfig, Observed> {
       if (desired === undefined) return;
       if (await this.#takeShortcut(desired.wanted)) continue;
       await this.#endWriting();
-      const input = await gather(this.#state, desired.wanted, { ...this.#gatherBy, signal });
+      const standsBack = () => standsBackForNext(this.#state, this.#clock.now());
+      const input = await gather(this.#state, desired.wanted, { ...this.#gatherBy, standsBack, signal });
       const { steps, dismissals } = this.#decide(input);
       await this.#dismiss(dismissals);
       if (steps.length === 0 || input.type !== "looked") continue;
@@ -393,7 +395,13 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#decide({ type: "due" });
     const signal = this.#ending.signal;
     try {
-      const { steps } = this.#decide(await gather(this.#state, desired.wanted, { ...this.#gatherBy, signal }));
+      const { steps } = this.#decide(
+        await gather(this.#state, desired.wanted, {
+          ...this.#gatherBy,
+          standsBack: () => false,
+          signal,
+        }),
+      );
       return steps.every((step) => step.do === "command");
     } catch (error) {
       if (!signal.aborted) throw error;

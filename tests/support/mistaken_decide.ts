@@ -46,6 +46,14 @@ export const MISTAKES = {
   "takes shortcuts for ever": withMistake(({ base }, { type }) =>
     type === "changed" && base !== undefined ? { base: { ...base, lookedMs: Infinity }, lookAt: Infinity } : {}
   ),
+  "takes a look that it broke off for made": (state, input, circumstances) => {
+    const answer = decide(state, input, circumstances);
+    const { base } = answer.state;
+    if (input.type !== "stoodBack" || base === undefined) return answer;
+    const { now } = circumstances;
+    const lookAt = now + answer.state.reconcileMs;
+    return { ...answer, state: { ...answer.state, lookAt, base: { ...base, lookedMs: now } } };
+  },
   "acts in a pause": withMistake(() => ({ isPaused: false })),
   "does not notice who serves": withMistake((_, __, { processes }) => ({ processes })),
 } as const satisfies Readonly<Record<string, typeof decide>>;
