@@ -6,10 +6,12 @@
  */
 import { setUp } from "../setup.ts";
 import { checks } from "./checks.ts";
+import { memory } from "./memory.ts";
 import { metrics } from "./metrics.ts";
 import { propagation } from "./propagation.ts";
 import { ramps } from "./ramps.ts";
 import { registries } from "./registries.ts";
+import { requests } from "./requests.ts";
 import { scale } from "./scale.ts";
 import { startup } from "./startup.ts";
 import { store } from "./store.ts";
@@ -19,6 +21,8 @@ import { writer } from "./writer.ts";
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   propagation,
   writer,
+  requests,
+  memory,
   startup,
   workers,
   checks,

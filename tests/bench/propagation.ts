@@ -8,7 +8,7 @@ import { BASE_PATH, RawRegistry } from "./registry.ts";
 import { Bench, countServing } from "./stage.ts";
 
 /** How many single changes are measured, and how many of a series, each a join and a leave. */
-const CHANGES = Number(Deno.env.get("CHANGES") ?? 200), SERIES = 100;
+const CHANGES = Number(Deno.env.get("CHANGES") ?? 100), SERIES = 100;
 /** Single changes are so far apart that each finds its cluster's budget full. */
 const APART_MS = 100;
 /** Those of a series are as far apart as the nodes of a quick deploy. */
