@@ -16,15 +16,12 @@ const sort = Function.prototype.call.bind(Array.prototype.sort) as <T>(
 interface Encoded {
   readonly name: string;
   readonly text: string;
+  /**
+   * The plugin's value, if it is frozen: whoever freezes a node promises that it stays as it is, so a change of one node
+   * of a thousand validates one.
+   */
+  readonly lasting: unknown;
 }
-
-/**
- * Frozen nodes that were encoded: whoever freezes a node promises that it stays as it is, so a change of one node of a
- * thousand validates one. What is in here was valid, whatever a plugin does to its nodes.
- */
-const encoded = new WeakMap<object, Encoded>();
-/** The same of those whose metadata nobody reads. */
-const encodedBare = new WeakMap<object, Encoded>();
 
 /** Each snapshot of a worker has a number, so that a change can name its base. */
 let lastNumber = 0;
@@ -57,7 +54,7 @@ export class Portions {
       throw new InvalidMessage("A snapshot must have exists, true or false");
     }
     if (typeof epoch !== "string") throw new InvalidMessage("A snapshot must have an epoch, a string");
-    const { texts, refused, length } = read(nodes, this.#withoutMetadata);
+    const { texts, refused, length } = read(nodes, this.#sent ?? [], this.#withoutMetadata);
     const cluster = stringify(this.#cluster);
     const facts = stringify({ exists, epoch: epoch.slice(0, TEXT_LENGTH_MAX), leaseMs }).slice(1, -1);
     const number = ++lastNumber;
@@ -150,8 +147,11 @@ function cut(
   };
 }
 
-/** Encodes nodes, sorted by name, with the reasons why others are invalid or duplicates. */
-function read(nodes: unknown, withoutMetadata: boolean): {
+/**
+ * Encodes nodes, sorted by name, with the reasons why others are invalid or duplicates. What is frozen, and the same
+ * value as `before`, is encoded already.
+ */
+function read(nodes: unknown, before: readonly Encoded[], withoutMetadata: boolean): {
   readonly texts: readonly Encoded[];
   readonly refused: ReadonlySet<string>;
   readonly length: number;
@@ -164,8 +164,11 @@ function read(nodes: unknown, withoutMetadata: boolean): {
   const named: Encoded[] = [];
   let isSorted = true;
   let length = 0;
+  let at = 0;
   for (let i = 0; i < nodes.length; i++) {
-    const node = encode(nodes[i], withoutMetadata);
+    const known = before[at];
+    const isSame = known !== undefined && known.lasting !== undefined && known.lasting === nodes[i];
+    const node = isSame ? known : encode(nodes[i], withoutMetadata);
     length += ("refused" in node ? node.refused : node.text).length + 1;
     if (length > SNAPSHOT_LENGTH_MAX) {
       throw new InvalidMessage(`A snapshot must have at most ${SNAPSHOT_LENGTH_MAX} characters of JSON`);
@@ -174,6 +177,8 @@ function read(nodes: unknown, withoutMetadata: boolean): {
       refused.add(node.refused);
       continue;
     }
+    if (isSame) at++;
+    else while (at < before.length && (before[at] as Encoded).name <= node.name) at++;
     const last = named[named.length - 1];
     if (last !== undefined && last.name >= node.name) isSorted = false;
     named[named.length] = node;
@@ -192,14 +197,10 @@ function read(nodes: unknown, withoutMetadata: boolean): {
 /** A node as JSON, and its name; for an invalid one the reason. */
 function encode(value: unknown, withoutMetadata: boolean): Encoded | { readonly refused: string } {
   try {
-    const known = withoutMetadata ? encodedBare : encoded;
-    const before = typeof value === "object" && value !== null ? known.get(value) : undefined;
-    if (before !== undefined) return before;
     const parsed = parseNode(withoutMetadata && isRecord(value) ? { ...value, metadata: {} } : value);
     if (!parsed.ok) return { refused: parsed.reason };
-    const node = { name: nodeName(parsed.node), text: stringify(parsed.node) };
-    if (Object.isFrozen(value)) known.set(value as object, node);
-    return node;
+    const lasting = Object.isFrozen(value) ? value : undefined;
+    return { name: nodeName(parsed.node), text: stringify(parsed.node), lasting };
   } catch (error) {
     return { refused: errorText(error) };
   }

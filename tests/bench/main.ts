@@ -5,6 +5,7 @@
  * @module
  */
 import { setUp } from "../setup.ts";
+import { change } from "./change.ts";
 import { checks } from "./checks.ts";
 import { memory } from "./memory.ts";
 import { metrics } from "./metrics.ts";
@@ -20,6 +21,7 @@ import { writer } from "./writer.ts";
 
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   propagation,
+  change,
   writer,
   requests,
   memory,
