@@ -331,7 +331,7 @@ function writeAll(to: { writeSync(bytes: Uint8Array): number }, text: string): b
   }
 }
 
-/** Does what the command says; what one command alone needs is loaded for it alone, as a daemon had better start soon. */
+/** Does what the command says; what one command alone needs is loaded for it alone, so that a daemon starts soon. */
 async function main(given: Arguments): Promise<number> {
   const print = (line: string) => writeAll(Deno.stdout, `${line}\n`);
   switch (given.command) {

@@ -493,5 +493,5 @@ Deno.test("the lint plugin accepts values, names, standard terms, code in commen
       "// See `refused` in the protocol.",
     ]
   ) assert.deepEqual(lint("src/store/sample.ts", line), [], line);
-  assert.deepEqual(lint("src/config/sample.ts", "// This is put right."), []);
+  assert.deepEqual(lint("src/balance/sample.ts", "// This is put right."), []);
 });

@@ -39,7 +39,7 @@ export interface AcceptOptions {
   readonly describe: Describe;
   /** Asks a discovery's plugin about its section of a cluster's or a service's file. */
   readonly describeSection: DescribeSection;
-  /** Opens the plugin of a balancer, which is told apart from others by identity. */
+  /** Opens the plugin of a balancer, which is distinguished from others by identity. */
   readonly openBalancer: (use: BalancerUse) => Promise<Decider>;
   /** What the files with secrets say that the config names. */
   readonly secrets?: SecretTexts;
@@ -117,7 +117,7 @@ export async function accept(desired: Desired, options: AcceptOptions): Promise<
     for (const { name, value, findings, isDoubtful = false } of judged) {
       isUndecided ||= isDoubtful;
       const source = desired.sources.get(`${folder}/${name}`);
-      // What a file said before it was spoilt has been told.
+      // The findings of a file before it was spoilt have been reported.
       if (!drafts.has(name)) diagnostics.push(...diagnose(source, findings));
       const kept = value ?? last?.get(name);
       if (kept !== undefined) good.set(name, kept);
@@ -413,7 +413,7 @@ async function pluginOf(
 ): Promise<Decider | undefined> {
   const type = files.get(name)?.type ?? name;
   const source = catalog.find("balancer", type);
-  // What is wrong with the plugin is told of the balancer's own file.
+  // Findings of the plugin belong to the balancer's own file.
   return source && await openBalancer({ name, type, source }).catch(() => undefined);
 }
 

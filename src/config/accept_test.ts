@@ -181,13 +181,13 @@ Deno.test.each([
     config: desired({ web: service({ asks: { net: ["10.0.0.9:80"] } }) }),
     then: 'Cannot grant what the plugin asks for: net "10.0.0.9:80" is not the check\'s own target, "127.0.0.1:80"',
   },
-])("accept() refuses a wrong $kind", async ({ config, then }) => {
+])("accept() rejects a wrong $kind", async ({ config, then }) => {
   const [, findings] = await judge(config);
   assert.equal(findings.length, 1);
   assert.ok(findings[0]?.endsWith(`: error: ${then}`), findings[0]);
 });
 
-Deno.test("accept() keeps the last good value of what is refused now, and takes the rest", async () => {
+Deno.test("accept() keeps the last good value of what is rejected now, and takes the rest", async () => {
   const [good] = await judge(desired({ web: service({ uri: "/" }), haproxy: { socket: 1 } }));
   const [now, findings] = await judge(
     desired({ web: service({ bad: true }), haproxy: { bad: 1 }, zoo: { new: true } }),
@@ -201,7 +201,7 @@ Deno.test("accept() keeps the last good value of what is refused now, and takes 
   assert.equal(first.services.size, 0, "what never was good is left out");
 });
 
-Deno.test("accept() tells of each fault once, however many ports have it", async () => {
+Deno.test("accept() reports each fault once, however many ports have it", async () => {
   const [, findings] = await judge(desired({ web: service({ bad: true }, { ports: [80, 81, 82] }) }));
   assert.equal(findings.length, 1);
 });
@@ -324,7 +324,7 @@ Deno.test("accept() never throws: a balancer that cannot be loaded is a finding"
   assert.equal(accepted.services.size, 1);
 });
 
-Deno.test("accept() tells what plugins find in files that cannot be used, and nothing of what those said before", async () => {
+Deno.test("accept() reports what plugins find in unusable files, and nothing of their previous version", async () => {
   const config = desired({ web: service({ odd: 1 }), cluster: cluster({ haproxy: { odd: 1 } }) });
   const source = new Source("draft.yaml", new TextEncoder().encode("a: 1\n"));
   const [accepted, findings] = await judge({
@@ -359,9 +359,9 @@ function namesOf(accepted: Accepted): string {
   return [...accepted.clusters].map(([file, { cluster }]) => `${file}:${cluster.name}`).join(" ");
 }
 
-Deno.test("accept() tells of a name that a last good value has by now, and keeps what was there", async () => {
+Deno.test("accept() reports a name that a last good value has by now, and keeps what was there", async () => {
   const [before] = await judge(clusters({ a: { name: "x" }, b: { name: "y" } }));
-  // The first gives up its name, but is refused for something else: so it keeps it.
+  // The first gives up its name, but is rejected for something else: so it keeps it.
   const [now, findings] = await judge(clusters({ a: { name: "z", bad: true }, b: { name: "x" } }), {
     lastGood: before,
   });
@@ -372,7 +372,7 @@ Deno.test("accept() tells of a name that a last good value has by now, and keeps
   ]);
 });
 
-Deno.test("accept() tells of a port that a last good service has by now", async () => {
+Deno.test("accept() reports a port that a last good service has by now", async () => {
   const two = (one: Service, other: Service): Desired => ({
     ...desired(),
     services: new Map([["one", one], ["other", other]]),

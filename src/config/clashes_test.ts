@@ -56,7 +56,7 @@ Deno.test.each([
   );
 });
 
-Deno.test("findClusterClashes() tells clusters that want a port of a balancer's own, of any balancer", () => {
+Deno.test("findClusterClashes() reports clusters that use a port of a balancer's own, of any balancer", () => {
   const found = findClusterClashes(
     listeners({ haproxy: [":80", ":80"], edge: [":90"] }, { a: { haproxy: [":90", ":91"], edge: [":91"] } }),
   );
@@ -65,7 +65,7 @@ Deno.test("findClusterClashes() tells clusters that want a port of a balancer's 
   ]);
 });
 
-Deno.test("findBalancerClashes() tells a balancer that takes the port of a cluster which is served", () => {
+Deno.test("findBalancerClashes() reports a balancer that takes the port of a served cluster", () => {
   const before = listeners({ haproxy: [":80"] }, { web: { haproxy: [":90"] } });
   const told = (now: Listeners, last: Listeners | undefined) =>
     findBalancerClashes(now, last).map(({ key, finding }) => `${key}: ${finding.message}`);

@@ -19,7 +19,7 @@ Deno.test("readCluster() reads a cluster; a balancer's section may be empty", ()
   assert.deepEqual(least, { ...CLUSTER_DEFAULTS, name: "x", sources: [onlySource("zookeeper")], balancers: balancer });
 });
 
-Deno.test("readCluster() reads what is believed of the registry, and who serves a cluster without members", () => {
+Deno.test("readCluster() reads the guard of the registry's answers, and who serves a cluster without members", () => {
   const { guard, defaultServers } = good(readCluster({
     discovery: "zookeeper",
     haproxy: {},

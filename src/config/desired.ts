@@ -74,7 +74,7 @@ export interface HostSettings {
 
 /** A file that cannot be used, as far as its plugins can judge their parts of it: to tell all its faults at once. */
 export interface Draft<T> {
-  /** What it says; where it says nothing of use, what would do. Never in force. */
+  /** What it says; where it says nothing of use, what would do. Never active. */
   readonly value: T;
   /** Where it was read. */
   readonly source: Source;
@@ -100,7 +100,7 @@ export interface Desired {
   readonly clusters: ReadonlyMap<string, Cluster>;
   /** `services/`, by file name. */
   readonly services: ReadonlyMap<string, Service>;
-  /** Where each object was read, by `folder/name` (`services/web`), for diagnostics of what a plugin refuses. */
+  /** Where each object was read, by `folder/name` (`services/web`), for diagnostics of what a plugin rejects. */
   readonly sources: ReadonlyMap<string, Source>;
   /** The files of `clusters/`, usable or not, by name; `undefined` if the folder cannot be read, which is not an empty one. */
   readonly clusterFiles: readonly string[] | undefined;

@@ -66,7 +66,7 @@ function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** A line longer than this is not shown, only its place is told. */
+/** Of a line longer than this only the place is shown. */
 export const EXCERPT_SOURCE_MAX = 4_096;
 
 /** An excerpt has at most so many character cells. */
@@ -75,7 +75,7 @@ const EXCERPT_WIDTH_MAX = 100;
 /** So many cells are kept before the caret when a line is cut. */
 const EXCERPT_LEAD = 60;
 
-/** A tab is shown as so many blanks, so that the caret stands right whatever the terminal's tab stops. */
+/** A tab is shown as so many spaces, so that the caret stands right whatever the terminal's tab stops. */
 const TAB_WIDTH = 4;
 
 /** Makes a line printable; `offset` is the UTF-16 offset in it that the caret goes under. */

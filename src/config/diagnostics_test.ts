@@ -65,7 +65,7 @@ Deno.test.each([
   { why: "as it is", line: "a: b", offset: 3, masks: [], text: "a: b", caret: 3 },
   { why: "at its end", line: "a: b", offset: 4, masks: [], text: "a: b", caret: 4 },
   { why: "behind its end", line: "a", offset: 9, masks: [], text: "a", caret: 1 },
-  { why: "with tabs as four blanks", line: "\ta:\tb", offset: 4, masks: [], text: "    a:    b", caret: 10 },
+  { why: "with tabs as four spaces", line: "\ta:\tb", offset: 4, masks: [], text: "    a:    b", caret: 10 },
   { why: "with wide characters as two cells", line: "日本: x", offset: 4, masks: [], text: "日本: x", caret: 6 },
   { why: "with pictographs as two cells", line: "👍: x", offset: 4, masks: [], text: "👍: x", caret: 4 },
   { why: "with combining characters as none", line: "e\u0301: x", offset: 4, masks: [], text: "e\u0301: x", caret: 3 },

@@ -84,7 +84,7 @@ export interface LoadOptions {
   readonly signal: AbortSignal;
   /** The time; the machine's own unless told. */
   readonly clock?: Clock;
-  /** The checks that ship, by name: one that stands at a wrong place is told apart from an unknown key. */
+  /** The checks that ship, by name: one at a wrong place is distinguished from an unknown key. */
   readonly checks?: readonly string[];
   /** The balancers that ship, by name: their sections are known even while their own files are missing. */
   readonly balancers?: readonly string[];
@@ -95,14 +95,14 @@ export interface LoadOptions {
 /**
  * While something that was there is missing, the directory is read again after
  * this time, until two readings agree: an editor that saves by renaming, or a
- * directory that is removed and made anew, must not take a service out.
+ * directory that is removed and made again, must not take a service out.
  */
 const SETTLE_MS = 50;
 
 /** So often at most. */
 const SETTLE_ROUNDS_MAX = 5;
 
-/** No more is told of one file than this. */
+/** The maximum number of findings of one file. */
 const FINDINGS_MAX = 50;
 
 /**
@@ -141,7 +141,7 @@ export async function loadDirectory(
   }
   if (tree.state === "unread") {
     const severity = lastGood === undefined ? "error" : "warning";
-    const kept = lastGood === undefined ? "" : "; what was last read stays in force";
+    const kept = lastGood === undefined ? "" : "; what was last read stays active";
     const message = `Cannot read the config directory as ${tree.reason}${kept}`;
     const diagnostics = Object.freeze([Object.freeze({ severity, file: tree.dir, message } as const)]);
     return Object.freeze(
@@ -302,7 +302,7 @@ class Reading {
   #unreadFolder(name: FolderName, folder: Folder & { readonly state: "unread" }, kept: number): void {
     if (folder.missing && kept === 0) return;
     const [severity, stays] = kept > 0
-      ? ["warning", "; what was last read stays in force"] as const
+      ? ["warning", "; what was last read stays active"] as const
       : ["error", ""] as const;
     this.#say({
       severity,

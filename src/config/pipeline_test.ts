@@ -80,7 +80,7 @@ Deno.test.each(
   assert.equal(names(await take(temp, undefined, role)), wanted);
 });
 
-Deno.test("takeDirectory() refuses a check beside checks as soon as plugins.yaml has a check of that name", async () => {
+Deno.test("takeDirectory() rejects a check beside checks as soon as plugins.yaml has a check of that name", async () => {
   await using temp = await fine();
   await temp.write("conf/services/web.yaml", `${SERVICE}memcached: {port: 11211}\n`);
   const before = await take(temp);
@@ -215,7 +215,7 @@ Deno.test("takeDirectory() keeps everything when the directory is gone, and says
   assert.deepEqual(second.accepted, first.accepted);
   assert.equal(
     said(temp, second),
-    "conf: warning: Cannot read the config directory as it does not exist; what was last read stays in force",
+    "conf: warning: Cannot read the config directory as it does not exist; what was last read stays active",
   );
   await Deno.rename(temp.file("away"), temp.file("conf"));
   const third = await take(temp, second);
@@ -231,7 +231,7 @@ Deno.test("takeDirectory() keeps what was in a folder that is gone, but not in o
   assert.deepEqual(second.accepted, first.accepted);
   assert.equal(
     said(temp, second),
-    "conf/services: warning: Cannot read the folder as it does not exist; what was last read stays in force",
+    "conf/services: warning: Cannot read the folder as it does not exist; what was last read stays active",
   );
   await Deno.mkdir(temp.file("conf/services"));
   const third = await take(temp, second);
@@ -285,7 +285,7 @@ Deno.test("takeDirectory() reads .yaml before .yml and nothing else", async () =
     ].join("\n"),
   );
   const shadowed = /^conf\/services\/web\.yml: error: .*$/;
-  assert.match(said(temp, await take(temp, loaded)), shadowed, "what else lies there is told once");
+  assert.match(said(temp, await take(temp, loaded)), shadowed, "what else lies there is reported once");
 });
 
 Deno.test({

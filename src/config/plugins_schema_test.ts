@@ -63,11 +63,11 @@ Deno.test.each([
   { url: "https://user:password@example.com/mod.ts", fault: /without user and password/ },
   { url: "https://", fault: /a valid URL/ },
   { url: "file://server/mod.ts", fault: /of this machine/ },
-  { url: "two words.ts", fault: /without blanks/ },
+  { url: "two words.ts", fault: /without spaces/ },
   { url: 1, fault: /a URL/ },
-])("readPlugins() refuses $url", ({ url, fault }) => assert.match(findingsOf({ url, sha256: HASH }).join(), fault));
+])("readPlugins() rejects $url", ({ url, fault }) => assert.match(findingsOf({ url, sha256: HASH }).join(), fault));
 
-Deno.test("readPlugins() wants a hash for what is fetched, and tells the command that writes it", () => {
+Deno.test("readPlugins() requires a hash for a URL, and names the command that writes it", () => {
   assert.deepEqual(findingsOf({ url: "https://example.com/mod.ts" }), [
     "checks.memcached: Missing key checks.memcached.sha256: what is fetched needs the hash that was approved; " +
     "lighthouse plugin update memcached writes it",
@@ -86,7 +86,7 @@ Deno.test.each([
   { allow: { env: ["*"] }, fault: /the name of a variable/ },
   { allow: { ffi: ["/x"] }, fault: /Unknown key checks\.memcached\.allow\.ffi/ },
 ])(
-  "readPlugins() refuses to allow $allow",
+  "readPlugins() rejects to allow $allow",
   ({ allow, fault }) => assert.match(findingsOf({ url: "./mod.ts", allow }).join(), fault),
 );
 
@@ -96,7 +96,7 @@ Deno.test.each([
   { allow: { run: ["nginx"] }, fault: /an absolute path/ },
   { allow: { env: ["HOME"] }, fault: /Unknown key balancers\.memcached\.allow\.env/ },
 ])(
-  "readPlugins() refuses to allow a balancer $allow",
+  "readPlugins() rejects to allow a balancer $allow",
   ({ allow, fault }) => assert.match(findingsOf({ url: "./mod.ts", allow }, "balancers").join(), fault),
 );
 
@@ -110,7 +110,7 @@ Deno.test("readPlugins() allows a balancer files, sockets and programs", () => {
   assert.deepEqual(findingsOf({ url: "./mod.ts", allow }, "balancers"), []);
 });
 
-Deno.test("readPlugins() refuses names that are none", () => {
+Deno.test("readPlugins() rejects names that are none", () => {
   for (const name of ["Memcached", "a b", "", "1a", "-a", "a/b", "a".repeat(64)]) {
     const { value, findings } = readPlugins({ checks: { [name]: { url: "./mod.ts" } } });
     assert.equal(value, undefined, name);

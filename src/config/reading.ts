@@ -2,7 +2,7 @@ import type { Accepted } from "./accepted.ts";
 import type { Diagnostic } from "./diagnostics.ts";
 import type { Desired } from "./desired.ts";
 
-/** A config that is to be brought into force. */
+/** A config that is to be applied. */
 export interface Taken {
   readonly accepted: Accepted;
   /** The files that it was read from. */
@@ -13,7 +13,7 @@ export interface Taken {
 export interface Reading {
   /** When it was last read to the end. */
   readonly readMs: number | undefined;
-  /** When one that differs from the one before was last taken. */
+  /** When one that differs from the previous one was last taken. */
   readonly takenMs: number | undefined;
   /** Why it could not be read the last time; `undefined` if it could. */
   readonly unread: string | undefined;
@@ -48,7 +48,7 @@ export interface ConfigSource {
   /** How far it was read. */
   readonly reading: Reading;
   /**
-   * Answers each config that is to be in force, whole. Ends when the signal is
+   * Answers each config that is to be active, whole. Ends when the signal is
    * aborted, or when there is none to start from.
    */
   configs(signal: AbortSignal): AsyncIterable<Taken>;

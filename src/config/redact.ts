@@ -35,7 +35,7 @@ const MESSAGE_LENGTH_MAX = 1_000;
 /**
  * Finds what must not be shown of one line, by its text alone: all that
  * follows a secret's name, and the user part of an address.
- * `skip` tells of an offset that the name there was already dealt with.
+ * `skip` says of an offset that the name there was already dealt with.
  */
 export function lineMasks(line: string, skip: (offset: number) => boolean = () => false): readonly Span[] {
   const masks: Span[] = [...userParts(line)];
@@ -54,7 +54,7 @@ function userParts(line: string): readonly Span[] {
   return [...tokens, ...userPartsOfUrls(line), ...barePasswords(line)];
 }
 
-/** `scheme://user:password@host`, with blanks in it only if nothing else fits. */
+/** `scheme://user:password@host`, with spaces in it only if nothing else fits. */
 function userPartsOfUrls(line: string): readonly Span[] {
   const masks: Span[] = [];
   const lastAtBefore = [/["'\n]/g, /\s/g].map((stop) => {
@@ -230,7 +230,7 @@ function secretName(line: string, skip: (offset: number) => boolean): SecretName
   return undefined;
 }
 
-/** Whether a key names a secret, also if more words, or a stray quote, are in it. */
+/** Whether a key names a secret, also if more words, or an unmatched quote, are in it. */
 export function namesSecret(key: string): boolean {
   return isSecretKey(key) || (key.match(WORD) ?? []).some((word) => isSecretKey(word));
 }

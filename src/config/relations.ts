@@ -11,7 +11,7 @@ import type { Finding } from "../kernel/findings.ts";
 
 /** A finding of one file that comes of another. */
 export interface Relation {
-  /** The file that it is told of: `services/web`. */
+  /** The file that the finding belongs to: `services/web`. */
   readonly key: string;
   /** What there is to tell; with an error, the object is not used. */
   readonly finding: Finding;
@@ -28,7 +28,7 @@ export interface Settled<T> {
 export interface SettleOptions<T> {
   /** The last good values. */
   readonly last: ReadonlyMap<string, T> | undefined;
-  /** Tells what objects by these file names have to do with one another: of two that clash, it is told of the later. */
+  /** Finds the relations of objects by these file names: of two that clash, the later has the finding. */
   readonly find: (objects: ReadonlyMap<string, T>) => readonly Relation[];
   /** Whether a value says the same as the last good one. */
   readonly isSame: (value: T, last: T) => boolean;

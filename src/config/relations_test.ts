@@ -14,7 +14,7 @@ function accepted(clusters: ReadonlyMap<string, Cluster>) {
   return new Map([...clusters].map(([file, cluster]) => [file, { cluster, sections: new Map() }]));
 }
 
-/** Settles clusters that are called so, by file; answers who is left with which name, and what is told. */
+/** Settles clusters of such names, by file; returns who keeps which name, and the findings. */
 function settle(now: Record<string, Cluster>, last?: Record<string, Cluster>): [string, readonly string[]] {
   const { objects, relations } = settleClashes(new Map(Object.entries(now)), {
     last: last && new Map(Object.entries(last)),

@@ -5,7 +5,7 @@ import { secretFilesIn, type SecretText, type SecretTexts } from "./secret_keys.
 /** A secret is not longer than this. */
 const SECRET_BYTES_MAX = 64 * 1024;
 
-/** Reads all files with secrets that a config names, each time anew; a relative path is seen from the config directory. */
+/** Reads all files with secrets that a config names, each time again; a relative path is seen from the config directory. */
 export async function readSecrets(desired: Desired, dir: string): Promise<SecretTexts> {
   const files = new Set(configsOf(desired).flatMap(secretFilesIn));
   return new Map(
@@ -63,6 +63,6 @@ async function readSecret(path: string): Promise<SecretText> {
     if (error instanceof Deno.errors.PermissionDenied) return { reason: "its permissions do not allow it to be read" };
     if (error instanceof TypeError) return { reason: "the file must be UTF-8" };
     const code = error instanceof Error && "code" in error ? ` (${error.code})` : "";
-    return { reason: `the system refuses to read it${code}` };
+    return { reason: `the system denies reading it${code}` };
   }
 }

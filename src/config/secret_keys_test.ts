@@ -46,7 +46,7 @@ Deno.test.each([
     raw: { auth: { password_file: 7 } },
     says: "Cannot use auth.password_file as it must be the path of a file: current value is *****",
   },
-])("withSecrets() refuses $raw", ({ raw, says }) => {
+])("withSecrets() rejects $raw", ({ raw, says }) => {
   assert.deepEqual(withSecrets(raw, TEXTS).findings.map(({ message }) => message), [says]);
 });
 

@@ -170,7 +170,7 @@ Deno.test.each([
     { ...web, host: "a b" },
     'host: Cannot use host as it must be a host name or an IP address: current value is "a b"',
   ],
-])("readService() refuses %s", (_what, raw, wanted) => assert.equal(bad(service(raw)), wanted));
+])("readService() rejects %s", (_what, raw, wanted) => assert.equal(bad(service(raw)), wanted));
 
 Deno.test("readService() leaves out unknown keys with a warning each, and reads the rest", () => {
   const { value, findings } = service({ ...web, prot: 1, zzz: 2, metdata: {} });
@@ -214,7 +214,7 @@ Deno.test("readService() drafts what plugins can judge of a service that cannot 
   assert.equal(service({ port: 80 }).draft, undefined, "there is nothing for a plugin in it");
 });
 
-Deno.test("readService() refuses a check that stands beside checks, whatever it is called", () => {
+Deno.test("readService() rejects a check that stands beside checks, whatever it is called", () => {
   const beside = { discovery: "zookeeper", port: 1, checks: { interval: 2 }, http: { uri: "/", rise: 1, fall: 1 } };
   const { value, findings } = readService(beside, { fileName: "web", plugins: ["http", "name"] });
   assert.equal(value, undefined);

@@ -8,7 +8,7 @@ import { parseYaml, type Tree } from "./yaml_tree.ts";
 /** A file larger than this is not read. */
 export const SOURCE_BYTES_MAX = 1024 * 1024;
 
-/** No more problems of one file are told than this. */
+/** The maximum number of problems that are reported for one file. */
 const PROBLEMS_MAX = 20;
 
 /** A place in a file: both from 1, the column in characters. */
@@ -22,7 +22,7 @@ export interface Position {
 /**
  * One YAML file: its value, and where each part of it stands. Reads what 1.0
  * read: the first document only, YAML 1.1's `yes`, `no`, `on`,
- * `off`, octal and sexagesimal numbers, `<<`; but refuses tags, a key given
+ * `off`, octal and sexagesimal numbers, `<<`; but rejects tags, a key given
  * twice, and what would not fit in memory. Never throws: what is wrong is in
  * {@linkcode Source.problems}.
  */

@@ -167,13 +167,13 @@ Deno.test.each([
   ["a number with too many digits", "a: 12345678901234567890", /too many digits/],
   ["a control character", "a: \u0007", /control character U\+0007/],
   ["a lone carriage return", "a: 1\rb: 2", /control character U\+000D/],
-])("Source refuses %s", (_what, text, wanted) => {
+])("Source rejects %s", (_what, text, wanted) => {
   const source = read(text);
   assert.match(shownOf(source), wanted);
   assert.equal(source.value, undefined);
 });
 
-Deno.test("Source refuses bytes that are not UTF-8, and says where", () => {
+Deno.test("Source rejects bytes that are not UTF-8, and says where", () => {
   const bytes = new Uint8Array([...new TextEncoder().encode("# é\na: caf"), 0xE9, 0x0A]);
   const source = new Source("f", bytes);
   assert.match(shownOf(source), /^f:2:7: error: Cannot read the file as it must be UTF-8/);
@@ -342,7 +342,7 @@ Deno.test("Source shows no part of a secret in a file that is broken anywhere el
   );
 });
 
-/** Whether damage at an offset would spoil a word or an address: then nothing tells any more that there is a secret. */
+/** Whether damage at an offset would spoil a word or an address: then nothing shows any more that there is a secret. */
 function isKept(text: string, at: number, remove: boolean): boolean {
   return [...text.matchAll(/\w+:\/\/(?:me:)?S@host|[\w=]+(?: [\w=:]+)*/g)].some(({ index, 0: { length } }) =>
     index < at + (remove ? 1 : 0) && at < index + length
@@ -382,7 +382,7 @@ Deno.test("Source never throws, and points inside of the file, whatever the byte
   );
 });
 
-Deno.test("Source.holds() tells its own bytes from others", () => {
+Deno.test("Source.holds() distinguishes its own bytes from others", () => {
   const source = read("a: 1\n");
   assert.ok(source.holds(new TextEncoder().encode("a: 1\n")));
   assert.ok(!source.holds(new TextEncoder().encode("a: 2\n")));

@@ -37,7 +37,7 @@ function itemsEntry(known: readonly string[], entries: Parameters<typeof keys>[0
   }));
 }
 
-/** A name that is none is told as it is for a single discovery. */
+/** An invalid name is reported as for a single discovery. */
 function wantedOf(value: unknown): string {
   return typeof value === "string" ? NAME_WANTED : ITEM_WANTED;
 }

@@ -198,5 +198,5 @@ function reasonOf(error: unknown, what: "file" | "directory"): string {
   if (error instanceof Deno.errors.NotADirectory) return "it is not a directory";
   if (error instanceof Deno.errors.NotCapable) return "this process was started without the permission to read it";
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  return code === "" ? "the system refuses it" : `the system refuses it (${code})`;
+  return code === "" ? "the system denies it" : `the system denies it (${code})`;
 }

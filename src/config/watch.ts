@@ -38,7 +38,7 @@ const QUIET_PER_READING = 0.25, QUIET_MS_MAX = 250;
 const PAUSE_PER_READING = 4, PAUSE_MS_MAX = 5_000;
 
 /**
- * A path that was removed and made anew can only be watched again once the
+ * A path that was removed and made again can only be watched again once the
  * old watcher is closed, and not in the same turn of the event loop.
  */
 const REOPEN_PAUSE_MS = 20;
@@ -47,7 +47,7 @@ const REOPEN_PAUSE_MS = 20;
  * Watches the config directory `dir`: it gives a hint as soon as it watches,
  * and then whenever the directory may have changed, whatever happens to it:
  * files that are written or replaced, links that are swapped, the whole
- * directory removed and made anew. A hint that nobody took is not kept beside
+ * directory removed and made again. A hint that nobody took is not kept beside
  * a newer one: both say the same. End it by its signal or by disposing of it.
  */
 export function watchDirectory(dir: string, options: WatchOptions = {}): DirectoryWatch {
@@ -206,7 +206,7 @@ export class DirectoryWatch implements AsyncIterable<Hint>, AsyncDisposable {
     for (const [path, { identity }] of fresh) {
       try {
         this.#open(path, identity);
-        // What happened before the watcher was open was told to nobody.
+        // Nobody was notified of what happened before the watcher was open.
         again = true;
       } catch (error) {
         // What has just been removed is no reason for alarm: the next look finds it missing.
@@ -232,7 +232,7 @@ export class DirectoryWatch implements AsyncIterable<Hint>, AsyncDisposable {
   async #read(path: string, open: { readonly watcher: Deno.FsWatcher; gone: boolean }): Promise<void> {
     try {
       for await (const event of open.watcher) {
-        // Reading may be told of as access; a hint for it would go round in circles.
+        // Reading may be reported as access; a hint for it would never end.
         if (event.kind === "access") continue;
         if (event.paths.includes(path)) open.gone = true;
         if (event.flag === "rescan" || event.paths.some((each) => this.#matters(each))) this.#coalescer.trigger();

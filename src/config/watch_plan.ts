@@ -1,6 +1,6 @@
 /** What to look at in one directory. */
 export interface WatchPoint {
-  /** Tells this directory from another that took its path. */
+  /** Distinguishes this directory from another that took its path. */
   readonly identity: string;
   /** The names in it whose changes matter. */
   readonly names: ReadonlySet<string>;
@@ -19,7 +19,7 @@ export interface WatchPlan {
 /** More places than this are not watched. */
 const POINTS_MAX = 128;
 
-/** A path with more links on its way is a circle. */
+/** A path with more links on its way is a cycle. */
 const LINKS_MAX = 40;
 
 /**

@@ -47,7 +47,7 @@ export function offsetOfError(
       },
     });
   }
-  // A line that is not indented as it must be is told at its first letter.
+  // A line with a wrong indent is reported at its first letter.
   return opened ??
     pos[0] + (code === "BAD_INDENT" ? /^ */.exec(text.slice(pos[0], pos[0] + 1_000))?.[0].length ?? 0 : 0);
 }
@@ -60,7 +60,7 @@ export function wordsFor(error: YAMLParseError): string {
   const { code, message } = error;
   switch (code) {
     case "TAB_AS_INDENT":
-      return "lines are indented with blanks, never with a tab";
+      return "lines are indented with spaces, never with a tab";
     case "RESOURCE_EXHAUSTION":
       return TOO_DEEP;
     case "BAD_DQ_ESCAPE":
@@ -68,9 +68,9 @@ export function wordsFor(error: YAMLParseError): string {
     case "BAD_SCALAR_START":
       return "a text that begins with this character must be in quotes";
     case "BLOCK_AS_IMPLICIT_KEY":
-      return "a second key in the same line; a text with a colon and a blank in it must be in quotes";
+      return "a second key in the same line; a string with a colon and a space in it must be in quotes";
     case "MULTILINE_IMPLICIT_KEY":
-      return "a key must be on one line, followed by a colon and a blank";
+      return "a key must be on one line, followed by a colon and a space";
     case "KEY_OVER_1024_CHARS":
       return "a key must be at most 1024 characters";
     case "BLOCK_IN_FLOW":
@@ -92,12 +92,12 @@ export function wordsFor(error: YAMLParseError): string {
         : "the indentation does not fit to the lines above";
     case "MISSING_CHAR":
       if (/quote/i.test(message)) return "a text in quotes is not closed";
-      if (/map values/.test(message)) return "a key must be followed by a colon and a blank";
+      if (/map values/.test(message)) return "a key must be followed by a colon and a space";
       if (/, |flow/.test(message)) {
         return "a comma is missing between the values in brackets, or a bracket is not closed";
       }
-      if (/Comments/.test(message)) return "a comment must have a blank before its #";
-      if (/^Missing space|- indicator/.test(message)) return "a blank is missing";
+      if (/Comments/.test(message)) return "a comment must have a space before its #";
+      if (/^Missing space|- indicator/.test(message)) return "a space is missing";
       return "something is missing here";
     case "UNEXPECTED_TOKEN":
       if (/Block scalar header/.test(message)) return "after | or > the text must begin on the next line";

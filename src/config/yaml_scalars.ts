@@ -46,7 +46,7 @@ function wholeNumber(text: string, radix: number): number | bigint {
     "",
   );
   const value = sign * Number.parseInt(digits, radix);
-  // A number that cannot be kept exactly is told apart by its type, and refused by Tree.
+  // A number that cannot be represented exactly has a type of its own, and Tree rejects it.
   return Number.isSafeInteger(value) || Number.isNaN(value) ? value : 0n;
 }
 

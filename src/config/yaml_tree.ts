@@ -7,7 +7,7 @@ import { lineMasks, namesSecret, type Span } from "./redact.ts";
 import { CANNOT_PARSE, NO_TAGS, offsetOfError, TOO_DEEP, wordsFor, type YamlFault } from "./yaml_faults.ts";
 import { SCALAR_TAGS } from "./yaml_scalars.ts";
 
-/** Lists and maps inside one another deeper than this are refused. */
+/** Lists and maps that are nested deeper than this are rejected. */
 const DEPTH_MAX = 64;
 
 /** A file may hold this many values, those behind aliases counted each time they are used. */
@@ -52,7 +52,7 @@ export function parseYaml(text: string): { readonly faults: readonly YamlFault[]
 /** What an anchor stands for. */
 interface Anchored {
   readonly node: Node;
-  /** Absent while it is being read: an alias to it then is a circle. */
+  /** Absent while it is being read: an alias to it then is a cycle. */
   read?: { readonly value: unknown; readonly values: number };
 }
 

@@ -83,7 +83,7 @@ export class FileTarget implements Target {
   }
 }
 
-/** Tells a file from all others; empty if there is none. */
+/** Distinguishes a file from all others; empty if there is none. */
 const identify = (info?: Deno.FileInfo) => info === undefined ? "" : `${info.dev}:${info.ino}`;
 
 async function unlessMissing<T>(result: Promise<T>): Promise<T | undefined> {

@@ -162,7 +162,7 @@ export class Log implements Disposable, AsyncDisposable {
     const said = this.#level === undefined
       ? logging
       : { ...logging, root: { ...logging.root, level: RANKS[this.#level] } };
-    // Python's root logs warnings unless it is told; without handlers the file only says how much is logged here.
+    // Python's root logs warnings unless configured; without handlers the file only says how much is logged here.
     return new Route(said, { rootLevel: hasHandlers(logging) ? RANKS.warning : RANKS.info });
   }
 
@@ -225,7 +225,7 @@ function toEntry({ category, level, message, properties, timestamp }: LogRecord)
   };
 }
 
-/** The keys that a line of logfmt has anyway: a second `level=` would be believed. */
+/** The keys that a line of logfmt has anyway: a second `level=` would be used. */
 const OWN_KEYS = new Set(["time", "level", "logger", "msg"]);
 
 /** Braces are placeholders to the library, but text to us; it reads a message as a template if it has an opening one. */

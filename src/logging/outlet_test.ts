@@ -58,7 +58,7 @@ Deno.test("Outlet writes lines in order, and holds those that come meanwhile", a
   assert.ok(target.closed);
 });
 
-Deno.test("Outlet tells of a failure once, tries again, and says when it works", async () => {
+Deno.test("Outlet reports a failure once, tries again, and reports when it works", async () => {
   const { target, put, told, clock, outlet } = setUp();
   target.fault = "disk full";
   put("a");
@@ -114,7 +114,7 @@ Deno.test("Outlet holds a bounded amount, and counts what it drops", async () =>
   await large.outlet.close({ deadlineMs: 1_000 });
 });
 
-Deno.test("Outlet tells of a write that takes too long, and interrupts it", async () => {
+Deno.test("Outlet reports a write that takes too long, and interrupts it", async () => {
   const { target, put, told, clock, outlet } = setUp();
   target.gate = Promise.withResolvers();
   put("a");

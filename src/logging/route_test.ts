@@ -25,7 +25,7 @@ Deno.test("Route asks the nearest logger that has a level", () => {
   assert.equal(asked.isEnabled("lighthouse.writer", 20), true, "0 asks the logger above");
   assert.equal(asked.isEnabled("logtape.meta", 30), false);
   assert.equal(asked.isEnabled("logtape.meta", 40), true);
-  assert.equal(route({}).isEnabled("lighthouse.app", 20), false, "the root's own level is what it is told");
+  assert.equal(route({}).isEnabled("lighthouse.app", 20), false, "the root's own level is what it is set to");
   assert.equal(route({ root: logger({ level: 0 }) }).isEnabled("lighthouse.app", 10), true);
 });
 
@@ -74,7 +74,7 @@ Deno.test.each([
   assert.equal(asked.isEnabled("lighthouse.app", 10), name === "lighthouse");
 });
 
-Deno.test("Route believes a name of ours before one of 1.0's, and the general before the special", () => {
+Deno.test("Route prefers a name of ours to one of 1.0's, and the general to the special", () => {
   const asked = route({
     loggers: {
       "lighthouse.haproxy.control": logger({ level: 10 }),
@@ -88,7 +88,7 @@ Deno.test("Route believes a name of ours before one of 1.0's, and the general be
   assert.equal(asked.isEnabled("lighthouse.discovery.zookeeper", 30), false);
 });
 
-Deno.test("hasHandlers() tells whether anybody is asked", () => {
+Deno.test("hasHandlers() returns whether any handler is configured", () => {
   assert.equal(hasHandlers(DEFAULT_LOGGING), false);
   assert.equal(hasHandlers(logging({})), false, "a handler that no logger has gets nothing");
   assert.equal(hasHandlers(logging({ loggers: { x: logger({ handlers: ["a"] }) } })), true);

@@ -251,7 +251,7 @@ Deno.test.each([
     { handlers: { a: { class: "logging.handlers.TimedRotatingFileHandler", filename: "x", when: "Y" } } },
     /^error handlers\.a\.when: .* one of S, M, H, D, midnight, W0 to W6/,
   ],
-])("readLogging() refuses %s", (_what, file, wanted) => {
+])("readLogging() rejects %s", (_what, file, wanted) => {
   const raw = Object.hasOwn(file, "version") || Object.keys(file).length === 0 ? file : { version: 1, ...file };
   assert.equal(readLogging(raw).value, undefined);
   assert.match(said(raw), wanted);

@@ -424,7 +424,7 @@ export const METRICS = {
     part: "The store",
     kind: "counter",
     labels: ["result"],
-    help: "Transactions by result: done, conflict (409), refused.",
+    help: "Transactions by result: done, conflict (409), rejected.",
   },
   lighthouse_store_versions_total: {
     part: "The store",

@@ -81,7 +81,7 @@ Deno.test("Monitor reports up after rise passes and down after fall failures", a
   assert.deepEqual(bench.said, ["web:80 up", "web:80 down"]);
 });
 
-Deno.test("Monitor.ports tells since when a port is so, when each check was probed, and why that failed", async () => {
+Deno.test("Monitor.ports reports since when a port is up or down, when each check was probed, and why that failed", async () => {
   await using bench = new Bench();
   bench.monitor.apply([PORT]);
   const seen = () => bench.monitor.ports.get("web:80");

@@ -45,10 +45,10 @@ export interface RegistrarOptions {
   ) => Promise<{ readonly takenFrom: string } | void>;
 }
 
-/** How far a registry is as it is wanted. */
+/** How far a registry is in sync. */
 export interface RegistrationReport {
   readonly registration: Registration;
-  /** Whether the registry was told so in this session. */
+  /** Whether the registry has received it in this session. */
   readonly isDone: boolean;
   /** Why the last try failed; `undefined` if it did not. */
   readonly failure: string | undefined;
@@ -75,13 +75,13 @@ interface Tracked {
   isLeaving: boolean;
   /** What the registry was last told with success in this session; `undefined` when that is not known. */
   done: string | undefined;
-  /** Whether it was registered from here, and not taken back since. */
+  /** Whether it was registered from here, and not deregistered since. */
   isOurs: boolean;
   /** Whether it is being registered: the registry may have it before it has said so. */
   isOnItsWay: boolean;
   /** Counts the sessions: what was done in an earlier one says nothing of this one. */
   session: number;
-  /** Resolves when the registry has been told in this session, or never will be. */
+  /** Resolves when the registry has received it in this session, or never will. */
   told: PromiseWithResolvers<void>;
   /** Why the last try failed; `undefined` if it did not. */
   failure: string | undefined;
@@ -94,7 +94,7 @@ interface Tracked {
 
 /**
  * Keeps the registries as the services' statuses want them. Level-triggered:
- * what is wanted is compared with what the registry was told, again after each
+ * the desired state is compared with what was sent to the registry, again after each
  * new session, after each failure, and now and then, so that no report is lost.
  * One loop for each node makes all its changes, one after the other, so that
  * none can overtake another.
@@ -118,7 +118,7 @@ export class Registrar implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** How far each node is registered as it is wanted, those that are on their way out included. */
+  /** How far each node is registered as desired, those that are being deregistered included. */
   get report(): readonly RegistrationReport[] {
     return [...this.#entries.values()].map((entry) => ({
       registration: entry.registration,
@@ -142,7 +142,7 @@ export class Registrar implements AsyncDisposable {
     for (const [key, entry] of this.#entries) {
       if (keys.has(key) || entry.isLeaving || this.#isAwaitingSuccessor(entry)) continue;
       this.#want(entry, { ...entry.registration, wanted: "absent" }, { isLeaving: true });
-      // It was taken back already.
+      // It was deregistered already.
       if (isDone(entry)) this.#forget(entry);
     }
     for (const registration of wanted) {
@@ -283,7 +283,7 @@ export class Registrar implements AsyncDisposable {
       if (isDone(entry) && entry.isLeaving) return this.#forget(entry);
       // What is wanted or a session that changed meanwhile ends the wait.
       if (isCarriedOut && !isDone(entry)) continue;
-      // An absent node needs no more than to have been taken back once in a session.
+      // An absent node needs no more than one deregistration in a session.
       const waitMs = !isCarriedOut
         ? backoffMs(failures - 1, RETRY_BACKOFF, random)
         : entry.registration.wanted === "present"
@@ -315,7 +315,7 @@ export class Registrar implements AsyncDisposable {
     return gate;
   }
 
-  /** Tells the registry what is wanted now; answers whether it took it. */
+  /** Sends the desired state to the registry; returns whether it was accepted. */
   async #change(entry: Tracked, signal: AbortSignal): Promise<boolean> {
     const { change, clock, log, meter = UNMETERED } = this.#options;
     const { registration, session } = entry;
@@ -385,7 +385,7 @@ function keyOf(registration: Registration): string {
 }
 
 /**
- * Tells apart the entries of one node that one discovery gets several times, with other options each: whose options are
+ * Distinguishes the entries of one node that one discovery gets several times, with other options each: whose options are
  * the same keeps its entry, and one whose options alone changed is the same node still. All others go by their key.
  */
 function placesOf(
@@ -436,7 +436,7 @@ function operationOf({ isLeaving, registration }: Tracked): Operation {
   return registration.wanted === "present" ? "register" : "deregister";
 }
 
-/** What is compared: the whole of what a registry is told of a node. */
+/** What is compared: everything that a registry receives of a node. */
 function wantedOf(entry: Tracked): string {
   const operation = operationOf(entry);
   return operation === "register"
@@ -448,7 +448,7 @@ function wantedOf(entry: Tracked): string {
     : operation;
 }
 
-/** Whether the registry was told what is wanted; a node that was deregistered has nothing left to deregister. */
+/** Whether the registry has the desired state; a node that was deregistered has nothing left to deregister. */
 function isDone(entry: Tracked): boolean {
   return entry.done === wantedOf(entry) || (entry.isLeaving && entry.done === "deregister");
 }

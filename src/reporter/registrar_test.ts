@@ -145,7 +145,7 @@ Deno.test("Registrar registers a node again that is to be drained, and again whe
   assert.deepEqual(bench.asked, ["register web:80", "register web:80", "register web:80"]);
 });
 
-Deno.test("Registrar.report tells how far each node is registered, and why not", async () => {
+Deno.test("Registrar.report has how far each node is registered, and why not", async () => {
   await using bench = new Bench();
   const { registrar } = bench;
   const told = () =>
@@ -167,17 +167,17 @@ Deno.test("Registrar.report tells how far each node is registered, and why not",
   assert.deepEqual(told(), [["present", true, undefined]]);
 });
 
-Deno.test("Registrar registers what is up, and takes back what is down, whoever made it known", async () => {
+Deno.test("Registrar registers what is up, and deregisters what is down, whoever registered it", async () => {
   await using bench = new Bench();
   assert.deepEqual(await bench.apply([want("web:80"), down("web:81")]), ["register web:80", "deregister web:81"]);
   assert.deepEqual(await bench.apply([down("web:80"), want("web:81")]), ["deregister web:80", "register web:81"]);
 });
 
-Deno.test("Registrar tells that a node was deregistered only if it had registered it", async () => {
+Deno.test("Registrar logs a deregistration only of a node that it had registered", async () => {
   await using bench = new Bench();
   bench.registrar.apply([down("web:80"), down("web:81")]);
   await settle();
-  bench.fault = "out of reach";
+  bench.fault = "unreachable";
   bench.registrar.apply([want("web:80")]);
   await settle();
   bench.registrar.apply([]);
@@ -237,7 +237,7 @@ Deno.test("Registrar leaves no old name of a node that goes down before it has t
   assert.deepEqual([...bench.known.keys()], []);
 });
 
-Deno.test("Registrar takes an old name back when the new one is taken back again", async () => {
+Deno.test("Registrar deregisters an old name when the new one is deregistered again", async () => {
   await using bench = new Bench();
   await bench.apply([want("web:80")]);
   bench.registrar.apply([renamed(want("web:80"))]);
@@ -287,7 +287,7 @@ Deno.test("Registrar asks for nothing twice while nothing changes, but asserts n
   await bench.pass(20_000);
   assert.deepEqual(await bench.news(), []);
   await bench.pass(20_000);
-  assert.deepEqual(await bench.news(), ["register web:80"], "an absent node is taken back once");
+  assert.deepEqual(await bench.news(), ["register web:80"], "an absent node is deregistered once");
   assert.deepEqual(bench.said, ["info: Registered"], "an assertion is no news");
 });
 
@@ -299,7 +299,7 @@ Deno.test("Registrar heals what somebody else removed", async () => {
   assert.equal(bench.known.size, 1);
 });
 
-Deno.test("Registrar registers anew when what is announced has changed", async () => {
+Deno.test("Registrar registers again when what is announced has changed", async () => {
   await using bench = new Bench();
   await bench.apply([want()]);
   assert.deepEqual(await bench.apply([want("web:80", { metadata: { zone: "b" } })]), ["register web:80"]);
@@ -308,7 +308,7 @@ Deno.test("Registrar registers anew when what is announced has changed", async (
 
 Deno.test("Registrar tries again with backoff what failed, and loses nothing", async () => {
   await using bench = new Bench({ random: () => 1 });
-  bench.fault = "out of reach";
+  bench.fault = "unreachable";
   bench.registrar.apply([want()]);
   // The waits are 200, 400, 800, 1600, 3200, 6400 ms, then 10 s each.
   await bench.pass(12_650);
@@ -322,7 +322,7 @@ Deno.test("Registrar tries again with backoff what failed, and loses nothing", a
 
 Deno.test("Registrar warns of a failure once, and again when the reason is another", async () => {
   await using bench = new Bench();
-  bench.fault = "out of reach";
+  bench.fault = "unreachable";
   bench.registrar.apply([want()]);
   await bench.pass(5_000);
   bench.fault = "not allowed";
@@ -330,7 +330,7 @@ Deno.test("Registrar warns of a failure once, and again when the reason is anoth
   bench.fault = undefined;
   await bench.pass(20_000);
   assert.deepEqual(bench.said.filter((line) => !line.startsWith("debug")), [
-    "warn: Could not register; trying again (out of reach)",
+    "warn: Could not register; trying again (unreachable)",
     "warn: Could not register; trying again (not allowed)",
     "info: Registered",
   ]);
@@ -338,7 +338,7 @@ Deno.test("Registrar warns of a failure once, and again when the reason is anoth
 
 Deno.test("Registrar: states that say the same as before do not hasten a try after a failure", async () => {
   await using bench = new Bench({ random: () => 1 });
-  bench.fault = "out of reach";
+  bench.fault = "unreachable";
   bench.registrar.apply([want("web:80"), want("web:81")]);
   await bench.pass(3_000);
   await bench.news();
@@ -352,7 +352,7 @@ Deno.test("Registrar: states that say the same as before do not hasten a try aft
 
 Deno.test("Registrar acts at once when what is wanted changes, even while it waits after a failure", async () => {
   await using bench = new Bench({ random: () => 1 });
-  bench.fault = "out of reach";
+  bench.fault = "unreachable";
   bench.registrar.apply([want()]);
   await bench.pass(8_000);
   await bench.news();
@@ -377,7 +377,7 @@ Deno.test("Registrar ends right when a service flaps while a slow change is in f
   assert.equal(bench.known.size, 1);
 });
 
-Deno.test("Registrar takes back what is wanted no more, and only that", async () => {
+Deno.test("Registrar deregisters what is not desired any more, and only that", async () => {
   await using bench = new Bench();
   await bench.apply([want("web:80"), want("web:81"), down("web:82")]);
   assert.deepEqual(await bench.apply([want("web:81")]), ["deregisterOwn web:80"]);
@@ -385,10 +385,10 @@ Deno.test("Registrar takes back what is wanted no more, and only that", async ()
   assert.deepEqual(await bench.news(), []);
 });
 
-Deno.test("Registrar goes on taking back what is wanted no more while the registry is out of reach", async () => {
+Deno.test("Registrar keeps deregistering what is not desired any more while the registry is unreachable", async () => {
   await using bench = new Bench();
   await bench.apply([want()]);
-  bench.fault = "out of reach";
+  bench.fault = "unreachable";
   bench.registrar.apply([]);
   await bench.pass(600_000);
   bench.fault = undefined;
@@ -399,7 +399,7 @@ Deno.test("Registrar goes on taking back what is wanted no more while the regist
   assert.deepEqual(await bench.news(), [], "then it is forgotten");
 });
 
-Deno.test("Registrar takes back a node that went down and was removed before that was told", async () => {
+Deno.test("Registrar deregisters a node that went down and was removed before that was sent", async () => {
   await using bench = new Bench();
   await bench.apply([want()]);
   bench.isSlow = true;
@@ -412,7 +412,7 @@ Deno.test("Registrar takes back a node that went down and was removed before tha
   assert.equal(bench.known.size, 0);
 });
 
-Deno.test("Registrar: a node that is wanted again while it is taken back ends up registered", async () => {
+Deno.test("Registrar: a node that is desired again while it is deregistered ends up registered", async () => {
   await using bench = new Bench();
   await bench.apply([want()]);
   bench.isSlow = true;
@@ -458,7 +458,7 @@ Deno.test("Registrar.renew() registers everything of its registry again, once ea
   assert.deepEqual(await bench.news(), []);
 });
 
-Deno.test("Registrar.renew() takes back what is down once in each session", async () => {
+Deno.test("Registrar.renew() deregisters what is down once in each session", async () => {
   await using bench = new Bench();
   await bench.apply([down()]);
   await bench.renew();
@@ -469,7 +469,7 @@ Deno.test("Registrar.renew() waits until the new session has everything, through
   await using bench = new Bench();
   await bench.apply([want()]);
   bench.loseSession();
-  bench.fault = "out of reach";
+  bench.fault = "unreachable";
   const renewing = bench.renew();
   await bench.pass(5_000);
   assert.equal(await isSettled(renewing), false);
@@ -479,7 +479,7 @@ Deno.test("Registrar.renew() waits until the new session has everything, through
   assert.equal(bench.known.size, 1);
 });
 
-Deno.test("Registrar.renew() does not believe what an earlier session answers late", async () => {
+Deno.test("Registrar.renew() does not accept a late answer of an earlier session", async () => {
   await using bench = new Bench();
   bench.isSlow = true;
   await bench.apply([want()]);
@@ -497,7 +497,7 @@ Deno.test("Registrar.renew() does not believe what an earlier session answers la
 Deno.test("Registrar.renew() waits for the new session also if the last try in the old one had failed", async () => {
   await using bench = new Bench();
   await bench.apply([want()]);
-  bench.fault = "out of reach";
+  bench.fault = "unreachable";
   await bench.pass(40_000);
   bench.loseSession();
   const renewing = bench.renew();
@@ -508,7 +508,7 @@ Deno.test("Registrar.renew() waits for the new session also if the last try in t
   assert.equal(bench.known.size, 1);
 });
 
-Deno.test("Registrar.renew() gives up with its signal, but what is registered anew is not lost", async () => {
+Deno.test("Registrar.renew() gives up with its signal, but what is registered again is not lost", async () => {
   await using bench = new Bench();
   await bench.apply([want()]);
   bench.loseSession();
@@ -538,7 +538,7 @@ Deno.test("Registrar.renew() of an earlier session resolves with the word of the
 Deno.test("Registrar.renew() does not wait for a node that is removed meanwhile", async () => {
   await using bench = new Bench();
   await bench.apply([down()]);
-  bench.fault = "out of reach";
+  bench.fault = "unreachable";
   const renewing = bench.renew();
   await settle();
   assert.equal(await isSettled(renewing), false, "while the node is to be deregistered");
@@ -566,7 +566,7 @@ Deno.test("Registrar reports a node that another host takes over again and again
   assert.deepEqual(contested(), [undefined]);
 });
 
-Deno.test("Registrar.withdrawAll() takes back everything, and resolves when that is done", async () => {
+Deno.test("Registrar.withdrawAll() deregisters everything, and resolves when that is done", async () => {
   await using bench = new Bench();
   await bench.apply([want("web:80"), want("web:81"), down("web:82")]);
   await bench.registrar.withdrawAll(new AbortController().signal);
@@ -590,7 +590,7 @@ Deno.test("Registrar.withdrawAll() says whether others may have seen a node, one
 
 Deno.test("Registrar.withdrawAll() tries at once what waits after a failure, and gives up with its signal", async () => {
   await using bench = new Bench({ random: () => 1 });
-  bench.fault = "out of reach";
+  bench.fault = "unreachable";
   bench.registrar.apply([down()]);
   await bench.pass(9_000);
   await bench.news();
@@ -649,7 +649,7 @@ Deno.test("Registrar ends in what is wanted, after any changes, failures, delays
           last = each.wanted;
           everWanted = everWanted.union(new Set(last.map(({ cluster, node }) => `zoo ${cluster} ${nodeName(node)}`)));
           bench.registrar.apply(last);
-        } else if (each.do === "fail") bench.fault = "out of reach";
+        } else if (each.do === "fail") bench.fault = "unreachable";
         else if (each.do === "work") bench.fault = undefined;
         else if (each.do === "slow") bench.isSlow = true;
         else if (each.do === "quick") bench.isSlow = false;

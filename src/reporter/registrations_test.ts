@@ -122,7 +122,7 @@ Deno.test("keptRegistrations() answers what registrations() does, and the same o
   assert.deepEqual(kept({ services: new Map() }, moved, isDown), []);
 });
 
-Deno.test("registrations() has what an operator drains as draining, or absent, and tells a kept answer from another", () => {
+Deno.test("registrations() has what an operator drains as draining, or absent, and distinguishes a kept answer from another", () => {
   const services = map(["web", accepted(service("web", [80, 81]))], ["api", accepted(service("api", [90]))]);
   const statusOf = (key: string) => key === "web:81" ? "down" as const : "up" as const;
   const of = (drains: Readonly<Record<string, "drain" | "deregister">>, how = registrations) =>

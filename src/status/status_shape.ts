@@ -204,7 +204,7 @@ export interface ServiceStatus {
 /** How a port is registered. */
 export interface RegistrationStatus {
   readonly wanted: "present" | "absent";
-  /** Whether the registry was told so in this session. */
+  /** Whether the registry has received it in this session. */
   readonly done: boolean;
   /** Why the last try failed. */
   readonly failure: string | null;

@@ -255,7 +255,7 @@ export function fieldOf(node: Node, field: NodeField): unknown {
 
 /** The answer at one time. */
 interface Judged {
-  /** What tells it from others: weights, states and pools. */
+  /** What distinguishes it from others: weights, states and pools. */
   readonly signature: string;
   /** Whether nodes of other zones get requests, and whether those of other clusters do. */
   readonly isSpilling: boolean;

@@ -1,6 +1,6 @@
 /**
- * When each node was a member of a cluster: what tells a new node from one that
- * is back, and how large the cluster was in the last hour. Pure.
+ * When each node was a member of a cluster: what distinguishes a new node from one
+ * that is back, and how large the cluster was in the last hour. Pure.
  *
  * @module
  */

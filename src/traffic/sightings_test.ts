@@ -74,7 +74,7 @@ Deno.test("a node that comes and goes fills no memory", () => {
   assert.deepEqual(earlier.at(0), { sinceMs: NOW, leftMs: NOW + 10_000 });
 });
 
-/** The members at each of many times, some seconds or minutes after the one before. */
+/** The members at each of many times, some seconds or minutes after the previous one. */
 const HISTORY = fc.array(
   fc.record({
     names: fc.subarray(["a", "b", "c", "d", "e"]),

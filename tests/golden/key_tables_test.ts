@@ -37,7 +37,7 @@ interface Documented {
 
 const TABLES: readonly Documented[] = [
   { page: "docs/config/lighthouse.md", schema: settingsSchema },
-  { page: "docs/config/clusters.md", also: "What a registry is believed", schema: clusterSchema },
+  { page: "docs/config/clusters.md", also: "When an answer of a registry is accepted", schema: clusterSchema },
   { page: "docs/config/clusters.md", heading: "traffic", schema: clusterSchema, under: "traffic." },
   { page: "docs/config/clusters.md", heading: "Several sources", schema: combineSchema },
   { page: "docs/config/clusters.md", heading: "traffic of a source", schema: sourceTrafficSchema },

@@ -6,8 +6,9 @@
 import assert from "node:assert/strict";
 import { ShownByDocument } from "../support/shown_by.ts";
 
-/** The tables of each page. */
+/** The tables of key by key for each page; lighthouse-1.0.md has one of another shape, which compatibility_docs_test.ts reads. */
 const TABLES: Readonly<Record<string, readonly string[]>> = {
+  "lighthouse-1.0.md": [],
   "smartstack.md": ["nerve, key by key", "synapse, key by key"],
 };
 

@@ -24,7 +24,7 @@ Deno.test("loadDirectory() never waits for a pipe, nor reads what is not a file,
     loaded.diagnostics.map((each) => formatDiagnostic(each).replaceAll(`${temp.path}/`, "")).join("\n"),
     [
       "conf/services/large.yaml: error: Cannot read the file as it must be at most 1048576 bytes: current value is 1048578",
-      "conf/services/loop.yaml: error: Cannot read the file as the system refuses it (ELOOP)",
+      "conf/services/loop.yaml: error: Cannot read the file as the system denies it (ELOOP)",
       "conf/services/nowhere.yaml: error: Cannot read the file as it is a link to a file that does not exist, or has just been removed",
       "conf/services/pipe.yaml: error: Cannot read the file as it must be a regular file",
       "conf/services/zero.yaml: error: Cannot read the file as it must be a regular file",

@@ -134,7 +134,7 @@ Deno.test("watchDirectory() follows the whole directory through removals and re-
       "the loader tells that the directory is missing",
       () => follower.taken?.diagnostics.some(({ message }) => message.includes("it does not exist")),
     );
-    assert.equal(follower.ports(), `web:${round - 1}`, "what was last read stays in force");
+    assert.equal(follower.ports(), `web:${round - 1}`, "what was last read stays active");
     await temp.write("conf/services/web.yaml", service(0 + round));
     await follower.sees(`web:${round}`, "directory removed and made anew");
     await temp.write("conf/services/two.yaml", service(1000 + round));

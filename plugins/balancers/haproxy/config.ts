@@ -129,7 +129,7 @@ const PATH = "a path without control characters";
 const path = v.pipe(v.string(PATH), v.minLength(1, PATH), v.check(isOneLine, PATH));
 
 /** HAProxy splits at blanks, and takes a comma for the begin of its own options. */
-const socketPath = v.pipe(v.string(PATH), v.regex(/^[^\s\p{Cc}]+$/u, "a path without blanks"));
+const socketPath = v.pipe(v.string(PATH), v.regex(/^[^\s\p{Cc}]+$/u, "a path without spaces"));
 
 const COMMAND = "a list of a program and its arguments, each a text";
 
