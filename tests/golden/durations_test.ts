@@ -1,11 +1,12 @@
 /**
- * Holds every key that takes a duration or a percentage, found by walking the
+ * Checks every key that takes a duration or a percentage, found by walking the
  * schemas, against one way of writing them and against the tables of the docs.
  *
  * @module
  */
 import assert from "node:assert/strict";
 import { balancerSchema, clusterSchema as haproxySection } from "../../plugins/balancers/haproxy/config.ts";
+import { balancerSchema as nginxSchema, clusterSchema as nginxSection } from "../../plugins/balancers/nginx/config.ts";
 import { clusterSchema } from "../../src/config/cluster_schema.ts";
 import { serviceSchema } from "../../src/config/service_schema.ts";
 import { combineSchema, sourceTrafficSchema } from "../../src/config/sources_schema.ts";
@@ -23,7 +24,9 @@ const SCHEMAS: readonly { readonly page: string; readonly schema: HouseSchema<un
   { page: "clusters.md", schema: combineSchema },
   { page: "clusters.md", schema: sourceTrafficSchema },
   { page: "clusters.md", schema: haproxySection },
+  { page: "clusters.md", schema: nginxSection },
   { page: "balancers.md", schema: balancerSchema },
+  { page: "balancers.md", schema: nginxSchema },
   ...await pluginSchemas("discovery", "discovery.md"),
   ...await pluginSchemas("checks", "services.md"),
 ];
