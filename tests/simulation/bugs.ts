@@ -157,31 +157,6 @@ export const BUGS: readonly Bug[] = [
     },
     found: /HAProxy serves|no registry has said|the file is not what runs|but the file has/,
   },
-  {
-    name: "misses the members that leave where it compares two desired states",
-    plugin: {
-      ...sound,
-      shortcut: (change, ...rest) => {
-        const clusters = change.clusters.map((each) => ({
-          ...each,
-          members: each.members.filter(({ now }) => now !== undefined),
-        }));
-        return sound.shortcut?.({ ...change, clusters }, ...rest);
-      },
-    },
-    found: /is taken to be|HAProxy serves|no registry has said/,
-  },
-  {
-    name: "changes a node that others share",
-    plugin: {
-      ...sound,
-      plan: (wanted, ...rest) => {
-        for (const { node } of wanted.clusters.flatMap(({ nodes }) => nodes)) (node as { port: number }).port = 9;
-        return sound.plan(wanted, ...rest);
-      },
-    },
-    found: /HAProxy serves|no registry has said|HAProxy does not run|the file is not/,
-  },
   { name: "never looks again", looksOnce: true, found: /HAProxy serves|but the file has|the file is not/ },
   mistake("forgets the rate of reloads", /two reloads are/),
   mistake("looks once", /another weight|frontends are closed|HAProxy serves|but the file has/),
