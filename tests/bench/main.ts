@@ -9,6 +9,7 @@ import { change } from "./change.ts";
 import { checks } from "./checks.ts";
 import { memory } from "./memory.ts";
 import { metrics } from "./metrics.ts";
+import { nginx } from "./nginx.ts";
 import { propagation } from "./propagation.ts";
 import { ramps } from "./ramps.ts";
 import { registries } from "./registries.ts";
@@ -25,6 +26,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   writer,
   requests,
   memory,
+  nginx,
   startup,
   workers,
   checks,

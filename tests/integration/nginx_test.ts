@@ -5,12 +5,13 @@
  */
 import assert from "node:assert/strict";
 import { setUp } from "../setup.ts";
+import { churn } from "../support/churn.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 import { kill, localNode, NamedServer } from "../support/haproxy.ts";
 import type { Node } from "../../src/model/node.ts";
 import type { WantedNode } from "../../src/plugin/contract.ts";
-import { countAnswers, get } from "../support/http_load.ts";
+import { countAnswers, get, HttpLoad, KeptLoad } from "../support/http_load.ts";
 import { NginxBox, NginxWriter } from "../support/nginx.ts";
 
 /** Sends a request for a host and a path to a port on loopback; answers the status and the body. */
@@ -326,4 +327,34 @@ Deno.test("a port that another process holds is reported without a reload, and s
   assert.equal(await get(port), "one");
   listener.close();
   await eventually("it is served", async () => await get(other).catch(() => "") === "one");
+});
+
+Deno.test("500 joins and leaves under load are few reloads, and fail no request that has a connection of its own", async () => {
+  await setUp(["nginx"]);
+  await using stack = new AsyncDisposableStack();
+  const box = stack.use(new NginxBox());
+  const writer = stack.use(new NginxWriter());
+  const port = freePort();
+  const nodes = Array.from({ length: 8 }, (_, i) => stack.use(new NamedServer(`s${i}`)).node);
+  const wanted = (nodes: readonly Node[]) => box.wanted({ web: { section: { listen: `127.0.0.1:${port}` }, nodes } });
+  await writer.apply(wanted(nodes));
+  const begun = writer.reloads;
+  const load = new HttpLoad(port);
+  const kept = new KeptLoad(port, 2);
+  for (const members of churn(nodes, 500)) {
+    writer.put(wanted(members));
+    await load.more(2);
+  }
+  await writer.apply(wanted(nodes));
+  const { done, failed } = await load.stop();
+  const open = await kept.stop();
+  const reloads = writer.reloads - begun;
+  // deno-lint-ignore no-console -- the figures are what this test is for
+  console.log(
+    `${reloads} reloads; ${failed.length} of ${done} requests failed on connections of their own, ` +
+      `${open.cut} of ${open.sent} were sent on a connection that nginx was closing`,
+  );
+  assert.deepEqual(failed, []);
+  assert.deepEqual(open.failed, []);
+  assert(reloads > 1 && reloads < 500, `${reloads}`);
 });

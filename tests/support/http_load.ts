@@ -70,3 +70,68 @@ export async function countAnswers(port: number, requests: number, connections =
 }
 
 const KEPT = new TextEncoder().encode("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+
+/** What clients with connections that stay open saw. */
+export interface KeptCount {
+  /** Requests that were sent. */
+  readonly sent: number;
+  /** Requests that got no answer because their connection had ended, and would be repeated by most clients. */
+  readonly cut: number;
+  /** Other failures: an answer that is not 200, a connection that is refused, half an answer. */
+  readonly failed: readonly string[];
+}
+
+/** Clients that send one request after another over connections that stay open, and open another when one ends. */
+export class KeptLoad {
+  #sent = 0;
+  #cut = 0;
+  readonly #failed: string[] = [];
+  #stopped = false;
+  readonly #clients: Promise<void>[];
+
+  constructor(port: number, clients = 8) {
+    this.#clients = Array.from({ length: clients }, () => this.#client(port));
+  }
+
+  /** Stops; answers the counts. */
+  async stop(): Promise<KeptCount> {
+    this.#stopped = true;
+    await Promise.all(this.#clients);
+    return { sent: this.#sent, cut: this.#cut, failed: this.#failed };
+  }
+
+  async #client(port: number): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+        while (!this.#stopped && await this.#ask(connection));
+      } catch (error) {
+        this.#failed.push(String(error));
+      }
+    }
+  }
+
+  /** Sends one request; answers whether the connection goes on. */
+  async #ask(connection: Deno.TcpConn): Promise<boolean> {
+    const [decoder, buffer] = [new TextDecoder(), new Uint8Array(4_096)];
+    let answer = "";
+    this.#sent++;
+    try {
+      await connection.write(KEPT);
+      for (;;) {
+        const read = await connection.read(buffer);
+        if (read === null) throw new Error("the connection ended");
+        answer += decoder.decode(buffer.subarray(0, read), { stream: true });
+        const [head = "", body] = answer.split("\r\n\r\n");
+        const length = Number(/^content-length: ([0-9]+)/mi.exec(head)?.[1] ?? NaN);
+        if (body === undefined || body.length < length) continue;
+        if (!head.startsWith("HTTP/1.1 200 ")) this.#failed.push(head.slice(0, 40));
+        return !/^connection: close/mi.test(head);
+      }
+    } catch (error) {
+      if (answer === "") this.#cut++;
+      else this.#failed.push(`${error}: ${answer.slice(0, 40)}`);
+      return false;
+    }
+  }
+}
