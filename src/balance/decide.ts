@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Random } from "../kernel/random.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type {
+  BalancerCounters,
   BalancerSources,
   Explanation,
   Rendered,
@@ -191,6 +192,8 @@ export interface View<Config, ClusterConfig> {
   /** Clusters that are served and whose config cannot be used. */
   readonly kept: readonly ClusterName[];
   readonly notices: Rendered["notices"];
+  /** What the balancer counts; absent if it counts nothing, or nobody answers. */
+  readonly counters?: BalancerCounters | undefined;
   /** The plan with a reload allowed; `undefined` if there is none. */
   readonly plan: readonly Step[] | undefined;
   /** The plan without; `undefined` where the other one can be carried out. */
@@ -572,6 +575,7 @@ function looked<C, K>(work: Work<C, K>, view: View<C, K>): void {
   s.standing = {
     ...s.standing,
     isGone,
+    counters: view.counters,
     ...!isGone && { seenMs: now, oldWorkers: seen.oldWorkers ?? [] },
   };
   // Who serves is noted after the pause: until then nobody is dismissed.

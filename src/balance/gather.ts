@@ -128,7 +128,8 @@ export async function gather<C, K, Observed>(
     const isHere = isSamePlace(sources, here);
     const found = isHere ? first : await look(sources, target.wanted.config);
     if (found === undefined) return { type: "failed", faults, looks, version };
-    const { observed } = found;
+    const { observed, seen } = found;
+    const counters = seen.answers === undefined ? undefined : await balancer.counters?.(seen.answers);
     const there = isHere ? here : sources;
     const other = await effects.claim?.(there);
     if (standsBack()) throw new StoodBackError();
@@ -156,6 +157,7 @@ export async function gather<C, K, Observed>(
         observed,
         kept,
         notices: rendered.notices,
+        counters,
         plan: planned,
         meanwhile,
         version,

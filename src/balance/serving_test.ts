@@ -80,7 +80,9 @@ class Bench {
   async awaitTakeover(step: Birth, pid: number | undefined, seen: Seen = {}, signal = NEVER): Promise<Takeover> {
     const before = { sources: at("web"), seen, pid };
     const takeover = await this.serving.awaitTakeover(step, before, signal);
-    if (takeover.ok) this.processes = withTakeover(this.processes, before, takeover, this.clock.now());
+    if (takeover.ok) {
+      this.processes = withTakeover(this.processes, before, { ...takeover, serves: step.serves }, this.clock.now());
+    }
     return takeover;
   }
 
@@ -163,6 +165,40 @@ Deno.test("Processes: the start of one that has gone is left to others for a whi
   bench.set("web", seen(11, { masterPid: 9 }));
   await bench.see("web");
   assert.equal(startableAt(true), 4_100);
+});
+
+Deno.test("Serving sees a reload by what is answered, not by another pid, and looks past other answers for two seconds", async () => {
+  const bench = new Bench();
+  const answering = (answer: string): Seen => ({ answers: [answer], pid: 10 });
+  const step: Birth = { do: "reload", reason: "x", listens: [], how: { signal: "SIGHUP", pid: 10 }, serves: "new" };
+  bench.set("web", answering("11 old"));
+  await bench.see("web");
+  bench.clock.after(300, () => bench.set("web", answering("12 old")));
+  bench.clock.after(500, () => bench.set("web", answering("12 new")));
+  const { result, tookMs } = await bench.until(bench.awaitTakeover(step, 10));
+  assert.equal(result.ok, true);
+  assert.equal(tookMs, 500);
+  // An old worker answers once more.
+  bench.set("web", answering("11 old"));
+  bench.clock.after(100, () => bench.set("web", answering("12 new")));
+  const { result: look } = await bench.until(bench.look("web"));
+  assert.deepEqual(look.seen.answers, ["12 new"]);
+  bench.clock.advance(2_000);
+  bench.set("web", answering("11 old"));
+  assert.deepEqual((await bench.look("web")).seen.answers, ["11 old"]);
+});
+
+Deno.test("Serving says that a reload failed whose proof nobody answers", async () => {
+  const bench = new Bench();
+  bench.set("web", { answers: ["11 old"], pid: 10 });
+  await bench.see("web");
+  const step: Birth = { do: "reload", reason: "x", listens: [], how: { signal: "SIGHUP", pid: 10 }, serves: "new" };
+  const { result } = await bench.until(bench.awaitTakeover(step, 10));
+  assert(!result.ok);
+  assert.equal(
+    result.failure.message,
+    "Cannot reload haproxy: no answer at /run/web.sock shows the new config within 10s; see its error log",
+  );
 });
 
 Deno.test("Serving sees a takeover by another pid, and looks past who leaves for two seconds", async () => {

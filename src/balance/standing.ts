@@ -1,4 +1,4 @@
-import type { Notice, Wanted } from "../plugin/contract.ts";
+import type { BalancerCounters, Notice, Wanted } from "../plugin/contract.ts";
 import type { StepOutcome } from "./effects.ts";
 
 /** Something that happened to a balancer. Times are those of the writer's clock. */
@@ -41,6 +41,8 @@ export interface Standing {
   readonly notices: readonly Notice[];
   /** Since when its file is not what runs because it cannot be written, and why. */
   readonly fileBehind: Occurrence | undefined;
+  /** What it counted itself when last looked at; absent if it counts nothing, or is gone. */
+  readonly counters?: BalancerCounters | undefined;
   /** What waits, why, and until when. */
   readonly waits: readonly Wait[];
 }

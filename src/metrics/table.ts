@@ -259,6 +259,30 @@ export const METRICS = {
     labels: ["balancer"],
     help: "1 while the balancer's file cannot be written and is behind what runs.",
   },
+  lighthouse_balancer_connections: {
+    part: "Balancers",
+    kind: "gauge",
+    labels: ["balancer", "state"],
+    help: "Open connections as the balancer counts them, by state; nginx: active, reading, writing, waiting.",
+  },
+  lighthouse_balancer_connections_accepted_total: {
+    part: "Balancers",
+    kind: "counter",
+    labels: ["balancer"],
+    help: "Connections that the balancer accepted since its start, as it counts them; nginx alone.",
+  },
+  lighthouse_balancer_connections_handled_total: {
+    part: "Balancers",
+    kind: "counter",
+    labels: ["balancer"],
+    help: "Accepted connections that the balancer did not drop for a limit; nginx alone.",
+  },
+  lighthouse_balancer_requests_total: {
+    part: "Balancers",
+    kind: "counter",
+    labels: ["balancer"],
+    help: "Requests to the balancer since its start, as it counts them; nginx alone.",
+  },
   lighthouse_balancer_notices: {
     part: "Balancers",
     kind: "gauge",

@@ -97,6 +97,14 @@ Deno.test.each<{ step: Step; fault: string | undefined }>([
   assert.equal(stepFault(step, { granted: GRANTED, sources, seen: { masterPid: 7 } }), fault);
 });
 
+Deno.test("stepFault() lets a start relieve only orphans that the host found", () => {
+  const step = (pid: number): Step => ({ do: "start", reason: "x", run: ["/usr/sbin/x"], relieves: [pid] });
+  const fault = (pid: number) =>
+    stepFault(step(pid), { granted: GRANTED, sources: SOURCES, seen: { orphans: [7], oldWorkers: [8] } });
+  assert.equal(fault(7), undefined);
+  assert.equal(fault(8), "signal process 8, which is not one of its orphans");
+});
+
 Deno.test("stepFault() rejects a command for an http socket", () => {
   const sources: ProcessSources = { ...SOURCES, contact: { by: "http", socket: "/run/x.sock", queries: [] } };
   const command = { do: "command", command: "x", expect: [] } as const;

@@ -513,6 +513,18 @@ export interface NodeDetail {
   readonly sessions?: number | undefined;
 }
 
+/** What a balancer counts itself. */
+export interface BalancerCounters {
+  /** Connections accepted since its start. */
+  readonly accepted: number;
+  /** Those of them that it served, and did not drop for a limit. */
+  readonly handled: number;
+  /** Requests since its start. */
+  readonly requests: number;
+  /** Connections that are open now, by state: `active` for all, `waiting` for idle ones. */
+  readonly open: { readonly [state: string]: number };
+}
+
 /** Syntax of commands on a socket: one line each; each answer ends in the same characters. */
 export interface Dialect {
   /** The first command, answered like any other; none if absent. */
@@ -803,6 +815,8 @@ export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Obser
   nodesDown?(observed: Observed): ReadonlyMap<ClusterName, readonly string[]>;
   /** Parses the answers to `details` of the contact: what the balancer has of its nodes, by cluster, for `lighthouse explain`. */
   nodeDetails?(answers: readonly string[]): ReadonlyMap<ClusterName, readonly NodeDetail[]>;
+  /** Parses the answers to the queries: what the balancer counts, for metrics. Absent counters are not exposed. */
+  counters?(answers: readonly string[]): BalancerCounters | undefined;
   /** Renders the config files. */
   render(wanted: Wanted<Config, ClusterConfig>): Rendered;
   /**

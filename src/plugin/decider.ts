@@ -1,6 +1,7 @@
 import type { Node } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type {
+  BalancerCounters,
   BalancerSources,
   Explanation,
   Listening,
@@ -51,6 +52,8 @@ export interface Decider<Config = unknown, ClusterConfig = unknown, Observed = u
   nodesDown?(observed: Observed): Awaitable<ReadonlyMap<ClusterName, readonly string[]>>;
   /** What the balancer has of its nodes, for an operator. */
   nodeDetails?(answers: readonly string[]): Awaitable<ReadonlyMap<ClusterName, readonly NodeDetail[]>>;
+  /** What the balancer counts. */
+  counters?(answers: readonly string[]): Awaitable<BalancerCounters | undefined>;
   /** Renders the config files. */
   render(wanted: Wanted<Config, ClusterConfig>): Awaitable<Rendered>;
   /** Plans the way to the desired state. Throws if a reload is needed but impossible. */

@@ -19,6 +19,7 @@ import type {
   Wanted,
 } from "../plugin/contract.ts";
 import {
+  counters,
   explanation,
   listenings,
   members,
@@ -133,6 +134,12 @@ const BALANCER = {
     }),
     encode: ({ details }) => ({ details: pairs(details) }),
     take: (answer) => ({ details: nodeDetails(answer.details) }),
+  }),
+  counters: optional({
+    call: (plugin, { answers }: { readonly answers: readonly string[] }) => ({
+      counters: plugin.counters?.(answers),
+    }),
+    take: (answer) => ({ counters: answer.counters === undefined ? undefined : counters(answer.counters) }),
   }),
   render: required({
     call: (plugin, { wanted }: { readonly wanted: Wanted }) => ({ rendered: plugin.render(wanted) }),

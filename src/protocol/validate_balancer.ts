@@ -7,6 +7,7 @@
 import { type Node, quote, WEIGHT_MAX } from "../model/node.ts";
 import type {
   AskedReload,
+  BalancerCounters,
   BalancerSources,
   CommandStep,
   Contact,
@@ -57,6 +58,8 @@ const NOTICES_MAX = 100;
 const LISTENS_MAX = 1_000;
 /** Maximum number of orphans that one start relieves. */
 const PIDS_MAX = 10_000;
+/** Maximum number of states of connections. */
+const STATES_MAX = 16;
 /** Maximum number of clusters of a config. */
 const CLUSTERS_MAX = 10_000;
 /** Maximum depth of the config path of a line. */
@@ -218,6 +221,23 @@ export function nodesDown(value: unknown): ReadonlyMap<string, readonly string[]
       return [exactText(cluster, "cluster"), down];
     }),
   );
+}
+
+/** Takes what a balancer counts. */
+export function counters(value: unknown): BalancerCounters {
+  const { accepted, handled, requests, open } = record(value, "counters");
+  const states = Object.entries(record(open, "open"));
+  if (states.length > STATES_MAX) throw new InvalidMessage(`open must have at most ${STATES_MAX} states`);
+  const count = (each: unknown, name: string) => integer(each, name, 0, Number.MAX_SAFE_INTEGER);
+  return {
+    accepted: count(accepted, "accepted"),
+    handled: count(handled, "handled"),
+    requests: count(requests, "requests"),
+    open: Object.fromEntries(states.map(([state, each]) => {
+      if (!/^[a-z_]{1,32}$/.test(state)) throw new InvalidMessage(`Unknown state of connections: ${quote(state)}`);
+      return [state, count(each, state)];
+    })),
+  };
 }
 
 /** Takes what a balancer has of its nodes, by cluster. */

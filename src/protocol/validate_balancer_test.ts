@@ -57,6 +57,11 @@ Deno.test.each([
   },
   {
     ask: "sources",
+    sources: { ...SOURCES, contact: { by: "http", socket: "/run/x.sock", queries: ["/"], answeredBy: "workers" } },
+    permissions: {},
+  },
+  {
+    ask: "sources",
     sources: {
       ...SOURCES,
       contact: { by: "pid", pidFile: "/run/x.pid", proof: "children" },
@@ -86,6 +91,13 @@ Deno.test.each([
   { ask: "render", rendered: RENDERED },
   { ask: "plan", steps: [INSTALL, { do: "command", command: "show info", expect: ["New server.*", "[0-9]+"] }] },
   { ask: "plan", steps: [{ do: "start", reason: "x", run: ["/bin/x"] }] },
+  { ask: "plan", steps: [{ do: "start", reason: "x", run: ["/bin/x"], serves: "0af", relieves: [42] }] },
+  {
+    ask: "plan",
+    steps: [{ do: "reload", reason: "x", listens: [], how: { signal: "SIGHUP", pid: 42 }, serves: "0af" }],
+  },
+  { ask: "counters", counters: undefined },
+  { ask: "counters", counters: { accepted: 1, handled: 1, requests: 2, open: { active: 1 } } },
   { ask: "plan", steps: [{ do: "reload", reason: "x", listens: [], how: { run: ["/bin/x"] } }] },
   { ask: "plan", steps: [{ do: "reload", reason: "x", cause: "members", listens: [], how: { run: ["/bin/x"] } }] },
   { ask: "plan", steps: [{ do: "reload", reason: "x", listens: [], how: { signal: "SIGUSR2", pid: 42 } }] },
@@ -122,6 +134,30 @@ Deno.test("validate() drops unknown keys of a step, and invalid members", () => 
 
 Deno.test.each([
   { decision: null, fault: /decision must be an object/ },
+  {
+    decision: { ask: "plan", steps: [{ do: "start", reason: "x", run: ["/x"], serves: "" }] },
+    fault: /serves must not be empty/,
+  },
+  {
+    decision: { ask: "plan", steps: [{ do: "start", reason: "x", run: ["/x"], relieves: [1] }] },
+    fault: /pid must be from 2/,
+  },
+  {
+    decision: {
+      ask: "sources",
+      sources: { ...SOURCES, contact: { by: "http", socket: "/x", queries: [], answeredBy: "me" } },
+      permissions: {},
+    },
+    fault: /answeredBy must be "workers" or absent/,
+  },
+  {
+    decision: { ask: "counters", counters: { accepted: -1, handled: 0, requests: 0, open: {} } },
+    fault: /accepted must be from 0/,
+  },
+  {
+    decision: { ask: "counters", counters: { accepted: 0, handled: 0, requests: 0, open: { 'a"b': 0 } } },
+    fault: /Unknown state/,
+  },
   { decision: { ask: "obey" }, fault: /Unknown kind of a decision/ },
   { decision: { ask: "pid", pid: 1 }, fault: /pid must be from 2/ },
   { decision: { ask: "pid", pid: 2.5 }, fault: /pid must be an integer/ },

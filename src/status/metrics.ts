@@ -60,6 +60,15 @@ function projectBalancer(to: Collector, balancer: string, known: Status["balance
   to.add("lighthouse_balancer_old_workers", { balancer }, known.olderPids.length);
   to.add("lighthouse_balancer_file_behind", { balancer }, Number(known.fileBehind !== null));
   to.add("lighthouse_balancer_notices", { balancer }, known.notices.length);
+  if (known.counters !== null) {
+    const { accepted, handled, requests, open } = known.counters;
+    to.add("lighthouse_balancer_connections_accepted_total", { balancer }, accepted);
+    to.add("lighthouse_balancer_connections_handled_total", { balancer }, handled);
+    to.add("lighthouse_balancer_requests_total", { balancer }, requests);
+    for (const [state, count] of Object.entries<number>(open)) {
+      to.add("lighthouse_balancer_connections", { balancer, state }, count);
+    }
+  }
   for (const [cluster, { nodes }] of Object.entries(known.clusters)) {
     to.add("lighthouse_balancer_members", { balancer, cluster }, nodes);
   }

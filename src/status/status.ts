@@ -311,6 +311,7 @@ function balancerOf(balancer: string, standing: Standing, { traffic, orders }: P
     lastError: eventOf(standing.lastError, age),
     notices: standing.notices.slice(0, NOTICES_MAX).map(({ text }) => redact(text)),
     fileBehind: eventOf(standing.fileBehind, age),
+    counters: standing.counters ?? null,
     waits: standing.waits.map(({ why, untilMs }) => ({ why, inSeconds: -age(untilMs) })),
   };
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { BalancerCounters } from "../plugin/contract.ts";
 
 /** Something that happened once. */
 export interface Event {
@@ -139,6 +140,8 @@ export interface BalancerStatus {
   readonly notices: readonly string[];
   /** Why its file cannot be made to say what runs, and since when. */
   readonly fileBehind: Event | null;
+  /** What it counts itself, if it does: connections and requests since its start, open connections by state. */
+  readonly counters: BalancerCounters | null;
   /** What is not done yet, why, and when it is due. */
   readonly waits: readonly { readonly why: string; readonly inSeconds: number }[];
 }

@@ -293,6 +293,7 @@ Deno.test("statusOf() says what of a balancer was seen in force, which may be le
     lastError: null,
     notices: Array.from({ length: 100 }, (_, i) => `Cluster c${i} has no nodes`),
     fileBehind: { text: "No space left", agoSeconds: 0.7 },
+    counters: null,
     waits: [{ why: "Reload keeps its interval", inSeconds: 1.3 }],
   });
 });
@@ -431,6 +432,7 @@ const AT_WORK: Status = {
       lastError: null,
       notices: [],
       fileBehind: null,
+      counters: null,
       waits: [],
     },
   },

@@ -8,6 +8,7 @@ import type { Node } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
 import { sourceFaults, stepFault } from "../plugin/balancer_policy.ts";
 import type {
+  BalancerCounters,
   BalancerSources,
   Explanation,
   Listening,
@@ -157,6 +158,10 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
 
   async nodeDetails(answers: readonly string[]): Promise<ReadonlyMap<ClusterName, readonly NodeDetail[]>> {
     return (await this.#ask({ ask: "nodeDetails", answers })).details;
+  }
+
+  async counters(answers: readonly string[]): Promise<BalancerCounters | undefined> {
+    return (await this.#ask({ ask: "counters", answers })).counters;
   }
 
   async render(wanted: Wanted): Promise<Rendered> {

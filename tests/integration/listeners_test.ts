@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { findListeners, findSocketOwners, parseListeners, parseOwners } from "../../src/system/listeners.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import {
+  findListeners,
+  findSocketOwners,
+  findUnixListenerOwners,
+  parseListeners,
+  parseOwners,
+  parseUnixListeners,
+} from "../../src/system/listeners.ts";
 
 Deno.test("parseListeners() reads the addresses of sockets that listen, mapped ones as IPv4, and no others", () => {
   const row = (local: string, state: string, inode: number) =>
@@ -21,6 +29,27 @@ Deno.test("parseListeners() reads the addresses of sockets that listen, mapped o
     { host: "10.0.0.2", port: 82, inode: "15" },
     { host: "2001:db8:0:0:0:0:0:1", port: 83, inode: "16" },
   ]);
+});
+
+Deno.test("parseUnixListeners() reads the inodes of sockets that listen at a path, and of no connection", () => {
+  const row = (flags: string, inode: number, path: string) =>
+    `0000000000000000: 00000002 00000000 ${flags} 0001 01 ${inode} ${path}`;
+  const output = [
+    "Num       RefCount Protocol Flags    Type St Inode Path",
+    row("00010000", 11, "/run/a b.sock"),
+    row("00000000", 12, "/run/a b.sock"),
+    row("00010000", 13, "/run/a b.sock.old"),
+    row("00010000", 14, "@/run/a b.sock"),
+  ].join("\n");
+  assert.deepEqual(parseUnixListeners(output, "/run/a b.sock"), ["11"]);
+});
+
+Deno.test("findUnixListenerOwners() finds this process where it listens", async () => {
+  await using dir = new TempDir();
+  const path = dir.file("x.sock");
+  assert.deepEqual(await findUnixListenerOwners(path), []);
+  using _listener = Deno.listen({ transport: "unix", path });
+  assert.deepEqual(await findUnixListenerOwners(path), [Deno.pid]);
 });
 
 Deno.test("parseOwners() tells who has a socket open, and whom it could look into", () => {

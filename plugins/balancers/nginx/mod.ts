@@ -12,7 +12,7 @@ import { adopt } from "./members.ts";
 import { observe, type Observed } from "./observe.ts";
 import { FILE_MODE, plan } from "./plan.ts";
 import { type NginxFile, render } from "./render.ts";
-import { parseStatus } from "./status.ts";
+import { parseCounters, parseStatus } from "./status.ts";
 import { sources } from "./sources.ts";
 
 /** The plugin. */
@@ -36,6 +36,7 @@ const nginx: BalancerPlugin<NginxConfig, NginxCluster, Observed> = {
   sources,
   pid: ([status = ""]) => parseStatus(status)?.pid,
   observe,
+  counters: ([, stubStatus = ""]) => parseCounters(stubStatus),
   adopt: (files, { configFile }) => adopt(files.get(configFile) ?? ""),
   render(wanted) {
     const { text, notices, origins } = render(wanted);

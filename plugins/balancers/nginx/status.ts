@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { BalancerCounters } from "../../../mod.ts";
+
 /** The path at which nginx answers the pid of the worker and the hash of the config that it serves. */
 export const STATUS_PATH = "/lighthouse";
 
@@ -23,6 +25,18 @@ export function parseStatus(answer: string): Status | undefined {
   const [, pid, hash] = /^([1-9][0-9]{0,9}) ([0-9a-f]{16})$/.exec(answer.trim()) ?? [];
   return pid === undefined || hash === undefined ? undefined : { pid: Number(pid), hash };
 }
+
+/** Parses an answer at {@linkcode STUB_STATUS_PATH}; `undefined` if it is none. */
+export function parseCounters(answer: string): BalancerCounters | undefined {
+  const match = STUB_STATUS.exec(answer);
+  if (match === null) return undefined;
+  const [active = 0, accepted = 0, handled = 0, requests = 0, reading = 0, writing = 0, waiting = 0] = match.slice(1)
+    .map(Number);
+  return { accepted, handled, requests, open: { active, reading, writing, waiting } };
+}
+
+const STUB_STATUS =
+  /^Active connections: ([0-9]+)\s+server accepts handled requests\s+([0-9]+) ([0-9]+) ([0-9]+)\s+Reading: ([0-9]+) Writing: ([0-9]+) Waiting: ([0-9]+)/;
 
 /** Finds the hash in a file that was rendered here. */
 export function hashIn(file: string): string | undefined {
