@@ -54,7 +54,7 @@ export class Announcement implements Disposable {
     return this.#refusal;
   }
 
-  /** Finds out anew, by what `host.yaml` says now. */
+  /** Determines the identity again, by what `host.yaml` says now. */
   async learn(said: HostSettings, signal: AbortSignal): Promise<void> {
     this.#said = said;
     this.#attempt = 0;

@@ -108,7 +108,7 @@ Deno.test("Announcement keeps what was fit when host.yaml leaves nothing that is
   assert.deepEqual([stage.name, stage.announcement.refusal], ["web01", undefined]);
 });
 
-Deno.test("Announcement tells a writer what it is called, and refuses it nothing", async () => {
+Deno.test("Announcement gives a writer its name, and rejects nothing", async () => {
   using stage = new Stage(LOCAL, { announces: false });
   await stage.announcement.learn({}, stage.signal);
   assert.equal(stage.announcement.facts?.fqdn, "localhost");

@@ -388,13 +388,13 @@ export class App {
       signal.removeEventListener("abort", asked);
       this.#closing.abort();
       using late = deadline(CONFIGURE_END_MS, { clock: this.#options.clock });
-      // What hangs there, a disk that is away for one, must not keep the nodes from being taken back.
+      // What hangs there, a disk that is away for one, must not keep the nodes from being deregistered.
       await abortable(configuring, late.signal).catch(() => {});
       await this.#stop({ isRestarted });
     }
   }
 
-  /** Brings each config into force. */
+  /** Applies each config. */
   async #configure(signal: AbortSignal): Promise<void> {
     for await (const { accepted, sources } of this.#configs.configs(signal)) {
       if (accepted.host !== this.#accepted?.host) await this.#announcement.learn(accepted.host, signal);

@@ -62,13 +62,13 @@ export interface BalancerDetails {
 /** How long a balancer may take to say what it has of its nodes. */
 const DETAILS_DEADLINE_MS = 5_000;
 
-/** A balancer that is kept right. */
+/** A balancer that is kept in sync. */
 export interface RunningBalancer {
   /** The config that it has now; its plugin stays the same. */
   accepted: AcceptedBalancer;
   /** Makes what it is to serve. */
   readonly composer: WantedComposer;
-  /** Keeps it right. */
+  /** Keeps it in sync. */
   readonly writer: Writer<unknown, unknown, unknown>;
   /** Ends the writer. */
   readonly controller: AbortController;
@@ -89,7 +89,7 @@ export class Balancers implements AsyncDisposable {
     this.#log = options.log.part("app");
   }
 
-  /** Those that are kept right, by name. */
+  /** Those that are kept in sync, by name. */
   get running(): ReadonlyMap<string, RunningBalancer> {
     return this.#running;
   }

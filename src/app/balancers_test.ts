@@ -15,7 +15,7 @@ import type { Decider } from "../plugin/decider.ts";
 import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
 import { Balancers } from "./balancers.ts";
 
-/** Another plugin of the same kind: plugins are told apart by identity. */
+/** Another plugin of the same kind: plugins are distinguished by identity. */
 function plugin(): Decider {
   return { ...haproxy } as unknown as Decider;
 }
@@ -104,7 +104,7 @@ Deno.test("Balancers begins a writer for each balancer, and keeps it while its p
   assert.equal(bench.balancers.running.get("front")?.accepted, edited.balancers.get("front"));
 });
 
-Deno.test("Balancers ends the writer of before when the plugin is another one, and only then begins the new one", async () => {
+Deno.test("Balancers ends the previous writer when the plugin is another one, and only then starts the new one", async () => {
   await using bench = new Bench();
   await bench.apply(config({ front: [plugin(), "/etc/a.cfg"] }));
   assert.deepEqual(await bench.apply(config({ front: [plugin(), "/etc/a.cfg"] })), [

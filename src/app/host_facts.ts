@@ -54,7 +54,7 @@ export interface HostSources {
  * `socket.getfqdn()` answers, since 1.0's znodes are named so, and
  * the IPv4 address of that name. Where that is loopback, which no other host
  * can reach, or where there is none, the address of the interface that leads
- * out is taken. What an operator says overrides both, and is never refused. Never throws.
+ * out is taken. What an operator says overrides both, and is never rejected. Never throws.
  */
 export async function learnHostFacts(said: SaidOfHost, sources: HostSources = SYSTEM): Promise<Identity> {
   const deadline = Promise.withResolvers<undefined>();

@@ -109,7 +109,7 @@ Deno.test("a name without a dot may be found better later, one with a dot not", 
   assert.equal((await learnHostFacts({}, host({ addresses: { box: ["10.0.0.1"] } }))).isProvisional, true);
 });
 
-Deno.test("learnHostFacts() believes what it is told, and looks nothing up for it", async () => {
+Deno.test("learnHostFacts() uses the configured values, and looks nothing up for them", async () => {
   const never = () => Promise.reject(new Error("asked"));
   const sources = { bareName: () => "box", addresses: never, names: never, interfaces: never };
   const said = { fqdn: "a.int", ip: "10.0.0.1", peerPort: 1025 };

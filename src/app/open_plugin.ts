@@ -35,7 +35,7 @@ export interface FetchedPlugin {
 
 /** A plugin that said what it is. */
 export interface OpenPlugin extends FetchedPlugin {
-  /** What a worker is told to load: a `data:` URL. */
+  /** The module that a worker loads: a `data:` URL. */
   readonly module: string;
   /** What it says of itself, in a worker without permissions. */
   readonly introduction: Introduction;

@@ -52,7 +52,7 @@ export async function writePluginConfig({ file }: PluginConfig, text: string): P
   await writeAtomically(file, text, { mode: 0o644 });
 }
 
-/** Answers the modules of an entry as they were approved, without the network. Throws a `PluginFault` if they cannot be had. */
+/** Returns the modules of an entry as they were approved, without the network. Throws a `PluginFault` if they are unavailable. */
 export async function findOffline(entry: PluginEntry, { dir, cache }: PluginConfig): Promise<FetchedPlugin> {
   const { name, url, sha256 } = entry;
   if (!isRemote(url)) {

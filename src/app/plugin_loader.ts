@@ -53,7 +53,7 @@ interface Attempt {
   finding: Finding | undefined;
   /** Not tried again before; only for one that failed. */
   retryMs: number;
-  /** Whether somebody has been told that it is not over yet. */
+  /** Whether it was logged that it is not over yet. */
   isLate: boolean;
 }
 

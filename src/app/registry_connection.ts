@@ -42,7 +42,7 @@ const LEFT_OUT: ReadonlySet<unknown> = new Set(["discovery.entry_skipped", "disc
 /**
  * One cluster of one registry, for a command: its discovery runs in a worker
  * with the permissions of the daemon's, is restarted when it dies, and a watch
- * that is lost begins again. It reports facts and believes nothing.
+ * that is lost begins again. It reports facts and judges nothing.
  */
 export class RegistryConnection implements AsyncDisposable {
   readonly #options: RegistryConnectionOptions;

@@ -28,7 +28,7 @@ export interface RequestedPermissions {
   readonly config: unknown;
   /** What it asks for. */
   readonly permissions: readonly RequestedPermission[];
-  /** Why it cannot be told: the plugin does not take the config. */
+  /** Why it is unknown: the plugin rejects the config. */
   readonly refusal?: string | undefined;
 }
 

@@ -63,9 +63,9 @@ async function tryBalancer(
   const refused = refusals.flatMap(({ cluster, faults }) =>
     faults.filter(({ unresolved }) => !ignoresNames || unresolved === undefined).map((
       { message, origin = { cluster, path: [] } },
-    ) => placeFinding(accepted, name, { severity: "error", message: `${name} refuses it: ${message}`, origin }))
+    ) => placeFinding(accepted, name, { severity: "error", message: `${name} rejects it: ${message}`, origin }))
   );
-  // What is refused for good is told in each round.
+  // What is rejected for good is reported in each round.
   const found = new Map(refused.map((finding) => [JSON.stringify(finding), finding]));
   const rendered = await balancer.plugin.render(target);
   const { notices: told } = rendered;

@@ -15,7 +15,7 @@ const SECOND_READ_MS = 2_000;
 /** The same for a cluster of which nothing is known: its first reporter may be about to register. */
 const FIRST_READ_MS = 1_000;
 
-/** Why an answer is held back. */
+/** Why an answer is held. */
 export type HoldCause =
   /** It has no nodes. */
   | "empty"
@@ -30,7 +30,7 @@ export type HoldCause =
   /** It lacks nodes, and the past of its registry is unknown: their reporters may be about to register again. */
   | "behind";
 
-/** An answer that is held back. */
+/** An answer that is held. */
 export interface Hold {
   readonly cause: HoldCause;
   /** When such an answer came first. */
@@ -39,7 +39,7 @@ export interface Hold {
   readonly reads: number;
   /** How many nodes the newest has. */
   readonly said: number;
-  /** When the registry is to be asked again; `Infinity` if it will not be believed however often it says so. */
+  /** When the registry is to be asked again; `Infinity` if it will not be accepted however often it is repeated. */
   readonly askAt: number;
 }
 
@@ -55,7 +55,7 @@ export interface GuardMemory {
   readonly hold?: Hold | undefined;
   /**
    * The sizes that the cluster has shrunk from within `shrinkGraceMs`, each smaller
-   * than the one before it: there are never more than it had nodes.
+   * than the previous one: there are never more than it had nodes.
    */
   readonly peaks: readonly Peak[];
 }
@@ -68,12 +68,12 @@ export interface Past {
   readonly epoch: string;
   /** Whether the registry had the cluster. */
   readonly exists: boolean;
-  /** When an answer last came that did not follow the one before: `-Infinity` if none did. */
+  /** When an answer last came that did not follow the previous one: `-Infinity` if none did. */
   readonly brokenAt: number;
 }
 
 /**
- * Notes an answer: it does not follow the one before if the epoch is another, or if the cluster was missing
+ * Notes an answer: it does not follow the previous one if the epoch is another, or if the cluster was missing
  * meanwhile. Where no node is known, nothing is lost by that. Pure.
  */
 export function followPast(
@@ -104,12 +104,12 @@ export interface GuardInput {
 
 /** What {@linkcode applyGuard} answers. */
 export interface GuardResult {
-  /** What to serve: what the registry says, and while that is held back, what was known besides; if it says too much, that alone. */
+  /** What to serve: what the registry says, and while that is held, what was known besides; if it says too much, that alone. */
   readonly nodes: readonly Node[];
   readonly memory: GuardMemory;
 }
 
-/** Decides what to believe. Pure. */
+/** Decides what to accept. Pure. */
 export function applyGuard(
   { known: served, said, settings, memory, now, connectedAt, past, leaseMs = 0 }: GuardInput,
 ): GuardResult {
@@ -163,7 +163,7 @@ function lostOf(known: readonly Node[], said: readonly Node[]): readonly Node[] 
 }
 
 /**
- * Since when the answer at hand has been held back, and how often it has come:
+ * Since when the answer at hand has been held, and how often it has come:
  * what was said before the registry was last away confirms nothing, and neither
  * does a loss of some confirm that now there is nothing left.
  */
@@ -176,7 +176,7 @@ function confirmed(
   return isNews ? { since: now, reads: 1 } : { since: hold.since, reads: hold.reads + 1 };
 }
 
-/** Until when an empty answer is not believed. */
+/** Until when an empty answer is not accepted. */
 function emptyUntil({ onEmpty }: GuardSettings, since: number, knownFrom: number): number {
   return onEmpty === "keep" ? Infinity : Math.max(since, knownFrom);
 }

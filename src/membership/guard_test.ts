@@ -47,7 +47,7 @@ Deno.test("applyGuard() takes what comes and goes in ordinary measure", () => {
   assert.equal(cluster.memory.hold, undefined);
 });
 
-Deno.test("applyGuard() believes an empty answer once it has come twice", () => {
+Deno.test("applyGuard() accepts an empty answer once it has come twice", () => {
   const cluster = new Cluster(nodes(3));
   assert.equal(cluster.hear([], 1_000), 3);
   assert.deepEqual(cluster.memory.hold, { cause: "empty", since: 1_000, reads: 1, said: 0, askAt: 3_000 });
@@ -55,7 +55,7 @@ Deno.test("applyGuard() believes an empty answer once it has come twice", () => 
   assert.deepEqual(cluster.memory, NO_MEMORY);
 });
 
-Deno.test("applyGuard() does not believe an empty answer right after the registry came back, however often it comes", () => {
+Deno.test("applyGuard() does not accept an empty answer right after the registry came back, however often it comes", () => {
   const cluster = new Cluster(nodes(3), { emptyGraceMs: 5_000 });
   cluster.connectedAt = 1_000;
   assert.equal(cluster.hear([], 1_100), 3);
@@ -74,7 +74,7 @@ Deno.test("applyGuard() does not count the time that the registry was away as ti
   assert.equal(cluster.hear(nodes(2), 160_100), 2);
 });
 
-Deno.test("applyGuard() starts anew when nodes were seen in between", () => {
+Deno.test("applyGuard() starts again when nodes were seen in between", () => {
   const cluster = new Cluster(nodes(3));
   assert.equal(cluster.hear([], 0), 3);
   assert.equal(cluster.hear(nodes(3), 100), 3);
@@ -196,7 +196,7 @@ Deno.test("applyGuard() remembers no more of a cluster than it has nodes, and no
   assert.deepEqual(free.memory, NO_MEMORY);
 });
 
-Deno.test("applyGuard() never serves fewer nodes than are known while it holds back, and never loses what the registry says", () => {
+Deno.test("applyGuard() never serves fewer nodes than are known while it holds, and never loses what the registry says", () => {
   const count = fc.integer({ min: 0, max: 12 });
   const settings = fc.record({
     onEmpty: fc.constantFrom("keep" as const, "clear" as const),

@@ -42,7 +42,7 @@ const SHARE_MAX = 1 / 20, SLOW_INTERVAL_MAX_MS = 10_000;
 const RETRY_MS = 10_000;
 /** So often the file is written though no members have changed: it says when they were last confirmed. */
 const REFRESH_MS = 3_600_000;
-/** How long members of an earlier life are served before that is told, unless the config says otherwise. */
+/** How long members of an earlier run are served before that is logged, unless the config says otherwise. */
 export const MAX_AGE_MS = 7 * 86_400_000;
 
 /**
@@ -80,7 +80,7 @@ export class LastKnown implements AsyncDisposable {
     this.#coalescer = new Coalescer(() => void this.#write(), { quietMs: QUIET_MS, maxMs: MAX_MS, clock });
   }
 
-  /** Says where the topology file is. Before the first members are adopted from it, it is read; a bad one is told and ignored. */
+  /** Says where the topology file is. Before the first members are adopted from it, it is read; a bad one is logged and ignored. */
   async at(path: string): Promise<void> {
     if (path === this.#path) return;
     const isFirst = this.#path === undefined;
@@ -273,14 +273,14 @@ export class LastKnown implements AsyncDisposable {
         }
         this.#failure = undefined;
       } catch (error) {
-        // The candidate's name is made up anew each time.
+        // The candidate has another name each time.
         const reason = (error instanceof Error ? error.message : String(error)).replace(
           /\.lighthouse-[0-9a-f-]{36}/,
           "",
         );
         this.#cancelNext();
         this.#cancelNext = clock.after(RETRY_MS, () => this.note());
-        // The same trouble is told once.
+        // The same trouble is logged once.
         const level = reason === this.#failure ? "debug" : "warn";
         this.#options.log[level]("Cannot keep the last known members on disk", {
           event: "last_known.unwritten",

@@ -49,7 +49,7 @@ Deno.test("LastKnown adopts a member that runs and is not in the file yet", asyn
   assert.deepEqual(live.nodes("web")?.map(nodeName), ["a.int:80", "b.int:80"]);
 });
 
-Deno.test("LastKnown tells once that its file cannot be written, though the candidate has another name each time", async () => {
+Deno.test("LastKnown reports once that its file cannot be written, though the candidate has another name each time", async () => {
   const warnings: string[] = [];
   const ignore = () => {};
   const log = { debug: ignore, info: ignore, warn: (text: string) => void warnings.push(text), error: ignore };
@@ -173,7 +173,7 @@ const hear = (...clusters: readonly string[]) => (live: LiveTopology) => {
   for (const cluster of clusters) live.replace({ cluster, nodes: [NODE] });
 };
 
-Deno.test("LastKnown tells how old the members of an earlier life are, over lives in which nobody confirmed them", async () => {
+Deno.test("LastKnown reports how old the members of an earlier run are, over runs in which nobody confirmed them", async () => {
   const disk = new OneFile();
   await liveFrom(0, disk, { wanted: ["web"], act: hear("web"), forMs: DAY_MS });
   const second = await liveFrom(3 * DAY_MS, disk, { wanted: ["web"], forMs: DAY_MS });

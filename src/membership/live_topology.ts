@@ -58,7 +58,7 @@ export interface Stale {
   readonly reason: string;
   /** Since when, in milliseconds of the caller's clock. */
   readonly sinceMs: number;
-  /** `connected`: until the connection is there again, whose watch goes on. `told`: until the registry has told them anew. */
+  /** `connected`: until the connection is there again, whose watch goes on. `told`: until the registry has reported them again. */
   readonly until: "connected" | "told";
 }
 

@@ -38,10 +38,10 @@ Deno.test("LiveTopology: a cluster is stale since the first loss, until its conn
   live.markStale("web", { ...AWAY, reason: "still away", sinceMs: 90 });
   assert.deepEqual(live.stale("web"), { ...AWAY, reason: "still away" });
   live.markConnected("web");
-  assert.equal(live.stale("web"), undefined, "its watch goes on, and tells what is new");
+  assert.equal(live.stale("web"), undefined, "its watch goes on, and reports what is new");
 });
 
-Deno.test("LiveTopology: a cluster whose watch is lost stays stale until it is told anew", () => {
+Deno.test("LiveTopology: a cluster whose watch is lost stays stale until it is reported again", () => {
   const live = new LiveTopology();
   live.replace({ cluster: "web", nodes: [node("a")] });
   live.markStale("web", { reason: "the watch failed", sinceMs: 1, until: "told" });
@@ -63,7 +63,7 @@ Deno.test("LiveTopology.generation() is the one with which a cluster's members c
   assert.deepEqual([live.generation("web"), live.topology.generation], [3, 3]);
 });
 
-Deno.test("LiveTopology: a registry that is out of reach removes nothing", () => {
+Deno.test("LiveTopology: an unreachable registry removes nothing", () => {
   const live = new LiveTopology();
   live.replace({ cluster: "web", nodes: [node("a")] });
   const before = live.topology;

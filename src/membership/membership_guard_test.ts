@@ -75,7 +75,7 @@ Deno.test("MembershipGuard asks a second time before a cluster is emptied, and s
   ]);
 });
 
-Deno.test("MembershipGuard believes an empty cluster only some time after its registry came into reach", () => {
+Deno.test("MembershipGuard accepts an empty cluster only some time after its registry became reachable", () => {
   using stage = new Stage();
   stage.live.adopt("web", [node(8000)]);
   stage.membership.connected([{ cluster: "web", source: "zoo" }]);
@@ -87,13 +87,13 @@ Deno.test("MembershipGuard believes an empty cluster only some time after its re
   assert.equal(stage.hear(0), 0);
 });
 
-Deno.test("MembershipGuard takes what returns while something is held back, and says that it is over", () => {
+Deno.test("MembershipGuard takes what returns while something is held, and reports that it is over", () => {
   using stage = new Stage({ maxShrinkPercent: 50 });
   stage.hear(10);
   assert.equal(stage.hear(2), 10);
   assert.equal(stage.hear(10), 10);
   stage.clock.advance(120_000);
-  assert.equal(stage.asked, 0, "nothing is held back any more");
+  assert.equal(stage.asked, 0, "nothing is held any more");
   assert.deepEqual(stage.log, [
     "warn cluster.held shrunk 60s 2",
     "info cluster.released 10",
@@ -122,7 +122,7 @@ Deno.test("MembershipGuard: a first answer without nodes is news once it has com
   assert.deepEqual([stage.changes, stage.live.heard("web")], [1, true]);
 });
 
-Deno.test("MembershipGuard: an answer that is held back is an answer", () => {
+Deno.test("MembershipGuard: an answer that is held is an answer", () => {
   using stage = new Stage();
   stage.live.adopt("web", [node(8000)]);
   assert.equal(stage.hear(0), 1);

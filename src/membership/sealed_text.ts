@@ -1,6 +1,6 @@
 /**
  * Text that names its format and bears a checksum, so that a torn, edited or
- * future file is told from a good one: a line with format and checksum, and one
+ * future file is distinguished from a good one: a line with format and checksum, and one
  * with the body.
  *
  * @module

@@ -11,7 +11,7 @@ export interface StartupGateOptions {
   /** Knows which sources of clusters were heard. */
   readonly membership: Pick<MembershipGuard, "heard">;
   readonly clock: Clock;
-  /** Is told which clusters were not heard of in time. */
+  /** Receives the clusters that were not reported in time. */
   readonly log: Logger;
   /** Called when the waiting has an end. */
   readonly onDue: () => void;

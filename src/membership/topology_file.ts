@@ -1,7 +1,7 @@
 /**
  * The last known members of all clusters, as a file: what a writer serves that
  * starts while its registry is away. The text names its format and bears a
- * checksum, so that a torn, edited or future file is told from a good one.
+ * checksum, so that a torn, edited or future file is distinguished from a good one.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { Origins } from "./live_topology.ts";
 import type { SourceKey } from "./source_members.ts";
 import { seal, unseal } from "./sealed_text.ts";
 
-/** The first word of every file of this format; the one before it has no times. */
+/** The first word of every file of this format; the previous format has no times. */
 const FORMAT = "lighthouse-topology-2";
 const OLD_FORMAT = "lighthouse-topology-1";
 
@@ -134,8 +134,8 @@ function sorted<T>(map: ReadonlyMap<ClusterName, T>): readonly (readonly [Cluste
 }
 
 /**
- * Reads members back; nothing of a file is believed that is not what
- * {@linkcode encodeTopology} wrote. Each node is held against the same rules
+ * Reads members back; nothing of a file is accepted that is not what
+ * {@linkcode encodeTopology} wrote. Each node is checked against the same rules
  * as one from a registry.
  */
 export async function decodeTopology(text: string): Promise<DecodedTopology> {

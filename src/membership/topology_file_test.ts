@@ -12,7 +12,7 @@ const NODE: Node = {
 };
 const MEMBERS: Members = new Map([["web", [NODE]], ["api", []]]);
 
-/** Reads a text; answers why it is refused. */
+/** Reads a text; returns why it is rejected. */
 async function reasonOf(text: string): Promise<string> {
   const decoded = await decodeTopology(text);
   assert.ok(!decoded.ok);
@@ -28,7 +28,7 @@ Deno.test("decodeTopology() gives back what encodeTopology() wrote", async () =>
   );
 });
 
-Deno.test("decodeTopology() tells when each cluster was confirmed, and reads the format that does not", async () => {
+Deno.test("decodeTopology() returns when each cluster was confirmed, and reads the format without times", async () => {
   const decoded = await decodeTopology(
     await encodeTopology(MEMBERS, { confirmed: new Map([["web", 1_700_000_000_000]]) }),
   );
@@ -43,12 +43,12 @@ Deno.test("encodeTopology() gives the same text whatever the order of the cluste
   assert.equal(await encodeTopology(MEMBERS), await encodeTopology(new Map([...MEMBERS].toReversed())));
 });
 
-Deno.test("decodeTopology() refuses a file of another format", async () => {
+Deno.test("decodeTopology() rejects a file of another format", async () => {
   assert.match(await reasonOf(""), /^it is not of the format lighthouse-topology-2$/);
   assert.match(await reasonOf("lighthouse-topology-3 00\n{}\n"), /not of the format/);
 });
 
-Deno.test("decodeTopology() refuses whatever is torn or altered", async () => {
+Deno.test("decodeTopology() rejects whatever is torn or altered", async () => {
   const text = await encodeTopology(MEMBERS);
   await fc.assert(fc.asyncProperty(fc.nat(text.length - 1), fc.nat(255), async (at, code) => {
     const altered = text.slice(0, at) + String.fromCharCode(code) + text.slice(at + 1);
@@ -57,12 +57,12 @@ Deno.test("decodeTopology() refuses whatever is torn or altered", async () => {
   }));
 });
 
-Deno.test("decodeTopology() refuses a node that no registry could say", async () => {
+Deno.test("decodeTopology() rejects a node that no registry could report", async () => {
   const hostile = new Map([["web", [{ ...NODE, host: "a\nserver evil" }]]]);
   assert.match(await reasonOf(await encodeTopology(hostile)), /host must be a host name/);
 });
 
-Deno.test("decodeTopology() refuses what is no list of members, though its checksum is right", async () => {
+Deno.test("decodeTopology() rejects what is no list of members, though its checksum is valid", async () => {
   for (const body of ["null", "7", "{", '{"web":null}', '{"web":{"0":1}}']) {
     const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(body));
     const checksum = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");

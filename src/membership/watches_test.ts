@@ -10,7 +10,7 @@ import { onlySource } from "../model/registry_source.ts";
 
 const ZOO = "discovery zoo";
 
-/** What is watched, with all that workers and the membership are told as a list. */
+/** What is watched, with all calls to workers and the membership as a list. */
 class Bench {
   readonly clock = new FakeClock();
   readonly log = new RecordingLogger();
@@ -43,7 +43,7 @@ class Bench {
     this.#told.push(words.join(" "));
   }
 
-  /** Applies a config of clusters with their discoveries, of which `zoo` and `dns` are there; answers what was told. */
+  /** Applies a config of clusters with their discoveries, of which `zoo` and `dns` are there; returns the calls. */
   apply(clusters: Readonly<Record<string, string>>, ...ignoresMetadata: readonly boolean[]): readonly string[] {
     const entries = Object.entries(clusters).map(([name, discovery]): [string, AcceptedCluster] => [
       // A file need not be called as its cluster is.
@@ -62,7 +62,7 @@ class Bench {
     return this.take();
   }
 
-  /** Applies a config of one cluster of `zoo`, whose file says this to the discovery; answers what was told. */
+  /** Applies a config of one cluster of `zoo`, whose file says this to the discovery; returns the calls. */
   applyOptions(options?: unknown): readonly string[] {
     const cluster = { ...CLUSTER_DEFAULTS, name: "web", sources: [onlySource("zoo")], balancers: new Map() };
     const clusters = new Map([["web", { cluster, sections: new Map(), options: new Map([["zoo", options]]) }]]);
@@ -70,7 +70,7 @@ class Bench {
     return this.take();
   }
 
-  /** What was told since the last time. */
+  /** The calls since the last time. */
   take(): readonly string[] {
     return this.#told.splice(0);
   }
@@ -146,7 +146,7 @@ Deno.test("Watches hears of the clusters that it watches, and takes from the wor
   assert.deepEqual(bench.lose("api", "no such path"), []);
 });
 
-Deno.test("Watches tells of all clusters of a registry that it is in reach, out of it, or without a worker", () => {
+Deno.test("Watches reports for all clusters of a registry that it is reachable, unreachable, or without a worker", () => {
   const bench = new Bench();
   bench.apply({ web: "zoo", api: "zoo", db: "dns" });
   bench.watches.hear(ZOO, { type: "connection", state: "connected", detail: "" });
@@ -159,7 +159,7 @@ Deno.test("Watches tells of all clusters of a registry that it is in reach, out 
   ]);
 });
 
-Deno.test("Watches begins a watch again that was lost, later each time, until it is told of the cluster", async () => {
+Deno.test("Watches begins a lost watch again, later each time, until the cluster is reported", async () => {
   const bench = new Bench();
   bench.apply({ web: "zoo" });
   for (const waitMs of [200, 400, 800]) {
@@ -187,7 +187,7 @@ Deno.test("Watches does not begin a watch again that nobody wants any more", asy
   assert.equal(bench.clock.pending, 0);
 });
 
-Deno.test("Watches asks for a cluster once more by beginning its watch anew", () => {
+Deno.test("Watches asks for a cluster once more by beginning its watch again", () => {
   const bench = new Bench();
   bench.apply({ web: "zoo", api: "dns" });
   bench.watches.askAgain("web");

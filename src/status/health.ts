@@ -20,7 +20,7 @@ export interface HealthLimits {
   readonly worker: number;
   /** For steps under way: a `reload_command` may take ten minutes. */
   readonly steps: number;
-  /** For what takes a moment as a rule, before it is told. */
+  /** For what takes a moment as a rule, before it is reported. */
   readonly settle: number;
 }
 
@@ -31,9 +31,9 @@ export const HEALTH_LIMITS: HealthLimits = { loop: 5, work: 60, worker: 60, step
 const PROBES_MISSED_MAX = 3;
 
 /**
- * Judges whether Lighthouse does its work. What keeps it from that and is not
- * its own is no failure: a registry out of reach, a config that is refused, a
- * balancer that does not answer. Pure.
+ * Judges whether Lighthouse does its work. Problems outside Lighthouse are no
+ * failure: an unreachable registry, a rejected config, a balancer that does not
+ * answer. Pure.
  */
 export function judgeHealth(status: Status, limits: HealthLimits = HEALTH_LIMITS): Health {
   if (status.stopping) return { status: "stopping" };
@@ -88,11 +88,13 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
   const refused = status.host?.refused ?? null;
   if (refused !== null && Object.keys(status.services).length > 0) yield refused;
   if (unreadable !== null) yield `The config directory cannot be read: ${unreadable}`;
-  if (errors > 0) yield `The config has ${errors} ${errors === 1 ? "error" : "errors"}: what is wrong is not in force`;
+  if (errors > 0) {
+    yield `The config has ${errors} ${errors === 1 ? "error" : "errors"}: their last valid version stays active`;
+  }
   for (const [name, { registry, forSeconds, detail }] of Object.entries(status.discovery)) {
     if (registry === "disconnected") {
       const since = forSeconds === null ? "" : ` for ${spoken(forSeconds)}`;
-      yield `Registry ${name} has been out of reach${since}: ${detail}`;
+      yield `Registry ${name} has been unreachable${since}: ${detail}`;
     }
   }
   for (const [name, { outdated, ageSeconds }] of Object.entries(status.clusters)) {
@@ -107,7 +109,7 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
     const since = forSeconds === null ? "" : ` for ${spoken(forSeconds)}`;
     const why = reason === null ? "" : `: ${reason}`;
     if (state === "stale") yield `Cluster ${name} has been stale${since}${why}`;
-    if (state === "held") yield `An answer for cluster ${name} has been held back${since}${why}`;
+    if (state === "held") yield `An answer for cluster ${name} has been held${since}${why}`;
     if (state === "last-known") yield `Cluster ${name} is served as last known${why}`;
   }
   for (const [name, { inForce, forSeconds, lastError, fileBehind, paused }] of Object.entries(status.balancers)) {
@@ -125,7 +127,7 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
     }
     if (inForce || forSeconds <= settle) continue;
     const why = lastError === null ? "" : `: ${lastError.text}`;
-    yield `Balancer ${name} has not been as it is wanted for ${spoken(forSeconds)}${why}`;
+    yield `Balancer ${name} has been out of sync for ${spoken(forSeconds)}${why}`;
   }
   for (const [key, { status: state, forSeconds, checks }] of Object.entries(status.services)) {
     if (state !== "down") continue;

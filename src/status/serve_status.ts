@@ -25,7 +25,7 @@ export interface ServeStatusOptions {
   readonly limits?: HealthLimits | undefined;
 }
 
-/** Serves the status of an app until it is disposed of. Throws an error that names the address if it cannot be had. */
+/** Serves the status of an app until it is disposed of. Throws an error that names the address if it is unavailable. */
 export async function serveStatus(
   address: StatusAddress,
   { app, version, pid, clock, log, tally, limits }: ServeStatusOptions,

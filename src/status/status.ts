@@ -39,7 +39,7 @@ export interface Parts {
   readonly dir: string;
   readonly role: Status["role"];
   readonly reading: Reading;
-  /** What is in force; `undefined` before the first config. */
+  /** The active config; `undefined` before the first one. */
   readonly accepted: Accepted | undefined;
   readonly live: Pick<LiveTopology, "nodes" | "origins" | "heard" | "stale" | "emptied" | "generation" | "confirmedMs">;
   readonly membership: Pick<MembershipGuard, "hold" | "sourceHold" | "owners" | "conflicts" | "chosen">;
@@ -84,7 +84,7 @@ const CONFLICTS_MAX = 100;
 /** No more notices of a balancer are shown. */
 const NOTICES_MAX = 100;
 
-/** Why the members of a cluster are held back, by the guard's cause. */
+/** Why the members of a cluster are held, by the guard's cause. */
 const HELD: { readonly [cause in Hold["cause"]]: string } = {
   empty: "its registry says that it has no nodes",
   few: "its registry leaves it fewer nodes than min_nodes",

@@ -36,7 +36,7 @@ const CONNECTIONS = { share: 1 / 16, most: 256 } as const;
 /**
  * Serves how the process stands over HTTP, to be read: `GET /status`,
  * `GET /health` and `GET /metrics`. It takes nothing in and changes nothing. Whoever reaches the
- * address may read it; a server of loopback refuses a foreign `Host`, so that
+ * address may read it; a server of loopback rejects a foreign `Host`, so that
  * no web page can.
  */
 export class StatusServer implements AsyncDisposable {
@@ -48,7 +48,7 @@ export class StatusServer implements AsyncDisposable {
     [this.address, this.#resources] = [address, resources];
   }
 
-  /** Listens. Throws an error that names the address if it cannot be had. */
+  /** Listens. Throws an error that names the address if it is unavailable. */
   static async start(
     { address, answers, log, openFilesMax, limits = HTTP_LIMITS }: StatusServerOptions,
   ): Promise<StatusServer> {
@@ -123,7 +123,7 @@ function answer(
         return refuse(404, "Cannot find that: there are /status, /health and /metrics");
     }
   } catch (error) {
-    log.error("The status cannot be told", {
+    log.error("Status request failed", {
       event: "status.failed",
       reason: error instanceof Error ? error.stack : String(error),
     });

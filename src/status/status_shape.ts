@@ -19,7 +19,7 @@ export interface ConfigStatus {
   readonly readSeconds: number | null;
   /** Since what it says was last taken as something new. */
   readonly takenSeconds: number | null;
-  /** Why it cannot be read: what it said before stays in force. */
+  /** Why it cannot be read: its last valid version stays active. */
   readonly unreadable: string | null;
   readonly errors: number;
   readonly warnings: number;
@@ -73,9 +73,9 @@ export interface ClusterStatus {
     readonly keys: readonly string[];
   }[];
   /**
-   * `current`: as its registry says now. `stale`: its registry is not in sight.
-   * `held`: what it says is held back. `last-known`: it has not spoken yet, and
-   * what an earlier life knew is served. `unknown`: nothing is known of it.
+   * `current`: as its registry says now. `stale`: its registry is unreachable.
+   * `held`: a guard holds its answer. `last-known`: it has not answered yet, and
+   * the members of an earlier run are served. `unknown`: nothing is known of it.
    */
   readonly state: "current" | "stale" | "held" | "last-known" | "unknown";
   /** Why it is not `current`. */
@@ -110,7 +110,7 @@ export interface MemberStatus {
 
 /** How a balancer stands, as its writer sees it. */
 export interface BalancerStatus {
-  /** Whether all that is wanted was seen in force. */
+  /** Whether the desired state was seen active. */
   readonly inForce: boolean;
   /** Since when it is so. */
   readonly forSeconds: number;
@@ -122,13 +122,13 @@ export interface BalancerStatus {
   readonly lookedSeconds: number | null;
   /** Since it last answered. */
   readonly seenSeconds: number | null;
-  /** The processes of before the last reload that have connections still. */
+  /** The old workers that have connections still. */
   readonly olderPids: readonly number[];
   /** The steps under way. */
   readonly underWay: Event | null;
-  /** The newest generation of members that was seen in force. */
+  /** The newest generation of members that was seen active. */
   readonly generation: number | null;
-  /** The clusters that were seen in force. */
+  /** The clusters that were seen active. */
   readonly clusters: Readonly<Record<string, ServedClusterStatus>>;
   readonly reloads: number;
   readonly starts: number;

@@ -75,7 +75,7 @@ class Stage implements Disposable {
     this.membership.apply(new Map([["web", singlePolicy("zk", GUARD_DEFAULTS)]]));
   }
 
-  /** Tells of members. */
+  /** Reports members. */
   hear(...hosts: readonly string[]): void {
     this.membership.hear({ cluster: "web", nodes: hosts.map(node), exists: true, epoch: "1" }, "zoo");
   }
@@ -177,7 +177,7 @@ Deno.test("statusOf() says for how long a cluster has been stale and why, until 
   assert.equal(stage.web()?.state, "current");
 });
 
-Deno.test("statusOf() says what the guard holds back", () => {
+Deno.test("statusOf() has what the guard holds", () => {
   using stage = new Stage();
   stage.hear("a", "b", "c", "d");
   stage.hear();
@@ -247,7 +247,7 @@ Deno.test("statusOf() shows which share each node gets, by which factors, and wh
   assert.equal(sharesChangeInSeconds, 1);
 });
 
-Deno.test("statusOf() says what of a balancer was seen in force, which may be less than is wanted", () => {
+Deno.test("statusOf() has what of a balancer was seen active, which may be less than desired", () => {
   using stage = new Stage();
   const wanted = {
     config: {},
@@ -531,9 +531,9 @@ Deno.test.each([
 
 Deno.test.each([
   {
-    why: "a registry is out of reach",
+    why: "a registry is unreachable",
     change: { discovery: { zk: { registry: "disconnected", forSeconds: 86_400, detail: "refused" } } },
-    said: /Registry zk has been out of reach for 86400s: refused/,
+    said: /Registry zk has been unreachable for 86400s: refused/,
   },
   {
     why: "members are stale",
@@ -541,9 +541,9 @@ Deno.test.each([
     said: /Cluster web has been stale for 86400s: refused/,
   },
   {
-    why: "members are held back",
+    why: "members are held",
     change: { clusters: { web: { state: "held", reason: "too few", forSeconds: 60 } } },
-    said: /held back for 60s: too few/,
+    said: /held for 60s: too few/,
   },
   {
     why: "members are of an earlier life",
@@ -561,7 +561,7 @@ Deno.test.each([
     change: {
       balancers: { haproxy: { inForce: false, forSeconds: 3_600, lastError: { text: "silent", agoSeconds: 3_590 } } },
     },
-    said: /Balancer haproxy has not been as it is wanted for 3600s: silent/,
+    said: /Balancer haproxy has been out of sync for 3600s: silent/,
   },
   {
     why: "the balancer's file cannot be written",
@@ -634,7 +634,7 @@ Deno.test.each([
     change: { balancers: { haproxy: { lookedSeconds: 300, underWay: { text: "reload", agoSeconds: 299 } } } },
   },
   {
-    why: "a balancer waits for its first wanted state",
+    why: "a balancer waits for its first desired state",
     change: { balancers: { haproxy: { lookedSeconds: null, forSeconds: 5 } } },
   },
   { why: "a change was made a moment ago", change: { balancers: { haproxy: { inForce: false, forSeconds: 2 } } } },
@@ -646,7 +646,7 @@ Deno.test("judgeHealth() judges no more when the process was asked to end", () =
   assert.deepEqual(judgeHealth(but({ stopping: true, config: { readSeconds: 900 } })), { status: "stopping" });
 });
 
-Deno.test("judgeHealth() has other limits where it is told", () => {
+Deno.test("judgeHealth() has other limits where they are set", () => {
   const limits = { ...HEALTH_LIMITS, work: 2 };
   assert.equal(judgeHealth(AT_WORK, limits).status, "failing");
 });

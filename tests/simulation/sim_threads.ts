@@ -8,7 +8,7 @@ import { Portions } from "../../workers/portions.ts";
 import type { Thread, ThreadEvents } from "../../src/supervisor/thread.ts";
 import type { Session, SimRegistry } from "./sim_registry.ts";
 
-/** A session that has been out of reach for so long is over. */
+/** A session that has been unreachable for so long is over. */
 export const SESSION_MS = 4_000;
 /** A watch that was missed is made good by reading all again, so often. */
 const REREAD_MS = 10_000;
