@@ -90,6 +90,10 @@ async function daemon(given: DaemonArguments): Promise<number> {
     };
     await using served = given.status && await serveStatus(given.status, { app, log: log.part("status"), tally });
     if (given.status !== undefined && served === undefined) return EXIT.failed;
+    const quit = () => stop.abort();
+    await using lifecycle = given.lifecycle &&
+      await serveScheduler(given.lifecycle, { given, app, log: log.part("lifecycle"), quit });
+    if (given.lifecycle !== undefined && lifecycle === undefined) return EXIT.failed;
     const ending = await app.run(stop.signal);
     return isBroken ? EXIT.broken : EXIT_OF[ending];
   } catch (error) {
@@ -162,6 +166,40 @@ async function serveStatus(
   }
 }
 
+/** Serves what a scheduler asks of a task; what that takes is loaded only where it is asked for. */
+async function serveScheduler(
+  address: StatusAddress,
+  { given, app, log, quit }: {
+    readonly given: DaemonArguments;
+    readonly app: App;
+    readonly log: Logger;
+    readonly quit: () => void;
+  },
+): Promise<AsyncDisposable | undefined> {
+  const { serveLifecycle } = await import("./admin/lifecycle_server.ts");
+  const { judgeHealth } = await import("./status/health.ts");
+  const { statusOf } = await import("./status/status.ts");
+  const startedMs = systemClock.now();
+  try {
+    return await serveLifecycle({
+      address,
+      whyFailing() {
+        const about = { version: config.version, pid: Deno.pid, startedMs, nowMs: systemClock.now(), lateMs: 0 };
+        return judgeHealth(statusOf(app.parts, about)).reasons?.join("; ");
+      },
+      quit,
+      additions: given.command === "reporter" ? undefined : app.additions,
+      clock: systemClock,
+      wallNow: Date.now,
+      log,
+      openFilesMax: (await readOpenFiles())?.limit,
+    });
+  } catch (error) {
+    log.error(error instanceof Error ? error.message : String(error), { event: "lifecycle.unavailable" });
+    return undefined;
+  }
+}
+
 /** Serves what an operator may change; what that takes is loaded only where it is asked for. */
 async function serveAdmin(
   address: StatusAddress,
@@ -190,6 +228,7 @@ async function serveAdmin(
       tokensFile: adminTokens && fromHere(adminTokens),
       tls: cert === undefined || key === undefined ? undefined : { cert: fromHere(cert), key: fromHere(key) },
       operator: app.operator,
+      additions: given.command === "reporter" ? undefined : app.additions,
       explain: async () => {
         const { explained } = await import("./app/explain.ts");
         const details = await app.details();

@@ -8,6 +8,7 @@ import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { formatStatusAddress, type StatusAddress } from "../model/status_address.ts";
 import { readTrusted } from "../system/trusted_file.ts";
+import { type Additions, additionsPath, type AdditionsResult, readAddition } from "./additions.ts";
 import { ADMIN_VERBS, isVerb, parseCommand, parseConnectionsQuery } from "./command.ts";
 import type { Explained } from "./explained.ts";
 import { listingOf } from "./listing.ts";
@@ -24,6 +25,8 @@ export interface AdminPlace {
 
 export interface AdminServerOptions extends AdminPlace {
   readonly operator: Operator;
+  /** What others may add to clusters; a process that reads none has none. */
+  readonly additions?: Additions | undefined;
   /** Says where each node comes from, and what it gets and why. */
   readonly explain?: (() => Promise<Explained>) | undefined;
   /** Says how the process stands, and whether it does its work. */
@@ -167,6 +170,7 @@ async function answer(request: HttpRequest, serving: Serving): Promise<HttpAnswe
   }
   const path = url.slice(url.indexOf("/", url.indexOf("//") + 2)).replace(/[?#].*$/s, "");
   const author = tokens === undefined ? undefined : bearer.name;
+  if (path.startsWith("/v1/")) return await answerAdditions(request, { path, bearer, serving });
   if (method === "GET") {
     if (path === "/connections") {
       const query = parseConnectionsQuery(new URLSearchParams(/\?([^#]*)/.exec(url)?.[1] ?? ""));
@@ -210,6 +214,55 @@ async function answer(request: HttpRequest, serving: Serving): Promise<HttpAnswe
   return result.ok
     ? respond(200, { did: result.did, warnings: result.warnings })
     : reject(result.status, result.reason);
+}
+
+/** Serves what others add to clusters: `/v1/clusters/NAME/nodes/NODE` and `/v1/clusters/NAME/sources/SOURCE`. */
+async function answerAdditions(
+  request: HttpRequest,
+  { path, bearer, serving }: { readonly path: string; readonly bearer: Bearer; readonly serving: Serving },
+): Promise<HttpAnswer> {
+  const { additions, log, wallNow } = serving;
+  const { method, headers } = request;
+  const about = additionsPath(path);
+  if (about === undefined || additions === undefined) {
+    return reject(
+      404,
+      `Cannot find ${path}: there are /v1/clusters/NAME/nodes/NODE and /v1/clusters/NAME/sources/SOURCE`,
+    );
+  }
+  const { name } = about;
+  if (method === "GET") return said(additions.get(about));
+  if (name === undefined || (method !== "PUT" && method !== "DELETE")) {
+    const allow = name === undefined ? "GET" : "GET, PUT, DELETE";
+    return reject(405, `Cannot ${method} ${path}: there are ${allow}`, [["allow", allow]]);
+  }
+  if (!bearer.mayWrite) {
+    log.warn("Admin request denied", { event: "admin.denied", token: bearer.name, verb: method });
+    return reject(403, `Cannot ${method} with the token ${bearer.name} as its access is read`);
+  }
+  if (method === "DELETE") return said(await additions.remove({ ...about, name }));
+  if (!/^application\/json\b/i.test(headers.get("content-type") ?? "")) {
+    return reject(415, "Cannot take the body as its content-type must be application/json");
+  }
+  const body = await readBodyText(request, BODY_BYTES_MAX);
+  if (!body.ok) return reject(body.status, body.reason);
+  const json = parseJson(body.text);
+  if (json === undefined) return reject(400, "Cannot read the body as it must be JSON");
+  const addition = readAddition({ ...about, name }, json, wallNow());
+  if (typeof addition === "string") return reject(400, addition);
+  return said(await additions.put(addition, request.signal));
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function said({ status, said: value }: AdditionsResult): HttpAnswer {
+  return value === undefined ? { status, headers: [["cache-control", "no-store"]], body: "" } : respond(status, value);
 }
 
 function respond(status: number, said: unknown, headers: HttpAnswer["headers"] = []): HttpAnswer {

@@ -8,7 +8,11 @@ import type { ConfigSource, Taken } from "../config/reading.ts";
 import { Intake, type IntakeOptions } from "./intake.ts";
 import { OperatorOrders } from "../membership/operator_orders.ts";
 import type { Operator } from "../admin/operator.ts";
+import { AppAdditions } from "./additions.ts";
 import { AppOperator } from "./operator.ts";
+import { KeptAdditions } from "../membership/kept_additions.ts";
+import type { Additions } from "../admin/additions.ts";
+import type { Addition } from "../model/addition.ts";
 import type { Disk } from "../membership/disk.ts";
 import { LastKnown } from "../membership/last_known.ts";
 import { Connectivity } from "../membership/connectivity.ts";
@@ -153,6 +157,9 @@ export class App {
   readonly #configs: ConfigSource;
   /** What an operator sees of the app, and may ask of it. */
   readonly operator: Operator;
+  /** What others may add to clusters. */
+  readonly additions: Additions & { readonly all: readonly Addition[] };
+  readonly #keptAdditions: KeptAdditions;
   #accepted: Accepted | undefined;
   /** The files that it was read from. */
   #sources: Taken["sources"] = new Map();
@@ -208,9 +215,18 @@ export class App {
       meter,
       hangs: this.#fleet.hangs,
     });
+    this.#keptAdditions = new KeptAdditions({
+      clock,
+      wallNow: options.wallNow ?? Date.now,
+      log: this.#log,
+      path: options.stateDirectory && options.role !== "reporter" ? `${options.stateDirectory}/additions` : undefined,
+      disk: machine?.disk,
+      onChange: () => this.#configs.lookAgain(),
+    });
     this.#configs = machine?.configs ??
       new Intake({
         ...options,
+        additions: () => this.#keptAdditions.now,
         log: log.part("config"),
         balancerPlugins: this.#balancerPlugins,
         hangs: this.#fleet.hangs,
@@ -278,6 +294,13 @@ export class App {
       balancers: () => this.#balancers.running,
       registrations: () => this.#registrar.report,
       connections: findConnections,
+    });
+    this.additions = new AppAdditions({
+      kept: this.#keptAdditions,
+      clock,
+      log: this.#log,
+      accepted: () => this.#accepted,
+      reading: () => this.#configs.reading,
     });
     this.#balancers = new Balancers({
       clock,
@@ -396,6 +419,8 @@ export class App {
 
   /** Applies each config. */
   async #configure(signal: AbortSignal): Promise<void> {
+    // Before the config: what was added is a part of it.
+    await this.#keptAdditions.read();
     for await (const { accepted, sources } of this.#configs.configs(signal)) {
       if (accepted.host !== this.#accepted?.host) await this.#announcement.learn(accepted.host, signal);
       this.#sources = sources;
@@ -624,6 +649,7 @@ export class App {
     const { role } = this.#options;
     this.#log.info("Stopping", { event: "process.stopping", role });
     this.#startupGate[Symbol.dispose]();
+    this.#keptAdditions[Symbol.dispose]();
     this.#connectivity[Symbol.dispose]();
     this.#announcement[Symbol.dispose]();
     this.#membership[Symbol.dispose]();

@@ -1,4 +1,5 @@
 import { type Diagnostic, formatDiagnostic } from "../config/diagnostics.ts";
+import type { Addition } from "../model/addition.ts";
 import { FOLDERS_OF } from "../config/load.ts";
 import { takeDirectory, type TakenConfig } from "../config/pipeline.ts";
 import { type DirectoryWatch, watchDirectory } from "../config/watch.ts";
@@ -31,6 +32,8 @@ export interface IntakeOptions {
   readonly hangs?: Hangs | undefined;
   /** Opens the plugins of balancers. */
   readonly balancerPlugins: Pick<BalancerPlugins, "open">;
+  /** What was added to clusters over the admin interface, as of now. */
+  readonly additions?: (() => readonly Addition[]) | undefined;
   /** Called with what `logging.yaml` asks for, each time the config is read. */
   readonly onLogging?: ((logging: Logging) => void) | undefined;
 }
@@ -92,6 +95,7 @@ export class Intake implements ConfigSource {
         clock,
         checks: catalog.names("check"),
         balancers: catalog.names("balancer"),
+        additions: this.#options.additions?.(),
         onLogging,
         loadPlugins: async (desired) =>
           await plugins?.load(desired, { dir, waitMs: PLUGINS_WAIT_MS, signal }) ?? { catalog, findings: [] },

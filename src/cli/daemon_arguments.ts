@@ -78,6 +78,24 @@ const standing = object("Status", {
   ),
 });
 
+const lifecycleServing = object("Lifecycle interface", {
+  lifecycle: optional(
+    option(
+      "--lifecycle",
+      converted(parseStatusAddress, {
+        metavar: "ADDRESS",
+        wanted: "an address such as 127.0.0.1:8081 or 0.0.0.0:8081",
+        placeholder: { path: "" },
+        format: formatStatusAddress,
+      }),
+      {
+        description:
+          message`Where to serve GET /health, POST /quitquitquit and /abortabortabort to a scheduler such as Aurora, without authentication; else nowhere.`,
+      },
+    ),
+  ),
+});
+
 /** An address to listen at, or to connect to. */
 export const adminAddress = converted(parseStatusAddress, {
   metavar: "ADDRESS",
@@ -104,7 +122,7 @@ export const adminServing = object("Admin interface", {
 });
 
 const daemon = <const Name extends "writer" | "reporter" | "run">(name: Name) =>
-  merge(object({ command: constant(name), dir }), logging, announced, standing, adminServing);
+  merge(object({ command: constant(name), dir }), logging, announced, standing, adminServing, lifecycleServing);
 
 /** The commands that keep running. */
 export const daemons = or(

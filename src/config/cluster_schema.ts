@@ -6,6 +6,7 @@
  */
 import {
   converted,
+  flag,
   houseSchema,
   integer,
   type Issue,
@@ -19,6 +20,7 @@ import {
 import { type Cluster, CLUSTER_DEFAULTS, GUARD_DEFAULTS } from "../model/cluster.ts";
 import { isIpv4, isIpv6, parseEndpoint } from "../model/endpoint.ts";
 import { isRecord, type Node } from "../model/node.ts";
+import type { AdditionsAllowed } from "../model/addition.ts";
 import { isTarget, TARGET_WANTED } from "../model/override.ts";
 import type { Finding } from "../kernel/findings.ts";
 import { type Checked, validateKnown } from "../kernel/known_keys.ts";
@@ -99,6 +101,7 @@ export function readCluster(
     ...(file.traffic !== undefined || shares.length > 0) &&
       { traffic: deepFreeze(trafficPolicy(file.traffic ?? {}, shares)) },
     defaultServers: Object.freeze(file.default_servers ?? []),
+    ...file.api !== undefined && { api: deepFreeze<AdditionsAllowed>(file.api) },
     ...file.exclude !== undefined && { exclude: Object.freeze(file.exclude) },
     balancers: new Map(used(file).map((key) => [key, deepFreeze(sections[key])])),
     unknownKeys,
@@ -153,6 +156,7 @@ const CLUSTER_ENTRIES = {
   shrink_grace: optional(seconds({ min: 0, max: 86_400 })),
   traffic: optional(TRAFFIC),
   exclude: optional(list(converted((value) => isTarget(value) ? value : undefined, TARGET_WANTED))),
+  api: optional(keys({ nodes: optional(flag(), false), sources: optional(list(name()), []) })),
   default_servers: optional(
     list(converted(parseServer, "ADDRESS:PORT, with an IPv4 address or an IPv6 one in brackets")),
   ),

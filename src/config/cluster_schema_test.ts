@@ -62,7 +62,7 @@ Deno.test("readCluster() takes a section for a balancer only if there is such a 
   assert.deepEqual([...value?.balancers.keys() ?? []], ["haproxy"]);
   assert.match(
     value?.unknownKeys[0]?.message ?? "",
-    /^Unknown key nginx, which is not used: known are combine, default_servers, discovery, /,
+    /^Unknown key nginx, which is not used: known are api, combine, default_servers, discovery, /,
   );
 });
 

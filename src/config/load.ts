@@ -5,6 +5,8 @@ import type { Cluster } from "../model/cluster.ts";
 import { DEFAULT_LOGGING, type Logging } from "../logging/plan.ts";
 import type { Service } from "../model/service.ts";
 import type { Desired, Draft, HostSettings, PluginEntry, PluginFile, Settings } from "./desired.ts";
+import type { Addition } from "../model/addition.ts";
+import { withAdditions } from "./additions.ts";
 import { readCluster } from "./cluster_schema.ts";
 import { overflowNames } from "./traffic_schema.ts";
 import { suggest } from "../kernel/suggest.ts";
@@ -90,6 +92,8 @@ export interface LoadOptions {
   readonly balancers?: readonly string[];
   /** Files that are read in the place of those of the directory, by their path in it: `services/web.yaml`. */
   readonly candidates?: ReadonlyMap<string, string> | undefined;
+  /** What was added to clusters over the admin interface. */
+  readonly additions?: readonly Addition[] | undefined;
 }
 
 /**
@@ -122,9 +126,11 @@ export function loadDirectory(
 ): Promise<Loaded | NotLoaded>;
 export async function loadDirectory(
   dir: string,
-  { role, signal, clock = systemClock, checks = [], balancers = [], candidates, lastGood }: LoadOptions & {
-    readonly lastGood?: LastGood | undefined;
-  },
+  { role, signal, clock = systemClock, checks = [], balancers = [], candidates, additions = [], lastGood }:
+    & LoadOptions
+    & {
+      readonly lastGood?: LastGood | undefined;
+    },
 ): Promise<Loaded | NotLoaded> {
   const read = () => readTree(dir, FOLDERS_OF[role], { signal, candidates });
   let tree = await read();
@@ -148,7 +154,7 @@ export async function loadDirectory(
       lastGood === undefined ? { ok: false, diagnostics } : { ...lastGood.loaded, diagnostics, unread: tree.reason },
     );
   }
-  const reading = new Reading(tree, { role, checks, balancers, lastGood, slices: new Slices(clock) });
+  const reading = new Reading(tree, { role, checks, balancers, additions, lastGood, slices: new Slices(clock) });
   const loaded = await reading.finish();
   signal.throwIfAborted();
   return loaded;
@@ -180,6 +186,7 @@ class Reading {
   readonly #role: Role;
   readonly #checks: readonly string[];
   readonly #balancers: readonly string[];
+  readonly #additions: readonly Addition[];
   readonly #last: LastGood | undefined;
   readonly #slices: Slices;
   readonly #memory = new Map<string, Remembered>();
@@ -190,7 +197,8 @@ class Reading {
 
   constructor(
     tree: Tree & { readonly state: "read" },
-    { role, checks, balancers, lastGood, slices }: Pick<LoadOptions, "role"> & {
+    { role, checks, balancers, additions, lastGood, slices }: Pick<LoadOptions, "role"> & {
+      readonly additions: readonly Addition[];
       readonly checks: readonly string[];
       readonly balancers: readonly string[];
       readonly lastGood: LastGood | undefined;
@@ -198,7 +206,7 @@ class Reading {
     },
   ) {
     [this.#tree, this.#role, this.#checks, this.#last] = [tree, role, checks, lastGood];
-    [this.#balancers, this.#slices] = [balancers, slices];
+    [this.#balancers, this.#additions, this.#slices] = [balancers, additions, slices];
   }
 
   async finish(): Promise<Loaded> {
@@ -217,9 +225,10 @@ class Reading {
       valuesOf(last?.clusters, ({ cluster }) => cluster),
       (raw, fileName) => {
         const balancers = [...this.#balancers, ...names.balancers];
-        return readCluster(raw, { fileName, balancers, discovery: names.discovery, overflow });
+        const joined = withAdditions(raw, { fileName, additions: this.#additions });
+        return readCluster(joined, { fileName, balancers, discovery: names.discovery, overflow });
       },
-      JSON.stringify([names, overflow]),
+      JSON.stringify([names, overflow, this.#additions]),
     );
     const own = [...plugins.values()].filter(({ kind }) => kind === "check").map(({ name }) => name);
     const checks = [...new Set([...this.#checks, ...own])].toSorted();

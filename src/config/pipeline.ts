@@ -1,5 +1,6 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Finding } from "../kernel/findings.ts";
+import type { Addition } from "../model/addition.ts";
 import type { Logging } from "../logging/plan.ts";
 import type { AcceptOptions, Verdict } from "./accept.ts";
 import type { Desired } from "./desired.ts";
@@ -22,6 +23,8 @@ export interface TakeOptions {
   readonly balancers: readonly string[];
   /** Files that are read in the place of those of the directory, by their path in it. */
   readonly candidates?: ReadonlyMap<string, string> | undefined;
+  /** What was added to clusters over the admin interface. */
+  readonly additions?: readonly Addition[] | undefined;
   /** Called with `logging.yaml` before anything else is judged: findings are logged where the file wants it. */
   readonly onLogging?: ((logging: Logging) => void) | undefined;
   /** Loads the plugins of `plugins.yaml`; the catalog is the very same object as long as nothing has changed. */

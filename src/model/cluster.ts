@@ -1,3 +1,4 @@
+import type { AdditionsAllowed } from "./addition.ts";
 import type { Finding } from "../kernel/findings.ts";
 import type { Node } from "./node.ts";
 import { type Combine, type RegistrySource, UNION } from "./registry_source.ts";
@@ -44,6 +45,8 @@ export interface Cluster {
   readonly traffic?: TrafficPolicy | undefined;
   /** The nodes and hosts that get no new connections, whatever the registry says of them. */
   readonly exclude?: readonly string[] | undefined;
+  /** What may be added to it over the admin interface; absent: nothing. */
+  readonly api?: AdditionsAllowed | undefined;
   /** The servers used while it has no members. */
   readonly defaultServers: readonly Node[];
   /** The meta cluster it is part of. */

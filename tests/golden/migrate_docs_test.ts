@@ -3,7 +3,6 @@
  *
  * @module
  */
-import assert from "node:assert/strict";
 import { ShownByDocument } from "../support/shown_by.ts";
 
 /** The tables of key by key for each page; lighthouse-1.0.md has one of another shape, which compatibility_docs_test.ts reads. */
@@ -11,12 +10,6 @@ const TABLES: Readonly<Record<string, readonly string[]>> = {
   "lighthouse-1.0.md": [],
   "smartstack.md": ["nerve, key by key", "synapse, key by key"],
 };
-
-const PAGES = new URL("../../docs/migrate/", import.meta.url);
-
-Deno.test("each page of docs/migrate has its tables listed here", () => {
-  assert.deepEqual([...Deno.readDirSync(PAGES)].map(({ name }) => name).toSorted(), Object.keys(TABLES).toSorted());
-});
 
 for (const [page, headings] of Object.entries(TABLES)) {
   Deno.test.each(headings)(`each row of ${page} names what there is instead and a test: $0`, async (heading) => {
