@@ -28,6 +28,7 @@ import { Executor } from "../balance/executor.ts";
 import type { Applied, WriterDecide } from "../balance/writer.ts";
 import { Announcement } from "./announcement.ts";
 import type { Identity } from "./host_facts.ts";
+import { NodeChecks } from "./node_checks.ts";
 import { Monitor } from "../reporter/monitor.ts";
 import { deadline } from "../kernel/deadline.ts";
 import { delay } from "../kernel/delay.ts";
@@ -138,6 +139,7 @@ export class App {
   readonly #orders: OperatorOrders;
   readonly #fleet: Fleet;
   readonly #monitor: Monitor;
+  readonly #nodeChecks: NodeChecks;
   readonly #registrar: Registrar;
   readonly #balancers: Balancers;
   readonly #startupGate: StartupGate;
@@ -242,6 +244,7 @@ export class App {
       askAgain: (cluster, source) => this.#watches.askAgain(cluster, source),
       onChange: (cluster) => {
         this.#traffic.note(cluster);
+        this.#nodeChecks.note();
         this.#lastKnown.note();
         this.#damper.trigger(cluster);
       },
@@ -334,6 +337,16 @@ export class App {
       meter,
       probe: (id, timeoutMs, signal) => this.#probe(id, timeoutMs, signal),
       onStatus: () => this.#registerSoon(),
+    });
+    this.#nodeChecks = new NodeChecks({
+      clock,
+      random,
+      log: log.part("health"),
+      meter,
+      nodes: (cluster) => this.#live.nodes(cluster) ?? [],
+      probe: (id, timeoutMs, signal) => this.#probe(id, timeoutMs, signal),
+      onWorkers: () => this.#applyWorkers(),
+      onHealth: (cluster, health) => this.#traffic.noteHealth(cluster, health),
     });
     this.#registrar = new Registrar({
       clock,
@@ -442,6 +455,7 @@ export class App {
       this.#lastKnown.apply(accepted, accepted.settings.maxAgeMs);
       await this.#balancers.apply(accepted);
       this.#traffic.apply(accepted);
+      this.#nodeChecks.apply(accepted);
       // Before the workers: what is known is served first, and only then is it asked what is new.
       this.#watches.apply(accepted);
       this.#balance();
@@ -452,15 +466,9 @@ export class App {
       const drained = accepted.settings.drainedFile ?? (stateDirectory && `${stateDirectory}/drained`);
       if (drained !== undefined) await this.#orders.at(drained);
     }
-    const discovery = [...accepted.discovery.values()].map(({ instance }) => instance);
-    this.#connectivity.apply(new Set(discovery.map(({ id }) => id)));
-    const checks = role === "writer"
-      ? []
-      : [...accepted.services.values()].flatMap(({ probes }) => probes.map(({ instance }) => instance));
-    const notifiers = [...accepted.notifiers].map(([name, { instance, rules }]) => ({ name, instance, rules }));
-    const instances = [...discovery, ...checks, ...notifiers.map(({ instance }) => instance)];
-    this.#fleet.apply(groupInstances(instances, accepted.settings.isolation));
-    this.#notifications.apply(new Map(notifiers.map(({ name, rules }) => [name, rules])));
+    this.#connectivity.apply(new Set([...accepted.discovery.values()].map(({ instance: { id } }) => id)));
+    this.#applyWorkers();
+    this.#notifications.apply(new Map([...accepted.notifiers].map(([name, { rules }]) => [name, rules])));
     if (role !== "writer") {
       this.#monitor.apply(monitoredPorts(accepted));
       this.#register();
@@ -483,6 +491,19 @@ export class App {
     const id = notifierId(notifier);
     const request = { type: "notify", instance: id, events, timeoutMs } as const;
     await this.#fleet.call(id, request, { deadlineMs: timeoutMs + PROBE_GRACE_MS, signal });
+  }
+
+  /** Derives from the config, and from the members whose nodes are checked, which workers are to run. */
+  #applyWorkers(): void {
+    const accepted = this.#accepted;
+    if (accepted === undefined || this.#stopping.signal.aborted) return;
+    const discovery = [...accepted.discovery.values()].map(({ instance }) => instance);
+    const checks = this.#options.role === "writer"
+      ? []
+      : [...accepted.services.values()].flatMap(({ probes }) => probes.map(({ instance }) => instance));
+    const notifiers = [...accepted.notifiers.values()].map(({ instance }) => instance);
+    const own = groupInstances([...discovery, ...checks, ...notifiers], accepted.settings.isolation);
+    this.#fleet.apply([...own, ...this.#nodeChecks.workers]);
   }
 
   // The reporter's half: statuses become registrations.
@@ -655,6 +676,7 @@ export class App {
     this.#membership[Symbol.dispose]();
     this.#damper[Symbol.dispose]();
     this.#traffic[Symbol.dispose]();
+    await this.#nodeChecks[Symbol.asyncDispose]();
     await this.#monitor[Symbol.asyncDispose]();
     if (!isRestarted) await this.#withdraw();
     else if (role !== "writer") {

@@ -139,11 +139,14 @@ export function* shareWords(
 
 /** The state of a node in the balancer. */
 export function rotation(
-  { state, waits, down, weight, share }: Pick<ExplainedNode, "state" | "waits" | "down" | "weight" | "share">,
+  { state, waits, down, weight, share, factors = [] }:
+    & Pick<ExplainedNode, "state" | "waits" | "down" | "weight" | "share">
+    & Partial<Pick<ExplainedNode, "factors">>,
 ): string {
   if (state === "maint") return "maintenance";
   if (state === "drain") return "draining";
   if (down === true) return "DOWN in the balancer";
+  if (factors.some(({ name, value }) => name === "health" && value === 0)) return "failing its check";
   if (waits) return "waiting (others are preferred)";
   return weight === 0 || share === 0 ? "waiting (slow start)" : "in rotation";
 }

@@ -157,3 +157,18 @@ Deno.test("explain says what the balancer has where that is something else, and 
   // Who has a weight of 1 by default has none that was decided.
   assert.doesNotMatch(print({ nodes: [{ ...NODE, weight: null }] })[1] ?? "", /has:/);
 });
+
+Deno.test("explain says of a node that it fails its check, and why", () => {
+  const [web] = EXPLAINED.clusters;
+  assert(web !== undefined);
+  const factors = [{ name: "weight", value: 100, detail: "default" }, {
+    name: "health",
+    value: 0,
+    detail: "http: Got status 500, want 200",
+  }];
+  const node = { ...NODE, weight: 0, share: 0, has: { state: "ready", weight: 0, share: 0 }, factors } as const;
+  assert.match(
+    [...explainText({ ...EXPLAINED, clusters: [{ ...web, nodes: [node] }] }, {})][1] ?? "",
+    /^ {2}a\.test:80 {2}failing its check {2}share 0 % {2}weight 0 {2}100 \(default\) × health 0 \(http: Got status 500, want 200\) = 0 {2}check/,
+  );
+});

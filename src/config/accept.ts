@@ -8,7 +8,8 @@ import { under, validateKnown, validateKnownAsync } from "../kernel/known_keys.t
 import { settleClashes, type SettleOptions } from "./relations.ts";
 import { fileKeysOf, type SecretTexts, withSecrets } from "./secret_keys.ts";
 import { CLUSTER_KEYS, clusterSectionOwner } from "./cluster_schema.ts";
-import { HOST_KEYS, serviceSectionOwner } from "./service_schema.ts";
+import { HOST_KEYS, NODE_CHECK_KEYS } from "./check_schema.ts";
+import { serviceSectionOwner } from "./service_schema.ts";
 import type { Source } from "./source.ts";
 import type { Cluster } from "../model/cluster.ts";
 import { formatEndpoint } from "../model/endpoint.ts";
@@ -21,14 +22,16 @@ import { RULE_KEYS, rulesOf, rulesSchema } from "../notify/rules.ts";
 import { decide } from "../plugin/policy.ts";
 import type { BalancerUse, PluginCatalog, PluginKind, PluginSource } from "../plugin/source.ts";
 import type { Describe, DescribeSection, PluginInstance } from "../plugin/instance.ts";
-import type {
-  Accepted,
-  AcceptedBalancer,
-  AcceptedCluster,
-  AcceptedDiscovery,
-  AcceptedNotifier,
-  AcceptedProbe,
-  AcceptedService,
+import {
+  type Accepted,
+  type AcceptedBalancer,
+  type AcceptedCluster,
+  type AcceptedDiscovery,
+  type AcceptedNodeCheck,
+  type AcceptedNotifier,
+  type AcceptedProbe,
+  type AcceptedService,
+  ANY_NODE,
 } from "./accepted.ts";
 import { findBalancerClashes, findClusterClashes, findServiceClashes, findServicePortClashes } from "./clashes.ts";
 
@@ -466,8 +469,39 @@ async function judgeCluster(
     }
   }
   all.push(...cluster.unknownKeys.map((finding) => placed(finding, owners)));
-  const value = { cluster, sections, ...movesKeys.size > 0 && { movesKeys } };
+  const { value: nodeChecks = [], findings: ofChecks } = await judgeNodeChecks(cluster, asked.options);
+  all.push(...ofChecks);
+  const value = {
+    cluster,
+    sections,
+    ...movesKeys.size > 0 && { movesKeys },
+    ...nodeChecks.length > 0 && { nodeChecks },
+  };
   return { value: hasError(all) ? undefined : value, findings: all, isDoubtful };
+}
+
+/** Has the plugins of checks judge `traffic.health`, for any node. */
+async function judgeNodeChecks(
+  { name, traffic }: Cluster,
+  options: AcceptOptions,
+): Promise<Judged<readonly AcceptedNodeCheck[]>> {
+  const judged = await Promise.all((traffic?.health?.checks ?? []).map(async (check) => {
+    const path = ["traffic", "health", check.name];
+    const source = options.catalog.find("check", check.type);
+    if (source === undefined) return { ...unknownPlugin("check", check.type, path, options.catalog), checks: [] };
+    const id = `health ${name}/${check.name}`;
+    const { instance, findings } = await judgeInstance({
+      id,
+      kind: "check",
+      source,
+      raw: check.config,
+      scope: { instance: id, target: ANY_NODE },
+      path,
+      alsoKnown: NODE_CHECK_KEYS,
+    }, options);
+    return { findings, checks: instance === undefined ? [] : [{ check, instance }] };
+  }));
+  return { value: judged.flatMap(({ checks }) => checks), findings: judged.flatMap(({ findings }) => findings) };
 }
 
 /** Says that a balancer does not share as `traffic` asks for. */

@@ -4,6 +4,7 @@ import type { Logging } from "../logging/plan.ts";
 import type { Check, Service } from "../model/service.ts";
 import type { NotificationRules } from "../notify/rules.ts";
 import type { ClusterName } from "../model/topology.ts";
+import type { NodeCheck } from "../model/traffic.ts";
 import type { Decider } from "../plugin/decider.ts";
 import type { DiscoveryTraits, PluginInstance } from "../plugin/instance.ts";
 
@@ -48,6 +49,16 @@ export interface AcceptedBalancer {
   readonly config: unknown;
 }
 
+/** A check of nodes that its plugin accepted. */
+export interface AcceptedNodeCheck {
+  readonly check: NodeCheck;
+  /** What runs it at {@linkcode ANY_NODE}, for which each node's own address stands later. */
+  readonly instance: PluginInstance;
+}
+
+/** The address that stands for that of any node where a check of nodes is judged: no host has it. */
+export const ANY_NODE = "192.0.2.1:1";
+
 /** A cluster whose sections were accepted by the balancers that there are. */
 export interface AcceptedCluster {
   readonly cluster: Cluster;
@@ -57,6 +68,8 @@ export interface AcceptedCluster {
   readonly movesKeys?: ReadonlySet<string> | undefined;
   /** What the discoveries' plugins made of their options, by the source's name; a source without any is absent. */
   readonly options?: ReadonlyMap<string, unknown> | undefined;
+  /** The checks of its nodes, as their plugins accepted them; absent if there are none. */
+  readonly nodeChecks?: readonly AcceptedNodeCheck[] | undefined;
 }
 
 /** What the config directory asks for, as far as the plugins agree: a whole value at one time. */

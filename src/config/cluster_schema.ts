@@ -24,7 +24,7 @@ import type { AdditionsAllowed } from "../model/addition.ts";
 import { isTarget, TARGET_WANTED } from "../model/override.ts";
 import type { Finding } from "../kernel/findings.ts";
 import { type Checked, validateKnown } from "../kernel/known_keys.ts";
-import { TRAFFIC, trafficPolicy } from "./traffic_schema.ts";
+import { draftTraffic, healthFaults, TRAFFIC, trafficPolicy, withoutHealthConfig } from "./traffic_schema.ts";
 import { deepFreeze, name, namesMeant, pick, SECTION } from "./schema_words.ts";
 import {
   combineEntry,
@@ -70,7 +70,9 @@ export function readCluster(
   const isOverflow = overflow.includes(isRecord(raw) && typeof raw.name === "string" ? raw.name : fileName);
   const needed = refined(schema, (value) => used(value).length === 0 && !isOverflow ? [noSection] : [], []);
   // A key with nothing behind it says nothing.
-  const said = isRecord(raw) && raw.meta_cluster === null ? pick(raw, (key) => key !== "meta_cluster") : raw;
+  const said = !isRecord(raw)
+    ? raw
+    : withoutHealthConfig(raw.meta_cluster === null ? pick(raw, (key) => key !== "meta_cluster") : raw);
   const { value: file, findings: all } = validateKnown(said, needed["~standard"].validate);
   const isUnknown = ({ severity, at }: Finding) => severity === "warning" && at === "key";
   const unknownKeys = Object.freeze(all.filter(isUnknown));
@@ -79,7 +81,7 @@ export function readCluster(
   const sections = file as unknown as Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   const sectionOf = (key: string) => registries.includes(key) ? sections[key] : undefined;
   const read = file && readSources(file.discovery, { known: discovery, sectionOf });
-  const faults = file === undefined ? [] : [...read?.findings ?? [], ...needlessCombine(file)];
+  const faults = file === undefined ? [] : [...read?.findings ?? [], ...needlessCombine(file), ...healthFaults(raw)];
   if (file === undefined || read === undefined || faults.length > 0) {
     const draft = draftCluster(raw, { names, registries, known: discovery, unknownKeys });
     return { value: undefined, findings: [...findings, ...faults], draft };
@@ -99,7 +101,11 @@ export function readCluster(
       shrinkGraceMs: toMs(file.shrink_grace) ?? GUARD_DEFAULTS.shrinkGraceMs,
     }),
     ...(file.traffic !== undefined || shares.length > 0) &&
-      { traffic: deepFreeze(trafficPolicy(file.traffic ?? {}, shares)) },
+      {
+        traffic: deepFreeze(
+          trafficPolicy(file.traffic ?? {}, { sources: shares, raw: isRecord(raw) ? raw.traffic : undefined }),
+        ),
+      },
     defaultServers: Object.freeze(file.default_servers ?? []),
     ...file.api !== undefined && { api: deepFreeze<AdditionsAllowed>(file.api) },
     ...file.exclude !== undefined && { exclude: Object.freeze(file.exclude) },
@@ -134,9 +140,11 @@ function draftCluster(
     return Object.hasOwn(raw, name) && isRecord(section) ? [[name, deepFreeze(section)] as const] : [];
   });
   const name = typeof raw["name"] === "string" ? raw["name"] : "";
+  const traffic = draftTraffic(raw);
   return Object.freeze({
     ...CLUSTER_DEFAULTS,
     name,
+    ...traffic !== undefined && { traffic: deepFreeze(traffic) },
     sources: draftSources(raw, { registries, known }),
     balancers: new Map(sections),
     unknownKeys,

@@ -34,9 +34,11 @@ function configsOf({ discovery, balancers, notifiers, clusters, services, drafts
     ...own(discovery),
     ...own(balancers),
     ...own(notifiers),
-    ...all(clusters, drafts.clusters).flatMap((
-      { balancers, sources },
-    ) => [...balancers.values(), ...optionsOf(sources)]),
+    ...all(clusters, drafts.clusters).flatMap(({ balancers, sources, traffic }) => [
+      ...balancers.values(),
+      ...optionsOf(sources),
+      ...(traffic?.health?.checks ?? []).map(({ config }) => config),
+    ]),
     ...all(services, drafts.services).flatMap(({ checks, sources }) => [
       ...checks.map(({ config }) => config),
       ...optionsOf(sources),

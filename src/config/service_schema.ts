@@ -29,36 +29,18 @@ import {
 } from "../model/node.ts";
 import type { Check, Service } from "../model/service.ts";
 import { type Checked, validateKnown } from "../kernel/known_keys.ts";
-import {
-  deepFreeze,
-  host,
-  isHost,
-  isName,
-  name,
-  NAME_WANTED,
-  namesMeant,
-  pick,
-  port,
-  SECTION,
-} from "./schema_words.ts";
+import { deepFreeze, host, isHost, isName, name, namesMeant, pick, port, SECTION } from "./schema_words.ts";
 import type { Finding, Path } from "../kernel/findings.ts";
+import {
+  badCheckNames,
+  CHECK_ENTRIES,
+  HOST_KEYS,
+  type HostsCheck,
+  readCheck,
+  TIMEOUT_MS,
+  withoutPluginKeys,
+} from "./check_schema.ts";
 import { discoveryEntry, draftSources, readSources, unusedSections } from "./sources_schema.ts";
-
-/** The probe's deadline when the file names none: its interval, kept between these. */
-const TIMEOUT_MS = { min: 1_000, max: 5_000 };
-
-/** The keys of a check that are the host's; all others are the plugin's. */
-const CHECK_ENTRIES = {
-  rise: integer({ min: 0 }),
-  fall: integer({ min: 0 }),
-  timeout: optional(seconds({ min: 0.01, max: 3_600 })),
-  type: optional(name()),
-  host: optional(host()),
-  port: optional(port()),
-};
-
-/** The names of {@linkcode CHECK_ENTRIES}. */
-export const HOST_KEYS: readonly string[] = Object.keys(CHECK_ENTRIES);
 
 /** The keys of `checks` that are no check. */
 const ROUND_ENTRIES = {
@@ -164,7 +146,7 @@ export function readService(
     ...misplaced,
     ...checked.findings,
     ...read?.findings ?? [],
-    ...checkNames.filter((check) => !isName(check)).map(badCheckName),
+    ...badCheckNames(["checks"], checkNames),
   ];
   if (file === undefined || read === undefined || hasErrors(findings)) {
     return { value: undefined, findings, draft: draftService(raw, { registries, known: discovery }) };
@@ -184,7 +166,7 @@ export function readService(
     ...file.labels !== undefined && { labels: file.labels },
     intervalMs,
     unknownGraceMs: Math.round(file.checks.unknown_grace * 1_000),
-    checks: checkNames.map((check) => readCheck(check, hosts[check], checks[check], intervalMs)),
+    checks: checkNames.map((check) => readCheck(check, hosts[check], checks[check], { intervalMs })),
   };
   return {
     value: deepFreeze(value),
@@ -247,21 +229,9 @@ function isLikeCheck(value: unknown): boolean {
 /** Answers a service file with only the host's keys left in each check. */
 function hostsPart(raw: Record<string, unknown>): Record<string, unknown> {
   const { checks } = raw;
-  if (!isRecord(checks)) return raw;
-  const own = Object.entries(checks).map(([key, check]) => [
-    key,
-    !isCheckName(key) || !isRecord(check) ? check : pick(check, (inner) => Object.hasOwn(CHECK_ENTRIES, inner)),
-  ]);
-  return { ...raw, checks: Object.fromEntries(own) };
-}
-
-function badCheckName(check: string): Finding {
-  return {
-    severity: "error",
-    path: ["checks", check],
-    at: "key",
-    message: `Cannot use ${JSON.stringify(check)} as the name of a check as it must be ${NAME_WANTED}`,
-  };
+  return isRecord(checks)
+    ? { ...raw, checks: withoutPluginKeys(checks, { isCheck: isCheckName, own: HOST_KEYS }) }
+    : raw;
 }
 
 /** Answers what a service file that is wrong says to the plugins of its checks. */
@@ -280,7 +250,7 @@ function draftService(
       type: valid(check.type, isNameLike),
       host: valid(check.host, isHost),
     };
-    return [readCheck(key, own, check, TIMEOUT_MS.max)];
+    return [readCheck(key, own, check, { intervalMs: TIMEOUT_MS.max })];
   });
   const ports = [raw.ports ?? raw.port].flat().map(parsePort).filter((one) => one !== undefined);
   return deepFreeze({
@@ -297,34 +267,6 @@ function draftService(
 
 function isNameLike(value: unknown): value is string {
   return typeof value === "string" && isName(value);
-}
-
-/** A check's own keys as {@linkcode CHECK_ENTRIES} gives them. */
-interface HostsCheck {
-  readonly rise: number;
-  readonly fall: number;
-  readonly timeout?: number | undefined;
-  readonly type?: string | undefined;
-  readonly host?: string | undefined;
-  readonly port?: number | undefined;
-}
-
-function readCheck(check: string, own: HostsCheck | undefined, raw: unknown, intervalMs: number): Check {
-  const { rise = 1, fall = 1, timeout, type = check, host, port } = own ?? {};
-  const timeoutMs = timeout === undefined
-    ? Math.min(TIMEOUT_MS.max, Math.max(TIMEOUT_MS.min, intervalMs))
-    : Math.round(timeout * 1_000);
-  return {
-    name: check,
-    type,
-    rise,
-    // 1.0 takes a check down at once for a fall of 0, which is what 1 does.
-    fall: Math.max(1, fall),
-    timeoutMs,
-    ...(host === undefined ? {} : { host }),
-    ...(port === undefined ? {} : { port }),
-    config: isRecord(raw) ? pick(raw, (key) => !Object.hasOwn(CHECK_ENTRIES, key)) : {},
-  };
 }
 
 /** Says what is legal but seldom meant. */

@@ -6,8 +6,19 @@
  */
 import { chosen, converted, integer, keys, matching, optional, percentage, seconds } from "../kernel/schema.ts";
 import { isRecord } from "../model/node.ts";
+import type { Finding } from "../kernel/findings.ts";
+import {
+  badCheckNames,
+  HEALTH_ENTRIES,
+  type HostsCheck,
+  NODE_CHECK_ENTRIES,
+  NODE_CHECK_KEYS,
+  readCheck,
+  withoutPluginKeys,
+} from "./check_schema.ts";
 import { isName } from "./schema_words.ts";
 import {
+  type HealthPolicy,
   type NodeField,
   type SlowStart,
   type SourceTraffic,
@@ -47,6 +58,8 @@ export const SOURCE_TRAFFIC = keys({
   slow_start: optional(keys(SLOW_START)),
 });
 
+const HEALTH = keys(HEALTH_ENTRIES);
+
 /** The keys of `traffic`. */
 export const TRAFFIC = keys({
   weight: optional(chosen((value): ReturnType<typeof weight> | typeof WEIGHT => isPlain(value) ? weight() : WEIGHT)),
@@ -67,8 +80,92 @@ export const TRAFFIC = keys({
     below: optional(percentage({ min: 1 }), 80),
     capacity: optional(integer({ min: 0, max: 100_000 }), 0),
   })),
+  health: optional(chosen((value): typeof HEALTH => {
+    const names = isRecord(value) ? healthChecks(value) : [];
+    return keys({ ...HEALTH_ENTRIES, ...Object.fromEntries(names.map((name) => [name, keys(NODE_CHECK_ENTRIES)])) });
+  })),
   warm_up: optional(seconds({ min: 0, max: 3_600 }), 0),
 });
+
+/** The names of the checks in `traffic.health`. */
+function healthChecks(health: Record<string, unknown>): readonly string[] {
+  return Object.keys(health).filter((key) => !Object.hasOwn(HEALTH_ENTRIES, key));
+}
+
+/** Answers a cluster's file with only the host's keys left in each check of its nodes. */
+export function withoutHealthConfig(raw: Record<string, unknown>): Record<string, unknown> {
+  const { traffic } = raw;
+  if (!isRecord(traffic) || !isRecord(traffic.health)) return raw;
+  // A check with nothing behind it takes what is standard.
+  const health = Object.fromEntries(
+    Object.entries(traffic.health).map(([key, value]) => [
+      key,
+      value === null && !Object.hasOwn(HEALTH_ENTRIES, key) ? {} : value,
+    ]),
+  );
+  const isCheck = (key: string) => !Object.hasOwn(HEALTH_ENTRIES, key);
+  return { ...raw, traffic: { ...traffic, health: withoutPluginKeys(health, { isCheck, own: NODE_CHECK_KEYS }) } };
+}
+
+/** Reads the checks of nodes: the host's keys as they were read, and the plugins' as they stand in the file. */
+function healthPolicy(read: ReadHealth, raw: unknown): HealthPolicy {
+  const { interval, isolation, panic_threshold: panic } = read;
+  const intervalMs = toMs(interval);
+  const checks = read as unknown as Readonly<Record<string, HostsCheck & { readonly port_name?: string | undefined }>>;
+  const said = isRecord(raw) ? raw : {};
+  return {
+    intervalMs,
+    isolation,
+    panicBelow: panic / 100,
+    checks: healthChecks(said).map((name) => {
+      const { port_name: portName } = checks[name] ?? {};
+      const check = readCheck(name, checks[name], said[name], { intervalMs, own: NODE_CHECK_KEYS });
+      return { ...check, ...portName !== undefined && { portName } };
+    }),
+  };
+}
+
+/** Answers what a cluster's file that is wrong says to the plugins of checks of its nodes; `undefined` if nothing. */
+export function draftTraffic(raw: Record<string, unknown>): TrafficPolicy | undefined {
+  const { traffic } = raw;
+  const health = isRecord(traffic) ? traffic.health : undefined;
+  if (!isRecord(health)) return undefined;
+  const checks = healthChecks(health).flatMap((name) => {
+    const check = health[name] ?? {};
+    if (!isName(name) || !isRecord(check)) return [];
+    const { type = name } = check;
+    if (typeof type !== "string" || !isName(type)) return [];
+    return [readCheck(name, { rise: 1, fall: 1, type }, check, { intervalMs: 1_000, own: NODE_CHECK_KEYS })];
+  });
+  return checks.length === 0
+    ? undefined
+    : { ...trafficPolicy({}), health: { intervalMs: 1_000, isolation: "shared", panicBelow: 0, checks } };
+}
+
+/** Says what is wrong with `traffic.health` of a file whose keys are right. */
+export function healthFaults(raw: unknown): readonly Finding[] {
+  const health = isRecord(raw) && isRecord(raw.traffic) ? raw.traffic.health : undefined;
+  if (!isRecord(health)) return [];
+  const path = ["traffic", "health"];
+  const names = healthChecks(health);
+  if (names.length === 0) {
+    const message = "Missing key traffic.health.NAME: it must have at least one check, such as http: {uri: /health}";
+    return [{ severity: "error", path, at: "key", message }];
+  }
+  const both = names.filter((name) => {
+    const check = health[name];
+    return isRecord(check) && check.port !== undefined && check.port_name !== undefined;
+  });
+  return [
+    ...badCheckNames(path, names),
+    ...both.map((name): Finding => ({
+      severity: "error",
+      path: [...path, name, "port_name"],
+      at: "key",
+      message: `Cannot use traffic.health.${name}.port_name beside port: remove one of them`,
+    })),
+  ];
+}
 
 /** What {@linkcode SOURCE_TRAFFIC} reads. */
 export interface ReadSourceTraffic {
@@ -90,13 +187,25 @@ interface ReadTraffic extends ReadSourceTraffic {
     readonly below: number;
     readonly capacity: number;
   } | undefined;
+  readonly health?: ReadHealth | undefined;
   readonly warm_up: number;
+}
+
+/** What is read of `traffic.health` beside its checks. */
+interface ReadHealth {
+  readonly interval: number;
+  readonly isolation: "shared" | "worker";
+  readonly panic_threshold: number;
 }
 
 /** The policy that `traffic:` of a file and of the items of its `discovery:` come to. */
 export function trafficPolicy(
-  { weight, slow_start: slow, zones, overflow, warm_up = 0 }: Partial<ReadTraffic>,
-  sources: readonly SourceTraffic[] = [],
+  { weight, slow_start: slow, zones, overflow, health, warm_up = 0 }: Partial<ReadTraffic>,
+  { sources = [], raw }: {
+    readonly sources?: readonly SourceTraffic[];
+    /** The same as it stands in the file: the plugins of checks have keys in it. */
+    readonly raw?: unknown;
+  } = {},
 ): TrafficPolicy {
   return {
     weight: weightPolicy(weight),
@@ -110,6 +219,7 @@ export function trafficPolicy(
         capacity: overflow.capacity,
       },
     },
+    ...health !== undefined && { health: healthPolicy(health, isRecord(raw) ? raw.health : undefined) },
     warmUpMs: toMs(warm_up),
   };
 }

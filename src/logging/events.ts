@@ -196,6 +196,45 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     action: "give the service a check",
   },
 
+  // Checks of nodes.
+  "node.failing": {
+    level: "warn",
+    fields: ["cluster", "nodes", "node", "reason"],
+    meaning:
+      "`nodes` nodes of a cluster fail the checks of its `traffic.health` and get no requests, unless too few pass. " +
+      "`node`: the first five; `reason`: of the first",
+    action: "see to the nodes; `lighthouse explain` has the reason of each",
+    resolvedBy: "node.passing",
+  },
+  "node.passing": {
+    level: "info",
+    fields: ["cluster", "nodes", "node"],
+    meaning: "nodes of a cluster pass their checks again",
+    action: NOTHING,
+  },
+  "node.unknown": {
+    level: "warn",
+    fields: ["cluster", "nodes", "node", "reason"],
+    meaning:
+      "nodes of a cluster cannot be checked, for a reason on this host or as they lack the port; their shares stay " +
+      "as they are",
+    action: "see to the reason",
+    resolvedBy: "node.known",
+  },
+  "node.known": {
+    level: "info",
+    fields: ["cluster", "nodes", "node"],
+    meaning: "nodes of a cluster are checked again, and pass",
+    action: NOTHING,
+  },
+  "node.crowded": {
+    level: "error",
+    fields: ["cluster", "nodes", "most"],
+    meaning:
+      "a cluster with `isolation: worker` in `traffic.health` has more than `most` nodes; `nodes` are not checked",
+    action: "remove `isolation`, so that 50 nodes share a worker",
+  },
+
   // Registrations.
   "registration.registered": {
     level: "info",

@@ -2,7 +2,7 @@ import type { Accepted, AcceptedCluster } from "../config/accepted.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { type Node, nodeName } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
-import type { TrafficPolicy } from "../model/traffic.ts";
+import type { NodeHealth, TrafficPolicy } from "../model/traffic.ts";
 import { fieldOf, hasPriorities, type Shares, shareTraffic } from "../traffic/shares.ts";
 import { noteMembers, type Sightings } from "../traffic/sightings.ts";
 import type { LiveTopology } from "./live_topology.ts";
@@ -48,6 +48,8 @@ export class Traffic implements Disposable {
   readonly #shares = new Map<string, Map<ClusterName, Shares>>();
   /** The nodes that each balancer finds down, by cluster. */
   readonly #down = new Map<string, ReadonlyMap<ClusterName, ReadonlySet<string>>>();
+  /** What this host's checks say of nodes, by cluster. */
+  readonly #health = new Map<ClusterName, ReadonlyMap<string, NodeHealth>>();
   #dueMs = Infinity;
   #cancel = () => {};
 
@@ -111,6 +113,14 @@ export class Traffic implements Disposable {
     if (!isSame) this.#options.onDue();
   }
 
+  /** Takes what this host's checks say of the nodes of a cluster, whole. */
+  noteHealth(cluster: ClusterName, health: ReadonlyMap<string, NodeHealth>): void {
+    if (health.size === 0 && !this.#health.has(cluster)) return;
+    if (health.size === 0) this.#health.delete(cluster);
+    else this.#health.set(cluster, health);
+    this.#options.onDue();
+  }
+
   /** Whether what a balancer finds down matters to any policy, or to nodes that wait for others. */
   get asksForDown(): boolean {
     return this.#clusters.keys().some((name) => this.#prefers(name));
@@ -132,6 +142,7 @@ export class Traffic implements Disposable {
       overflow,
       sightings: this.#sightings.get(cluster.name),
       down: this.#down.get(balancer)?.get(cluster.name),
+      health: this.#health.get(cluster.name),
       overrides,
       wallAheadMs: this.#options.wallNow() - nowMs,
       sourceOf: this.#sourceOf(cluster.name),

@@ -119,6 +119,12 @@ export const METRICS = {
     labels: ["service", "check", "result"],
     help: "Probes by service port, check and result: pass, fail, unknown.",
   },
+  lighthouse_node_probes_total: {
+    part: "Checks and services",
+    kind: "counter",
+    labels: ["cluster", "check", "result"],
+    help: "Probes of the nodes of clusters (traffic.health) by check and result: pass, fail, unknown.",
+  },
   lighthouse_probe_duration_seconds: {
     part: "Checks and services",
     kind: "histogram",

@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { Check } from "./service.ts";
+
 /** The `traffic:` of a cluster's file. A part that is absent has no effect. */
 export interface TrafficPolicy {
   /** The weight of each node before any factor. */
@@ -15,6 +17,8 @@ export interface TrafficPolicy {
   readonly zones?: ZonePolicy | undefined;
   /** Which other clusters serve what this one cannot. */
   readonly overflow?: OverflowPolicy | undefined;
+  /** What is checked of each node by this host. */
+  readonly health?: HealthPolicy | undefined;
   /** What the items of `discovery:` say of the nodes that they report. */
   readonly sources?: readonly SourceTraffic[] | undefined;
   /** For how long after the start of the writer neither slow start nor overflow has an effect. */
@@ -67,6 +71,31 @@ export interface ZonePolicy {
   readonly key: NodeField;
 }
 
+/** Checks of each node by this host, for balancers that cannot check, or that check too little. */
+export interface HealthPolicy {
+  /** The time from one probe of a check to the next. */
+  readonly intervalMs: number;
+  /** `shared`: workers for 50 nodes each. `worker`: one for each node. */
+  readonly isolation: "shared" | "worker";
+  /** With a smaller part of nodes that pass, all get requests; 0: only if none passes. */
+  readonly panicBelow: number;
+  /** All must pass; never empty. */
+  readonly checks: readonly NodeCheck[];
+}
+
+/** A check of each node: at its address, and its own port unless another is named. */
+export interface NodeCheck extends Omit<Check, "host"> {
+  /** The port to probe instead, by its name in `metadata.ports` of the node. */
+  readonly portName?: string | undefined;
+}
+
+/** What this host's checks of a node say. */
+export interface NodeHealth {
+  readonly state: "passing" | "failing" | "unknown";
+  /** Why it is not passing. */
+  readonly reason?: string | undefined;
+}
+
 /** Nodes of other clusters that serve what a cluster cannot. */
 export interface OverflowPolicy {
   /** The names of these clusters. */
@@ -84,7 +113,8 @@ export const WEIGHT_MOST = 65_536;
 export const WEIGHT_POLICY_DEFAULT: WeightPolicy = Object.freeze({ default: 100 });
 
 /** Whether a policy reads the metadata of nodes. */
-export function readsMetadata({ weight, zones, sources = [] }: TrafficPolicy): boolean {
+export function readsMetadata({ weight, zones, health, sources = [] }: TrafficPolicy): boolean {
+  if (health?.checks.some(({ portName }) => portName !== undefined)) return true;
   const fields = [weight.from, zones?.key, ...sources.map((each) => each.weight?.from)];
   return fields.some((field) => field?.of === "metadata");
 }

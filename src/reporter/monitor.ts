@@ -47,6 +47,8 @@ export interface MonitorOptions {
   readonly probe: (id: string, timeoutMs: number, signal: AbortSignal) => Promise<ProbeOutcome>;
   /** Called whenever the status of a port has changed. */
   readonly onStatus: (key: string, status: Status) => void;
+  /** Called when a check cannot be made any more, and when it is made again. */
+  readonly onUnknown?: (key: string) => void;
 }
 
 /** What is known of one check of a port. Times are those of the monitor's clock. */
@@ -230,6 +232,7 @@ export class Monitor implements AsyncDisposable {
       current.failure = undefined;
       current.unknown = { sinceMs: unknown?.sinceMs ?? nowMs, reason };
       current.verdict = judgeUnknown(before, current.unknown, { graceMs: check.unknownGraceMs, nowMs });
+      if (unknown === undefined) this.#options.onUnknown?.(key);
       const level = unknown === undefined ? "warn" : "debug";
       log[level]("Check cannot run; last verdict stands", { event: "check.unknown", ...at, reason });
       if (before.up === current.verdict.up) return;
@@ -244,7 +247,10 @@ export class Monitor implements AsyncDisposable {
     const isPass = outcome.status === "pass";
     [current.failure, current.unknown] = [isPass ? undefined : outcome.reason, undefined];
     current.verdict = judge(before, isPass, check);
-    if (unknown !== undefined) log.info("Check runs again", { event: "check.known", ...at });
+    if (unknown !== undefined) {
+      log.info("Check runs again", { event: "check.known", ...at });
+      this.#options.onUnknown?.(key);
+    }
     if (!isPass) log.debug("Probe failed", { event: "probe.failed", ...at, reason: outcome.reason });
     if (before.up === current.verdict.up) return;
     const { length } = current.verdict.streak;

@@ -8,6 +8,7 @@
 import { isRecord, type Node, nodeName, WEIGHT_MAX } from "../model/node.ts";
 import {
   type NodeField,
+  type NodeHealth,
   type Override,
   type Overrides,
   type SlowStart,
@@ -38,6 +39,8 @@ export interface TrafficInput {
   readonly sightings?: Sightings | undefined;
   /** The nodes that the balancer finds down, by name. */
   readonly down?: ReadonlySet<string> | undefined;
+  /** What this host's checks say of nodes, by name, where the policy has any. */
+  readonly health?: ReadonlyMap<string, NodeHealth> | undefined;
   /** What an operator has said. It ends by the time of day. */
   readonly overrides?: Overrides | undefined;
   /** How far the time of day is ahead of the clock of all other times, as it may have been moved. */
@@ -54,7 +57,16 @@ export interface OverflowCluster {
 
 /** One number that a node's share is multiplied by. */
 export interface Factor {
-  readonly name: "weight" | "source" | "override" | "slow_start" | "zone" | "primary" | "overflow" | "priority";
+  readonly name:
+    | "weight"
+    | "source"
+    | "override"
+    | "health"
+    | "slow_start"
+    | "zone"
+    | "primary"
+    | "overflow"
+    | "priority";
   readonly value: number;
   /** Where it comes from. */
   readonly detail?: string | undefined;
@@ -181,6 +193,8 @@ interface Traits {
   /** Until when its first checks may take: it counts as ready meanwhile, though it gets nothing. */
   readonly startsUntilMs: number;
   readonly isDown: boolean;
+  /** What this host's checks say; absent without checks, or before they have said anything. */
+  readonly health?: NodeHealth | undefined;
   /** The other cluster that it is a member of. */
   readonly cluster?: string | undefined;
 }
@@ -199,7 +213,7 @@ interface Scene {
 
 function traitsOf(
   node: Node,
-  { policy, sightings, down, overrides, sourceOf }: TrafficInput,
+  { policy, sightings, down, health, overrides, sourceOf }: TrafficInput,
   tier: Traits["tier"],
 ): Traits {
   const name = nodeName(node);
@@ -224,6 +238,7 @@ function traitsOf(
     newSinceMs: tier === 2 ? undefined : seen?.newSinceMs,
     startsUntilMs: isDown && tier !== 2 && seen !== undefined ? seen.sinceMs + FIRST_CHECKS_MS : -Infinity,
     isDown,
+    health: policy?.health === undefined ? undefined : health?.get(name),
   };
 }
 
@@ -277,9 +292,11 @@ function judge(scene: Scene, nowMs: number): Judged {
   );
   const isWarm = nowMs >= input.startedMs + policy.warmUpMs;
   const ready = states.map(({ state }) => state === "ready");
+  const panics = isPanicking(traits, ready, policy);
+  const fails = traits.map(({ health }) => !panics && health?.state === "failing");
   // Where none is up, what the balancer finds says nothing.
   const nobodyIsUp = !ready.some((is, i) => is && traits[i]?.isDown === false);
-  const takes = ready.map((is, i) => is && (nobodyIsUp || traits[i]?.isDown === false));
+  const takes = ready.map((is, i) => is && fails[i] === false && (nobodyIsUp || traits[i]?.isDown === false));
   const reserves = reservesOf(scene, takes);
   const active = takes.map((does, i) => does && reserves[i] === false);
   const slow = slowStarts(traits, active, { policy: isWarm ? policy : NO_POLICY, isHashed: input.isHashed, nowMs });
@@ -299,11 +316,14 @@ function judge(scene: Scene, nowMs: number): Judged {
   const isIdle = traits.map(({ tier }, i) => reserves[i] === true || isIdleTier[tier] === true);
   // A preferred node that is down gets requests again at once when it is up.
   const factors = rates.map((rate) => rate === 0 || highest === 0 ? 1 : rate / highest);
-  const scores = traits.map(({ tier }, i) => (settled[i] ?? 0) * (slow[i] ?? 1) * (factors[tier] ?? 1));
+  const passes = fails.map((is) => is ? 0 : 1);
+  const scores = traits.map(({ tier }, i) =>
+    (settled[i] ?? 0) * (passes[i] ?? 1) * (slow[i] ?? 1) * (factors[tier] ?? 1)
+  );
   const shown = scores.filter((_, i) => ready[i] === true && isIdle[i] === false);
   const settledWeights = quantise(settled, settled);
   const weights = quantise(scores, shown.some((score) => score > 0) ? shown : scores)
-    .map((weight, i) => (isIdle[i] === true ? settledWeights[i] : weight) ?? 0);
+    .map((weight, i) => (isIdle[i] === true && fails[i] === false ? settledWeights[i] : weight) ?? 0);
   const gets = weights.map((weight, i) => takes[i] === true && isIdle[i] === false ? weight : 0);
   const total = sum(gets);
   const isRamped = policy.slowStart !== undefined || policy.sources?.some((each) => each.slowStart !== undefined);
@@ -312,7 +332,7 @@ function judge(scene: Scene, nowMs: number): Judged {
     isSpilling: parts[1] > 0,
     isOverflowing: parts[2] > 0,
     nodes: () =>
-      traits.map(({ node, weight, from, part, source, tier, isDown, cluster }, i) => {
+      traits.map(({ node, weight, from, part, source, tier, isDown, health, cluster }, i) => {
         const { state, factor, weighs, decides } = states[i] as StateOf;
         const pool = isIdleTier[tier] === true ? 0 : factors[tier] ?? 1;
         const ranked: Factor[] = preferred === undefined || tier === 2
@@ -335,6 +355,7 @@ function judge(scene: Scene, nowMs: number): Judged {
             { name: "weight", value: weight, detail: from },
             ...source?.weight === undefined ? [] : [{ name: "source", value: part, detail: source.source } as const],
             ...weighs === undefined ? [] : [{ name: "override", value: factor, detail: weighs.author } as const],
+            ...policy.health === undefined ? [] : [healthFactor(passes[i] ?? 1, health)],
             ...tier === 2 || !isRamped ? [] : [
               {
                 name: "slow_start",
@@ -355,10 +376,33 @@ function isReserve(node: Node, preferred: number | undefined): boolean {
   return preferred !== undefined && priorityOf(node) > preferred;
 }
 
+/**
+ * Whether what this host's checks say is ignored: no node of all would get requests by it, or fewer of the cluster's own
+ * than the threshold, and no other cluster has one that does.
+ */
+function isPanicking(traits: readonly Traits[], ready: readonly boolean[], { health: policy }: TrafficPolicy): boolean {
+  if (policy === undefined) return false;
+  const of = traits.filter((_, i) => ready[i] === true);
+  const isPassing = ({ health }: Traits) => health?.state !== "failing";
+  const isUp = (each: Traits) => isPassing(each) && !each.isDown;
+  if (!of.some(isUp)) return of.some((each) => !isPassing(each));
+  const own = of.filter(({ tier }) => tier !== 2);
+  const isLow = own.filter(isPassing).length < policy.panicBelow * own.length;
+  return isLow && !of.some((each) => each.tier === 2 && isUp(each));
+}
+
+function healthFactor(value: number, health: NodeHealth | undefined): Factor {
+  const { state = "passing", reason = "no reason given" } = health ?? {};
+  if (state === "passing") return { name: "health", value };
+  if (state === "unknown") return { name: "health", value, detail: `cannot tell: ${reason}` };
+  return { name: "health", value, detail: value === 0 ? reason : `ignored, as too few nodes pass: ${reason}` };
+}
+
 /** Nodes of which nothing is said but by themselves: the balancer shares. */
 function unweighted(scene: Scene, states: readonly StateOf[]): Judged {
   const { traits, preferred } = scene;
-  const ready = states.map(({ state }) => state === "ready");
+  // Who has a weight of 0 takes no requests: others do not wait for it.
+  const ready = states.map(({ state }, i) => state === "ready" && (traits[i]?.base ?? 0) > 0);
   const nobodyIsUp = !ready.some((is, i) => is && traits[i]?.isDown === false);
   const waits = reservesOf(scene, ready.map((is, i) => is && (nobodyIsUp || traits[i]?.isDown === false)));
   return {

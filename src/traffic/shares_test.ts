@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Node, nodeName, WEIGHT_MAX } from "../model/node.ts";
-import type { Override, SlowStart, TrafficPolicy } from "../model/traffic.ts";
-import { hasFallback, type Shares, shareTraffic, STEP_MS, type TrafficInput } from "./shares.ts";
+import type { NodeHealth, Override, SlowStart, TrafficPolicy } from "../model/traffic.ts";
+import { hasFallback, type NodeShare, type Shares, shareTraffic, STEP_MS, type TrafficInput } from "./shares.ts";
 import type { Sighting } from "./sightings.ts";
 
 const NOW = 1_700_000_000_000;
@@ -276,19 +276,20 @@ Deno.test("nodes of a higher priority number wait while one of a lower is ready 
   const spare = node("spare", { priority: 1 });
   const last = node("last", { priority: 5 });
   const drained = node("a", { state: "drain" });
-  for (const  of of[undefined, policy()]) {
+  for (const given of [undefined, policy()]) {
     const at = (nodes: readonly Node[], down: readonly string[] = []) =>
-      share({ nodes, policy: of, down: new Set(down) }).nodes
+      share({ nodes, policy: given, down: new Set(down) }).nodes
         .filter(({ pool, state }) => pool === "primary" && state === "ready").map(({ node: { host } }) => host);
     assert.deepEqual(at([node("a"), node("b"), spare, last]), ["a", "b"]);
     assert.deepEqual(at([drained, spare, last]), ["spare"]);
+    assert.deepEqual(at([node("a", { weight: 0 }), spare, last]).filter((host) => host !== "a"), ["spare"]);
     assert.deepEqual(at([node("a"), spare, last], ["a:80"]), ["a", "spare"]);
     assert.deepEqual(at([node("a"), spare, last], ["a:80", "spare:80"]), ["a", "spare", "last"]);
     assert.deepEqual(at([node("a"), spare, last], ["a:80", "spare:80", "last:80"]), ["a"]);
     assert.deepEqual(at([spare]), ["spare"]);
-    const shares = share({ nodes: [node("a"), spare], policy: of }).nodes;
+    const shares = share({ nodes: [node("a"), spare], policy: given }).nodes;
     assert.deepEqual(shares.map(({ share, isFallback }) => [share, isFallback]), [[1, false], [0, true]]);
-    assert.deepEqual(shares[1]?.factors.at(of === undefined ? 0 : 1), { name: "priority", value: 0, detail: "1" });
+    assert.deepEqual(shares[1]?.factors.at(given === undefined ? 0 : 1), { name: "priority", value: 0, detail: "1" });
   }
 });
 
@@ -320,6 +321,88 @@ Deno.test("a last resort is needed where some nodes are preferred to others", ()
   assert(hasFallback(OVERFLOW, undefined));
 });
 
+const CHECKED = policy({
+  health: { intervalMs: 3_000, isolation: "shared", panicBelow: 0, checks: [] },
+});
+
+/** What checks say of hosts: those that are named fail. */
+function failing(...hosts: readonly string[]): ReadonlyMap<string, NodeHealth> {
+  return new Map(hosts.map((host) => [`${host}:80`, { state: "failing", reason: "Got status 500" }]));
+}
+
+/** The health factor of each host, with its detail. */
+function healthOf({ nodes }: Shares): Record<string, string> {
+  return Object.fromEntries(nodes.map(({ node: { host }, factors }) => {
+    const { value, detail } = factors.find(({ name }) => name === "health") ?? {};
+    return [host, detail === undefined ? `${value}` : `${value} (${detail})`];
+  }));
+}
+
+Deno.test("a node whose check fails gets nothing, its weight in the file stays, and the factor says why", () => {
+  const nodes = [node("a"), node("b"), node("c")];
+  const shares = share({ nodes, policy: CHECKED, health: failing("b") });
+  assert.deepEqual(shown(shares), { a: 256, b: 0, c: 256 });
+  assert.deepEqual(shares.nodes.map(({ settledWeight, share }) => [settledWeight, share]), [[256, 0.5], [256, 0], [
+    256,
+    0.5,
+  ]]);
+  assert.deepEqual(healthOf(shares), { a: "1", b: "0 (Got status 500)", c: "1" });
+  assert.equal(shares.changesAtMs, Infinity);
+});
+
+Deno.test("a check that cannot tell leaves the share as it is", () => {
+  const health = new Map([["b:80", { state: "unknown", reason: "no worker" } as const]]);
+  const shares = share({ nodes: [node("a"), node("b")], policy: CHECKED, health });
+  assert.deepEqual(shown(shares), { a: 256, b: 256 });
+  assert.deepEqual(healthOf(shares), { a: "1", b: "1 (cannot tell: no worker)" });
+});
+
+Deno.test("if all nodes fail, or all that pass are down in the balancer, what checks say is ignored, with the reason", () => {
+  const nodes = [node("a"), node("b", { weight: 50 }), node("c", { state: "drain" })];
+  const shares = share({ nodes, policy: CHECKED, health: failing("a", "b") });
+  assert.deepEqual(shown(shares), { a: 256, b: 128, c: "drain" });
+  const ignored = "1 (ignored, as too few nodes pass: Got status 500)";
+  assert.deepEqual(healthOf(shares), { a: ignored, b: ignored, c: "1" });
+  const down = share({ nodes, policy: CHECKED, health: failing("a"), down: new Set(["b:80"]) });
+  assert.deepEqual(down.nodes.map(({ share }) => share), [1, 0, 0]);
+});
+
+Deno.test("below the panic threshold all nodes keep their shares, unless another cluster has nodes that pass", () => {
+  const nodes = ["a", "b", "c", "d"].map((host) => node(host));
+  const health = { intervalMs: 3_000, isolation: "shared", panicBelow: 0.5, checks: [] } as const;
+  const at = (...hosts: readonly string[]) =>
+    shown(share({ nodes, policy: policy({ health }), health: failing(...hosts) }));
+  assert.deepEqual(at("c", "d"), { a: 256, b: 256, c: 0, d: 0 });
+  assert.deepEqual(at("b", "c", "d"), { a: 256, b: 256, c: 256, d: 256 });
+  const overflow = [{ name: "backup", nodes: [node("o")] }];
+  const both = policy({ health, overflow: { clusters: ["backup"], below: 0.5, capacity: 0 } });
+  assert.deepEqual(shown(share({ nodes, overflow, policy: both, health: failing("b", "c", "d") })), {
+    a: 256,
+    b: 0,
+    c: 0,
+    d: 0,
+    o: 256,
+  });
+  assert.deepEqual(
+    shown(share({ nodes, overflow, policy: both, health: failing("a", "b", "c", "d") })),
+    { a: 0, b: 0, c: 0, d: 0, o: 256 },
+  );
+  assert.deepEqual(
+    shown(share({ nodes, overflow, policy: both, health: failing("a", "b", "c", "d", "o") })),
+    { a: 256, b: 256, c: 256, d: 256, o: "overflow" },
+  );
+});
+
+Deno.test("nodes whose checks fail are missing for zones and overflow", () => {
+  const nodes = ["a", "b", "c", "d"].map((host) => node(host, { zone: "x" }));
+  const other = node("far", { zone: "y" });
+  const zoned = { ...ZONES, ...CHECKED, zones: { spillBelow: 1, key: { of: "zone" } as const } };
+  const asked = { nodes: [...nodes, other], zone: "x", policy: zoned };
+  assert.deepEqual(shown(share({ ...asked, health: failing("d") })).far, 256);
+  assert.equal(share({ ...asked, health: failing("d") }).nodes.at(-1)?.share.toFixed(2), "0.25");
+  assert.deepEqual(shown(share(asked)).far, "overflow");
+});
+
 // Properties, of any policy and any nodes.
 
 const ms = (max: number) => fc.integer({ min: 0, max });
@@ -349,6 +432,15 @@ const anyPolicy: fc.Arbitrary<TrafficPolicy> = fc.record({
   ),
   overflow: fc.option(
     fc.record({ clusters: fc.constant(["backup"]), below: fc.constantFrom(0.5, 1), capacity: ms(12) }),
+    { nil: undefined },
+  ),
+  health: fc.option(
+    fc.record({
+      intervalMs: fc.constant(3_000),
+      isolation: fc.constant("shared" as const),
+      panicBelow: fc.constantFrom(0, 0.5),
+      checks: fc.constant([]),
+    }),
     { nil: undefined },
   ),
 });
@@ -389,6 +481,10 @@ const anyInput: fc.Arbitrary<TrafficInput> = fc.record({
     new Map(Object.entries(all))
   ),
   down: fc.subarray([...names, "o1:80", "o2:80"]).map((all) => new Set(all)),
+  health: fc.dictionary(
+    fc.constantFrom(...names, "o1:80", "o2:80"),
+    fc.record({ state: fc.constantFrom("passing", "failing", "unknown"), reason: fc.constant("why") }),
+  ).map((all) => new Map(Object.entries(all))),
   overrides: fc.dictionary(fc.constantFrom(...names), fc.array(anyOverride, { maxLength: 2 })).map((all) =>
     new Map(Object.entries(all))
   ),
@@ -438,8 +534,26 @@ Deno.test("no node that is ready starves: it has a weight, waits for its slow st
     fc.property(anyInput, (input) => {
       for (const { weight, state, pool, factors } of shareTraffic(input).nodes) {
         if (input.policy === undefined || state !== "ready" || pool === "overflow" || weight !== 0) continue;
-        assert(factors.some(({ name, value }) => name === "slow_start" && value === 0));
+        assert(factors.some(({ name, value }) => (name === "slow_start" || name === "health") && value === 0));
       }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+Deno.test("whoever fails its checks gets nothing, but never all that are ready: then each that is up gets requests", () => {
+  fc.assert(
+    fc.property(anyInput, (input) => {
+      const { nodes } = shareTraffic(input);
+      if (input.policy?.health === undefined) return;
+      const ready = nodes.filter(({ state }) => state === "ready");
+      const isFailing = ({ node }: NodeShare) => input.health?.get(nodeName(node))?.state === "failing";
+      const isOut = ({ factors }: NodeShare) => factors.some(({ name, value }) => name === "health" && value === 0);
+      for (const each of nodes) {
+        if (isOut(each)) assert(isFailing(each) && each.share === 0 && each.weight === 0);
+        if (each.share > 0 && isFailing(each)) assert(!ready.some(isOut));
+      }
+      assert(ready.length === 0 || !ready.every(isOut));
     }),
     { numRuns: 500 },
   );

@@ -14,6 +14,7 @@ import {
 import { clusterSchema as etcdSection } from "../../plugins/discovery/etcd/config.ts";
 import { clusterSchema as serfCluster, serviceSchema as serfService } from "../../plugins/discovery/serf/config.ts";
 import { clusterSchema as staticSection } from "../../plugins/discovery/static/config.ts";
+import { nodeCheckSchema } from "../../src/config/check_schema.ts";
 import { clusterSchema } from "../../src/config/cluster_schema.ts";
 import { serviceSchema } from "../../src/config/service_schema.ts";
 import { combineSchema, sourceTrafficSchema } from "../../src/config/sources_schema.ts";
@@ -39,6 +40,7 @@ const TABLES: readonly Documented[] = [
   { page: "docs/config/lighthouse.md", schema: settingsSchema },
   { page: "docs/config/clusters.md", also: "When an answer of a registry is accepted", schema: clusterSchema },
   { page: "docs/config/clusters.md", heading: "traffic", schema: clusterSchema, under: "traffic." },
+  { page: "docs/config/clusters.md", heading: "Checks of nodes", schema: nodeCheckSchema },
   { page: "docs/config/clusters.md", heading: "Several sources", schema: combineSchema },
   { page: "docs/config/clusters.md", heading: "traffic of a source", schema: sourceTrafficSchema },
   { page: "docs/config/services.md", schema: service() },
@@ -122,7 +124,9 @@ for (const table of TABLES) {
   const name = `${table.page}${table.heading === undefined ? "" : `, ${table.heading}`}`;
 
   Deno.test(`the key table of ${name} has each key of the schema and no other`, async () => {
-    const extra = [...(await rowsOf(table)).keys()].filter((key) => key !== "type" || table.under === "checks.http.");
+    const extra = [...(await rowsOf(table)).keys()].filter((key) =>
+      key !== "type" || table.under === "checks.http." || table.schema === nodeCheckSchema
+    );
     assert.deepEqual(extra.toSorted(), [...keysOf(table).keys()].toSorted());
   });
 

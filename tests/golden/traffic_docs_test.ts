@@ -58,7 +58,7 @@ for (const section of sections) {
     assert.equal(composeWanted("haproxy", balancer, accepted, members, host).clusters.length, 1);
     const request = shareRequest("haproxy", web, { clusters: accepted.clusters, members, host, overrides: [] });
     assert(request !== undefined);
-    const rows = [...section.matchAll(/^\| (?!---|node \||down \||the node)(.+) \|$/gm)].map(([, row = ""]) => row.split(" | "));
+    const rows = [...section.matchAll(/^\| (?!---|node \||down \||failing \||the node)(.+) \|$/gm)].map(([, row = ""]) => row.split(" | "));
     assert(rows.length > 0);
     for (const row of rows) {
       const [name = "", weight = "", share = "", why = ""] = row.slice(-4);
@@ -69,7 +69,10 @@ for (const section of sections) {
         ...ago !== undefined && node.host === "new" && { newSinceMs: NOW - Number(ago) * 1_000 },
         ...node.zone !== undefined && { zone: node.zone },
       }]));
-      const down = new Set(state === "none" || ago !== undefined ? [] : state.split(", ").map((each) => `${each}:80`));
+      const named = state === "none" || ago !== undefined ? [] : state.split(", ").map((each) => `${each}:80`);
+      const isOfChecks = section.includes("\n| failing | node |");
+      const down = new Set(isOfChecks ? [] : named);
+      const failing = { state: "failing", reason: "http: Got status 503" } as const;
       const { nodes } = shareTraffic({
         nowMs: NOW,
         startedMs: NOW - 86_400_000,
@@ -79,6 +82,7 @@ for (const section of sections) {
         overflow: request.overflow,
         sightings,
         down,
+        health: new Map(isOfChecks ? named.map((each) => [each, failing]) : []),
         sourceOf: (name) => new Map(sources).get(name),
       });
       const node = nodes.find((each) => each.node.host === name);

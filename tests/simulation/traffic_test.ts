@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { NodeHealth } from "../../src/model/traffic.ts";
 import { shareTraffic } from "../../src/traffic/shares.ts";
 import { type TrafficBug, TrafficWorld } from "./traffic_world.ts";
 
@@ -70,6 +71,22 @@ const BUGS: readonly TrafficBug[] = [
     name: "has ramps while it warms up",
     found: /warm_up: /,
     decide: (input, real) => real({ ...input, startedMs: -Infinity }),
+  },
+  {
+    name: "does not hear the checks of nodes",
+    found: /health: /,
+    decide: (input, real) => real({ ...input, health: undefined }),
+  },
+  {
+    name: "takes a node that cannot be checked for one that fails",
+    found: /zones: |overflow: |weight: |slow_start: /,
+    decide: (input, real) => {
+      const health = [...input.health ?? []].map(([name, each]): [string, NodeHealth] => [
+        name,
+        each.state === "unknown" ? { ...each, state: "failing" } : each,
+      ]);
+      return real({ ...input, health: new Map(health) });
+    },
   },
   {
     name: "does not hear an operator",

@@ -6,7 +6,7 @@ import { decodeTopology, encodeTopology } from "../../src/membership/topology_fi
 import { Traffic } from "../../src/membership/traffic.ts";
 import { CLUSTER_DEFAULTS } from "../../src/model/cluster.ts";
 import { type Node, nodeName } from "../../src/model/node.ts";
-import type { Override, TrafficPolicy } from "../../src/model/traffic.ts";
+import type { NodeHealth, Override, TrafficPolicy } from "../../src/model/traffic.ts";
 import type { NodeShare, Shares, shareTraffic } from "../../src/traffic/shares.ts";
 
 const WEB = "web";
@@ -28,6 +28,7 @@ const POLICY: TrafficPolicy = {
   slowStart: { delayMs: DELAY_MS, rampMs: RAMP_MS, from: FROM, curve: "linear", graceMs: GRACE_MS },
   zones: { spillBelow: SPILL_BELOW, key: { of: "zone" } },
   overflow: { clusters: ["spare"], below: OVERFLOW_BELOW, capacity: 0 },
+  health: { intervalMs: 1_000, isolation: "shared", panicBelow: 0, checks: [] },
   sources: [{ source: "etcd", weight: { fixed: 50, default: 100 } }],
   warmUpMs: WARM_UP_MS,
 };
@@ -47,6 +48,8 @@ interface Member {
   readonly weight: number;
   isPresent: boolean;
   isDown: boolean;
+  /** What this host's checks say of it. */
+  health: NodeHealth["state"];
   /** When it came, by a clock that nobody moves. */
   cameAt: number;
   leftAt: number;
@@ -91,6 +94,7 @@ export class TrafficWorld {
         weight,
         isPresent,
         isDown: false,
+        health: "passing",
         cameAt: isPresent ? 0 : Infinity,
         leftAt: -Infinity,
         earlier: [],
@@ -141,7 +145,7 @@ export class TrafficWorld {
   async #befall(): Promise<void> {
     const member = this.#pick(this.#members);
     const name = nodeName(member.node);
-    const what = this.#pick(["member", "member", "check", "check", "override", "clock", "restart"]);
+    const what = this.#pick(["member", "member", "check", "check", "health", "health", "override", "clock", "restart"]);
     switch (what) {
       case "member": {
         const now = this.#clock.now();
@@ -162,6 +166,11 @@ export class TrafficWorld {
         this.#tell(`${name} is ${member.isDown ? "down" : "up"}`);
         const down = this.#members.filter(({ isDown }) => isDown).map(({ node }) => nodeName(node));
         return this.#traffic.noteDown("haproxy", new Map([[WEB, down]]));
+      }
+      case "health": {
+        member.health = this.#pick(["passing", "failing", "failing", "unknown"]);
+        this.#tell(`the checks of ${name} say ${member.health}`);
+        return this.#noteHealth();
       }
       case "override": {
         const kind = this.#pick(["drain", "maint"] as const);
@@ -191,10 +200,19 @@ export class TrafficWorld {
         this.#traffic = this.#start();
         if (decoded.ok) this.#traffic.restore(decoded.sightings, this.#wall());
         this.#note();
+        this.#noteHealth();
         const down = this.#members.filter(({ isDown }) => isDown).map(({ node }) => nodeName(node));
         return this.#traffic.noteDown("haproxy", new Map([[WEB, down]]));
       }
     }
+  }
+
+  /** This host's checks say how all members are. */
+  #noteHealth(): void {
+    const said = this.#members.map(({ node, health: state }) =>
+      [nodeName(node), { state, reason: "simulated" }] as const
+    );
+    this.#traffic.noteHealth(WEB, new Map(said));
   }
 
   /** The registries say who is there. */
@@ -225,14 +243,22 @@ export class TrafficWorld {
     const now = this.#clock.now();
     const shareOf = ({ node }: Member) => this.#shares.find((each) => each.node === node);
     const present = this.#members.filter(({ isPresent }) => isPresent);
-    const ready: Member[] = [];
+    const inRotation: Member[] = [];
     for (const member of present) {
       const [name, share] = [nodeName(member.node), shareOf(member)];
       const override = this.#overrides.get(name)?.find(({ untilMs = Infinity }) => untilMs > this.#wall());
       const state = override?.kind === "weight" ? "ready" : override?.kind ?? "ready";
       if (share?.state !== state) return this.#blame(`override: ${name} is ${share?.state}, not ${state}`);
       if (state !== "ready" && share.share > 0) return this.#blame(`override: ${name} gets requests`);
-      if (state === "ready" && !member.isDown) ready.push(member);
+      if (state === "ready") inRotation.push(member);
+    }
+    // Checks are ignored where nobody would be left, of the overflow cluster either: it is not checked, and always up.
+    const ready = inRotation.filter(({ isDown, health }) => !isDown && health !== "failing");
+    for (const member of inRotation) {
+      const share = shareOf(member)?.share ?? 0;
+      if (member.health === "failing" && share > 0) {
+        return this.#blame(`health: ${nodeName(member.node)} gets ${share}`);
+      }
     }
     const isWarm = now >= this.#startedAt + WARM_UP_MS;
     const isOld = ({ newAt = -Infinity }: Member) => now - newAt > DELAY_MS + RAMP_MS + STEP_SLACK_MS;

@@ -14,6 +14,7 @@ const TITLES: Readonly<Record<string, string>> = {
   check: "Checks",
   probe: "Probes",
   service: "Services",
+  node: "Checks of nodes",
   registration: "Registrations",
   registry: "Registries",
   cluster: "Clusters",
