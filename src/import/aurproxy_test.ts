@@ -160,3 +160,25 @@ Deno.test("with HAProxy, a check is HAProxy's own, unless it is of another port"
   assert.equal(own.haproxy.server_options, "check inter 3s rise 4 fall 2");
   assert.equal(of({ port_name: "admin" }).traffic.health.http.port_name, "admin");
 });
+
+Deno.test("streams of aurproxy are a cluster for each port", () => {
+  const config = { servers: [{ ports: [5432, "5433"], streams: [{ sources: [SOURCE] }] }] };
+  const stream = (port: number) => ({ listen: `0.0.0.0:${port}`, stream: "tcp", balance: "least_conn" });
+  const imported = aurproxy({ config });
+  assert.deepEqual(file(imported, "clusters/web.yaml").nginx, stream(5432));
+  assert.deepEqual(file(imported, "clusters/web-5433.yaml").nginx, stream(5433));
+  const tcp = file(aurproxy({ config, balancer: "haproxy" }), "clusters/web.yaml").haproxy;
+  assert.deepEqual(tcp, { port: 5432, frontend: ["mode tcp"], backend: ["mode tcp", "balance leastconn"] });
+});
+
+Deno.test("an ApiSource of aurproxy is a cluster that nodes and sources may be added to", () => {
+  const source = { source_class: "tellapart.aurproxy.source.ApiSource", name: "replay" };
+  const of = (more: object) =>
+    file(
+      aurproxy({ config: { servers: [{ ports: [80], routes: [route(["/"], { ...source, ...more })] }] } }),
+      "clusters/replay.yaml",
+    );
+  assert.deepEqual(of({}).api, { nodes: true, sources: ["static", "zookeeper"] });
+  assert.deepEqual(of({ source_whitelist: ["a.StaticProxySource"] }).api, { nodes: true, sources: ["static"] });
+  assert.deepEqual(of({}).static, { nodes: [] });
+});

@@ -13,6 +13,7 @@ const CASES = new URL("./import/", import.meta.url).pathname;
 
 /** The kind, and what is behind `--out DIR`, by the name of the case. */
 const ARGUMENTS: Readonly<Record<string, (input: string) => readonly [kind: string, ...rest: readonly string[]]>> = {
+  "aurproxy-haproxy": (input) => ["aurproxy", "--balancer=haproxy", "--", "run", `--config=file://${input}/config.json`],
   nerve: (input) => ["nerve", `${input}/nerve.conf.json`],
   synapse: (input) => ["synapse", `${input}/synapse.conf.yaml`],
 };
