@@ -11,8 +11,17 @@ import { TempDir } from "../support/temp_dir.ts";
 
 const CASES = new URL("./import/", import.meta.url).pathname;
 
+/** Options of aurproxy. */
+const OPTIONS = [
+  "--management-port=31325",
+  "--max_update_frequency=5",
+  "--registration-class=aurproxy.register.elb.ElbSelfRegisterer",
+  "--registration-arg=region=us-east-1",
+];
+
 /** The kind, and what is behind `--out DIR`, by the name of the case. */
 const ARGUMENTS: Readonly<Record<string, (input: string) => readonly [kind: string, ...rest: readonly string[]]>> = {
+  aurproxy: (input) => ["aurproxy", "--", "run", ...OPTIONS, `--config=file://${input}/config.json`],
   "aurproxy-haproxy": (input) => ["aurproxy", "--balancer=haproxy", "--", "run", `--config=file://${input}/config.json`],
   nerve: (input) => ["nerve", `${input}/nerve.conf.json`],
   synapse: (input) => ["synapse", `${input}/synapse.conf.yaml`],

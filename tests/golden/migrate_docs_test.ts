@@ -8,6 +8,7 @@ import { ShownByDocument } from "../support/shown_by.ts";
 /** The tables of key by key for each page; lighthouse-1.0.md has one of another shape, which compatibility_docs_test.ts reads. */
 const TABLES: Readonly<Record<string, readonly string[]>> = {
   "lighthouse-1.0.md": [],
+  "aurproxy.md": ["aurproxy, feature by feature"],
   "smartstack.md": ["nerve, key by key", "synapse, key by key"],
 };
 
