@@ -583,7 +583,7 @@ function looked<C, K>(work: Work<C, K>, view: View<C, K>): void {
   for (const look of view.looks) meet(work, look);
   s.acceptance = withoutOther(s.acceptance, wanted);
   if (view.kept.length > 0) log.push(["tellKeptClusters", view.kept]);
-  s.standing = { ...s.standing, notices: view.notices };
+  s.standing = { ...s.standing, notices: view.notices, standby: other };
   log.push(["tellStandby", other]);
   const { steps, inForce } = choose(work, view, turn.plannedBefore);
   const planned = JSON.stringify(steps);

@@ -39,6 +39,8 @@ export interface Standing {
   readonly lastError: Occurrence | undefined;
   /** What an operator should know of the config that was last rendered: nodes and lines that are left out. */
   readonly notices: readonly Notice[];
+  /** Why this writer is a spare: who keeps the balancer; `undefined` if this one does. */
+  readonly standby?: string | undefined;
   /** Since when its file is not what runs because it cannot be written, and why. */
   readonly fileBehind: Occurrence | undefined;
   /** What it counted itself when last looked at; absent if it counts nothing, or is gone. */

@@ -27,6 +27,14 @@ export interface AnsweredAll {
   readonly silent: readonly { readonly at: string; readonly reason: string }[];
 }
 
+/** A process that did not answer. */
+interface Silent {
+  readonly at: string;
+  readonly reason: string;
+  /** Whether there is nothing at the address. */
+  readonly isMissing: boolean;
+}
+
 const STANDARD: readonly StatusAddress[] = [
   { path: "/run/lighthouse/writer.sock" },
   { path: "/run/lighthouse/reporter.sock" },
@@ -42,7 +50,7 @@ export async function askStatus(
     [tokenFile, ca].map(async (path) => path === undefined ? undefined : (await Deno.readTextFile(path)).trim()),
   );
   const asked = addresses.length === 0 ? STANDARD : addresses;
-  const results = await Promise.all(asked.map(async (address) => {
+  const results = await Promise.all(asked.map(async (address): Promise<Answered | Silent> => {
     const at = formatStatusAddress(address);
     using client = new HttpClient(
       "path" in address
@@ -79,7 +87,7 @@ export async function askStatus(
       return { at, reason: reasonOf(error), isMissing };
     }
   }));
-  const answered = results.flatMap((each) => "status" in each ? [each] : []);
+  const answered = results.filter((each) => "status" in each);
   // A host may have one of the two units.
   const silent = results.flatMap((each) =>
     "status" in each || (addresses.length === 0 && each.isMissing && answered.length > 0)

@@ -93,7 +93,9 @@ function rowsOf(status: Status): readonly Row[] {
     ...Object.entries(balancers).map(([name, each]): Row => ({
       kind: "balancer",
       name,
-      isFine: each.inForce && each.paused === null && each.fileBehind === null,
+      isFine: each.inForce && each.paused === null && each.standby === null && each.fileBehind === null &&
+        each.unserved.length === 0 &&
+        each.leftOut === 0,
       text: balancerText(each),
     })),
     ...Object.entries(clusters).map(([name, each]): Row => ({
@@ -136,12 +138,29 @@ function rowsOf(status: Status): readonly Row[] {
 }
 
 function balancerText(each: Status["balancers"][string]): string {
-  const { inForce, forSeconds, gone, reloads, lastReload, lastError, waits, paused, fileBehind, olderPids } = each;
+  const {
+    inForce,
+    forSeconds,
+    gone,
+    reloads,
+    lastReload,
+    lastError,
+    waits,
+    paused,
+    fileBehind,
+    olderPids,
+    unserved,
+    leftOut,
+    standby,
+  } = each;
   const parts = [
     gone ? "not running" : inForce ? `in sync for ${age(forSeconds)}` : `not in sync for ${age(forSeconds)}`,
+    ...standby === null ? [] : [`stands by: ${standby}`],
     ...paused === null ? [] : [`paused by ${paused.author}`],
     ...fileBehind === null ? [] : [`file behind: ${fileBehind.text}`],
     `${reloads} reloads${lastReload === null ? "" : `, last ${age(lastReload.agoSeconds)} ago: ${lastReload.text}`}`,
+    ...unserved.length === 0 ? [] : [`does not serve ${unserved.join(", ")}`],
+    ...leftOut === 0 ? [] : [`${leftOut} parts of the config left out`],
     ...olderPids.length === 0 ? [] : [`${olderPids.length} old workers`],
     ...inForce || lastError === null ? [] : [lastError.text],
     ...waits.map(({ why, inSeconds }) => `waits ${age(Math.max(0, inSeconds))}: ${why}`),

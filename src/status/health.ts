@@ -51,6 +51,14 @@ function spoken(seconds: number): string {
   return seconds < 1 ? formatDuration(Math.round(1_000 * seconds)) : `${Math.round(seconds)}s`;
 }
 
+/** So many names are listed. */
+const NAMES_MAX = 10;
+
+function listed(names: readonly string[]): string {
+  const more = names.length > NAMES_MAX ? ` and ${names.length - NAMES_MAX} more` : "";
+  return names.slice(0, NAMES_MAX).join(", ") + more;
+}
+
 function* failures(status: Status, { loop, work, worker, steps }: HealthLimits): Generator<string> {
   const { config, upSeconds, stuckThreads } = status;
   if (status.loop.lateSeconds > loop) yield `The main loop is late by ${spoken(status.loop.lateSeconds)}`;
@@ -112,7 +120,17 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
     if (state === "held") yield `An answer for cluster ${name} has been held${since}${why}`;
     if (state === "last-known") yield `Cluster ${name} is served as last known${why}`;
   }
-  for (const [name, { inForce, forSeconds, lastError, fileBehind, paused }] of Object.entries(status.balancers)) {
+  for (const [name, { unserved, leftOut, lastError, inForce }] of Object.entries(status.balancers)) {
+    // What is not there yet is said below.
+    if (!inForce) continue;
+    const why = lastError === null ? "" : `: ${lastError.text}`;
+    if (unserved.length > 0) yield `Balancer ${name} does not serve ${listed(unserved)}${why}`;
+    else if (leftOut > 0) {
+      yield `Balancer ${name} goes without ${leftOut} ${leftOut === 1 ? "part" : "parts"} of its config${why}`;
+    }
+  }
+  for (const [name, balancer] of Object.entries(status.balancers)) {
+    const { inForce, forSeconds, lastError, fileBehind, paused, standby } = balancer;
     if (paused !== null) {
       const until = paused.until === null ? "" : ` until ${paused.until}`;
       yield `Management of balancer ${name} is paused by ${paused.author}${until}: ${
@@ -120,6 +138,7 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
       }`;
       continue;
     }
+    if (standby !== null) yield `This writer stands by for balancer ${name}: ${standby}`;
     if (fileBehind !== null && fileBehind.agoSeconds > settle) {
       yield `The file of balancer ${name} has been behind what runs for ${
         spoken(fileBehind.agoSeconds)

@@ -8,7 +8,7 @@ import { type RegistrySource, sourceKey } from "../model/registry_source.ts";
 import { type Node, nodeName } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
 import { type Orders, pauseOf } from "../model/override.ts";
-import type { HostFacts } from "../plugin/contract.ts";
+import type { HostFacts, Wanted } from "../plugin/contract.ts";
 import type { Hold } from "../membership/guard.ts";
 import type { Registration, RegistrationReport } from "../reporter/registrar.ts";
 import type { Emptied, LiveTopology } from "../membership/live_topology.ts";
@@ -279,7 +279,12 @@ function trustOf(
   return { state: "current", reason: null, forSeconds: null };
 }
 
-function balancerOf(balancer: string, standing: Standing, { traffic, orders }: Parts, age: Age): BalancerStatus {
+function balancerOf(
+  balancer: string,
+  standing: Standing,
+  { traffic, orders, accepted }: Parts,
+  age: Age,
+): BalancerStatus {
   const { inForce, sinceMs, served, isGone, turnedMs, seenMs, underWay, lastReload, reloads, starts } = standing;
   const pause = pauseOf(orders.now.pauses, balancer);
   return {
@@ -291,6 +296,7 @@ function balancerOf(balancer: string, standing: Standing, { traffic, orders }: P
       reason: pause.reason === "" ? null : redact(pause.reason),
       until: pause.untilMs === undefined ? null : new Date(pause.untilMs).toJSON(),
     },
+    standby: standing.standby ?? null,
     lookedSeconds: turnedMs === undefined ? null : age(turnedMs),
     seenSeconds: seenMs === undefined ? null : age(seenMs),
     olderPids: standing.oldWorkers,
@@ -310,10 +316,21 @@ function balancerOf(balancer: string, standing: Standing, { traffic, orders }: P
     lastReload: eventOf(lastReload, age),
     lastError: eventOf(standing.lastError, age),
     notices: standing.notices.slice(0, NOTICES_MAX).map(({ text }) => redact(text)),
+    unserved: unservedOf(balancer, served?.wanted, accepted),
+    leftOut: served?.wanted.leftOut?.length ?? 0,
     fileBehind: eventOf(standing.fileBehind, age),
     counters: standing.counters ?? null,
     waits: standing.waits.map(({ why, untilMs }) => ({ why, inSeconds: -age(untilMs) })),
   };
+}
+
+/** The clusters that a balancer was last seen to serve, compared with those of the config. */
+function unservedOf(balancer: string, served: Wanted | undefined, accepted: Accepted | undefined): readonly string[] {
+  if (served === undefined) return [];
+  const names = new Set(served.clusters.map(({ name }) => name));
+  return [...accepted?.clusters.values() ?? []]
+    .filter(({ cluster, sections }) => sections.has(balancer) && !names.has(cluster.name))
+    .map(({ cluster }) => cluster.name).toSorted();
 }
 
 function sharesOf(

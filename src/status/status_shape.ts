@@ -118,6 +118,8 @@ export interface BalancerStatus {
   readonly gone: boolean;
   /** Who has paused its management, why, and until when, as in `2026-11-30T06:00:00.000Z`. */
   readonly paused: { readonly author: string; readonly reason: string | null; readonly until: string | null } | null;
+  /** Who keeps the balancer, if this writer is the spare. */
+  readonly standby: string | null;
   /** Since the writer last came to an end with it; every five seconds it does, whatever it finds. */
   readonly lookedSeconds: number | null;
   /** Since it last answered. */
@@ -138,6 +140,10 @@ export interface BalancerStatus {
   readonly lastError: Event | null;
   /** What was left out of its config, a node that is this balancer itself too, and what else is odd there; the first hundred. */
   readonly notices: readonly string[];
+  /** The clusters with a section for it that it does not serve: their config was rejected, or an address is taken. */
+  readonly unserved: readonly string[];
+  /** How many parts of the config it does not accept and goes without. */
+  readonly leftOut: number;
   /** Why its file cannot be made to say what runs, and since when. */
   readonly fileBehind: Event | null;
   /** What it counts itself, if it does: connections and requests since its start, open connections by state. */

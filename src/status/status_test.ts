@@ -49,7 +49,7 @@ class Stage implements Disposable {
     reading: { ...UNREAD, readMs: 0, takenMs: 0 },
     accepted: {
       discovery: new Map([["zk", {}]]),
-      clusters: new Map([["web", { cluster: { name: "web", sources: [onlySource("zk")] } }]]),
+      clusters: new Map([["web", { cluster: { name: "web", sources: [onlySource("zk")] }, sections: new Map() }]]),
       settings: { maxAgeMs: 7 * 86_400_000 },
       services: new Map([["api", { service: { name: "api", sources: [onlySource("zk")], ports: [80] } }]]),
     } as unknown as Accepted,
@@ -134,7 +134,8 @@ Deno.test("statusOf() shows since when a cluster that had members has none, unti
 Deno.test("statusOf() shows each of several sources, which of them have a member, and what they contradict each other about", () => {
   using stage = new Stage();
   const sources = ["zk", "etcd"].map((name) => onlySource(name));
-  const clusters = new Map([["web", { cluster: { name: "web", sources, combine: { policy: "union" } } }]]);
+  const cluster = { name: "web", sources, combine: { policy: "union" } };
+  const clusters = new Map([["web", { cluster, sections: new Map() }]]);
   const discovery = new Map([["zk", {}], ["etcd", {}]]);
   stage.parts = { ...stage.parts, accepted: { ...stage.parts.accepted, clusters, discovery } as unknown as Accepted };
   const named = sources.map(({ name }) => ({ name, key: name }));
@@ -292,6 +293,9 @@ Deno.test("statusOf() has what of a balancer was seen active, which may be less 
     lastReload: { text: "cluster web is new", agoSeconds: 0.7 },
     lastError: null,
     notices: Array.from({ length: 100 }, (_, i) => `Cluster c${i} has no nodes`),
+    standby: null,
+    unserved: [],
+    leftOut: 0,
     fileBehind: { text: "No space left", agoSeconds: 0.7 },
     counters: null,
     waits: [{ why: "Reload keeps its interval", inSeconds: 1.3 }],
@@ -420,6 +424,7 @@ const AT_WORK: Status = {
       forSeconds: 900,
       gone: false,
       paused: null,
+      standby: null,
       lookedSeconds: 4,
       seenSeconds: 4,
       olderPids: [],
@@ -431,6 +436,8 @@ const AT_WORK: Status = {
       lastReload: null,
       lastError: null,
       notices: [],
+      unserved: [],
+      leftOut: 0,
       fileBehind: null,
       counters: null,
       waits: [],
@@ -604,6 +611,23 @@ Deno.test.each([
       },
     },
     said: /^Service api:80 has been down for 12s; exec: exit status 1$/,
+  },
+  {
+    why: "a balancer does not serve a cluster",
+    change: {
+      balancers: { haproxy: { unserved: ["web"], leftOut: 1, lastError: { text: "address in use", agoSeconds: 9 } } },
+    },
+    said: /^Balancer haproxy does not serve web: address in use$/,
+  },
+  {
+    why: "another writer keeps the balancer",
+    change: { balancers: { haproxy: { standby: "process 7 keeps this balancer in sync" } } },
+    said: /^This writer stands by for balancer haproxy: process 7 keeps/,
+  },
+  {
+    why: "a balancer goes without a part of its config",
+    change: { balancers: { haproxy: { leftOut: 1 } } },
+    said: /^Balancer haproxy goes without 1 part of its config$/,
   },
   {
     why: "a cluster that had members has none",
