@@ -580,20 +580,26 @@ export class App {
   /** Joins the changes of members, so that a storm of them is no storm for the balancers. */
   #makeDamper({ updates }: Settings): Damper<ClusterName> {
     return new Damper((changed) => {
-      for (const cluster of changed) {
-        const nodes = this.#live.nodes(cluster)?.length ?? 0;
-        const change = this.#live.takeChange(cluster);
-        const { joined, left, altered }: MemberChanges = change ? memberChanges(change.before, change.now) : {};
-        this.#log.info("Cluster changed", {
-          event: "cluster.changed",
-          cluster,
-          nodes,
-          ...joined !== undefined && { joined },
-          ...left !== undefined && { left },
-          ...altered !== undefined && { altered },
-        });
-      }
+      const changes = changed.map((cluster) => ({
+        cluster,
+        nodes: this.#live.nodes(cluster)?.length ?? 0,
+        change: this.#live.takeChange(cluster),
+      }));
       this.#balance();
+      // Once the balancers are commanded: a line that is written may take longer than the commands.
+      this.#options.clock.after(0, () => {
+        for (const { cluster, nodes, change } of changes) {
+          const { joined, left, altered }: MemberChanges = change ? memberChanges(change.before, change.now) : {};
+          this.#log.info("Cluster changed", {
+            event: "cluster.changed",
+            cluster,
+            nodes,
+            ...joined !== undefined && { joined },
+            ...left !== undefined && { left },
+            ...altered !== undefined && { altered },
+          });
+        }
+      });
     }, { ...updates, clock: this.#options.clock });
   }
 

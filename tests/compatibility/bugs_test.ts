@@ -148,6 +148,7 @@ Deno.test("B6: files that are replaced again and again leave one connection and 
   const told = writer.count("cluster.changed");
   await kazoo.write("put", znode(two.port), await kazoo.payload(two.port, { host: ANNOUNCED.host }));
   await host.untilServing("web", [one.port, two.port]);
+  await eventually("the change is logged", () => writer.count("cluster.changed") > told);
   assert.equal(writer.count("cluster.changed"), told + 1, writer.log);
 });
 
