@@ -4,7 +4,10 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { stringify } from "yaml";
 import { setUp } from "../setup.ts";
+import { Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
+import { runCli } from "../support/cli.ts";
 import { churn } from "../support/churn.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
@@ -357,4 +360,57 @@ Deno.test("500 joins and leaves under load are few reloads, and fail no request 
   assert.deepEqual(failed, []);
   assert.deepEqual(open.failed, []);
   assert(reloads > 1 && reloads < 500, `${reloads}`);
+});
+
+Deno.test("check, plan and run work with nginx as they do with HAProxy: places of rejected lines, shares, drains, counters", async () => {
+  await setUp(["nginx"]);
+  await using host = new TestHost();
+  await using box = new NginxBox({ reload_interval: 0.1 });
+  await using one = new WebService();
+  await using two = new WebService();
+  const [port, status] = [freePort(), freePort()];
+  await host.write("balancers/nginx", box.file);
+  await host.write("discovery/file", { path: host.registryDir, ttl: 2 });
+  const checks = { interval: 0.1, http: { uri: "/health", rise: 1, fall: 1 } };
+  await host.write("services/web", { discovery: "file", ports: [one.port, two.port], checks });
+  const lines = ["proxy_next_upstream off", "nonsense on"];
+  const section = { listen: `127.0.0.1:${port}`, lines };
+  await host.write("clusters/web", stringify({ discovery: "file", nginx: section }));
+  const checked = await runCli(["check", host.configDir]);
+  assert.equal(checked.code, 1);
+  assert.match(
+    checked.stdout,
+    /clusters\/web\.yaml:6:7: error: nginx \w+ it: unknown directive "nonsense" \("nonsense on;"\)/,
+  );
+  const planned = await runCli(["plan", host.configDir]);
+  assert.match(planned.stdout, /upstream lighthouse-web|return 503;/, planned.stdout);
+
+  await using both = Lighthouse.start("run", host.configDir, [`--status=127.0.0.1:${status}`]);
+  await both.event("balancer.config_rejected", { msg: /clusters\/web\.yaml:6:7: unknown directive "nonsense"/ });
+  await box.untilServing([one.port, two.port]).catch((error) => {
+    throw new Error(`${error.message}\n${both.log}`);
+  });
+  two.healthy = false;
+  await box.untilServing([one.port]);
+  assert.equal(await get(port), `hello from ${one.port}\n`);
+  two.healthy = true;
+  await box.untilServing([one.port, two.port]);
+  // What is drained by an operator's file stands in nginx's file as down.
+  await host.write("clusters/web", {
+    discovery: "file",
+    exclude: [`test.host:${two.port}`],
+    nginx: { ...section, lines: [] },
+  });
+  await eventually("the excluded node is down", async () => new RegExp(`:${two.port} down;`).test(await box.text()));
+  await box.untilServing([one.port]);
+  const metrics = await eventually("nginx's counters are there", async () => {
+    const text = await (await fetch(`http://127.0.0.1:${status}/metrics`)).text();
+    return /^lighthouse_balancer_requests_total\{balancer="nginx"\} [1-9]/m.test(text) && text;
+  });
+  assert.match(metrics, /^lighthouse_balancer_connections\{balancer="nginx",state="active"\} [0-9]+$/m);
+  assert.match(metrics, /^lighthouse_balancer_reloads_total\{balancer="nginx",reason="members"\} [1-9]/m);
+  const master = await box.master();
+  both.kill("SIGKILL");
+  assert.equal(await get(port), `hello from ${one.port}\n`);
+  assert.equal(await box.master(), master);
 });
