@@ -86,6 +86,12 @@ export function clusterComment(name: ClusterName): string {
   return `# cluster ${JSON.stringify(name).replaceAll(/[\u007f-\uffff]/g, escaped)}`;
 }
 
+/** The cluster that begins with a line. */
+export function clusterOf(line: string): ClusterName | undefined {
+  const name = /^ *# cluster (".*")$/.exec(line)?.[1];
+  return name === undefined ? undefined : JSON.parse(name);
+}
+
 /** JSON leaves separators of lines of Unicode as they are. */
 function escaped(char: string): string {
   return `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
@@ -100,8 +106,8 @@ export function adopt(file: string): ReadonlyMap<ClusterName, readonly Node[]> {
   if (!file.startsWith(FIRST_LINE)) return members;
   let cluster: Node[] = [];
   for (const line of file.split("\n")) {
-    const name = /^ *# cluster (".*")$/.exec(line)?.[1];
-    if (name !== undefined) members.set(JSON.parse(name), cluster = []);
+    const name = clusterOf(line);
+    if (name !== undefined) members.set(name, cluster = []);
     const [, v6, v4, port, host, said = ""] =
       /^ *server (?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):([0-9]+)[^;]*; # (\S+)(.*)$/.exec(line) ?? [];
     if (host === undefined || / from=/.test(said)) continue;

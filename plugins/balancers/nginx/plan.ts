@@ -2,6 +2,7 @@ import type { PlanAllowance, Step } from "../../../mod.ts";
 import { formatEndpoint } from "../../../src/model/endpoint.ts";
 import type { NginxWanted } from "./config.ts";
 import { listenings } from "./listens.ts";
+import { clusterOf } from "./members.ts";
 import type { Observed } from "./observe.ts";
 import type { NginxFile } from "./render.ts";
 import { hashIn } from "./status.ts";
@@ -38,15 +39,16 @@ export function plan(
   if (hash === undefined) {
     return [...install, {
       do: "start",
-      reason: orphans.length === 0 ? "not running" : "its master process is gone",
+      reason: orphans.length === 0 ? "not running" : "orphan processes serve in its place",
       run: [program, "-c", configFile],
       serves: wanted,
       relieves: orphans,
       listens,
     }];
   }
-  const reason = because ??
-    (hash === wanted ? install.length === 0 ? undefined : "config file edited" : "config or members changed");
+  const change = file === undefined || hashIn(file) !== hash ? undefined : changeOf(file, text);
+  const drift = install.length === 0 ? undefined : "config file edited";
+  const reason = because ?? (hash === wanted ? drift : change?.reason ?? "another config is served");
   if (reason === undefined || !reload) return [];
   if (isContained || masterPid === undefined) {
     throw new Error("Cannot reload nginx as its process is not one of this PID namespace: run it beside the writer");
@@ -54,7 +56,7 @@ export function plan(
   return [...install, {
     do: "reload",
     reason,
-    cause: because !== undefined ? "forced" : hash === wanted || file === undefined ? "structure" : causeOf(file, text),
+    cause: because !== undefined ? "forced" : hash === wanted ? "structure" : change?.cause ?? "structure",
     listens: listens.filter((endpoint) => !held.has(endpoint)),
     serves: wanted,
     how: { signal: "SIGHUP", pid: masterPid },
@@ -65,12 +67,38 @@ function addressesIn(file: string): ReadonlySet<string> {
   return new Set([...file.matchAll(/^ *listen ([^;\s]+)/gm)].map(([, address = ""]) => address));
 }
 
-/** `members` if two files differ in lines of members alone. */
-function causeOf(before: string, after: string): "structure" | "members" {
-  return withoutMembers(before) === withoutMembers(after) ? "members" : "structure";
+/** What a reload from one file to another is for. */
+interface Change {
+  readonly cause: "structure" | "members";
+  readonly reason: string;
 }
 
-function withoutMembers(file: string): string {
-  const isMember = (line: string) => /^ *(?:# )?server [^;]*; # \S+/.test(line);
-  return file.split("\n").filter((line) => !isMember(line) && hashIn(line) === undefined).join("\n");
+/** So many clusters are named in a reason. */
+const CLUSTERS_SHOWN = 3;
+
+/** Finds out how two files differ: in the members of some clusters alone, or in other lines too. */
+function changeOf(before: string, after: string): Change {
+  const [one, other] = [partsOf(before), partsOf(after)];
+  const names = [...new Set([...one.members.keys(), ...other.members.keys()])];
+  const changed = names.filter((name) => one.members.get(name) !== other.members.get(name));
+  if (one.rest !== other.rest || changed.length === 0) return { cause: "structure", reason: "config changed" };
+  const more = changed.length > CLUSTERS_SHOWN ? ` and ${changed.length - CLUSTERS_SHOWN} more clusters` : "";
+  return { cause: "members", reason: `members of ${changed.slice(0, CLUSTERS_SHOWN).join(", ")}${more} changed` };
+}
+
+/** The lines of the members of each cluster of a file, and all others but that of the hash. */
+function partsOf(file: string): { readonly members: ReadonlyMap<string, string>; readonly rest: string } {
+  const members = new Map<string, string>();
+  const rest: string[] = [];
+  let name = "";
+  for (const line of file.split("\n")) {
+    const cluster = clusterOf(line);
+    if (cluster !== undefined) {
+      name = cluster;
+      members.set(name, "");
+    }
+    if (/^ *(?:# )?server [^;]*; # \S+/.test(line)) members.set(name, `${members.get(name)}${line}\n`);
+    else if (hashIn(line) === undefined) rest.push(line);
+  }
+  return { members, rest: rest.join("\n") };
 }

@@ -50,10 +50,10 @@ const HUP = '{"signal":"SIGHUP","pid":7}';
 
 Deno.test("plan() reloads for each change, only when a reload is allowed, and names the cause", () => {
   assert.deepEqual(planned([1], {}), []);
-  assert.deepEqual(planned([2], {}), ["install", `reload members config or members changed ${HUP} `]);
+  assert.deepEqual(planned([2], {}), ["install", `reload members members of web changed ${HUP} `]);
   assert.deepEqual(planned([1], {}, { reload: true }, 8081), [
     "install",
-    `reload structure config or members changed ${HUP} 0.0.0.0:8081`,
+    `reload structure config changed ${HUP} 0.0.0.0:8081`,
   ]);
   assert.deepEqual(planned([2], {}, { reload: false }), []);
   assert.deepEqual(planned([1], {}, { reload: true, because: "it was asked for" }), [
@@ -71,7 +71,9 @@ Deno.test("plan() reloads a file that was edited though the hash that is served 
 Deno.test("plan() starts what does not answer, and relieves workers without a master", () => {
   const gone = { hash: undefined, masterPid: undefined };
   assert.deepEqual(planned([1], { ...gone, file: undefined }), ["install", "start not running  0.0.0.0:8080"]);
-  assert.deepEqual(planned([1], { ...gone, orphans: [8, 9] }), ["start its master process is gone 8,9 0.0.0.0:8080"]);
+  assert.deepEqual(planned([1], { ...gone, orphans: [8, 9] }), [
+    "start orphan processes serve in its place 8,9 0.0.0.0:8080",
+  ]);
 });
 
 Deno.test("plan() says why an nginx of another PID namespace cannot be reloaded", () => {
