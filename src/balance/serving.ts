@@ -38,6 +38,12 @@ export type Takeover =
 /** How long a new process may take until it answers, and how often it is looked for. */
 const TAKEOVER_DEADLINE_MS = 10_000, TAKEOVER_POLL_MS = 10;
 
+/**
+ * How long all answers must prove a reload: nginx starts new workers, and asks the old ones to accept no more 100 ms
+ * later.
+ */
+const SETTLE_MS = 150;
+
 /** How long nobody may listen after a program has started a process: it listens before it leaves, so it has died. */
 const STILLBORN_MS = 1_000;
 
@@ -91,6 +97,7 @@ export class Serving {
     const { deadlineMs } = step.do === "start" ? step : "run" in step.how ? step.how : {};
     const leftBehind = (step.do === "start" || "run" in step.how) && deadlineMs === undefined;
     const bornBy = leftBehind ? began + STILLBORN_MS : Infinity;
+    let provenSinceMs: number | undefined;
     const fail = (why: string): Takeover => {
       return { ok: false, step, failure: { kind: "program", message: `Cannot ${step.do} ${name}: ${why}` } };
     };
@@ -98,7 +105,11 @@ export class Serving {
       const now = await this.#observe(sources, signal).catch(() => undefined);
       signal.throwIfAborted();
       const pid = now === undefined ? undefined : await this.#pidOf(now);
-      if (now !== undefined && pid !== undefined && hasTaken(step, { seen, pidBefore, now, pid, sources })) {
+      const isTaken = now !== undefined && pid !== undefined &&
+        hasTaken(step, { seen, pidBefore, now, pid, sources });
+      provenSinceMs = isTaken ? provenSinceMs ?? this.#clock.now() : undefined;
+      const settleMs = step.do === "reload" && step.serves !== undefined ? SETTLE_MS : 0;
+      if (isTaken && this.#clock.now() >= (provenSinceMs ?? Infinity) + settleMs) {
         const oldWorkers = (now.oldWorkers ?? []).filter((other) => other !== pidBefore);
         // Whoever starts the balancer after its end was as quick as we were; orphans were asked to leave already.
         const isRace = step.do === "start" && step.deadlineMs === undefined;
