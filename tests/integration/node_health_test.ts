@@ -5,12 +5,14 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { setUp } from "../setup.ts";
 import { runCli } from "../support/cli.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 import { NamedServer } from "../support/haproxy.ts";
-import { countAnswers, HttpLoad } from "../support/http_load.ts";
+import { countAnswers, get, HttpLoad } from "../support/http_load.ts";
 import { Lighthouse, TestHost } from "../support/lighthouse.ts";
+import { NginxBox } from "../support/nginx.ts";
 import { StatusClient } from "../support/status_client.ts";
 
 /** A server that fails its checks when a test says so, and answers requests all the same with its name. */
@@ -201,4 +203,33 @@ Deno.test("nodes share workers of 50, and a verdict outlives the worker that is 
   assert(looks > 10, `${looks}`);
   assert.equal(writer.count("worker.ended"), 0);
   assert.equal(writer.count("node.passing"), 0);
+});
+
+Deno.test("nginx, which cannot check, sends requests to nodes that pass, in a file that names the others as down", async () => {
+  await setUp(["nginx"]);
+  await using box = new NginxBox();
+  await using stage = new Stage("a.test", "b.test");
+  const [a, b] = stage.patients;
+  assert(a !== undefined && b !== undefined);
+  await stage.host.write("balancers/nginx", box.file);
+  await stage.host.write("discovery/static", {});
+  await stage.host.write("clusters/web", {
+    discovery: "static",
+    static: { nodes: stage.patients.map(nodeOf) },
+    traffic: { health: HEALTH },
+    nginx: { listen: `127.0.0.1:${stage.port}` },
+  });
+  stage.start();
+  await eventually("it serves", async () => await get(stage.port).catch(() => "") !== "");
+  const load = new HttpLoad(stage.port, 2);
+  const whoAnswers = async () => Object.keys(await countAnswers(stage.port, 200).catch(() => ({}))).toSorted().join();
+  await eventually("both answer", async () => await whoAnswers() === "a.test,b.test");
+  b.isHealthy = false;
+  await eventually("one answers", async () => await whoAnswers() === "a.test");
+  assert.match(await box.text(), new RegExp(`server 127\\.0\\.0\\.1:${b.port}.* down`));
+  a.isHealthy = false;
+  await eventually("all fail, and both answer", async () => await whoAnswers() === "a.test,b.test");
+  a.isHealthy = true;
+  await eventually("one answers again", async () => await whoAnswers() === "a.test");
+  assert.deepEqual((await load.stop()).failed, []);
 });
