@@ -40,6 +40,10 @@ function fromHere(dir: string): string {
 }
 
 async function daemon(given: DaemonArguments): Promise<number> {
+  if (given.command === "writer" && given.noReload && !given.once) {
+    complain("lighthouse: --no-reload needs --once. See: lighthouse writer --help");
+    return EXIT.usage;
+  }
   await using log = openLog(given);
   const stop = new AbortController();
   await using history = keepHistory(log, given.command);
@@ -69,6 +73,8 @@ async function daemon(given: DaemonArguments): Promise<number> {
     },
     onInstalled: (balancer, { path, contents, when }) =>
       history.install(balancer, { path, text: contents, isRead: when === "now" }),
+    ...given.command === "writer" && given.once &&
+      { once: { deadlineMs: given.timeoutMs, reloads: !given.noReload } },
   });
   lookAgain = () => app.lookAgain();
   hear = (record) => app.hear(record);

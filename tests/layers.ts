@@ -203,7 +203,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "balance/decide",
     files:
-      /^src\/balance\/(?:acceptance|command_memory|decide|difference|known_version|pace|processes|standing|waiting_file)\.ts$/,
+      /^src\/balance\/(?:acceptance|command_memory|decide|difference|known_version|outputs|pace|processes|standing|waiting_file)\.ts$/,
     imports: ["kernel", "model"],
     types: ["kernel/random", "contract", "balance"],
     node: ["node:assert/strict", "node:util"],
@@ -465,7 +465,7 @@ export const LAYERS: readonly Layer[] = [
     files: /^plugins\/balancers\//,
     imports: ["kernel", "kernel/schema", "model"],
     types: ["mod"],
-    npm: ["valibot"],
+    npm: ["valibot", "liquidjs"],
     // A hash, told at once; `crypto.subtle` answers later.
     node: ["node:crypto"],
     pure: true,

@@ -35,6 +35,17 @@ export const BUILTINS: ReadonlyMap<string, () => Promise<PluginModule>> = new Ma
   ["notifier/sentry", () => import("../plugins/notifiers/sentry/mod.ts")],
   ["notifier/slack", () => import("../plugins/notifiers/slack/mod.ts")],
   ["notifier/webhook", () => import("../plugins/notifiers/webhook/mod.ts")],
+  ["balancer/file", () => import("../plugins/balancers/file/mod.ts")],
   ["balancer/haproxy", () => import("../plugins/balancers/haproxy/mod.ts")],
   ["balancer/nginx", () => import("../plugins/balancers/nginx/mod.ts")],
+  ["balancer/supervised", () => import("../plugins/balancers/supervised/mod.ts")],
+  ["balancer/template", () => import("../plugins/balancers/template/mod.ts")],
+]);
+
+/** What the host loads of a built-in plugin whose rest runs in a worker alone, by `kind/name`. */
+export const HOST_PARTS: ReadonlyMap<string, () => Promise<PluginModule>> = new Map<
+  string,
+  () => Promise<PluginModule>
+>([
+  ["balancer/template", () => import("../plugins/balancers/template/host.ts")],
 ]);

@@ -1,6 +1,10 @@
 import { localDrainOf } from "../model/override.ts";
 import { keptRegistrations, monitoredPorts } from "../reporter/registrations.ts";
 import { discoveryId, discoveryOf, notifierId } from "../config/accept.ts";
+import { formatDiagnostic } from "../config/diagnostics.ts";
+import { formatDuration } from "../kernel/duration.ts";
+import type { Cluster } from "../model/cluster.ts";
+import { sourceKey } from "../model/registry_source.ts";
 import type { Accepted } from "../config/accepted.ts";
 import { BalancerPlugins } from "./balancer_plugins.ts";
 import { Balancers } from "./balancers.ts";
@@ -9,6 +13,7 @@ import { Intake, type IntakeOptions } from "./intake.ts";
 import { OperatorOrders } from "../membership/operator_orders.ts";
 import type { Operator } from "../admin/operator.ts";
 import { AppAdditions } from "./additions.ts";
+import { filesOnly, type OnceOptions, onceProgress } from "./once.ts";
 import { AppOperator } from "./operator.ts";
 import { KeptAdditions } from "../membership/kept_additions.ts";
 import type { Additions } from "../admin/additions.ts";
@@ -20,6 +25,7 @@ import { StartupGate } from "../membership/startup_gate.ts";
 import { Propagation } from "../membership/propagation.ts";
 import type { Parts } from "../status/status.ts";
 import { LeftOut } from "../membership/left_out.ts";
+import { FollowedPrefixes } from "../membership/followed_prefixes.ts";
 import { Traffic } from "../membership/traffic.ts";
 import type { Details } from "./explain.ts";
 import { Watches } from "../membership/watches.ts";
@@ -74,6 +80,8 @@ export interface AppOptions extends Omit<IntakeOptions, "log" | "balancerPlugins
   readonly log: { part(name: string): Logger };
   /** Where all parts count; nowhere unless given. */
   readonly meter?: Meter;
+  /** Whether the writer ends when all is applied, and how long that may take; it runs on if absent. */
+  readonly once?: OnceOptions | undefined;
   /** Called after each turn of a balancer's writer; for the demo and measurements. */
   readonly onApplied?: (balancer: string, applied: Applied) => void;
   /** Called with each config before it is applied. */
@@ -104,6 +112,9 @@ export interface Machine {
 export type Ending =
   /** It was asked to. */
   | "stopped"
+  /** All that it was to do once is done, or cannot be done. */
+  | "applied"
+  | "unapplied"
   /** Too many threads of workers could not be stopped: the process must be restarted. */
   | "stuck"
   /** Lighthouse itself has failed: the process must be restarted. */
@@ -123,6 +134,8 @@ const WITHDRAW_DEADLINE_MS = 2_500;
 export const RENEW_JITTER_MS = 500;
 /** How long a new connection may take to register everything before the one it replaces is closed. */
 const RENEW_DEADLINE_MS = 10_000;
+/** How often a single run of the writer looks whether all is applied. */
+const ONCE_POLL_MS = 50;
 /** A probe's answer may come so much later than its deadline: the message needs its time. */
 const PROBE_GRACE_MS = 200;
 
@@ -146,6 +159,7 @@ export class App {
   #damper: Damper<ClusterName>;
   readonly #balancerPlugins: BalancerPlugins;
   readonly #watches: Watches;
+  readonly #prefixes: FollowedPrefixes;
   readonly #connectivity: Connectivity;
   readonly #announcement: Announcement;
   readonly #notifications: Notifications;
@@ -154,6 +168,8 @@ export class App {
   /** Ends the taking of new config: the first thing to stop, so that nothing is begun any more. */
   readonly #closing = new AbortController();
   readonly #renewed = new Set<string>();
+  /** When all registries had reported, in a single run of the writer. */
+  #heardMs: number | undefined;
   readonly #registrations = keptRegistrations();
   #isRegisteringSoon = false;
   readonly #configs: ConfigSource;
@@ -170,7 +186,10 @@ export class App {
     this.#options = options;
     const { clock, random, log, meter = UNMETERED, heartbeat, machine } = options;
     this.#log = log.part("app");
-    const makeEffects = machine?.effects ?? (() => new Executor({ isSole: true }));
+    const onLine = (child: string, line: string) => {
+      log.part("writer").info("Output of a child process", { event: "balancer.child_output", child, line });
+    };
+    const makeEffects = machine?.effects ?? (() => new Executor({ isSole: true, onLine }));
     this.#connectivity = new Connectivity({ clock, log: this.#log, meter });
     const propagation = new Propagation({ clock, meter });
     this.#announcement = new Announcement({
@@ -209,8 +228,10 @@ export class App {
       deliver: (notifier, events, { timeoutMs, signal }) => this.#notify(notifier, events, { timeoutMs, signal }),
     });
     this.#damper = this.#makeDamper(DEFAULT_SETTINGS);
+    const { loadBalancer, once } = options;
     this.#balancerPlugins = new BalancerPlugins({
-      loadBuiltin: options.loadBalancer,
+      loadBuiltin: loadBalancer,
+      ...once?.reloads === false && { adapt: filesOnly },
       clock,
       random,
       log: log.part("plugin"),
@@ -257,6 +278,13 @@ export class App {
       log: this.#log,
       meter,
       signal: this.#stopping.signal,
+    });
+    this.#prefixes = new FollowedPrefixes({
+      follow: ({ discovery, prefix }, signal) => this.#fleet.keys(discoveryId(discovery), prefix, signal),
+      clock,
+      random,
+      log: this.#log,
+      onChange: () => this.#balance(),
     });
     this.#traffic = new Traffic({
       live: this.#live,
@@ -319,6 +347,8 @@ export class App {
       orders: this.#orders,
       stateDirectory: options.stateDirectory,
       isReporter: options.role === "run",
+      keys: (place) => this.#prefixes.find(place),
+      isUnheard: ({ cluster }) => this.#live.nodes(cluster.name) === undefined && this.#isSilent(cluster),
       onApplied: options.onApplied,
       onInstalled: options.onInstalled,
       onFailure: (error) => this.#ended.reject(error),
@@ -415,6 +445,8 @@ export class App {
       if (!this.#closing.signal.aborted) this.#ended.reject(error);
     });
     this.#log.info("Starting", { event: "process.starting", role, dir });
+    const { once } = this.#options;
+    if (once !== undefined) void this.#runOnce(once).then((ending) => this.#ended.resolve(ending));
     let isRestarted = true;
     try {
       const ending = await this.#ended.promise;
@@ -428,6 +460,56 @@ export class App {
       await abortable(configuring, late.signal).catch(() => {});
       await this.#stop({ isRestarted });
     }
+  }
+
+  /** Waits until all is applied, or cannot be. */
+  async #runOnce({ deadlineMs }: OnceOptions): Promise<"applied" | "unapplied"> {
+    const { clock } = this.#options;
+    const { signal } = this.#closing;
+    const lateAt = clock.now() + deadlineMs;
+    for (;;) {
+      const progress = this.#accepted === undefined
+        ? { state: "waiting", reason: "the config is not read" } as const
+        : onceProgress({
+          unheard: this.#unheard,
+          heardMs: this.#heardMs,
+          errors: this.#configs.reading.diagnostics.filter(({ severity }) => severity === "error").map((each) =>
+            formatDiagnostic(each)
+          ),
+          configured: [...this.#accepted.balancers.keys()],
+          balancers: new Map([...this.#balancers.running].map(([name, { writer }]) => [name, writer.standing])),
+        });
+      if (progress.state === "applied") {
+        this.#log.info("All applied, ending", { event: "once.applied", balancers: this.#balancers.running.size });
+        return "applied";
+      }
+      const isLate = clock.now() >= lateAt;
+      if (progress.state === "failed" || isLate || signal.aborted) {
+        const why = isLate ? `not done within ${formatDuration(deadlineMs)}: ${progress.reason}` : progress.reason;
+        this.#log.error("Not applied, ending", { event: "once.failed", reason: why });
+        return "unapplied";
+      }
+      // Sources that have no members yet may be heard without a change.
+      if (this.#heardMs === undefined) this.#balance();
+      await delay(ONCE_POLL_MS, { clock, signal }).catch(() => {});
+    }
+  }
+
+  /** Whether a registry of a cluster has not reported, not even that there is no such cluster. */
+  #isSilent({ name, sources }: Cluster): boolean {
+    return sources.some((each) => {
+      const key = { cluster: name, source: sourceKey(each) };
+      const isThere = this.#accepted?.discovery.has(each.discovery) === true;
+      return isThere && !this.#membership.heard(key) && !this.#watches.isMissing(key);
+    });
+  }
+
+  /** The clusters and the keys of which no registry has reported. */
+  get #unheard(): readonly string[] {
+    if (this.#accepted === undefined) return [];
+    const { clusters } = this.#accepted;
+    const silent = [...clusters.values()].map(({ cluster }) => cluster).filter((cluster) => this.#isSilent(cluster));
+    return [...silent.map(({ name }) => `cluster ${name}`), ...this.#prefixes.silent.map((place) => `keys ${place}`)];
   }
 
   /** Applies each config. */
@@ -469,6 +551,7 @@ export class App {
     this.#connectivity.apply(new Set([...accepted.discovery.values()].map(({ instance: { id } }) => id)));
     this.#applyWorkers();
     this.#notifications.apply(new Map([...accepted.notifiers].map(([name, { rules }]) => [name, rules])));
+    if (role !== "reporter") this.#prefixes.apply(accepted);
     if (role !== "writer") {
       this.#monitor.apply(monitoredPorts(accepted));
       this.#register();
@@ -607,7 +690,12 @@ export class App {
   #balance(): void {
     const [accepted, host] = [this.#accepted, this.#announcement.facts];
     if (accepted === undefined || host === undefined) return;
-    if (!this.#startupGate.mayServe(accepted, this.#balancers.isServed)) return;
+    if (this.#options.once !== undefined && this.#heardMs === undefined) {
+      // Whoever runs once must not render what is not known yet.
+      if (this.#unheard.length > 0) return;
+      this.#heardMs = this.#options.clock.now();
+    }
+    if (!this.#startupGate.mayServe(accepted, this.#balancers.isServed, this.#prefixes.silent)) return;
     this.#balancers.put({ accepted, sources: this.#sources, topology: this.#live.topology, host });
   }
 
@@ -691,6 +779,7 @@ export class App {
     this.#stopping.abort();
     // While its workers are there.
     await this.#notifications[Symbol.asyncDispose]();
+    await this.#prefixes[Symbol.asyncDispose]();
     await Promise.all([
       this.#balancers[Symbol.asyncDispose](),
       isRestarted ? this.#fleet.abandon() : this.#fleet[Symbol.asyncDispose](),

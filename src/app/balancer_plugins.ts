@@ -5,6 +5,7 @@ import type { Meter } from "../metrics/meter.ts";
 import type { Decider } from "../plugin/decider.ts";
 import type { BalancerUse } from "../plugin/source.ts";
 import { ForeignBalancer } from "../supervisor/foreign_balancer.ts";
+import { renderApart } from "../supervisor/rendering_apart.ts";
 import type { Hangs } from "../supervisor/hangs.ts";
 import { ownRoom } from "../supervisor/room.ts";
 
@@ -17,16 +18,20 @@ export interface BalancerPluginsOptions {
   readonly meter?: Meter | undefined;
   /** What hung is not run again for a while, or ever. */
   readonly hangs?: Hangs | undefined;
+  /** Adapts each plugin before it is used; the same for all. */
+  readonly adapt?: ((plugin: Decider) => Decider) | undefined;
 }
 
 /**
- * The plugins of balancers: those that ship run in the host, each other one in
+ * The plugins of balancers: those that ship run in the host, but for what renders apart; each other one in
  * a worker of its own for each balancer, which is kept as long as plugin and
  * grant are the same and somebody uses it.
  */
 export class BalancerPlugins implements AsyncDisposable {
   readonly #options: BalancerPluginsOptions;
-  readonly #foreign = new Map<string, ForeignBalancer>();
+  readonly #apart = new Map<string, Decider & AsyncDisposable>();
+  /** What was made of each plugin by `adapt`: plugins are compared by identity. */
+  readonly #adapted = new Map<Decider, Decider>();
   /** Those that were asked for since others were last ended. */
   readonly #asked = new Set<string>();
 
@@ -35,24 +40,37 @@ export class BalancerPlugins implements AsyncDisposable {
   }
 
   /** Opens a balancer's plugin; the very same as before if nothing has changed. */
-  async open({ name, type, source }: BalancerUse): Promise<Decider> {
-    if (source.origin === "builtin") return await this.#options.loadBuiltin(type);
+  async open(use: BalancerUse): Promise<Decider> {
+    const plugin = await this.#open(use);
+    const { adapt } = this.#options;
+    if (adapt === undefined) return plugin;
+    const adapted = this.#adapted.get(plugin) ?? adapt(plugin);
+    this.#adapted.set(plugin, adapted);
+    return adapted;
+  }
+
+  async #open({ name, type, source }: BalancerUse): Promise<Decider> {
+    const builtin = source.origin === "builtin" ? await this.#options.loadBuiltin(type) : undefined;
+    if (builtin !== undefined && builtin.rendersInWorker !== true) return builtin;
     const key = JSON.stringify([name, source.module, source.allow ?? null]);
     this.#asked.add(key);
     await ownRoom.prepare({ isForeign: true, isDiscovery: false });
-    let plugin = this.#foreign.get(key);
+    let plugin = this.#apart.get(key);
     if (plugin === undefined) {
-      plugin = new ForeignBalancer({ ...this.#options, name, source });
-      this.#foreign.set(key, plugin);
+      const options = { ...this.#options, name, source };
+      plugin = builtin === undefined
+        ? new ForeignBalancer(options) as Decider & AsyncDisposable
+        : renderApart(builtin, options);
+      this.#apart.set(key, plugin);
     }
-    return plugin as Decider;
+    return plugin;
   }
 
   /** Ends one, if it does not run in the host. */
   async end(plugin: Decider): Promise<void> {
-    const found = [...this.#foreign].find(([, foreign]) => foreign === plugin);
+    const found = [...this.#apart].find(([, apart]) => apart === plugin || this.#adapted.get(apart) === plugin);
     if (found === undefined) return;
-    this.#foreign.delete(found[0]);
+    this.#apart.delete(found[0]);
     await found[1][Symbol.asyncDispose]();
   }
 
@@ -61,9 +79,11 @@ export class BalancerPlugins implements AsyncDisposable {
    * last time: one that was not accepted rests until it is tried again.
    */
   async keep(used: ReadonlySet<Decider>): Promise<void> {
-    const ending = [...this.#foreign].filter(([key, plugin]) => !used.has(plugin as Decider) && !this.#asked.has(key));
+    const ending = [...this.#apart].filter(([key, plugin]) =>
+      !used.has(this.#adapted.get(plugin) ?? plugin) && !this.#asked.has(key)
+    );
     this.#asked.clear();
-    for (const [key] of ending) this.#foreign.delete(key);
+    for (const [key] of ending) this.#apart.delete(key);
     await Promise.all(ending.map(([, plugin]) => plugin[Symbol.asyncDispose]()));
   }
 

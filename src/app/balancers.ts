@@ -12,7 +12,7 @@ import { UndecidedError } from "../plugin/decider.ts";
 import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
 import type { BalancerPlugins } from "./balancer_plugins.ts";
 import type { Traffic } from "../membership/traffic.ts";
-import { clusterNames, type Share, WantedComposer } from "../membership/wanted.ts";
+import { clusterNames, type FindKeys, type Share, WantedComposer, type WantedParts } from "../membership/wanted.ts";
 import type { Taken } from "../config/reading.ts";
 import type { LastKnown } from "../membership/last_known.ts";
 import type { OperatorOrders } from "../membership/operator_orders.ts";
@@ -43,6 +43,10 @@ export interface BalancersOptions {
   readonly stateDirectory?: string | undefined;
   /** Whether the same process reports this host's services. */
   readonly isReporter?: boolean | undefined;
+  /** Knows the keys that balancers read. */
+  readonly keys?: FindKeys | undefined;
+  /** Whether nothing is known of a cluster's members. */
+  readonly isUnheard?: WantedParts["isUnheard"];
   /** Decides for the writers, if not as usual. */
   readonly decide?: WriterDecide | undefined;
   /** Called after each turn of a balancer's writer. */
@@ -148,12 +152,12 @@ export class Balancers implements AsyncDisposable {
     readonly topology: Topology;
     readonly host: HostFacts;
   }): void {
-    const { traffic } = this.#options;
+    const { traffic, keys, isUnheard } = this.#options;
     const share: Share = (request) => traffic.share(request);
     for (const [name, { writer, composer, accepted: balancer }] of this.#running) {
       const { overrides } = this.#options.orders.now;
       traffic.begin(name);
-      writer.put(composer.compose(balancer, accepted, topology.clusters, host, share, overrides), {
+      writer.put(composer.compose(balancer, accepted, topology.clusters, host, share, overrides, { keys, isUnheard }), {
         generation: topology.generation,
         locate: (origin, text) => placed({ accepted, sources, balancer: name }, origin, text),
       });

@@ -17,7 +17,8 @@ import { groupInstances } from "../supervisor/reconcile.ts";
 import { discoveryId, discoveryOf } from "../config/accept.ts";
 import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
 import { type DecidedShares, Traffic } from "../membership/traffic.ts";
-import { clusterNames, composeWanted, needsNoMetadata, type Share } from "../membership/wanted.ts";
+import { FollowedPrefixes, placesOf } from "../membership/followed_prefixes.ts";
+import { clusterNames, composeWanted, type FindKeys, needsNoMetadata, type Share } from "../membership/wanted.ts";
 import { type Pause, pauseOf } from "../model/override.ts";
 import { keptOrders, keptSightings } from "./kept_files.ts";
 import { tryWanted } from "./try_balancers.ts";
@@ -43,6 +44,8 @@ export interface DryRun {
   readonly balancers: readonly BalancerDryRun[];
   /** The clusters of which no registry has spoken in time: they stand as last known. */
   readonly silent: readonly ClusterName[];
+  /** The prefixes whose keys no registry has reported in time, as `DISCOVERY:PREFIX`. */
+  readonly silentKeys: readonly string[];
   /** The registries that could not be reached in time, and why. */
   readonly unreachable: readonly { readonly discovery: string; readonly detail: string }[];
 }
@@ -60,7 +63,7 @@ export async function dryRun(
     );
     for (const [cluster, nodes] of await plugin.adopt(new Map(files), config)) live.adopt(cluster, nodes);
   }
-  const heard = await readRegistries(accepted, live, { waitMs, log });
+  const { keys, ...heard } = await readRegistries(accepted, live, { waitMs, log });
   const { overrides, pauses } = await keptOrders(accepted, Date.now());
   using traffic = new Traffic({ live, clock: systemClock, wallNow: Date.now, isWarm: true, onDue() {} });
   const { sightings, knownAtMs } = await keptSightings(accepted);
@@ -72,7 +75,10 @@ export async function dryRun(
     if (traffic.asksForDown) traffic.noteDown(name, await findDown(balancer));
     const share: Share = (request) => traffic.share(request);
     const { target } = await tryWanted(
-      composeWanted(name, balancer, accepted, live.topology.clusters, host, share, overrides),
+      composeWanted(name, balancer, accepted, live.topology.clusters, host, share, overrides, {
+        keys,
+        isUnheard: ({ cluster }) => heard.silent.includes(cluster.name) && !live.topology.clusters.has(cluster.name),
+      }),
       balancer,
     );
     const seen = await preview(target, {
@@ -103,12 +109,12 @@ async function findDown({ plugin, config }: AcceptedBalancer): Promise<ReadonlyM
   }
 }
 
-/** Watches each cluster until it has been heard of once; answers those that were not in time. */
+/** Watches each cluster, and follows each prefix, until it has been heard of once; answers those that were not in time. */
 async function readRegistries(
   accepted: Accepted,
   live: LiveTopology,
   { waitMs, log }: { readonly waitMs: number; readonly log: Logger },
-): Promise<Pick<DryRun, "silent" | "unreachable">> {
+): Promise<Pick<DryRun, "silent" | "silentKeys" | "unreachable"> & { readonly keys: FindKeys }> {
   const clusters = [...accepted.clusters.values()].map(({ cluster }) => cluster);
   const watches = watchesOf([...accepted.clusters.values()], { discovery: accepted.discovery });
   const watchOf = (key: string, id: string) => watches.get(discoveryOf(key) ?? "")?.get(id);
@@ -133,7 +139,7 @@ async function readRegistries(
     live.replace({ cluster, nodes: combined.nodes }, { sourceOf, sinceMs });
   };
   const adopted = live.topology.clusters;
-  if (clusters.length === 0) return { silent: [], unreachable: [] };
+
   /** What was last heard of the connection to each registry, by its worker. */
   const reached = new Map<string, { readonly isReached: boolean; readonly detail: string }>();
   const isSilent = ({ cluster, source }: ClusterSourceKey) =>
@@ -158,6 +164,9 @@ async function readRegistries(
       ...config !== undefined && { config },
     });
   };
+  const hearWhole = () => {
+    if (unheard().length === 0 && prefixes.silent.length === 0) heard.resolve();
+  };
   await using fleet = new Fleet({
     clock: systemClock,
     random: systemRandom,
@@ -176,7 +185,7 @@ async function readRegistries(
           const { cluster } = event;
           cancelRetries.push(systemClock.after(RETRY_MS, () => watch(key, cluster)));
         }
-        if (unheard().length === 0) heard.resolve();
+        hearWhole();
       },
       onReady(key) {
         for (const id of watches.get(discoveryOf(key) ?? "")?.keys() ?? []) watch(key, id);
@@ -185,16 +194,36 @@ async function readRegistries(
       onStuck() {},
     },
   });
+  await using prefixes = new FollowedPrefixes({
+    follow: ({ discovery, prefix }, signal) => fleet.keys(discoveryId(discovery), prefix, signal),
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    onChange: hearWhole,
+  });
+  if (clusters.length === 0 && placesOf(accepted).length === 0) {
+    return { silent: [], silentKeys: [], unreachable: [], keys: () => undefined };
+  }
   fleet.apply(groupInstances([...accepted.discovery.values()].map(({ instance }) => instance), "worker"));
+  prefixes.apply(accepted);
   const cancel = systemClock.after(waitMs, () => heard.resolve());
   await heard.promise;
   for (const cancelRetry of [cancel, ...cancelRetries]) cancelRetry();
   const names = new Set(unheard().map(({ name }) => name));
-  const asked = new Set(unheard().map(({ discovery }) => discovery));
+  const silentPlaces = placesOf(accepted).filter((place) => prefixes.find(place) === undefined);
+  const known = new Map(
+    placesOf(accepted).map((place) => [`${place.discovery}:${place.prefix}`, prefixes.find(place)]),
+  );
+  const asked = new Set([...unheard(), ...silentPlaces].map(({ discovery }) => discovery));
   const unreachable = [...asked].filter((name) => accepted.discovery.has(name)).flatMap((discovery) => {
     const { isReached, detail } = reached.get(discoveryId(discovery)) ??
       { isReached: false, detail: `no answer within ${formatDuration(waitMs)}` };
     return isReached ? [] : [{ discovery, detail }];
   });
-  return { silent: [...names], unreachable };
+  return {
+    silent: [...names],
+    silentKeys: silentPlaces.map(({ discovery, prefix }) => `${discovery}:${prefix}`),
+    unreachable,
+    keys: ({ discovery, prefix }) => known.get(`${discovery}:${prefix}`),
+  };
 }

@@ -15,7 +15,7 @@ import { redact } from "../config/redact.ts";
 import { discoveryId } from "../config/accept.ts";
 import type { LeftOut } from "../membership/left_out.ts";
 import type { DecidedShares } from "../membership/traffic.ts";
-import { wantedNode } from "../membership/wanted.ts";
+import { rendersCluster, wantedNode } from "../membership/wanted.ts";
 import { formatEndpoint } from "../model/endpoint.ts";
 import { nodeName } from "../model/node.ts";
 import { pauseOf } from "../model/override.ts";
@@ -43,7 +43,8 @@ export function explained(parts: Parts, nowMs: number, details: Details): Explai
   const { clusters: states, discovery: registries, host } = statusOf(parts, facts);
   const accepted = [...parts.accepted?.clusters.values() ?? []];
   const clusters = accepted.flatMap(
-    ({ cluster: { name, sources, defaultServers }, sections }): readonly ExplainedCluster[] => {
+    ({ cluster, sections }): readonly ExplainedCluster[] => {
+      const { name, sources, defaultServers } = cluster;
       const state = states[name];
       const sourceOf = ({ name: source, discovery }: RegistrySource): ExplainedSource => {
         const { registry = "unknown", forSeconds = null, detail = null } = registries[discovery] ?? {};
@@ -83,7 +84,9 @@ export function explained(parts: Parts, nowMs: number, details: Details): Explai
           override: share.override === undefined ? null : saidBy(share.override),
         };
       };
-      const served = [...parts.balancers].filter(([balancer]) => sections.has(balancer));
+      const served = [...parts.balancers].filter(([balancer]) =>
+        rendersCluster(balancer, parts.accepted?.balancers.get(balancer) ?? {}, { cluster, sections })
+      );
       if (served.length === 0) {
         return [{
           ...head,

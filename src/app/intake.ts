@@ -1,4 +1,5 @@
 import { type Diagnostic, formatDiagnostic } from "../config/diagnostics.ts";
+import { balancersWithSection } from "../config/cluster_schema.ts";
 import type { Addition } from "../model/addition.ts";
 import { FOLDERS_OF } from "../config/load.ts";
 import { takeDirectory, type TakenConfig } from "../config/pipeline.ts";
@@ -94,7 +95,7 @@ export class Intake implements ConfigSource {
         signal,
         clock,
         checks: catalog.names("check"),
-        balancers: catalog.names("balancer"),
+        balancers: balancersWithSection(catalog.names("balancer")),
         additions: this.#options.additions?.(),
         onLogging,
         loadPlugins: async (desired) =>
@@ -119,7 +120,7 @@ export class Intake implements ConfigSource {
       const usesNames = [...taken.accepted.discovery.values()].some(({ instance: { scope } }) =>
         scope.nameServers !== undefined
       );
-      watch.follow([...taken.secretFiles, ...usesNames ? [RESOLV_CONF] : []]);
+      watch.follow([...taken.secretFiles, ...taken.templateFiles, ...usesNames ? [RESOLV_CONF] : []]);
       const { accepted, sources, diagnostics, isChanged } = taken;
       const result = taken.loaded.unread !== undefined ? "unreadable" : isChanged ? "changed" : "unchanged";
       meter.count("lighthouse_config_reads_total", { result });

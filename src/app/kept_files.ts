@@ -18,12 +18,16 @@ export interface KeptSightings {
   readonly knownAtMs: number;
 }
 
-/** The topology file: by default beside the file of the first balancer, one that ships if there is one. */
+/**
+ * The topology file: by default beside the file of the first balancer, one that ships and has a process if there is one.
+ */
 export async function topologyFileOf({ balancers, settings }: Accepted): Promise<string | undefined> {
   if (settings.topologyFile !== undefined) return settings.topologyFile;
   const all = [...balancers.values()];
-  const first = all.find(({ plugin }) => !(plugin instanceof ForeignBalancer)) ?? all[0];
+  const shipped = all.filter(({ plugin }) => !(plugin instanceof ForeignBalancer));
   try {
+    const kinds = await Promise.all(shipped.map(async ({ plugin, config }) => (await plugin.sources(config)).kind));
+    const first = shipped[Math.max(0, kinds.indexOf("process"))] ?? all[0];
     return first && `${(await first.plugin.sources(first.config)).file}.topology`;
   } catch (error) {
     if (!(error instanceof UndecidedError)) throw error;

@@ -4,7 +4,7 @@ import { systemRandom } from "../kernel/random.ts";
 import { defaultCacheDir } from "../plugin/cache.ts";
 import type { BalancerPlugin } from "../plugin/contract.ts";
 import { PluginCatalog } from "../plugin/source.ts";
-import { BUILTINS } from "../../workers/builtins.ts";
+import { BUILTINS, HOST_PARTS } from "../../workers/builtins.ts";
 import type { Hangs } from "../supervisor/hangs.ts";
 import { BalancerPlugins } from "./balancer_plugins.ts";
 import { PluginLoader } from "./plugin_loader.ts";
@@ -14,7 +14,8 @@ export const CATALOG: PluginCatalog = new PluginCatalog(BUILTINS.keys());
 
 /** Loads a balancer that ships: it is pure, and runs in the host. Throws if there is none of that name. */
 export async function loadBalancer(name: string): Promise<BalancerPlugin> {
-  const plugin = (await BUILTINS.get(`balancer/${name}`)?.())?.default;
+  const load = HOST_PARTS.get(`balancer/${name}`) ?? BUILTINS.get(`balancer/${name}`);
+  const plugin = (await load?.())?.default;
   if (plugin?.kind !== "balancer") throw new Error(`Cannot load the balancer ${name}: none of that name ships`);
   return plugin;
 }

@@ -68,7 +68,10 @@ async function tryBalancer(
   // What is rejected for good is reported in each round.
   const found = new Map(refused.map((finding) => [JSON.stringify(finding), finding]));
   const rendered = await balancer.plugin.render(target);
-  const { notices: told } = rendered;
+  const { notices: told, faults = [] } = rendered;
+  const unrendered = faults.map(({ text, origin, isOfData = false }) =>
+    placeFinding(accepted, name, { severity: isOfData ? "notice" : "error", message: text, origin })
+  );
   const notices = told.map(({ text, origin }) =>
     placeFinding(accepted, name, { severity: "warning", message: text, origin })
   );
@@ -86,7 +89,14 @@ async function tryBalancer(
       origin: undefined,
     }),
   ];
-  return [...found.values(), ...notices, ...warned, ...unasked, ...openListeners(name, balancer, accepted)];
+  return [
+    ...found.values(),
+    ...unrendered,
+    ...notices,
+    ...warned,
+    ...unasked,
+    ...openListeners(name, balancer, accepted),
+  ];
 }
 
 /** Says that clusters are served on all addresses where nobody asked for that. */

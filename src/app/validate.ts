@@ -1,4 +1,5 @@
 import { compareDiagnostics, type Diagnostic } from "../config/diagnostics.ts";
+import { balancersWithSection } from "../config/cluster_schema.ts";
 import type { Role } from "../config/load.ts";
 import type { Desired } from "../config/desired.ts";
 import { takeDirectory } from "../config/pipeline.ts";
@@ -73,7 +74,7 @@ async function takeOnce(
     role,
     signal: AbortSignal.timeout(READ_DEADLINE_MS),
     checks: CATALOG.names("check"),
-    balancers: CATALOG.names("balancer"),
+    balancers: balancersWithSection(CATALOG.names("balancer")),
     candidates,
     loadPlugins: (desired) => plugins.load(desired, { dir, waitMs: Infinity }),
     readNameService,

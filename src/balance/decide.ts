@@ -25,6 +25,7 @@ import { type CommandMemory, NO_COMMANDS, withCommands } from "./command_memory.
 import type { StepFailure, StepOutcome } from "./effects.ts";
 import { type KnownVersion, NO_VERSION } from "./known_version.ts";
 import type { Locate, Report } from "./operator_log.ts";
+import { outputOf, withAttempts, withoutWaiting } from "./outputs.ts";
 import {
   childAt,
   failedConfigRetryAt,
@@ -36,6 +37,7 @@ import {
   withChild,
   withForced,
   withLeftover,
+  withNotice,
   withReload,
   withReloadDue,
   withTrouble,
@@ -194,6 +196,8 @@ export interface View<Config, ClusterConfig> {
   readonly notices: Rendered["notices"];
   /** What the balancer counts; absent if it counts nothing, or nobody answers. */
   readonly counters?: BalancerCounters | undefined;
+  /** Why files cannot be rendered. */
+  readonly renderFaults: NonNullable<Rendered["faults"]>;
   /** The plan with a reload allowed; `undefined` if there is none. */
   readonly plan: readonly Step[] | undefined;
   /** The plan without; `undefined` where the other one can be carried out. */
@@ -585,7 +589,10 @@ function looked<C, K>(work: Work<C, K>, view: View<C, K>): void {
   if (view.kept.length > 0) log.push(["tellKeptClusters", view.kept]);
   s.standing = { ...s.standing, notices: view.notices, standby: other };
   log.push(["tellStandby", other]);
-  const { steps, inForce } = choose(work, view, turn.plannedBefore);
+  for (const fault of view.renderFaults) log.push(["tellRenderFault", fault, desired.locate]);
+  const chosen = choose(work, view, turn.plannedBefore);
+  const { steps } = chosen;
+  const inForce = chosen.inForce && view.renderFaults.length === 0;
   const planned = JSON.stringify(steps);
   if (inForce) {
     s.acceptance = withAccepted(s.acceptance, target.wanted);
@@ -623,10 +630,19 @@ function looked<C, K>(work: Work<C, K>, view: View<C, K>): void {
 /** Chooses between the plans: a reload keeps its rate, and until it may be members come and go in what runs. */
 function choose<C, K>(
   work: Work<C, K>,
-  { plan, meanwhile = [], reloadJitterMs }: View<C, K>,
+  view: View<C, K>,
   plannedBefore: string | undefined,
 ): { readonly steps: readonly Step[]; readonly inForce: boolean } {
   const { s, now, random } = work;
+  const { reloadJitterMs } = view;
+  const due = (steps: readonly Step[]) => {
+    const { steps: rest, retryAt } = withoutWaiting(s.pace.outputs, steps, now);
+    lookBy(work, retryAt, "Backoff after an error");
+    return rest;
+  };
+  const plan = view.plan && due(view.plan);
+  const meanwhile = due(view.meanwhile ?? []);
+  const isWhole = plan?.length === view.plan?.length;
   if (plan !== undefined && !plan.some(isPaced)) {
     s.pace = { ...s.pace, reloadDueAt: undefined };
     const { file, rest } = setAside(s.file, plan, now);
@@ -636,7 +652,7 @@ function choose<C, K>(
     const nextChildAt = Math.min(...rest.flatMap((step) => step.do === "supervise" ? [childAt(s.pace, step)] : []));
     if (nextChildAt > now) lookBy(work, nextChildAt, "Child process restarts with backoff");
     const isAgain = JSON.stringify(steps) === plannedBefore && !plan.some((step) => step.do === "supervise");
-    return { steps, inForce: rest.length === 0 || isAgain };
+    return { steps, inForce: isWhole && (rest.length === 0 || isAgain) };
   }
   if (plan !== undefined) {
     s.pace = withReloadDue(s.pace, now, reloadJitterMs, random);
@@ -674,7 +690,12 @@ function done<C, K>(work: Work<C, K>, { outcomes, endedMs, birth, restored, rega
   s.turn = { ...turn, inFlight: undefined, done: [...turn.done, ...wentWell(outcomes)] };
   noteOutcomes(work, outcomes, sources, endedMs);
   reportOutcomes(work, outcomes, sources);
-  const failed = outcomes.find((outcome) => !outcome.ok) ?? noteBirth(work, birth, view);
+  for (const outcome of outcomes) if (isApart(outcome)) log.push(["tellFault", outcome.failure.message]);
+  s.pace = {
+    ...s.pace,
+    outputs: withAttempts(s.pace.outputs, { plan: view.plan ?? steps, outcomes, now: endedMs, random: work.random }),
+  };
+  const failed = outcomes.find((outcome) => !outcome.ok && !isApart(outcome)) ?? noteBirth(work, birth, view);
   if (steps.some((step) => step.do === "install" || step.do === "start")) s.file = withoutFile(s.file);
   s.isCalm &&= failed === undefined && steps.every((step) => step.do === "command");
   if (failed !== undefined) {
@@ -700,6 +721,11 @@ function done<C, K>(work: Work<C, K>, { outcomes, endedMs, birth, restored, rega
   s.turn = { ...s.turn, plannedBefore: planned };
   // The next desired state looks for itself, so it need not wait for this one to be looked at once more.
   goOn(work, s.next === undefined ? "again" : "wait");
+}
+
+/** Whether a step failed whose failure holds no others up. */
+function isApart(outcome: StepOutcome): outcome is Failed {
+  return !outcome.ok && outputOf(outcome.step) !== undefined && outcome.failure.kind !== "taken";
 }
 
 /** Takes a shortcut. */
@@ -830,6 +856,7 @@ function recover<C, K>(
       return failure.kind === "refused"
         ? reject(work, view, failure, explanation, () => rejectedFileRetryAt(endedMs))
         : fail(work, failure.message);
+    case "remove":
     case "notify":
     case "supervise":
       return fail(work, failure.message);
@@ -910,7 +937,11 @@ function noteOutcomes<C, K>(
   now: number,
 ): void {
   for (const { ok, step } of outcomes) {
-    if (step.do === "notify") s.pace = withReload(s.pace, step, now, reloadIntervalMs);
+    if (step.do === "notify") {
+      s.pace = step.output === undefined
+        ? withReload(s.pace, step, now, reloadIntervalMs)
+        : withNotice(s.pace, now, reloadIntervalMs);
+    }
     if (step.do === "supervise") s.pace = withChild(s.pace, step, now);
     if (step.do === "install" && ok) s.owesNotify = true;
     if (step.do === "notify") s.owesNotify = !ok;

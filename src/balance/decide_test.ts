@@ -279,6 +279,7 @@ class World {
       observed: undefined,
       kept: [],
       notices: [],
+      renderFaults: [],
       plan,
       meanwhile: plan?.some(isPaced) === false
         ? undefined

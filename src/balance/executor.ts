@@ -3,6 +3,7 @@ import type {
   BalancerSources,
   CommandStep,
   Dialect,
+  FileAttributes,
   ProcessSources,
   Seen,
   Signal,
@@ -14,7 +15,8 @@ import { systemClock } from "../kernel/clock.ts";
 import { delay } from "../kernel/delay.ts";
 import { formatDuration } from "../kernel/duration.ts";
 import { type LookOptions, readOpenFilesLimit, SlowLookError } from "../system/processes.ts";
-import { findOwner } from "../system/owner.ts";
+import { findOwner, readOwnerNames } from "../system/owner.ts";
+import { resolveTrusted } from "../system/trusted_file.ts";
 import { writeAtomically } from "../system/atomic_file.ts";
 import { askOverHttp, isListening } from "./http_socket.ts";
 import type { BalancerEffects, ProgramVersion, StepFailure, StepOutcome } from "./effects.ts";
@@ -31,6 +33,7 @@ import {
 import { identifyProgram, LateProgramError, type ProgramResult, runProgram } from "./program.ts";
 import { reloadByMaster, ReloadFailedError } from "./master_socket.ts";
 import { NobodyListensError, RuntimeSocket, SocketSilentError } from "./runtime_socket.ts";
+import { outputOf } from "./outputs.ts";
 import { filesOf, programName, socketOf } from "./sources.ts";
 import { findSupervised, Supervision } from "./supervision.ts";
 import { removeDeadSocket, verifyWrittenPaths } from "./written_paths.ts";
@@ -52,6 +55,9 @@ const WORKERS_MAX = 1_000;
 /** How long orphans may take to close their sockets, and how often that is looked at. */
 const RELIEVE_DEADLINE_MS = 5_000, RELIEVE_POLL_MS = 10;
 
+/** A directory with more files of its own is none of a balancer. */
+const DIRECTORY_FILES_MAX = 20_000;
+
 /** What a process answers, and its pid and children where it is known by its pid alone. */
 type Answered = { readonly answers: readonly string[] } & Pick<Seen, "pid" | "children">;
 
@@ -62,6 +68,8 @@ export interface ExecutorOptions {
   readonly socketDeadlineMs?: number;
   /** Whether it keeps other writers off, and carries nothing out while there is one. */
   readonly isSole?: boolean;
+  /** Hears the lines that supervised children write. */
+  readonly onLine?: ((child: string, line: string) => void) | undefined;
 }
 
 /** Carries steps out for real. */
@@ -69,7 +77,7 @@ export class Executor implements BalancerEffects, Disposable {
   readonly #programDeadlineMs: number;
   readonly #socketDeadlineMs: number | undefined;
   readonly #soleWriter: SoleWriter | undefined;
-  readonly #supervision = new Supervision();
+  readonly #supervision: Supervision;
   /** Who was found while nobody answered, by the file that was started from. */
   readonly #orphans = new Map<string, { readonly pids: readonly number[]; readonly atMs: number }>();
   /** The connection that is held to the process that serves. */
@@ -78,7 +86,10 @@ export class Executor implements BalancerEffects, Disposable {
   readonly #workers = new Map<number, { readonly place: WorkerPlacement; readonly atMs: number }>();
   #placed: { readonly pid: number; readonly place: Placement; readonly atMs: number } | undefined;
 
-  constructor({ programDeadlineMs = PROGRAM_DEADLINE_MS, socketDeadlineMs, isSole = false }: ExecutorOptions = {}) {
+  constructor(
+    { programDeadlineMs = PROGRAM_DEADLINE_MS, socketDeadlineMs, isSole = false, onLine }: ExecutorOptions = {},
+  ) {
+    this.#supervision = new Supervision(onLine);
     this.#programDeadlineMs = programDeadlineMs;
     this.#socketDeadlineMs = socketDeadlineMs;
     this.#soleWriter = isSole ? new SoleWriter() : undefined;
@@ -98,12 +109,12 @@ export class Executor implements BalancerEffects, Disposable {
   ): Promise<Seen> {
     const [said, texts, supervised] = await Promise.all([
       this.#ask(sources, signal),
-      Promise.all(filesOf(sources).map(async (path) => [path, await readIfThere(path)] as const)),
+      readFiles(sources),
       sources.children === undefined ? undefined : findSupervised(sources.children),
     ]);
     const files = new Map(texts.flatMap(([path, text]) => text === undefined ? [] : [[path, text] as const]));
     const seen: Seen = { files, ...supervised !== undefined && { supervised } };
-    if (sources.kind === "files") return seen;
+    if (sources.kind === "files") return { ...seen, attributes: await readAttributes([...files.keys()]) };
     if (said === undefined) return { ...seen, orphans: await this.#findOrphans(sources) };
     this.#orphans.delete(sources.file);
     const { answers } = said;
@@ -226,12 +237,18 @@ export class Executor implements BalancerEffects, Disposable {
       if (failure !== undefined) return [{ ok: false, step, failure }];
     }
     const outcomes: StepOutcome[] = [];
+    const failed = new Set<string>();
     for (const group of groups(steps)) {
+      const [first] = group;
+      const output = first && outputOf(first);
+      if (output !== undefined && failed.has(output)) continue;
       const done = group.every(isCommand)
         ? await this.#command(group, sources, signal)
         : [await this.#perform(group[0] as Step, sources, signal)];
       outcomes.push(...done);
-      if (done.some((outcome) => !outcome.ok)) break;
+      if (done.every((outcome) => outcome.ok)) continue;
+      if (output === undefined) break;
+      failed.add(output);
     }
     return outcomes;
   }
@@ -329,6 +346,11 @@ export class Executor implements BalancerEffects, Disposable {
     switch (step.do) {
       case "install":
         return await this.#install(step, signal);
+      case "remove":
+        await Deno.remove(await resolveTrusted(step.path)).catch((error) => {
+          if (!(error instanceof Deno.errors.NotFound)) throw error;
+        });
+        return "";
       case "start":
         await verifyWrittenPaths(sources);
         if (step.master !== undefined) {
@@ -348,7 +370,7 @@ export class Executor implements BalancerEffects, Disposable {
         await this.#signal(step.how, sources);
         return "";
       case "notify":
-        return await this.#runOrFail(step.run, signal, step.deadlineMs);
+        return await this.#notify(step, signal);
       case "supervise":
         await this.#supervision.have(step, sources, signal);
         return "";
@@ -388,21 +410,46 @@ export class Executor implements BalancerEffects, Disposable {
   }
 
   async #install(step: Step & { do: "install" }, signal: AbortSignal): Promise<string> {
-    const { path, contents, mode, owner, check } = step;
+    const { path, contents, mode, setsMode, owner, check, checkDeadlineMs } = step;
     let output = "";
     await refuseTooManyFiles(step);
     await writeAtomically(path, contents, {
       mode,
+      setsMode,
       owner: owner === undefined ? undefined : await findOwner(owner),
       check: async (candidate) => {
         if (check.length === 0) return;
-        const result = await this.#run(check.map((argument) => argument === "%" ? candidate : argument), signal);
+        const argv = check.map((argument) => argument === "%" ? candidate : argument);
+        const result = await this.#run(argv, signal, checkDeadlineMs);
         // What the program says is of the file to be, not of the candidate that is gone by now.
         output = result.output.replaceAll(candidate, path);
         if (!result.success) throw new RefusedError(output);
       },
     });
     return output;
+  }
+
+  /** Has the readers of files load them, or the previous ones if they cannot. */
+  async #notify({ run, deadlineMs, rollback = [] }: Step & { do: "notify" }, signal: AbortSignal): Promise<string> {
+    try {
+      return await this.#runOrFail(run, signal, deadlineMs);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (rollback.length === 0 || !(error instanceof ProgramError || error instanceof LateProgramError)) throw error;
+      for (const { path, contents, mode, owner } of rollback) {
+        await writeAtomically(path, contents, {
+          mode,
+          owner: owner === undefined ? undefined : await findOwner(owner),
+        });
+      }
+      const again = await this.#runOrFail(run, signal, deadlineMs).then(() => "loaded", (fault) => {
+        signal.throwIfAborted();
+        return `not loaded: ${fault.message}`;
+      });
+      const files = rollback.map(({ path }) => path).join(", ");
+      error.message += `; previous version of ${files} restored and ${again}`;
+      throw error;
+    }
   }
 
   /** Sends a signal to a process of the balancer's program, and to no other. */
@@ -447,6 +494,7 @@ export class Executor implements BalancerEffects, Disposable {
 const WHAT = {
   command: "send a command",
   install: "install the file",
+  remove: "remove the file",
   start: "start it",
   reload: "reload it",
   notify: "notify what reads its files",
@@ -506,7 +554,7 @@ function outcomeOf(step: CommandStep, answer: string, tookMs: number): StepOutco
 
 function failureOf(step: Step, error: unknown): StepFailure {
   const what = WHAT[step.do];
-  const at = step.do === "install" ? ` ${step.path}` : "";
+  const at = step.do === "install" || step.do === "remove" ? ` ${step.path}` : "";
   // The candidate's name is made up anew each time, and is gone by now.
   const why = String(error instanceof Error ? error.message : error).replaceAll(/\.lighthouse-[0-9a-f-]{36}/g, "");
   const message = error instanceof Deno.errors.NotFound && /^Failed to spawn/.test(why)
@@ -533,6 +581,50 @@ async function refuseTooManyFiles({ openFiles }: Step & { do: "install" }): Prom
 /** By what a balancer's processes are told from others. */
 function toldOf(sources: ProcessSources): Told {
   return { program: programName(sources), file: sources.file, otherRuns: sources.otherRuns ?? [] };
+}
+
+/** Reads the config files, and those of the balancer's directory. */
+async function readFiles(sources: BalancerSources): Promise<readonly (readonly [string, string | undefined])[]> {
+  const paths = new Set([...filesOf(sources), ...await listDirectory(sources)]);
+  return await Promise.all([...paths].map(async (path) => [path, await readIfThere(path)] as const));
+}
+
+async function listDirectory({ directory }: BalancerSources): Promise<readonly string[]> {
+  if (directory === undefined) return [];
+  const { path, suffix } = directory;
+  const found: string[] = [];
+  try {
+    for await (const { name, isFile } of Deno.readDir(path)) {
+      if (isFile && name.endsWith(suffix) && !name.startsWith(".")) found.push(`${path}/${name}`);
+      if (found.length > DIRECTORY_FILES_MAX) {
+        throw new Error(`the directory ${path} has more than ${DIRECTORY_FILES_MAX} files ending in ${suffix}`);
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return found;
+}
+
+/** Reads mode and owner of files. */
+async function readAttributes(paths: readonly string[]): Promise<ReadonlyMap<string, FileAttributes>> {
+  const { users, groups } = await readOwnerNames();
+  const named = (id: number | null, names: ReadonlyMap<number, string>) => {
+    const name = id === null ? undefined : names.get(id);
+    return [...id === null ? [] : [String(id)], ...name === undefined ? [] : [name]];
+  };
+  const all = await Promise.all(paths.map(async (path) => {
+    const stat = await Deno.stat(path).catch(() => undefined);
+    if (stat === undefined) return [];
+    return [
+      [path, {
+        mode: (stat.mode ?? 0) & 0o777,
+        user: named(stat.uid, users),
+        group: named(stat.gid, groups),
+      }] as const,
+    ];
+  }));
+  return new Map(all.flat());
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {

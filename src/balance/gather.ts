@@ -158,6 +158,7 @@ export async function gather<C, K, Observed>(
         kept,
         notices: rendered.notices,
         counters,
+        renderFaults: rendered.faults ?? [],
         plan: planned,
         meanwhile,
         version,
@@ -201,7 +202,7 @@ export function findShortcut<C, K, Observed>(
 
 /** The clusters that a balancer serves: those of its files, if its process runs or there is none. */
 export async function servedBy<Config>(
-  balancer: Pick<Decider<Config>, "adopt">,
+  balancer: Pick<Decider<Config>, "adopt" | "servedBy">,
   { seen: { answers, files }, sources, config }: {
     readonly seen: Seen;
     readonly sources: BalancerSources;
@@ -210,7 +211,7 @@ export async function servedBy<Config>(
 ): Promise<ReadonlySet<ClusterName>> {
   const runs = answers !== undefined || sources.kind === "files";
   if (!runs || files === undefined || files.size === 0) return new Set();
-  return new Set((await balancer.adopt(files, config)).keys());
+  return new Set(await balancer.servedBy?.(files, config) ?? (await balancer.adopt(files, config)).keys());
 }
 
 /** The clusters that are served, and of which it is not known how: they are left as they run. Pure. */

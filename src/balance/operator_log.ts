@@ -1,7 +1,7 @@
 import type { Logger } from "../kernel/logger.ts";
 import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import type { ClusterName } from "../model/topology.ts";
-import type { FileFault, Notice, Origin, Seen, Step } from "../plugin/contract.ts";
+import type { FileFault, Notice, Origin, RenderFault, Seen, Step } from "../plugin/contract.ts";
 import type { Fate } from "./acceptance.ts";
 import type { StepFailure, StepOutcome } from "./effects.ts";
 
@@ -192,6 +192,14 @@ export class OperatorLog {
     });
   }
 
+  /** Logs why a file cannot be rendered, once until {@linkcode forgetFaults}. */
+  tellRenderFault({ text, origin, isPending = false }: RenderFault, locate: Locate): void {
+    const message = put(locate, origin, text);
+    const isNews = this.#isNewFault(message);
+    if (isPending) this.#log[isNews ? "warn" : "debug"](message, { event: "balancer.pending" });
+    else this.#log[isNews ? "error" : "debug"](message, { event: "balancer.not_rendered" });
+  }
+
   /** Tells of those notices that are new since the last time: thousands of clusters that lack the same are not listed. */
   tellNotices(notices: readonly Notice[], locate: Locate): void {
     const fresh = notices.filter(({ text }) => !this.#notices.has(text));
@@ -263,6 +271,9 @@ export class OperatorLog {
     const name = this.#name;
     if (step.do === "install") {
       this.#log.debug(`${name}: wrote ${step.path}`, { event: "balancer.file_written", path: step.path, tookMs });
+    }
+    if (step.do === "remove") {
+      this.#log.info("File of an unknown cluster removed", { event: "balancer.file_removed", path: step.path });
     }
     if (step.do === "notify") {
       const { reason, run: [program = ""] } = step;

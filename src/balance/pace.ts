@@ -1,6 +1,7 @@
 import { backoffMs } from "../kernel/backoff.ts";
 import type { Random } from "../kernel/random.ts";
 import type { Step } from "../plugin/contract.ts";
+import type { Outputs } from "./outputs.ts";
 
 /** Waits after what may heal by itself: a port that is taken, a socket that is silent, a full disk. */
 const RETRY = { firstMs: 1_000, maxMs: 60_000 };
@@ -41,9 +42,15 @@ export interface Pace {
   readonly troubles: number;
   /** When each child was last started, and how often within a while, by its step. */
   readonly children: ReadonlyMap<string, { readonly atMs: number; readonly times: number }>;
+  /** When each child was last started, whatever its command line, by its name. */
+  readonly childStarts: ReadonlyMap<string, number>;
+  /** The outputs that fail. */
+  readonly outputs: Outputs;
   /** Steps that went well and were planned again, and how often. */
   readonly leftover: { readonly planned: string; readonly times: number } | undefined;
 }
+
+type Supervise = Step & { readonly do: "supervise" };
 
 /** The pace of a writer that has done nothing. */
 export const UNHURRIED: Pace = {
@@ -55,6 +62,8 @@ export const UNHURRIED: Pace = {
   forced: 0,
   troubles: 0,
   children: new Map(),
+  childStarts: new Map(),
+  outputs: new Map(),
   leftover: undefined,
 };
 
@@ -106,19 +115,30 @@ export function withReload(pace: Pace, step: Step, now: number, intervalMs: numb
   };
 }
 
+/** Notes a notice of one output: the next waits for the interval, and those that fail have a backoff of their own. */
+export function withNotice(pace: Pace, now: number, intervalMs: number): Pace {
+  return { ...pace, reloadDueAt: undefined, reloadAllowedAt: now + intervalMs };
+}
+
 /** Notes that a child was started, or ended, by a step. */
-export function withChild(pace: Pace, step: Step, now: number): Pace {
+export function withChild(pace: Pace, step: Supervise, now: number): Pace {
   const key = JSON.stringify(step);
   const before = pace.children.get(key);
   const times = before !== undefined && now < before.atMs + CHILD_PROVEN_MS ? before.times + 1 : 0;
   const isFull = before === undefined && pace.children.size >= CHILDREN_MAX;
-  return { ...pace, children: new Map([...isFull ? [] : pace.children, [key, { atMs: now, times }]]) };
+  return {
+    ...pace,
+    children: new Map([...isFull ? [] : pace.children, [key, { atMs: now, times }]]),
+    childStarts: new Map([...isFull ? [] : pace.childStarts, [step.name, now]]),
+  };
 }
 
 /** When a child may be started by a step: at once if it has not just been. */
-export function childAt(pace: Pace, step: Step): number {
+export function childAt(pace: Pace, step: Supervise): number {
   const { atMs, times } = pace.children.get(JSON.stringify(step)) ?? { atMs: -Infinity, times: 0 };
-  return times === 0 ? atMs : atMs + Math.min(RETRY.maxMs, RETRY.firstMs * 2 ** Math.min(times - 1, 10));
+  const at = times === 0 ? atMs : atMs + Math.min(RETRY.maxMs, RETRY.firstMs * 2 ** Math.min(times - 1, 10));
+  const startedAt = pace.childStarts.get(step.name) ?? -Infinity;
+  return step.run.length === 0 ? at : Math.max(at, startedAt + (step.intervalMs ?? 0));
 }
 
 /** Takes a reload as the answer to commands that keep failing; `undefined` if there may be none now. */

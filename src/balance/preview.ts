@@ -13,6 +13,10 @@ export interface Preview {
   readonly steps: readonly Step[];
   /** Whether the balancer's process runs, and answers. */
   readonly running: boolean;
+  /** Whether there is a process to ask. */
+  readonly hasProcess: boolean;
+  /** The config files as they are. */
+  readonly files: ReadonlyMap<string, string>;
   /** The clusters that are served and whose config cannot be used: while there are some there is no reload. */
   readonly leftAlone: readonly ClusterName[];
 }
@@ -39,5 +43,12 @@ export async function preview<Config, ClusterConfig, Observed>(
   const served = await servedBy(balancer, { seen, sources, config: wanted.config });
   const leftAlone = servedUnknown(known, served);
   const steps = await balancer.plan(known, rendered, observed, { reload: leftAlone.length === 0 });
-  return { rendered, steps, running: seen.answers !== undefined, leftAlone };
+  return {
+    rendered,
+    steps,
+    running: seen.answers !== undefined,
+    hasProcess: sources.kind === "process",
+    files: seen.files ?? new Map(),
+    leftAlone,
+  };
 }

@@ -6,7 +6,7 @@ import { argument, command, constant, option } from "@optique/core/primitives";
 import { choice, integer, string, type ValueParser } from "@optique/core/valueparser";
 import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
 import { formatStatusAddress, parseStatusAddress } from "../model/status_address.ts";
-import { converted, file } from "./value_parsers.ts";
+import { converted, duration, file } from "./value_parsers.ts";
 
 /** A string that other hosts accept: they reject a node with an invalid name or address. */
 function textThat(
@@ -124,14 +124,37 @@ export const adminServing = object("Admin interface", {
 const daemon = <const Name extends "writer" | "reporter" | "run">(name: Name) =>
   merge(object({ command: constant(name), dir }), logging, announced, standing, adminServing, lifecycleServing);
 
+/** A writer that ends when all is applied. */
+const single = object("A single run", {
+  once: withDefault(
+    option("--once", {
+      description: message`Apply everything once and end, instead of watching.`,
+    }),
+    false,
+  ),
+  noReload: withDefault(
+    option("--no-reload", {
+      description: message`With --once: write files only; start, reload and notify no program.`,
+    }),
+    false,
+  ),
+  timeoutMs: withDefault(
+    option("--timeout", duration({ minMs: 100, maxMs: 3_600_000 }), {
+      description: message`With --once: how long it may take.`,
+    }),
+    60_000,
+  ),
+});
+
 /** The commands that keep running. */
 export const daemons = or(
-  command("writer", daemon("writer"), {
+  command("writer", merge(daemon("writer"), single), {
     brief: message`Watch clusters and keep the local load balancer in sync.`,
     description: message`Watches the clusters of DIR and keeps the local HAProxy in sync: members change over \
 its socket, without a reload. The writer starts HAProxy if it is not running, and leaves it running on exit. \
 SIGTERM or SIGINT stops the writer; SIGHUP reads DIR again. Exit codes: 0 stopped by a signal, 1 cannot start, 2 wrong usage, \
-70 internal error, 75 restart needed (stuck worker thread).`,
+70 internal error, 75 restart needed (stuck worker thread). With --once the writer exits by itself: 0 everything \
+is applied, 1 it is not (the log has the reason).`,
   }),
   command("reporter", daemon("reporter"), {
     brief: message`Check local services and register the healthy ones.`,

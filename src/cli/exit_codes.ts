@@ -6,6 +6,8 @@ export const EXIT = { ok: 0, failed: 1, usage: 2, broken: 70, restartMe: 75 } as
 /** The exit code of each end of a run, for the service manager. */
 export const EXIT_OF: Readonly<Record<Ending, number>> = {
   stopped: EXIT.ok,
+  applied: EXIT.ok,
+  unapplied: EXIT.failed,
   unconfigured: EXIT.failed,
   stuck: EXIT.restartMe,
   broken: EXIT.broken,

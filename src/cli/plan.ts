@@ -6,6 +6,7 @@ import { validateDirectory } from "../app/validate.ts";
 import { applyMasks, lineMasks } from "../config/redact.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { HostSettings } from "../config/desired.ts";
+import { lineDiff } from "../kernel/line_diff.ts";
 import { nodeName } from "../model/node.ts";
 import type { ReloadWay, Step } from "../plugin/contract.ts";
 import { rotation, shareWords } from "./explain_text.ts";
@@ -36,7 +37,7 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
     });
     return 1;
   }
-  const { balancers, silent, unreachable } = await dryRun(accepted, {
+  const { balancers, silent, silentKeys, unreachable } = await dryRun(accepted, {
     host: (await identify(accepted.host)).facts,
     waitMs,
     log,
@@ -51,8 +52,16 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
       waitMs,
     });
   }
-  for (const { balancer, running, steps, rendered, leftAlone, shares, pause } of balancers) {
-    print(`# ${balancer}: ${running ? "running, answers at its socket" : "not running, no answer at its socket"}`);
+  if (silentKeys.length > 0) {
+    log.warn("No keys reported for some prefixes; their files are not rendered", {
+      event: "plan.incomplete",
+      keys: silentKeys.join(", "),
+      waitMs,
+    });
+  }
+  for (const { balancer, running, hasProcess, files, steps, rendered, leftAlone, shares, pause } of balancers) {
+    const answers = running ? "running, answers at its socket" : "not running, no answer at its socket";
+    print(`# ${balancer}: ${hasProcess ? answers : "files"}`);
     if (pause !== undefined) print(`# management paused by ${pause.author}, no step until it ends: ${pause.reason}`);
     print(`# steps: ${steps.length === 0 ? "none, in sync" : ""}`);
     for (const step of steps) print(`#   ${describeStep(step)}`);
@@ -64,13 +73,33 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
       print(`# unchanged, and no reload, until their config is valid: ${leftAlone.join(", ")}`);
     }
     for (const notice of rendered.notices) print(`# notice: ${notice.text}`);
+    for (const fault of rendered.faults ?? []) print(`# error: ${fault.text}`);
+    if (!hasProcess) {
+      printDiffs(steps, files, print);
+      continue;
+    }
     for (const [path, { text }] of rendered.files) {
       print(`# --- ${path} ---`);
       // The output may be shared, so secrets are masked.
       for (const line of text.trimEnd().split("\n")) print(applyMasks(line, lineMasks(line)));
     }
   }
-  return unreachable.length > 0 || diagnostics.some(({ severity }) => severity === "error") ? 1 : 0;
+  const isFaulty = balancers.some(({ rendered }) => (rendered.faults ?? []).length > 0);
+  return unreachable.length > 0 || isFaulty || diagnostics.some(({ severity }) => severity === "error") ? 1 : 0;
+}
+
+/** Prints how files would change: what is printed may be passed on; the files themselves keep their secrets. */
+function printDiffs(
+  steps: readonly Step[],
+  files: ReadonlyMap<string, string>,
+  print: (line: string) => void,
+): void {
+  for (const step of steps) {
+    if (step.do !== "install" || files.get(step.path) === step.contents) continue;
+    print(`--- ${files.has(step.path) ? step.path : "/dev/null"}`);
+    print(`+++ ${step.path}`);
+    for (const line of lineDiff(files.get(step.path) ?? "", step.contents)) print(applyMasks(line, lineMasks(line)));
+  }
 }
 
 /** What one node gets. */
@@ -104,6 +133,8 @@ export function describeStep(step: Step): string {
       const checker = step.check.length === 0 ? "" : `, after validation by: ${step.check.join(" ")}`;
       return `install ${step.path}${when}${checker}`;
     }
+    case "remove":
+      return `remove ${step.path}`;
     case "start":
       return `start (${step.reason}): ${step.master === undefined ? "" : `${describeWay(step.master)}, or else `}` +
         step.run.join(" ");

@@ -6,8 +6,9 @@ import { compareDiagnostics, type Diagnostic } from "./diagnostics.ts";
 import type { Finding, Path } from "../kernel/findings.ts";
 import { under, validateKnown, validateKnownAsync } from "../kernel/known_keys.ts";
 import { settleClashes, type SettleOptions } from "./relations.ts";
-import { fileKeysOf, type SecretTexts, withSecrets } from "./secret_keys.ts";
-import { CLUSTER_KEYS, clusterSectionOwner } from "./cluster_schema.ts";
+import { fileKeysOf, type FileTexts, type SecretTexts, withSecrets } from "./secret_keys.ts";
+import { withTemplates } from "./template_keys.ts";
+import { balancersWithSection, CLUSTER_KEYS, clusterSectionOwner } from "./cluster_schema.ts";
 import { HOST_KEYS, NODE_CHECK_KEYS } from "./check_schema.ts";
 import { serviceSectionOwner } from "./service_schema.ts";
 import type { Source } from "./source.ts";
@@ -16,7 +17,7 @@ import { formatEndpoint } from "../model/endpoint.ts";
 import { isRecord } from "../model/node.ts";
 import type { RegistrySource } from "../model/registry_source.ts";
 import type { Service } from "../model/service.ts";
-import type { HostFacts, PermissionRequest, Scope, Weighing } from "../plugin/contract.ts";
+import type { BalancerInputs, HostFacts, PermissionRequest, Scope, Weighing } from "../plugin/contract.ts";
 import { BeyondGrantError, type Decider, UndecidedError } from "../plugin/decider.ts";
 import { RULE_KEYS, rulesOf, rulesSchema } from "../notify/rules.ts";
 import { decide } from "../plugin/policy.ts";
@@ -46,6 +47,8 @@ export interface AcceptOptions {
   readonly openBalancer: (use: BalancerUse) => Promise<Decider>;
   /** What the files with secrets say that the config names. */
   readonly secrets?: SecretTexts;
+  /** The templates that the config names. */
+  readonly templates?: FileTexts | undefined;
   /** Whose time says when others get their turn while thousands of files are judged; all are judged at once without. */
   readonly clock?: Clock;
   /** How this host resolves names; a discovery that asks for a name server gets it in its scope. */
@@ -143,7 +146,7 @@ export async function accept(desired: Desired, options: AcceptOptions): Promise<
 
   const [discovery, balancers, notifiers] = await Promise.all([
     each("discovery", desired.discovery, lastGood?.discovery, (file) => judgeDiscovery(file, desired, options)),
-    each("balancers", desired.balancers, lastGood?.balancers, (file) => judgeBalancer(file, options)),
+    each("balancers", desired.balancers, lastGood?.balancers, (file) => judgeBalancer(file, desired, options)),
     each("notifiers", desired.notifiers, lastGood?.notifiers, (file) => judgeNotifier(file, options)),
   ]);
   const clusters = await each(
@@ -258,7 +261,7 @@ async function judgeDiscovery(
     scope: { instance: file.name, ...options.nameService },
     path: [],
   }, options);
-  const ofBalancers = [...balancers.keys(), ...options.catalog.names("balancer")];
+  const ofBalancers = [...balancers.keys(), ...balancersWithSection(options.catalog.names("balancer"))];
   const owner = (traits.sections.includes("cluster") ? clusterSectionOwner(file.name, ofBalancers) : undefined) ??
     (traits.sections.includes("service") ? serviceSectionOwner(file.name, options.catalog.names("check")) : undefined);
   if (owner !== undefined) {
@@ -370,28 +373,78 @@ async function judgeNotifier(file: PluginFile, options: AcceptOptions): Promise<
   };
 }
 
-async function judgeBalancer(file: PluginFile, options: AcceptOptions): Promise<Judged<AcceptedBalancer>> {
+async function judgeBalancer(
+  file: PluginFile,
+  desired: Desired,
+  options: AcceptOptions,
+): Promise<Judged<AcceptedBalancer>> {
   const source = options.catalog.find("balancer", file.type);
   if (source === undefined) return unknownPlugin("balancer", file.type, ["type"], options.catalog);
   const { name, type } = file;
   try {
     const plugin = await options.openBalancer({ name, type, source });
     const filled = withSecrets(file.config, options.secrets ?? new Map());
+    const written = withTemplates(type, filled.value, options.templates ?? new Map());
     const { value, findings: found } = await validateKnownAsync(
-      filled.value,
+      written.value,
       plugin.config["~standard"].validate,
       { otherForms: fileKeysOf },
     );
-    const findings = [...filled.findings, ...filled.placed(found)];
+    const findings = [...filled.findings, ...written.findings, ...filled.placed(found)];
     if (hasError(findings)) return { value: undefined, findings };
     if (source.origin === "foreign") await prove(plugin, value);
-    return { value: { file, plugin, config: value }, findings };
+    const inputs = await plugin.inputs?.(value);
+    const lacking = inputs === undefined ? [] : inputFindings(inputs, file, desired, options);
+    return { value: { file, plugin, config: value, ...inputs && { inputs } }, findings: [...findings, ...lacking] };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const message = error instanceof UndecidedError ? reason : `Cannot load the balancer ${type}: ${reason}`;
     const findings: readonly Finding[] = [{ severity: "error", path: ["type"], at: "value", message }];
     return { value: undefined, findings, isDoubtful: isPassing(error) };
   }
+}
+
+/** What a balancer wants to render and cannot, as no file names it; it may still come. */
+function inputFindings(
+  { clusters = [], keys = [] }: BalancerInputs,
+  { config }: PluginFile,
+  { clusters: files, discovery, drafts }: Desired,
+  { catalog }: AcceptOptions,
+): readonly Finding[] {
+  const names = [
+    ...[...files.values()].map(({ name }) => name),
+    ...[...drafts.clusters.values()].map(({ value }) => value.name),
+  ];
+  const named = clusters === "all" ? [] : clusters.filter((name) => !names.includes(name)).map((name): Finding => {
+    const meant = suggest(name, names);
+    const hint = meant === undefined ? "no file of clusters/ has that name" : `did you mean ${meant}?`;
+    return {
+      severity: "warning",
+      path: ["clusters", clusters.indexOf(name)],
+      at: "value",
+      message: `No cluster named ${name}: ${hint}`,
+    };
+  });
+  const places = [...new Set(keys.map(({ discovery }) => discovery))].flatMap((name): readonly Finding[] => {
+    const file = discovery.get(name);
+    if (file !== undefined && catalog.find("discovery", file.type) !== undefined) return [];
+    const meant = suggest(name, [...discovery.keys()]);
+    const hint = meant === undefined ? `there is no usable discovery/${name}.yaml` : `did you mean ${meant}?`;
+    const path = pathTo(config, "discovery", name) ?? [];
+    return [{ severity: "warning", path, at: "value", message: `No discovery named ${name} for keys: ${hint}` }];
+  });
+  return [...named, ...places];
+}
+
+/** Where a key has a value, in a config. */
+function pathTo(config: unknown, key: string, value: string): Path | undefined {
+  const entries = Array.isArray(config) ? [...config.entries()] : isRecord(config) ? Object.entries(config) : [];
+  for (const [name, inner] of entries) {
+    if (name === key && inner === value) return [name];
+    const below = pathTo(inner, key, value);
+    if (below !== undefined) return [name, ...below];
+  }
+  return undefined;
 }
 
 /** Whether a plugin that was asked again might answer. */

@@ -5,6 +5,7 @@ import type { Check, Service } from "../model/service.ts";
 import type { NotificationRules } from "../notify/rules.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type { NodeCheck } from "../model/traffic.ts";
+import type { BalancerInputs } from "../plugin/contract.ts";
 import type { Decider } from "../plugin/decider.ts";
 import type { DiscoveryTraits, PluginInstance } from "../plugin/instance.ts";
 
@@ -47,6 +48,8 @@ export interface AcceptedBalancer {
   readonly file: PluginFile;
   readonly plugin: Decider;
   readonly config: unknown;
+  /** What it renders besides the clusters with a section for it; absent: nothing. */
+  readonly inputs?: BalancerInputs | undefined;
 }
 
 /** A check of nodes that its plugin accepted. */

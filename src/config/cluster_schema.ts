@@ -45,12 +45,14 @@ import {
  */
 export function readCluster(
   raw: unknown,
-  { fileName, balancers, discovery = [], overflow = [] }: {
+  { fileName, balancers, discovery = [], overflow = [], rendered = [] }: {
     readonly fileName: string;
     readonly balancers: Iterable<string>;
     readonly discovery?: readonly string[];
     /** The clusters that others name as their overflow: they may do without a balancer's section. */
     readonly overflow?: readonly string[];
+    /** The clusters that balancers render without a section: so may these. */
+    readonly rendered?: "all" | readonly string[];
   },
 ): Checked<Cluster> {
   const names = [...new Set(balancers)].filter((key) => !Object.hasOwn(CLUSTER_ENTRIES, key));
@@ -67,8 +69,9 @@ export function readCluster(
       ? "A cluster must have a section for at least one balancer: none is known"
       : `Missing key ${names[0]}: a cluster must have a section for at least one balancer (${names.join(", ")})`,
   };
-  const isOverflow = overflow.includes(isRecord(raw) && typeof raw.name === "string" ? raw.name : fileName);
-  const needed = refined(schema, (value) => used(value).length === 0 && !isOverflow ? [noSection] : [], []);
+  const named = isRecord(raw) && typeof raw.name === "string" ? raw.name : fileName;
+  const mayLack = rendered === "all" || rendered.includes(named) || overflow.includes(named);
+  const needed = refined(schema, (value) => used(value).length === 0 && !mayLack ? [noSection] : [], []);
   // A key with nothing behind it says nothing.
   const said = !isRecord(raw)
     ? raw
@@ -116,6 +119,14 @@ export function readCluster(
     value: Object.freeze(value),
     findings: [...findings, ...unusedSections(sections, { registries, said: file.discovery })],
   };
+}
+
+/** Types of balancers that are known by the names of their files alone: a discovery may have the name of the type. */
+const NAMED_BY_FILE: ReadonlySet<string> = new Set(["file", "supervised", "template"]);
+
+/** The balancers, of all that ship, that have a section in clusters' files even if their own file is missing. Pure. */
+export function balancersWithSection(names: readonly string[]): readonly string[] {
+  return names.filter((name) => !NAMED_BY_FILE.has(name));
 }
 
 /** Who else has a section or a key of that name in a cluster's file; `undefined` if nobody has. */

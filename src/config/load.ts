@@ -10,6 +10,7 @@ import { withAdditions } from "./additions.ts";
 import { readCluster } from "./cluster_schema.ts";
 import { overflowNames } from "./traffic_schema.ts";
 import { suggest } from "../kernel/suggest.ts";
+import { isRecord } from "../model/node.ts";
 import { compareDiagnostics, type Diagnostic } from "./diagnostics.ts";
 import type { Checked } from "../kernel/known_keys.ts";
 import { readPluginFile } from "./plugin_file_schema.ts";
@@ -219,6 +220,7 @@ class Reading {
     const discovery = await this.#pluginFiles("discovery", last?.discovery);
     const notifiers = await this.#pluginFiles("notifiers", last?.notifiers);
     const names = { balancers: this.#names("balancers", balancers), discovery: this.#names("discovery", discovery) };
+    const rendered = renderedWithoutSection([...balancers.values()]);
     const overflow = this.#overflowNames(valuesOf(last?.clusters, ({ cluster }) => cluster));
     const clusters = await this.#folder<Cluster>(
       "clusters",
@@ -226,9 +228,9 @@ class Reading {
       (raw, fileName) => {
         const balancers = [...this.#balancers, ...names.balancers];
         const joined = withAdditions(raw, { fileName, additions: this.#additions });
-        return readCluster(joined, { fileName, balancers, discovery: names.discovery, overflow });
+        return readCluster(joined, { fileName, balancers, discovery: names.discovery, overflow, rendered });
       },
-      JSON.stringify([names, overflow, this.#additions]),
+      JSON.stringify([names, overflow, rendered, this.#additions]),
     );
     const own = [...plugins.values()].filter(({ kind }) => kind === "check").map(({ name }) => name);
     const checks = [...new Set([...this.#checks, ...own])].toSorted();
@@ -467,4 +469,11 @@ function remember<T>(source: Source, context: string, read: (raw: unknown) => Ch
   const { value, findings, draft } = read(source.value);
   const diagnostics = findings.slice(0, FINDINGS_MAX).map((finding) => source.diagnose(finding));
   return { source, context, value, draft: draft === undefined ? undefined : { value: draft, source }, diagnostics };
+}
+
+/** The clusters that balancers render without a section in their files. */
+function renderedWithoutSection(balancers: readonly PluginFile[]): "all" | readonly string[] {
+  const said = balancers.flatMap(({ config }) => isRecord(config) ? [config.clusters] : []);
+  if (said.includes("all")) return "all";
+  return said.flatMap((names) => Array.isArray(names) ? names.filter((name) => typeof name === "string") : []);
 }

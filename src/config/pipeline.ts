@@ -7,8 +7,8 @@ import type { Desired } from "./desired.ts";
 import { compareDiagnostics, type Diagnostic } from "./diagnostics.ts";
 import { type LastGood, loadDirectory, type NotLoaded, type Role } from "./load.ts";
 import { sameValue } from "./same_value.ts";
-import { readSecrets, sameSecrets, secretPath } from "./secret_files.ts";
-import type { SecretTexts } from "./secret_keys.ts";
+import { readSecrets, readTemplates, sameSecrets, secretPath } from "./secret_files.ts";
+import type { FileTexts, SecretTexts } from "./secret_keys.ts";
 
 export interface TakeOptions {
   /** What the process does. */
@@ -37,7 +37,7 @@ export interface TakeOptions {
   /** Has the plugins judge: `accept`, with what asks them. */
   readonly judge: (
     desired: Desired,
-    given: Pick<AcceptOptions, "catalog" | "secrets" | "nameService" | "lastGood">,
+    given: Pick<AcceptOptions, "catalog" | "secrets" | "templates" | "nameService" | "lastGood">,
   ) => Promise<Verdict>;
 }
 
@@ -51,8 +51,13 @@ export interface TakenConfig extends LastGood {
   readonly isChanged: boolean;
   /** The files with secrets that the config names, to be watched. */
   readonly secretFiles: readonly string[];
+  /** The templates that the config names, to be watched. */
+  readonly templateFiles: readonly string[];
   /** What the plugins said, and what they were given. */
-  readonly judged: Verdict & Pick<AcceptOptions, "catalog" | "nameService"> & { readonly secrets: SecretTexts };
+  readonly judged: Verdict & Pick<AcceptOptions, "catalog" | "nameService"> & {
+    readonly secrets: SecretTexts;
+    readonly templates: FileTexts;
+  };
 }
 
 /**
@@ -72,13 +77,14 @@ export async function takeDirectory(
   onLogging?.(desired.logging);
   const { catalog, findings } = await loadPlugins(desired);
   const secrets = await readSecrets(desired, dir);
+  const templates = await readTemplates(desired, dir);
   const nameService = await options.readNameService?.();
   const isChanged = last === undefined || last.judged.isUndecided || last.judged.catalog !== catalog ||
     !sameValue(desired, last.loaded.desired) || !sameSecrets(secrets, last.judged.secrets) ||
+    !sameSecrets(templates, last.judged.templates) ||
     !sameValue(nameService, last.judged.nameService);
-  const judged = isChanged
-    ? { ...await judge(desired, { catalog, secrets, nameService, lastGood: last }), catalog, secrets, nameService }
-    : last.judged;
+  const given = { catalog, secrets, templates, nameService };
+  const judged = isChanged ? { ...await judge(desired, { ...given, lastGood: last }), ...given } : last.judged;
   const plugins = desired.sources.get("plugins");
   const found = findings.flatMap((finding) => plugins?.diagnose(finding) ?? []);
   return {
@@ -89,6 +95,7 @@ export async function takeDirectory(
     diagnostics: [...loaded.diagnostics, ...found, ...judged.diagnostics].toSorted(compareDiagnostics),
     isChanged,
     secretFiles: [...secrets.keys()].map((file) => secretPath(file, dir)),
+    templateFiles: [...templates.keys()].map((file) => secretPath(file, dir)),
     judged,
   };
 }

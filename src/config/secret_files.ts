@@ -1,15 +1,33 @@
 import type { RegistrySource } from "../model/registry_source.ts";
 import type { Desired, PluginFile } from "./desired.ts";
-import { secretFilesIn, type SecretText, type SecretTexts } from "./secret_keys.ts";
+import { type FileText, type FileTexts, secretFilesIn, type SecretTexts } from "./secret_keys.ts";
+import { templateFilesOf } from "./template_keys.ts";
 
-/** A secret is not longer than this. */
-const SECRET_BYTES_MAX = 64 * 1024;
+/** A secret is not longer than this, and a template not longer than that. */
+const SECRET_BYTES_MAX = 64 * 1024, TEMPLATE_BYTES_MAX = 1024 * 1024;
 
 /** Reads all files with secrets that a config names, each time again; a relative path is seen from the config directory. */
 export async function readSecrets(desired: Desired, dir: string): Promise<SecretTexts> {
   const files = new Set(configsOf(desired).flatMap(secretFilesIn));
+  const readSecret = async (path: string): Promise<FileText> => {
+    const read = await readText(path, SECRET_BYTES_MAX);
+    return "text" in read ? { text: read.text.replace(/\r?\n$/, "") } : read;
+  };
   return new Map(
-    await Promise.all([...files].map(async (file) => [file, await readSecret(secretPath(file, dir))] as const)),
+    await Promise.all([...files].map(async (file) => {
+      const said = await readSecret(secretPath(file, dir));
+      return [file, "text" in said && said.text === "" ? { reason: "the file is empty" } : said] as const;
+    })),
+  );
+}
+
+/** Reads all templates that a config names, each time again; a relative path is seen from the config directory. */
+export async function readTemplates(desired: Desired, dir: string): Promise<FileTexts> {
+  const files = new Set([...desired.balancers.values()].flatMap(templateFilesOf));
+  return new Map(
+    await Promise.all(
+      [...files].map(async (file) => [file, await readText(secretPath(file, dir), TEMPLATE_BYTES_MAX)] as const),
+    ),
   );
 }
 
@@ -19,7 +37,7 @@ export function secretPath(file: string, dir: string): string {
 }
 
 /** Whether two readings say the same. */
-export function sameSecrets(a: SecretTexts, b: SecretTexts): boolean {
+export function sameSecrets(a: FileTexts, b: FileTexts): boolean {
   return a.size === b.size && [...a].every(([file, said]) => JSON.stringify(said) === JSON.stringify(b.get(file)));
 }
 
@@ -50,16 +68,13 @@ function optionsOf(sources: readonly RegistrySource[]): readonly unknown[] {
   return sources.map(({ options }) => options);
 }
 
-async function readSecret(path: string): Promise<SecretText> {
+async function readText(path: string, bytesMax: number): Promise<FileText> {
   try {
     const { isFile, size } = await Deno.stat(path);
     // Opening a pipe would wait until somebody writes to it.
     if (!isFile) return { reason: "it must name a regular file" };
-    if (size > SECRET_BYTES_MAX) {
-      return { reason: `the file must be at most ${SECRET_BYTES_MAX} bytes: it has ${size}` };
-    }
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(await Deno.readFile(path)).replace(/\r?\n$/, "");
-    return text === "" ? { reason: "the file is empty" } : { text };
+    if (size > bytesMax) return { reason: `the file must be at most ${bytesMax} bytes: it has ${size}` };
+    return { text: new TextDecoder("utf-8", { fatal: true }).decode(await Deno.readFile(path)) };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return { reason: "there is no such file" };
     if (error instanceof Deno.errors.PermissionDenied) return { reason: "its permissions do not allow it to be read" };

@@ -12,10 +12,16 @@ import { isRecord } from "../model/node.ts";
 import type { Finding, Path } from "../kernel/findings.ts";
 
 /** What was read of the files, by the path that the config gives. */
-export type SecretTexts = ReadonlyMap<string, SecretText>;
+export type FileTexts = ReadonlyMap<string, FileText>;
 
-/** One file: what it says without the line feed at its end, or why it cannot be used. */
-export type SecretText = { readonly text: string } | { readonly reason: string };
+/** One file: what it says, or why it cannot be used. */
+export type FileText = { readonly text: string } | { readonly reason: string };
+
+/** The same of files with secrets, without the line feed at their ends. */
+export type SecretTexts = FileTexts;
+
+/** The same of one of them. */
+export type SecretText = FileText;
 
 const SUFFIX = "_file";
 /** Stands for a secret that cannot be read, so that the rest is judged all the same. */

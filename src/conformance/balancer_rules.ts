@@ -10,7 +10,13 @@ import { pluginRules, type Subject } from "./plugin_rules.ts";
 import { must, type Rule } from "./rule.ts";
 
 /** The functions of a balancer that rules call, wherever they run. */
-export type Functions = Pick<Decider<unknown, unknown, unknown>, "sources" | "observe" | "adopt" | "render" | "plan">;
+export type Functions = Pick<
+  Decider<unknown, unknown, unknown>,
+  "sources" | "observe" | "adopt" | "servedBy" | "render" | "plan"
+>;
+
+/** The functions under test, and what they are given. */
+type Subjected = NonNullable<BalancerSubject["functions"]>;
 
 /** A balancer under test. */
 export interface BalancerSubject extends Subject {
@@ -43,9 +49,23 @@ function textsOf({ files }: Rendered): ReadonlyMap<string, string> {
   return new Map([...files].map(([path, { text }]) => [path, text]));
 }
 
-/** The same as one text, to compare by. */
-function print(rendered: Rendered): string {
-  return JSON.stringify([...textsOf(rendered)]);
+/** What is made of a desired state on an empty host: files, and where there are none the steps, to compare by. */
+async function print({ plugin, config }: Pick<Subjected, "plugin" | "config">, wanted: Wanted): Promise<string> {
+  const rendered = await plugin.render(wanted);
+  const texts = [...textsOf(rendered)];
+  if (texts.length > 0) return JSON.stringify(texts);
+  return JSON.stringify(await plugin.plan(wanted, rendered, await plugin.observe({}, config), { reload: true }));
+}
+
+/** The files of a host on which a plan was carried out. */
+async function filesAfter(
+  { plugin, config }: Pick<Subjected, "plugin" | "config">,
+  wanted: Wanted,
+): Promise<ReadonlyMap<string, string>> {
+  const rendered = await plugin.render(wanted);
+  const steps = await plugin.plan(wanted, rendered, await plugin.observe({}, config), { reload: true });
+  const installed = steps.flatMap((step) => step.do === "install" ? [[step.path, step.contents] as const] : []);
+  return new Map([...textsOf(rendered), ...installed]);
 }
 
 /** The rules for a balancer. */
@@ -67,27 +87,35 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
   return [
     ...pluginRules("balancer", subject, { scope: { instance: name }, config: () => example }),
     rule("renders the same bytes for the same desired state, and others for other members", async (given) => {
-      const { plugin } = given;
-      const [first, again] = [
-        await plugin.render(wantedOf(given, [8001])),
-        await plugin.render(wantedOf(given, [8001])),
-      ];
-      must(print(first) === print(again), "a second rendering differs");
-      const more = await plugin.render(wantedOf(given, [8001, 8002]));
-      must(print(more) !== print(first), "one member and two members give the same rendering");
+      const [first, again] = [await print(given, wantedOf(given, [8001])), await print(given, wantedOf(given, [8001]))];
+      must(first === again, "a second rendering differs");
+      const more = await print(given, wantedOf(given, [8001, 8002]));
+      must(more !== first, "one member and two members give the same rendering");
     }),
     rule("renders a complete file without clusters, and for a cluster without members", async (given) => {
       const { plugin, config } = given;
       const none = { ...wantedOf(given, []), config, clusters: [] };
+      const { children, directory } = await plugin.sources(config);
       for (const wanted of [none, wantedOf(given, [])]) {
         const texts = textsOf(await plugin.render(wanted));
-        must(texts.size > 0, "no file rendered");
+        const mayBeNone = children !== undefined || (directory !== undefined && wanted === none);
+        must(texts.size > 0 || mayBeNone, "no file rendered");
         for (const [path, text] of texts) must(text.length > 0, `It renders an empty file ${path}`);
       }
     }),
     rule("reads the members back from the file that it rendered", async (given) => {
       const { plugin, config } = given;
       const texts = textsOf(await plugin.render(wantedOf(given, [8001, 8002])));
+      if (texts.size === 0) return "not tried, as it renders no files";
+      if (plugin.servedBy !== undefined) {
+        const { directory } = await plugin.sources(config);
+        const served = await plugin.servedBy(await filesAfter(given, wantedOf(given, [8001, 8002])), config);
+        must(
+          directory !== undefined || served.includes("conformance"),
+          "the files do not tell which clusters they have",
+        );
+        return;
+      }
       const ports = (await plugin.adopt(texts, config)).get("conformance")?.map(({ port }) => port).toSorted();
       must(
         JSON.stringify(ports) === "[8001,8002]",
@@ -99,9 +127,11 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
     }),
     rule("renders the files of its sources, and no others", async (given) => {
       const { plugin, config } = given;
-      const { file, moreFiles = [] } = await plugin.sources(config);
+      const { file, moreFiles = [], directory } = await plugin.sources(config);
       for (const path of (await plugin.render(wantedOf(given, [8001]))).files.keys()) {
-        must([file, ...moreFiles].includes(path), `It renders ${path}, which its sources do not have`);
+        const isListed = directory !== undefined && path.startsWith(`${directory.path}/`) &&
+          path.endsWith(directory.suffix);
+        must(isListed || [file, ...moreFiles].includes(path), `It renders ${path}, which its sources do not have`);
       }
     }),
     rule("plans to install its files and to start or notify, on an empty host", async (given) => {
@@ -111,7 +141,9 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
       const steps = await plugin.plan(wanted, rendered, await plugin.observe({}, config), { reload: true });
       const { kind } = await plugin.sources(config);
       const installed = new Map(steps.flatMap((step) => step.do === "install" ? [[step.path, step]] : []));
-      must(steps[0]?.do === "install", `Its first step is ${steps[0]?.do}: want install`);
+      const isOfFiles = rendered.files.size > 0;
+      const first = steps[0]?.do;
+      must(first === (isOfFiles ? "install" : "supervise"), `Its first step is ${first}: want install`);
       for (const [path, text] of textsOf(rendered)) {
         must(installed.has(path), `It does not install ${path}`);
         must(installed.get(path)?.contents === text, `It installs something else than what it rendered as ${path}`);
@@ -133,7 +165,7 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
         return "not tried, as what it would be answered is not known";
       }
       must(answers.length === queries.length, `${queries.length} queries want as many answers: got ${answers.length}`);
-      const seen = { files: textsOf(rendered), ...sources.kind === "process" && { answers } };
+      const seen = { files: await filesAfter(given, wanted), ...sources.kind === "process" && { answers } };
       const there = await plugin.observe(seen, config);
       const steps = await plugin.plan(wanted, rendered, there, { reload: true });
       must(steps.length === 0, `It plans ${steps.map((step) => step.do).join(", ")} where nothing is to be done`);

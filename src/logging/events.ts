@@ -602,6 +602,64 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     meaning: "a child process was started or stopped, for `reason`",
     action: "nothing; if it restarts again and again, see its own log",
   },
+  "once.applied": {
+    level: "info",
+    fields: ["balancers"],
+    meaning: "`writer --once` has applied everything, and ends with exit code 0",
+    action: NOTHING,
+  },
+  "once.failed": {
+    level: "error",
+    fields: ["reason"],
+    meaning: "`writer --once` has not applied everything, and ends with exit code 1",
+    action: "see `reason`: it names the registries, the clusters and the keys that did not report, or the error",
+  },
+  "keys.changed": {
+    level: "info",
+    fields: ["discovery", "prefix", "keys"],
+    meaning: "the keys below `prefix` changed; there are `keys` now",
+    action: NOTHING,
+  },
+  "keys.held": {
+    level: "warn",
+    fields: ["discovery", "prefix", "keys"],
+    meaning:
+      "a registry reports no keys below `prefix` any more; the `keys` known ones stay until it reports that again",
+    action: "nothing, if the keys were removed on purpose",
+  },
+  "keys.failed": {
+    level: "warn",
+    repeats: true,
+    fields: ["discovery", "prefix", "reason", "waitMs"],
+    meaning: "keys cannot be followed; the known ones stay, and it is tried again",
+    action: "see to the registry",
+  },
+  "balancer.child_output": {
+    level: "info",
+    fields: ["child", "line"],
+    meaning: "`child`, a supervised program that ends with the writer, wrote `line`",
+    action: NOTHING,
+  },
+  "balancer.pending": {
+    level: "warn",
+    repeats: true,
+    fields: ["balancer"],
+    meaning: "a file cannot be rendered before registries have reported what it is made of; the existing file stays",
+    action: "see to the registry, if it lasts",
+  },
+  "balancer.not_rendered": {
+    level: "error",
+    repeats: true,
+    fields: ["balancer"],
+    meaning: "a file cannot be rendered; the existing file stays",
+    action: "fix the template or the keys that the message names",
+  },
+  "balancer.file_removed": {
+    level: "info",
+    fields: ["balancer", "path"],
+    meaning: "`path` was removed, as `purge` asks for",
+    action: NOTHING,
+  },
   "balancer.serving": {
     level: "info",
     fields: ["balancer", "pid", "old"],
@@ -1150,8 +1208,10 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   },
   "plan.incomplete": {
     level: "warn",
-    fields: ["clusters", "waitMs"],
-    meaning: "some clusters sent no data within `waitMs`; the plan has their last known members",
+    fields: ["clusters", "keys", "waitMs"],
+    meaning:
+      "some clusters or keys sent no data within `waitMs`; the plan has the last known members, and leaves out files " +
+      "that need the keys",
     action: "raise `--wait`, or see to the registry",
   },
 };

@@ -36,8 +36,15 @@ export class StartupGate implements Disposable {
     this.#options = options;
   }
 
-  /** Whether the balancers may be given what is known. `isServed`: whether one of them ran before this process came. */
-  mayServe({ clusters, discovery }: Pick<Accepted, "clusters" | "discovery">, isServed: boolean): boolean {
+  /**
+   * Whether the balancers may be given what is known. `isServed`: whether one of them ran before this process came;
+   * `silentKeys`: the prefixes whose keys no registry has reported.
+   */
+  mayServe(
+    { clusters, discovery }: Pick<Accepted, "clusters" | "discovery">,
+    isServed: boolean,
+    silentKeys: readonly string[] = [],
+  ): boolean {
     if (this.#isOver) return true;
     const { live, membership, clock, log, onDue } = this.#options;
     const silent = [...clusters.values()].map(({ cluster }) => cluster).filter(({ name, sources }) =>
@@ -48,7 +55,8 @@ export class StartupGate implements Disposable {
     this.#dueAt ??= clock.now() + FIRST_ANSWER_MS;
     // Where nothing runs, what was known last is served at once: waiting would help nobody.
     const isReady = !isServed && silent.every(({ name }) => live.nodes(name) !== undefined);
-    if (silent.length > 0 && !isReady && clock.now() < this.#dueAt) {
+    const waits = silentKeys.length > 0 || (silent.length > 0 && !isReady);
+    if (waits && clock.now() < this.#dueAt) {
       this.#cancel ??= clock.after(this.#dueAt - clock.now() + 1, onDue);
       return false;
     }

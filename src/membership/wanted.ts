@@ -10,7 +10,7 @@ import { type Node, SORTED_NODES } from "../model/node.ts";
 import { exclusions, type NodesOverride, overridesOf } from "../model/override.ts";
 import type { ClusterName } from "../model/topology.ts";
 import { readsMetadata } from "../model/traffic.ts";
-import type { HostFacts, Wanted, WantedCluster, WantedNode } from "../plugin/contract.ts";
+import type { HostFacts, KeysPlace, Wanted, WantedCluster, WantedKeys, WantedNode } from "../plugin/contract.ts";
 import {
   hasFallback,
   hasPriorities,
@@ -105,12 +105,36 @@ export function shareRequest(
   };
 }
 
-/** What one balancer is asked to serve; `overrides` are what operators say, and holds now. Pure, if `share` is. */
+/** Whether a balancer renders a cluster. Pure. */
+export function rendersCluster(
+  name: string,
+  { inputs }: Pick<AcceptedBalancer, "inputs">,
+  { cluster, sections }: Pick<AcceptedCluster, "cluster" | "sections">,
+): boolean {
+  const { clusters = [] } = inputs ?? {};
+  return sections.has(name) || clusters === "all" || clusters.includes(cluster.name);
+}
+
+/** Finds the keys below a prefix; `undefined` while its registry has not answered. */
+export type FindKeys = (place: KeysPlace) => WantedKeys["entries"] | undefined;
+
+/** The section of a cluster that a balancer renders without one: always the same value. */
+const NO_SECTION = Object.freeze({});
+
+/** What a balancer is asked to serve besides config and members. */
+export interface WantedParts {
+  /** Knows the keys of registries. */
+  readonly keys?: FindKeys | undefined;
+  /** Whether nothing is known of a cluster's members: no registry has reported since the start, and none are kept. */
+  readonly isUnheard?: ((cluster: AcceptedCluster) => boolean) | undefined;
+}
+
+/** What one balancer is asked to serve. Pure, if `share` and `keys` are. */
 export function composeWanted(
   name: string,
-  ...[balancer, accepted, members, host, share, overrides]: Parameters<WantedComposer["compose"]>
+  ...[balancer, accepted, members, host, share, overrides, parts]: Parameters<WantedComposer["compose"]>
 ): Wanted {
-  return new WantedComposer(name).compose(balancer, accepted, members, host, share, overrides);
+  return new WantedComposer(name).compose(balancer, accepted, members, host, share, overrides, parts);
 }
 
 /** A cluster as it was composed. */
@@ -141,13 +165,14 @@ export class WantedComposer {
     host: HostFacts,
     share: Share = shareSettled,
     overrides: readonly NodesOverride[] = [],
+    { keys, isUnheard = () => false }: WantedParts = {},
   ): Wanted {
     const name = this.#name;
     const said = [...[...clusters.values()].flatMap(({ cluster }) => exclusions(cluster)), ...overrides];
     const composed = new Map<ClusterName, Composed>();
     for (const accepted of clusters.values()) {
       const { cluster, sections } = accepted;
-      if (!sections.has(name)) continue;
+      if (!rendersCluster(name, balancer, accepted)) continue;
       const before = this.#composed.get(cluster.name);
       const request = shareRequest(name, accepted, { clusters, members, host, overrides: said });
       const known = members.get(cluster.name) ?? [];
@@ -158,7 +183,7 @@ export class WantedComposer {
       const now = {
         name: cluster.name,
         metaCluster: cluster.metaCluster,
-        config: sections.get(name),
+        config: sections.has(name) ? sections.get(name) : NO_SECTION,
         nodes,
         ...hasFallback(cluster.traffic, host.zone) && { hasFallback: true },
       };
@@ -168,10 +193,22 @@ export class WantedComposer {
       });
     }
     this.#composed = composed;
+    const unheard = balancer.inputs === undefined
+      ? []
+      : [...clusters.values()].filter((each) =>
+        rendersCluster(name, balancer, each) && each.cluster.defaultServers.length === 0 && isUnheard(each)
+      ).map(({ cluster }) => cluster.name);
     return {
       config: balancer.config,
       host,
       clusters: [...composed.values()].map(({ cluster }) => cluster).toSorted((a, b) => a.name < b.name ? -1 : 1),
+      ...unheard.length > 0 && { unheard },
+      ...balancer.inputs?.keys !== undefined && {
+        keys: balancer.inputs.keys.flatMap((place) => {
+          const entries = keys?.(place);
+          return entries === undefined ? [] : [{ ...place, entries }];
+        }),
+      },
       ...unknownClusters.length > 0 && { unknown: unknownClusters },
     };
   }

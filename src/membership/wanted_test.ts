@@ -165,3 +165,24 @@ Deno.test("WantedComposer composes the same as composeWanted() does at once, ove
     }
   }));
 });
+
+Deno.test("composeWanted() gives a balancer the clusters and the keys that it asks for, and says which clusters are unheard", () => {
+  const balancer = {
+    file: { name: "app", type: "template", config: {} },
+    plugin: {} as BalancerPlugin,
+    config: {},
+    inputs: { clusters: ["db"], keys: [{ discovery: "etcd", prefix: "/a" }, { discovery: "etcd", prefix: "/b" }] },
+  };
+  const clusters = map(["1", cluster("web", { app: {} })], ["2", cluster("db", {})], ["3", cluster("api", {})]);
+  const entries = [{ key: "x", value: "1" }];
+  const wanted = composeWanted("app", balancer, { clusters, unknownClusters: [] }, map(), HOST, undefined, [], {
+    keys: ({ prefix }) => prefix === "/a" ? entries : undefined,
+    isUnheard: (each) => each.cluster.name !== "web",
+  });
+  assert.deepEqual(wanted.clusters.map(({ name }) => name), ["db", "web"]);
+  assert.deepEqual(wanted.keys, [{ discovery: "etcd", prefix: "/a", entries }]);
+  assert.deepEqual(wanted.unheard, ["db"]);
+  const all = { ...balancer, inputs: { clusters: "all" as const } };
+  const asked = composeWanted("app", all, { clusters, unknownClusters: [] }, map(), HOST);
+  assert.deepEqual(asked.clusters.map(({ name }) => name), ["api", "db", "web"]);
+});

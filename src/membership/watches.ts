@@ -51,6 +51,8 @@ export class Watches {
   #watched: ReadonlyMap<string, ReadonlyMap<string, Watch>> = new Map();
   /** Whether no balancer reads the metadata of nodes, so that no worker need send it. */
   #withoutMetadata = true;
+  /** The sources whose registries last said that there is no such cluster. */
+  readonly #missing = new Set<string>();
   /** Tries in a row to watch a source that failed, and why the last did. */
   readonly #lost = new Map<string, { readonly attempts: number; readonly reason: string }>();
 
@@ -105,6 +107,8 @@ export class Watches {
         const watch = watches.get(id);
         if (watch === undefined) return;
         this.#lost.delete(lostKey(watch));
+        if (event.snapshot.exists) this.#missing.delete(missingKey(watch));
+        else this.#missing.add(missingKey(watch));
         return membership.hear({ ...event.snapshot, cluster: watch.cluster }, watch.source);
       }
       case "lost": {
@@ -114,6 +118,11 @@ export class Watches {
         return void this.#watchAgain(key, watch, event.error.message);
       }
     }
+  }
+
+  /** Whether a source's registry has said that there is no such cluster. */
+  isMissing(source: ClusterSourceKey): boolean {
+    return this.#missing.has(missingKey(source));
   }
 
   /** Notes that a discovery has no worker at present. */
@@ -210,6 +219,10 @@ function* idsOf(cluster: ClusterName): Generator<string> {
 
 function* allOf(watched: ReadonlyMap<string, ReadonlyMap<string, Watch>>): Generator<Watch> {
   for (const watches of watched.values()) yield* watches.values();
+}
+
+function missingKey({ cluster, source }: ClusterSourceKey): string {
+  return `${cluster} ${source}`;
 }
 
 function lostKey({ discovery, id }: Watch): string {

@@ -21,6 +21,7 @@ export function sourceFaults(sources: BalancerSources, granted: PermissionReques
     sources.file,
     ...sources.moreFiles ?? [],
     ...isProcess ? sources.alsoWrites ?? [] : [],
+    ...sources.directory === undefined ? [] : [sources.directory.path],
     ...(sources.children ?? []).map(({ pidFile }) => pidFile),
   ];
   const faults = written.filter((path) => !isWithin(path, write)).map((path) => `write ${quote(path)}`);
@@ -67,6 +68,12 @@ export function stepFault(step: Step, { granted, sources, seen }: PlanCase): str
       if (!args.includes(CANDIDATE)) return `check a file by a command that does not name it (${CANDIDATE})`;
       return runFaults(program, granted)[0];
     }
+    case "remove": {
+      const { path = "", suffix = "" } = sources.directory ?? {};
+      const isOwn = path !== "" && isWithin(step.path, [path]) && isWithin(step.path, granted.write ?? []) &&
+        step.path.endsWith(suffix) && !step.path.slice(path.length + 1).includes("/");
+      return isOwn ? undefined : `remove ${quote(step.path)}`;
+    }
     case "start": {
       const stranger = step.relieves?.find((pid) => !seen.orphans?.includes(pid));
       if (stranger !== undefined) return `signal process ${stranger}, which is not one of its orphans`;
@@ -83,8 +90,12 @@ export function stepFault(step: Step, { granted, sources, seen }: PlanCase): str
       const own = [seen.masterPid, seen.pid].filter((pid) => pid !== undefined);
       return own.includes(step.how.pid) ? undefined : `signal process ${step.how.pid}, which is not its master`;
     }
-    case "notify":
-      return runFaults(step.run[0], granted)[0];
+    case "notify": {
+      const restored = (step.rollback ?? []).find(({ path }) =>
+        !isWithin(path, granted.write ?? []) || path.endsWith(PID_FILE_SUFFIX)
+      );
+      return restored === undefined ? runFaults(step.run[0], granted)[0] : `install ${quote(restored.path)}`;
+    }
     case "supervise":
       if (!sources.children?.some(({ name }) => name === step.name)) {
         return `start the child process ${quote(step.name)}, which its sources do not have`;

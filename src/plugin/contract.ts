@@ -367,6 +367,28 @@ export interface WantedNode {
   readonly from?: ClusterName | undefined;
 }
 
+/** A prefix of a registry whose keys a balancer reads. */
+export interface KeysPlace {
+  /** The name of the discovery's file. */
+  readonly discovery: string;
+  /** The prefix. */
+  readonly prefix: string;
+}
+
+/** The keys below a prefix. */
+export interface WantedKeys extends KeysPlace {
+  /** All of them, sorted by key. */
+  readonly entries: readonly KeysEntry[];
+}
+
+/** What a balancer renders, besides its config and the clusters with a section for it. */
+export interface BalancerInputs {
+  /** The clusters that it renders without a section in their files: all, or those with these names. */
+  readonly clusters?: "all" | readonly ClusterName[] | undefined;
+  /** The keys that it reads, of discoveries with the capability `keys`. */
+  readonly keys?: readonly KeysPlace[] | undefined;
+}
+
 /** The desired state of a balancer: a complete value, never a change. */
 export interface Wanted<Config = unknown, ClusterConfig = unknown> {
   /** The balancer's own file, validated. */
@@ -377,6 +399,13 @@ export interface Wanted<Config = unknown, ClusterConfig = unknown> {
   readonly version?: readonly [number, number, number] | undefined;
   /** The clusters, sorted by name. */
   readonly clusters: readonly WantedCluster<ClusterConfig>[];
+  /**
+   * Clusters whose registries have reported nothing since the start, and of which no last members are known: without
+   * `nodes`, which does not mean that they have none. Only for a balancer with `inputs`.
+   */
+  readonly unheard?: readonly ClusterName[] | undefined;
+  /** The keys that `inputs` asks for, as far as their registries have answered. */
+  readonly keys?: readonly WantedKeys[] | undefined;
   /** Parts to omit from the config, as the balancer's program rejects them: these places and all below. */
   readonly leftOut?: readonly Origin[] | undefined;
   /**
@@ -441,6 +470,8 @@ export interface SourcesBase {
    * after a restart of the writer: only the host writes it. It ends in `.pid`.
    */
   readonly children?: readonly { readonly name: string; readonly pidFile: string }[] | undefined;
+  /** A directory whose files with this suffix belong to the balancer: they are read at each observation. */
+  readonly directory?: { readonly path: string; readonly suffix: string } | undefined;
 }
 
 /** Files only: the programs that read them are notified, and nobody is queried. */
@@ -548,12 +579,24 @@ export interface Listening {
   readonly path: readonly (string | number)[];
 }
 
+/** The mode and the owner of a file. */
+export interface FileAttributes {
+  /** The permission bits. */
+  readonly mode: number;
+  /** The owner's names and numbers: any of them names it. */
+  readonly user: readonly string[];
+  /** The same for the group. */
+  readonly group: readonly string[];
+}
+
 /** What the host saw of a balancer. */
 export interface Seen {
   /** The answers to the queries, in order; `undefined` if the process does not run, and for files only. */
   readonly answers?: readonly string[] | undefined;
   /** The contents of the existing config files, by path. */
   readonly files?: ReadonlyMap<string, string> | undefined;
+  /** Mode and owner of the existing config files, by path; for files only. */
+  readonly attributes?: ReadonlyMap<string, FileAttributes> | undefined;
   /** The pid of the process, if it is queried by pid. */
   readonly pid?: number | undefined;
   /** The sorted pids of its children, if these prove a reload. */
@@ -676,9 +719,17 @@ export type Step =
     readonly owner?: string | undefined;
     readonly check: readonly string[];
     readonly when: "now" | "soon";
+    /** Whether an existing file gets the mode too; default: it keeps its own. */
+    readonly setsMode?: true | undefined;
+    /** How long `check` may take, if not the default for programs. */
+    readonly checkDeadlineMs?: number | undefined;
+    /** See {@linkcode StepOutput}. */
+    readonly output?: StepOutput | undefined;
     /** Present if the config may need more open files than a process gets: then it is rejected. */
     readonly openFiles?: OpenFiles | undefined;
   }
+  /** Removes a file of the `directory` of the sources. */
+  | { readonly do: "remove"; readonly path: string; readonly output?: StepOutput | undefined }
   /** Starts the balancer, which is not running. */
   | {
     readonly do: "start";
@@ -722,6 +773,10 @@ export type Step =
     readonly reason: string;
     readonly run: readonly string[];
     readonly deadlineMs?: number | undefined;
+    /** Files that are installed if the program fails; then it is run once more, to make their readers load these. */
+    readonly rollback?: readonly RestoredFile[] | undefined;
+    /** See {@linkcode StepOutput}. */
+    readonly output?: StepOutput | undefined;
   }
   /**
    * Runs one of `BalancerSources.children` with a command line; an empty one stops it. A child of that name
@@ -735,7 +790,38 @@ export type Step =
     readonly reason: string;
     readonly run: readonly string[];
     readonly endsWithWriter?: boolean | undefined;
+    /** The signal that asks the child to end; SIGTERM if absent. */
+    readonly signal?: EndSignal | undefined;
+    /** How long it may take to end before it is killed; 10 s if absent. */
+    readonly graceMs?: number | undefined;
+    /**
+     * `log`: what it writes is logged line by line; only for one that ends with the writer. Default: it is discarded.
+     */
+    readonly writesTo?: "log" | undefined;
+    /** The least time between two starts of it. */
+    readonly intervalMs?: number | undefined;
   };
+
+/**
+ * Steps with the same name here belong together, as the installation of a file and the reload of its reader: after one
+ * that fails, the rest of them is not begun, and they are tried again with a backoff of their own; other steps go on.
+ */
+export type StepOutput = string;
+
+/** A file with earlier contents. */
+export interface RestoredFile {
+  /** Its path. */
+  readonly path: string;
+  /** The contents. */
+  readonly contents: string;
+  /** The mode, if it has to be made. */
+  readonly mode: number;
+  /** See `install`. */
+  readonly owner?: string | undefined;
+}
+
+/** A signal that asks a child process to end. */
+export type EndSignal = "SIGTERM" | "SIGINT" | "SIGQUIT" | "SIGHUP" | "SIGUSR1" | "SIGUSR2";
 
 /** A finding of `render` for the operator: an omitted line, a cluster without nodes. */
 export interface Notice {
@@ -751,6 +837,19 @@ export interface Rendered {
   readonly files: ReadonlyMap<string, RenderedFile>;
   /** Findings for the operator. */
   readonly notices: readonly Notice[];
+  /**
+   * Files that cannot be rendered, and why: those files are absent from `files`, and the existing ones stay. They are
+   * logged as errors.
+   */
+  readonly faults?: readonly RenderFault[] | undefined;
+}
+
+/** Why a file cannot be rendered. */
+export interface RenderFault extends Notice {
+  /** Whether the data is at fault, such as a missing key: the config need not be wrong. */
+  readonly isOfData?: boolean | undefined;
+  /** Whether registries have not reported yet what the file is made of: logged as a warning. */
+  readonly isPending?: boolean | undefined;
 }
 
 /** One config file. */
@@ -792,6 +891,15 @@ export interface BalancerPlugin<Config = unknown, ClusterConfig = unknown, Obser
   listens?(config: Config, cluster?: ClusterConfig): readonly Listening[];
   /** Returns whether weights control the distribution of requests. Default: they do. */
   weighing?(config: Config, cluster: ClusterConfig): Weighing;
+  /**
+   * Whether `render` of a built-in plugin runs in a worker without any permission, as it evaluates what others wrote.
+   * Every function of a third-party plugin does.
+   */
+  readonly rendersInWorker?: boolean;
+  /** Returns what it renders besides the clusters with a section for it. Default: nothing. */
+  inputs?(config: Config): BalancerInputs;
+  /** Returns the clusters that existing files were made of, if `adopt` cannot read their members. */
+  servedBy?(files: ReadonlyMap<string, string>, config: Config): readonly ClusterName[];
   /** Returns where to look. */
   sources(config: Config): BalancerSources;
   /**

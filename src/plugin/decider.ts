@@ -2,6 +2,7 @@ import type { Node } from "../model/node.ts";
 import type { ClusterName } from "../model/topology.ts";
 import type {
   BalancerCounters,
+  BalancerInputs,
   BalancerSources,
   Explanation,
   Listening,
@@ -38,6 +39,12 @@ export interface Decider<Config = unknown, ClusterConfig = unknown, Observed = u
   listens?(config: Config, cluster?: ClusterConfig): Awaitable<readonly Listening[]>;
   /** Says whether weights decide which node of a cluster gets how much. */
   weighing?(config: Config, cluster: ClusterConfig): Awaitable<Weighing>;
+  /** Whether `render` of a built-in one runs in a worker. */
+  readonly rendersInWorker?: boolean;
+  /** What it renders besides the clusters with a section for it. */
+  inputs?(config: Config): Awaitable<BalancerInputs>;
+  /** The clusters that existing files were made of, if `adopt` cannot read their members. */
+  servedBy?(files: ReadonlyMap<string, string>, config: Config): Awaitable<readonly ClusterName[]>;
   /** Returns where to look. */
   sources(config: Config): Awaitable<BalancerSources>;
   /** Finds the pid in the answers. */

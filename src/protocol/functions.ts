@@ -19,8 +19,10 @@ import type {
   Wanted,
 } from "../plugin/contract.ts";
 import {
+  clusterNames,
   counters,
   explanation,
+  inputs,
   listenings,
   members,
   nodeDetails,
@@ -76,6 +78,18 @@ const BALANCER = {
       permissions: plugin.permissions(config, scope),
     }),
     take: (answer) => ({ sources: sources(answer.sources), permissions: permissions(answer.permissions) }),
+  }),
+  /** What it renders besides the clusters with a section for it. */
+  inputs: optional({
+    call: (plugin, { config }: { readonly config: unknown }) => ({ inputs: plugin.inputs?.(config) ?? {} }),
+    take: (answer) => ({ inputs: inputs(answer.inputs) }),
+  }),
+  /** The clusters that its files were made of, if it cannot read their members; `undefined` if it can. */
+  servedBy: optional({
+    call: (plugin, { files, config }: { readonly files: ReadonlyMap<string, string>; readonly config: unknown }) => ({
+      clusters: plugin.servedBy?.(files, config),
+    }),
+    take: (answer) => ({ clusters: answer.clusters === undefined ? undefined : clusterNames(answer.clusters) }),
   }),
   /** Where it would listen, for the section of a cluster if given: the number of arguments shows it. */
   listens: optional({

@@ -8,19 +8,23 @@ import { type Node, quote, WEIGHT_MAX } from "../model/node.ts";
 import type {
   AskedReload,
   BalancerCounters,
+  BalancerInputs,
   BalancerSources,
   CommandStep,
   Contact,
   Dialect,
+  EndSignal,
   Explanation,
   FileFault,
   Listening,
   NodeDetail,
+  Notice,
   OpenFiles,
   Origin,
   ReloadWay,
   Rendered,
   RenderedFile,
+  RestoredFile,
   Signal,
   Step,
   WantedNode,
@@ -38,6 +42,8 @@ const MEMBERS_MAX = 100_000;
 export const STEPS_MAX = 100_000;
 /** Maximum number of files besides the first. */
 const FILES_MAX = 100;
+/** Maximum number of prefixes whose keys a balancer reads. */
+const KEYS_PLACES_MAX = 100;
 /** Maximum number of child processes. */
 const CHILDREN_MAX = 16;
 /** Maximum length of the end marker of answers. */
@@ -46,6 +52,8 @@ const ENDING_LENGTH_MAX = 80;
 const BATCH_BYTES_MAX = 1_000_000;
 /** Signals that a process may get: each has a handler there, none kills. */
 const SIGNALS: readonly Signal[] = ["SIGHUP", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGWINCH"];
+/** Signals that ask a child process to end. */
+export const END_SIGNALS: readonly EndSignal[] = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"];
 /** Maximum number of queries per observation. */
 const QUERIES_MAX = 20;
 /** Maximum number of files that a program writes besides its config file. */
@@ -87,7 +95,7 @@ export function steps(value: unknown): readonly Step[] {
 /** Validates the sources of a balancer. */
 export function sources(value: unknown): BalancerSources {
   const raw = record(value, "sources");
-  const { kind, file, moreFiles, children, reloadIntervalMs, reloadJitterMs } = raw;
+  const { kind, file, moreFiles, children, directory, reloadIntervalMs, reloadJitterMs } = raw;
   const base = {
     file: exactText(file, "file"),
     ...moreFiles !== undefined && { moreFiles: texts(moreFiles, "moreFiles", FILES_MAX) },
@@ -101,6 +109,7 @@ export function sources(value: unknown): BalancerSources {
         return { name: exactText(name, "name"), pidFile: exactText(pidFile, "pidFile") };
       }),
     },
+    ...directory !== undefined && { directory: directoryOf(directory) },
   };
   if (kind === "files") return { kind, ...base };
   if (kind !== "process") {
@@ -117,6 +126,36 @@ export function sources(value: unknown): BalancerSources {
     ...otherRuns !== undefined && { otherRuns: texts(otherRuns, "otherRuns", ARGUMENTS_MAX) },
     ...chatter !== undefined && { chatter: texts(chatter, "chatter", PATHS_MAX) },
   };
+}
+
+function directoryOf(value: unknown): NonNullable<BalancerSources["directory"]> {
+  const { path, suffix } = record(value, "directory");
+  const ending = exactText(suffix, "suffix");
+  if (!/^\.[A-Za-z0-9_.-]{1,32}$/.test(ending)) {
+    throw new InvalidMessage(`suffix must begin with a dot: current value is ${quote(suffix)}`);
+  }
+  return { path: exactText(path, "path"), suffix: ending };
+}
+
+/** Validates what a balancer renders besides the clusters with a section for it. */
+export function inputs(value: unknown): BalancerInputs {
+  const { clusters, keys } = record(value, "inputs");
+  return {
+    ...clusters !== undefined && {
+      clusters: clusters === "all" ? clusters : texts(clusters, "clusters", CLUSTERS_MAX),
+    },
+    ...keys !== undefined && {
+      keys: listOf(keys, "keys", KEYS_PLACES_MAX).map((place) => {
+        const { discovery, prefix } = record(place, "keys");
+        return { discovery: exactText(discovery, "discovery"), prefix: exactText(prefix, "prefix") };
+      }),
+    },
+  };
+}
+
+/** Validates the names of clusters. */
+export function clusterNames(value: unknown): readonly string[] {
+  return texts(value, "clusters", CLUSTERS_MAX);
 }
 
 function contact(value: unknown): Contact {
@@ -269,7 +308,7 @@ function stateOf(value: unknown): WantedNode["state"] {
 
 /** Validates the rendered files. */
 export function rendered(value: unknown): Rendered {
-  const { files, notices } = record(value, "rendered");
+  const { files, notices, faults } = record(value, "rendered");
   return {
     files: new Map(
       entriesOf(files, "files", FILES_MAX + 1).map(([path, file]) => [
@@ -277,11 +316,20 @@ export function rendered(value: unknown): Rendered {
         renderedFile(file),
       ]),
     ),
-    notices: listOf(notices, "notices", NOTICES_MAX).map((notice) => {
-      const { text: said, origin: at } = record(notice, "notice");
-      return { text: text(said, "text"), ...at !== undefined && { origin: origin(at) } };
-    }),
+    notices: listOf(notices, "notices", NOTICES_MAX).map(notice),
+    ...faults !== undefined && {
+      faults: listOf(faults, "faults", NOTICES_MAX).map((fault) => ({
+        ...notice(fault),
+        ...record(fault, "fault").isOfData === true && { isOfData: true },
+        ...record(fault, "fault").isPending === true && { isPending: true },
+      })),
+    },
   };
+}
+
+function notice(value: unknown): Notice {
+  const { text: said, origin: at } = record(value, "notice");
+  return { text: text(said, "text"), ...at !== undefined && { origin: origin(at) } };
 }
 
 function renderedFile(value: unknown): RenderedFile {
@@ -323,9 +371,16 @@ function step(value: unknown): Step {
         ...raw.owner !== undefined && { owner: ownerOf(raw.owner) },
         check: listOf(raw.check, "check", ARGUMENTS_MAX).map((argument) => exactText(argument, "check")),
         when: raw.when,
+        ...raw.setsMode === true && { setsMode: true },
+        ...raw.checkDeadlineMs !== undefined && {
+          checkDeadlineMs: within(raw.checkDeadlineMs, "checkDeadlineMs", 1, DEADLINE_MAX_MS),
+        },
+        ...output(raw.output),
         ...raw.openFiles !== undefined && { openFiles: openFiles(raw.openFiles) },
       };
     }
+    case "remove":
+      return { do: "remove", path: exactText(raw.path, "path"), ...output(raw.output) };
     case "start":
       return {
         do: "start",
@@ -353,7 +408,14 @@ function step(value: unknown): Step {
       };
     }
     case "notify":
-      return { do: "notify", reason: reason(raw.reason), run: argv(raw.run), ...deadline(raw.deadlineMs) };
+      return {
+        do: "notify",
+        reason: reason(raw.reason),
+        run: argv(raw.run),
+        ...deadline(raw.deadlineMs),
+        ...raw.rollback !== undefined && { rollback: listOf(raw.rollback, "rollback", FILES_MAX).map(restoredFile) },
+        ...output(raw.output),
+      };
     case "supervise":
       return {
         do: "supervise",
@@ -361,6 +423,12 @@ function step(value: unknown): Step {
         reason: reason(raw.reason),
         run: texts(raw.run, "run", ARGUMENTS_MAX),
         ...raw.endsWithWriter !== undefined && { endsWithWriter: raw.endsWithWriter === true },
+        ...raw.signal !== undefined && { signal: endSignal(raw.signal) },
+        ...raw.graceMs !== undefined && { graceMs: within(raw.graceMs, "graceMs", 0, DEADLINE_MAX_MS) },
+        ...raw.writesTo === "log" && { writesTo: raw.writesTo },
+        ...raw.intervalMs !== undefined && {
+          intervalMs: within(raw.intervalMs, "intervalMs", 0, RELOAD_INTERVAL_MAX_MS),
+        },
       };
     default:
       throw new InvalidMessage(`Unknown kind of a step: ${quote(raw.do)}`);
@@ -372,6 +440,28 @@ function proof(value: unknown): string {
   const part = exactText(value, "serves");
   if (part === "") throw new InvalidMessage("serves must not be empty");
   return part;
+}
+
+function output(value: unknown): { readonly output?: string } {
+  return value === undefined ? {} : { output: text(value, "output") };
+}
+
+function restoredFile(value: unknown): RestoredFile {
+  const { path, contents, mode, owner } = record(value, "rollback");
+  return {
+    path: exactText(path, "path"),
+    contents: fileText(contents),
+    mode: integer(mode, "mode", 0, 0o777),
+    ...owner !== undefined && { owner: ownerOf(owner) },
+  };
+}
+
+function endSignal(value: unknown): EndSignal {
+  const known = END_SIGNALS.find((name) => name === value);
+  if (known === undefined) {
+    throw new InvalidMessage(`A signal must be one of ${END_SIGNALS.join(", ")}: current value is ${quote(value)}`);
+  }
+  return known;
 }
 
 function causeOf(value: unknown): "structure" | "members" | "forced" | undefined {

@@ -6,6 +6,7 @@ import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
 import { abortable } from "../kernel/within.ts";
 import { type Meter, UNMETERED } from "../metrics/meter.ts";
+import type { KeysFacts } from "../plugin/contract.ts";
 import type { Answer, Request, ToWorker } from "../protocol/messages.ts";
 import { countOwnThreads } from "../system/processes.ts";
 import { ThreadCensus } from "./census.ts";
@@ -242,6 +243,19 @@ export class Fleet implements AsyncDisposable {
   /** Sends a message to the worker that serves an instance; lost while none does. */
   post(instance: string, message: ToWorker): void {
     this.#serving.get(instance)?.crew?.host.post(message);
+  }
+
+  /**
+   * Follows the keys below a prefix, in the worker that serves an instance. Throws {@linkcode WorkerDeadError} while none
+   * serves, and what {@linkcode PluginHost.keys} throws.
+   */
+  async *keys(instance: string, prefix: string, signal: AbortSignal): AsyncGenerator<KeysFacts, void, void> {
+    const member = this.#serving.get(instance);
+    if (member === undefined) throw new WorkerDeadError("not configured");
+    if (member.crew === undefined) await abortable(member.tried.promise, signal);
+    const host = this.#serving.get(instance)?.crew?.host;
+    if (host === undefined) throw new WorkerDeadError(member.down);
+    yield* host.keys(prefix, signal);
   }
 
   /**

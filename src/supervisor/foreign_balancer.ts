@@ -9,6 +9,7 @@ import type { ClusterName } from "../model/topology.ts";
 import { sourceFaults, stepFault } from "../plugin/balancer_policy.ts";
 import type {
   BalancerCounters,
+  BalancerInputs,
   BalancerSources,
   Explanation,
   Listening,
@@ -36,7 +37,7 @@ import { NoRoomError } from "./room.ts";
 
 /** How long a worker may take to load the plugin. */
 const LOAD_DEADLINE_MS = 10_000;
-/** How long one answer may take; a later one is never accepted. */
+/** How long one answer may take, unless the plugin ships; a later one is never accepted. */
 const ANSWER_DEADLINE_MS = 5_000;
 /** How long a worker may take to stop. */
 const STOP_GRACE_MS = 2_000;
@@ -58,6 +59,8 @@ export interface ForeignBalancerOptions {
   readonly name: string;
   /** The plugin's module, and what it is granted. */
   readonly source: PluginSource;
+  /** How long one answer may take. */
+  readonly answerDeadlineMs?: number | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -125,6 +128,15 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
       this.#askListens(key, { ask: "listens", config, section: isOwn ? undefined : { config: section } });
   }
 
+  async inputs(config: unknown): Promise<BalancerInputs> {
+    return (await this.#ask({ ask: "inputs", config })).inputs;
+  }
+
+  async servedBy(files: ReadonlyMap<string, string>, config: unknown): Promise<readonly ClusterName[]> {
+    const { clusters } = await this.#ask({ ask: "servedBy", files, config });
+    return clusters ?? [...(await this.adopt(files, config)).keys()];
+  }
+
   async weighing(config: unknown, section: unknown): Promise<Weighing> {
     return (await this.#ask({ ask: "weighing", config, section })).weighing;
   }
@@ -177,7 +189,8 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
       if (fault !== undefined) {
         throw this.#refuse(`Cannot ${fault} for the balancer ${this.name}: permission not granted`);
       }
-      if (step.do === "install") await this.#refuseLink(step.path);
+      if (step.do === "install" || step.do === "remove") await this.#refuseLink(step.path);
+      for (const { path } of step.do === "notify" ? step.rollback ?? [] : []) await this.#refuseLink(path);
     }
     return steps;
   }
@@ -231,8 +244,12 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
       );
     }
     const pidFiles = (sources.children ?? []).map(({ pidFile }) => pidFile);
-    for (const path of [sources.file, ...sources.moreFiles ?? [], ...pidFiles]) await this.#refuseLink(path);
-    const reloadIntervalMs = Math.max(sources.reloadIntervalMs, RELOAD_INTERVAL_MIN_MS);
+    const directories = sources.directory === undefined ? [] : [sources.directory.path];
+    for (const path of [sources.file, ...sources.moreFiles ?? [], ...directories, ...pidFiles]) {
+      await this.#refuseLink(path);
+    }
+    const isForeign = this.#options.source.origin === "foreign";
+    const reloadIntervalMs = Math.max(sources.reloadIntervalMs, isForeign ? RELOAD_INTERVAL_MIN_MS : 0);
     const place = { config, sources: { ...sources, reloadIntervalMs }, granted: grant.granted };
     this.#places = [place, ...this.#places].slice(0, PLACES_KEPT_MAX);
     return place;
@@ -265,7 +282,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
   }
 
   async #call(request: Request, { mayThrow }: { readonly mayThrow: boolean }): Promise<Answer> {
-    const { clock } = this.#options;
+    const { clock, answerDeadlineMs = ANSWER_DEADLINE_MS } = this.#options;
     let host: PluginHost;
     try {
       host = this.#host ?? this.#start();
@@ -276,7 +293,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     try {
       const late = () => new WorkerDeadlineError(`not loaded within ${LOAD_DEADLINE_MS} ms`);
       await within(host.loaded(), LOAD_DEADLINE_MS, { clock, late });
-      return await host.call(request, { deadlineMs: ANSWER_DEADLINE_MS });
+      return await host.call(request, { deadlineMs: answerDeadlineMs });
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       if (error instanceof WorkerError) {

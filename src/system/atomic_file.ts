@@ -4,6 +4,8 @@ import { createFile, folderOf, openTrusted, resolveTrusted, UntrustedPathError, 
 export interface AtomicWriteOptions {
   /** Mode of a new file; an existing one keeps its mode and owner. */
   readonly mode: number;
+  /** Whether an existing file gets the mode, too. */
+  readonly setsMode?: boolean | undefined;
   /** The file's owner, whoever owns an existing one. */
   readonly owner?: Owner | undefined;
   /** Checks the candidate before it replaces the file; a thrown error leaves the file unchanged. */
@@ -39,7 +41,7 @@ const NOT_REPLACEABLE: ReadonlySet<unknown> = new Set(["EACCES", "EPERM", "EROFS
 export async function writeAtomically(
   path: string,
   contents: string,
-  { mode, owner, check }: AtomicWriteOptions,
+  { mode, setsMode = false, owner, check }: AtomicWriteOptions,
 ): Promise<void> {
   // Links are followed: the target changes and the link stays.
   const target = await resolveTrusted(path);
@@ -52,7 +54,7 @@ export async function writeAtomically(
     await createFile(candidate, contents, { mode: 0o600, isSynced: true });
     if (owner === undefined) await keepOwner(candidate, before);
     else await Deno.chown(candidate, owner.uid, owner.gid);
-    await Deno.chmod(candidate, (before?.mode ?? mode) & 0o777);
+    await Deno.chmod(candidate, ((setsMode ? undefined : before?.mode) ?? mode) & 0o777);
     await check?.(candidate);
     await Deno.rename(candidate, target);
   } catch (error) {

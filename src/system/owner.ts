@@ -18,6 +18,22 @@ export async function findOwner(owner: string): Promise<Owner> {
   return { uid, gid };
 }
 
+/** The names of users and groups, by number. */
+export interface OwnerNames {
+  readonly users: ReadonlyMap<number, string>;
+  readonly groups: ReadonlyMap<number, string>;
+}
+
+/** Reads the names of users and groups; none where the tables cannot be read. */
+export async function readOwnerNames(): Promise<OwnerNames> {
+  const [users, groups] = await Promise.all(["/etc/passwd", "/etc/group"].map(async (table) => {
+    const lines = (await Deno.readTextFile(table).catch(() => "")).split("\n");
+    // The first name of a number counts.
+    return new Map(lines.map((line) => line.split(":")).toReversed().map(([name = "", , id]) => [Number(id), name]));
+  }));
+  return { users: users ?? new Map(), groups: groups ?? new Map() };
+}
+
 async function numberOf(
   name: string,
   { what, table }: { readonly what: string; readonly table: string },

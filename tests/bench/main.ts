@@ -10,6 +10,7 @@ import { checks } from "./checks.ts";
 import { memory } from "./memory.ts";
 import { metrics } from "./metrics.ts";
 import { nginx } from "./nginx.ts";
+import { outputs } from "./outputs.ts";
 import { propagation } from "./propagation.ts";
 import { ramps } from "./ramps.ts";
 import { registries } from "./registries.ts";
@@ -35,6 +36,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   ramps,
   registries,
   scale,
+  outputs,
 };
 
 const wanted = Deno.args.length > 0 ? Deno.args : Object.keys(BENCHES);

@@ -1,5 +1,12 @@
 import type { Functions } from "../../src/conformance/balancer_rules.ts";
+import { balancerSchema as fileSchema } from "../../plugins/balancers/file/config.ts";
+import files from "../../plugins/balancers/file/mod.ts";
 import haproxy from "../../plugins/balancers/haproxy/mod.ts";
+import { balancerSchema as supervisedSchema } from "../../plugins/balancers/supervised/config.ts";
+import supervised from "../../plugins/balancers/supervised/mod.ts";
+import { balancerSchema as templateSchema } from "../../plugins/balancers/template/config.ts";
+import templates from "../../plugins/balancers/template/mod.ts";
+import type { HouseSchema } from "../../src/kernel/schema.ts";
 import { haproxyCluster, haproxyConfig } from "../support/haproxy.ts";
 import { HaproxyModel } from "../support/haproxy_model.ts";
 import { balancerConforms } from "./suite.ts";
@@ -48,3 +55,45 @@ balancerConforms({
     running: ({ files }) => [`7 ${hashIn(files.get(NGINX.config_file)?.text ?? "")}`, "Active connections: 1"],
   },
 });
+
+const template = { files: [{ text: "{{ clusters | json }}", dest: "/etc/app.json", reload_command: ["/bin/true"] }] };
+
+balancerConforms({
+  name: "template",
+  example: template,
+  functions: { plugin: templates as Functions, config: valueOf(templateSchema, template), cluster: {} },
+});
+
+const targets = { format: "prometheus", path: "/etc/targets.json" };
+
+balancerConforms({
+  name: "file",
+  example: targets,
+  functions: { plugin: files as Functions, config: valueOf(fileSchema, targets), cluster: {} },
+});
+
+const envoy = { format: "envoy-eds", directory: "/etc/envoy" };
+
+balancerConforms({
+  name: "file",
+  title: "file, a file for each cluster",
+  example: envoy,
+  functions: { plugin: files as Functions, config: valueOf(fileSchema, envoy), cluster: {} },
+});
+
+const mirror = {
+  command: ["/bin/gor", { each: "conformance", arguments: ["{address}"] }],
+  pid_file: "/run/gor.pid",
+};
+
+balancerConforms({
+  name: "supervised",
+  example: mirror,
+  functions: { plugin: supervised as Functions, config: valueOf(supervisedSchema, mirror), cluster: {} },
+});
+
+function valueOf<T>(schema: HouseSchema<T>, value: unknown): T {
+  const result = schema["~standard"].validate(value);
+  if ("issues" in result) throw new Error(JSON.stringify(result.issues));
+  return result.value;
+}

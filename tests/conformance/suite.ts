@@ -42,7 +42,7 @@ export function formatConforms(subject: Shipped<DiscoverySubject> & { readonly t
 
 /** Registers the tests of a built-in balancer. */
 export function balancerConforms(subject: Shipped<BalancerSubject>): void {
-  register("balancer", subject.name, balancerRules(shipped("balancer", subject)));
+  register("balancer", subject.title ?? subject.name, balancerRules(shipped("balancer", subject)));
 }
 
 /** Registers the tests of a built-in notifier. */

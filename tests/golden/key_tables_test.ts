@@ -11,6 +11,9 @@ import {
   balancerSchema as nginxSchema,
   clusterSchema as nginxSection,
 } from "../../plugins/balancers/nginx/config.ts";
+import { balancerSchema as fileBalancer } from "../../plugins/balancers/file/config.ts";
+import { balancerSchema as supervisedBalancer } from "../../plugins/balancers/supervised/config.ts";
+import { balancerSchema as templateBalancer } from "../../plugins/balancers/template/config.ts";
 import { clusterSchema as etcdSection } from "../../plugins/discovery/etcd/config.ts";
 import { clusterSchema as serfCluster, serviceSchema as serfService } from "../../plugins/discovery/serf/config.ts";
 import { clusterSchema as staticSection } from "../../plugins/discovery/static/config.ts";
@@ -51,6 +54,10 @@ const TABLES: readonly Documented[] = [
   { page: "docs/config/balancers.md", heading: "haproxy", schema: balancerSchema },
   { page: "docs/config/balancers.md", heading: "nginx", schema: nginxSchema },
   { page: "docs/config/clusters.md", heading: "nginx", schema: nginxSection },
+  { page: "docs/config/outputs.md", heading: "template", schema: templateBalancer },
+  { page: "docs/config/outputs.md", heading: "files of a template", schema: templateBalancer, under: "files.*." },
+  { page: "docs/config/outputs.md", heading: "file", schema: fileBalancer },
+  { page: "docs/config/outputs.md", heading: "supervised", schema: supervisedBalancer },
   { page: "docs/config/clusters.md", heading: "zookeeper and etcd", schema: etcdSection },
   { page: "docs/config/clusters.md", heading: "serf", schema: serfCluster },
   { page: "docs/config/services.md", heading: "serf", schema: serfService },
@@ -104,7 +111,7 @@ function keysOf({ schema, under = "" }: Documented): ReadonlyMap<string, KeyFact
     [key.slice(under.length), facts] as const
   );
   return new Map(entries.flatMap(([key, facts]) => {
-    const isShown = !/upstreams\.\*|^http\.|^auth\.|timeouts\.|^checks\.|^traffic\./.test(key) &&
+    const isShown = !/upstreams\.\*|^files\.|^labels\.|^http\.|^auth\.|timeouts\.|^checks\.|^traffic\./.test(key) &&
       (key !== "http" || facts.type !== "strict_object");
     return isShown ? [[key.replaceAll("*", "NAME"), facts] as const] : [];
   }));
@@ -158,7 +165,8 @@ for (const table of TABLES) {
 Deno.test("the keys of a plugin have one table: the page of a discovery or a balancer links to it, and no other page of config has those of a check", async () => {
   for (const kind of ["discovery", "balancers"]) {
     for await (const { name, isDirectory } of Deno.readDir(new URL(`plugins/${kind}/`, ROOT))) {
-      if (!isDirectory || name === "formats") continue;
+      // What several plugins share has no page of its own.
+      if (!isDirectory || name === "formats" || name === "outputs") continue;
       const text = await Deno.readTextFile(new URL(`plugins/${kind}/${name}/README.md`, ROOT));
       assert.doesNotMatch(text, /^\| key +\|/m, name);
       assert.match(text, new RegExp(`docs/config/\\w+\\.md#${name}\\b`), name);
