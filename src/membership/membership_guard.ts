@@ -39,6 +39,19 @@ export interface MembershipPolicy {
   readonly combine: Combine;
 }
 
+/**
+ * How an answer follows those before it. What an earlier life knew has no past: its registry may just have been wiped,
+ * and not be filled again. Pure.
+ */
+function pastOf(
+  before: Past | undefined,
+  answer: Pick<Past, "epoch" | "exists">,
+  { known = [], isHeard, now }: Pick<GuardInput, "known" | "now"> & { readonly isHeard: boolean },
+): Past {
+  const isFirst = before === undefined && !isHeard && known.length > 0;
+  return isFirst ? { ...answer, brokenAt: now } : followPast(before, answer, { known, now });
+}
+
 /** The policy of a cluster's file. Pure. */
 export function membershipPolicy(
   { guard, sources, combine }: Pick<Cluster, "guard" | "sources" | "combine">,
@@ -197,7 +210,8 @@ export class MembershipGuard implements Disposable {
     const arrivedMs = clock.now();
     const known = live.nodes(cluster);
     const { connectedAt, past: before } = this.#sourceMemory({ cluster, source });
-    const past = followPast(before, { epoch, exists }, { known, now: arrivedMs });
+    const isHeard = live.heard(cluster);
+    const past = pastOf(before, { epoch, exists }, { known, isHeard, now: arrivedMs });
     this.#remember({ cluster, source }, { past });
     const name = this.#policies.get(cluster)?.sources.find(({ key }) => key === source)?.name ?? source;
     this.#accept(cluster, { said, connectedAt, past, leaseMs, sourceOf: name });
@@ -215,11 +229,7 @@ export class MembershipGuard implements Disposable {
     const { nodes: known = [], isHeard } = this.#members.of(key);
     const isUnknown = this.#members.of(key).nodes === undefined;
     const before = this.#sourceMemory(key);
-    // What an earlier life knew has no past: a registry may just have been wiped, and not be filled again.
-    const isFirst = !isHeard && before.past === undefined && known.length > 0;
-    const past = isFirst
-      ? { epoch, exists, brokenAt: now }
-      : followPast(before.past, { epoch, exists }, { known, now });
+    const past = pastOf(before.past, { epoch, exists }, { known, isHeard, now });
     const { emptyGraceMs, maxNodes } = policy.guard;
     const { nodes, memory } = applyGuard({
       known: isUnknown ? undefined : known,

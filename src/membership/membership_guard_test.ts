@@ -122,6 +122,18 @@ Deno.test("MembershipGuard: a first answer without nodes is news once it has com
   assert.deepEqual([stage.changes, stage.live.heard("web")], [1, true]);
 });
 
+Deno.test("MembershipGuard: a first answer that lacks what an earlier life knew is confirmed before a node goes", () => {
+  using stage = new Stage();
+  stage.live.adopt("web", Array.from({ length: 10 }, (_, i) => node(8000 + i)));
+  assert.equal(stage.hear(9), 10);
+  assert.equal(stage.membership.hold("web")?.cause, "behind");
+  stage.clock.advance(5_000);
+  assert.equal(stage.asked, 1);
+  assert.equal(stage.hear(9), 9);
+  // From then on its past is known.
+  assert.equal(stage.hear(8), 8);
+});
+
 Deno.test("MembershipGuard: an answer that is held is an answer", () => {
   using stage = new Stage();
   stage.live.adopt("web", [node(8000)]);

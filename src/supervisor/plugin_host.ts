@@ -1,4 +1,5 @@
 import type { Clock } from "../kernel/clock.ts";
+import { abortable } from "../kernel/within.ts";
 import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import type { Node } from "../model/node.ts";
 import type { ClusterSnapshot } from "../model/topology.ts";
@@ -177,7 +178,7 @@ export class PluginHost implements AsyncDisposable {
    */
   async call(request: Request, { deadlineMs, signal }: { deadlineMs: number; signal?: AbortSignal }): Promise<Answer> {
     // The deadline starts when the request is sent.
-    if (this.#options.kind === "balancer") await this.#untilPaid();
+    if (this.#options.kind === "balancer") await this.#untilPaid(signal);
     signal?.throwIfAborted();
     if (this.#dead !== undefined) throw new WorkerDeadError(this.#dead);
     if (this.#isStopping) throw new WorkerDeadError("stopping");
@@ -345,14 +346,14 @@ export class PluginHost implements AsyncDisposable {
     this.#budgets?.[what].charge(nowMs - beganMs, nowMs);
   }
 
-  /** Waits until all charges are paid for; rejects when the worker ends. */
-  async #untilPaid(): Promise<void> {
+  /** Waits until all charges are paid for; rejects when the worker ends, or with the signal's reason. */
+  async #untilPaid(signal?: AbortSignal): Promise<void> {
     const waitMs = this.#budgets?.messages.waitMs(this.#clock.now()) ?? 0;
     if (waitMs === 0 || this.#dead !== undefined || this.#isStopping) return;
     const paid = Promise.withResolvers<void>();
     this.#waiting.add(paid);
     const cancel = this.#clock.after(waitMs, paid.resolve);
-    await paid.promise.finally(() => {
+    await (signal === undefined ? paid.promise : abortable(paid.promise, signal)).finally(() => {
       cancel();
       this.#waiting.delete(paid);
     });

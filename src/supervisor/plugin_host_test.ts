@@ -351,6 +351,21 @@ Deno.test("PluginHost sends a balancer's request once earlier ones are paid for,
   await assert.rejects(never, WorkerDeadlineError);
 });
 
+Deno.test("PluginHost gives up a request to a balancer whose caller gives up while earlier ones are paid for", async () => {
+  await using forged = new Forged("balancer", { tookMs: 1_000 });
+  const caller = new AbortController();
+  const ask = () => forged.host.call({ type: "introduce" }, { deadlineMs: 5_000, signal: caller.signal });
+  const first = ask();
+  await settled();
+  forged.say({ type: "ack", seq: 1 });
+  await first;
+  const second = assert.rejects(ask(), /no longer needed/);
+  await settled();
+  caller.abort(new Error("no longer needed"));
+  await second;
+  assert.equal(forged.count("introduce"), 1);
+});
+
 Deno.test("PluginHost sends no request to a balancer that ends while waiting", async () => {
   await using forged = new Forged("balancer", { tookMs: 1_000 });
   const asked = [];

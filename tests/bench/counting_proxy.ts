@@ -17,6 +17,8 @@ export class CountingProxy implements AsyncDisposable {
   #sent = 0;
   #received = 0;
   #connections = 0;
+  /** Set while nothing goes through. */
+  #paused: PromiseWithResolvers<void> | undefined;
 
   constructor(port: number) {
     this.#target = port;
@@ -33,11 +35,23 @@ export class CountingProxy implements AsyncDisposable {
     return this.#open.size / 2;
   }
 
+  /** Lets nothing through: connections stand. */
+  pause(): void {
+    this.#paused ??= Promise.withResolvers();
+  }
+
+  /** Lets all through again that waits. */
+  resume(): void {
+    this.#paused?.resolve();
+    this.#paused = undefined;
+  }
+
   get count(): Count {
     return { sent: this.#sent, received: this.#received, connections: this.#connections };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.resume();
     this.#listener.close();
     for (const connection of this.#open) connection.close();
     await this.#accepting;
@@ -57,6 +71,7 @@ export class CountingProxy implements AsyncDisposable {
       for (;;) {
         const length = await from.read(buffer);
         if (length === null) return;
+        await this.#paused?.promise;
         take(length);
         for (let rest = buffer.subarray(0, length); rest.length > 0;) rest = rest.subarray(await to.write(rest));
       }

@@ -22,10 +22,10 @@ import { ZooKeeper } from "../support/zookeeper.ts";
 import { CountingProxy } from "./counting_proxy.ts";
 import { Bench } from "./stage.ts";
 
-/** Hosts with a process and a HAProxy of their own, and those that are a session with the registry alone. */
+/** Hosts with a process and a HAProxy of their own, and those that are apps in few processes, with a model of HAProxy. */
 const REAL = 10;
-const MORE = 200;
-const PROCESSES = 2;
+const MORE = Number(Deno.env.get("HOSTS") ?? 200);
+const PROCESSES = 4;
 /** Clusters; each host consumes all, and is a node of one. */
 const CLUSTERS = 10;
 /** How long an idle fleet is watched. */
@@ -106,7 +106,9 @@ function opener<Config>(
 
 /** What a fleet costs its registry, and how that is spread over time in a fleet of 1,000 hosts. */
 export async function scale(): Promise<void> {
+  const wanted = Deno.env.get("REGISTRIES")?.split(",");
   for (const [name, start] of Object.entries(REGISTRIES)) {
+    if (wanted?.includes(name) === false) continue;
     await using fleet = await MeasuredFleet.start(name, start);
     await fleet.measure();
   }
@@ -152,6 +154,8 @@ class MeasuredFleet implements AsyncDisposable {
   /** The port that the checks find open. */
   readonly #service: Deno.TcpListener;
   #real: readonly { readonly bench: Bench; readonly host: number }[] = [];
+  /** The config directories of the other hosts. */
+  #more: readonly string[] = [];
   #running: { lighthouse: Lighthouse[]; processes: Deno.ChildProcess[] } = { lighthouse: [], processes: [] };
 
   private constructor(name: string, registry: Registry) {
@@ -181,6 +185,12 @@ class MeasuredFleet implements AsyncDisposable {
       await this.#configure(bench.dir.file("config"), host, bench.haproxy.file);
       this.#real = [...this.#real, { bench, host }];
     }
+    const dir = this.#stack.use(new TempDir("lighthouse-bench-"));
+    this.#more = Array.from({ length: MORE }, (_, i) => dir.file(`h${REAL + i}`));
+    for (const [i, config] of this.#more.entries()) {
+      const files = { config_file: `${config}.cfg`, socket_file: `${config}.sock`, pid_file: `${config}.pid` };
+      await this.#configure(config, REAL + i, files);
+    }
     await this.#phase(`start of ${REAL}`, () => this.#startReal(), CLUSTERS * REAL);
     await this.#idle(`${REAL} idle`);
     await this.#phase(`start of ${MORE} more`, () => this.#startMore(), CLUSTERS * (REAL + MORE));
@@ -192,13 +202,19 @@ class MeasuredFleet implements AsyncDisposable {
     const { watches } = await this.#registry.ask();
     await this.#end("SIGTERM");
     await this.#phase(
-      "start of all",
+      "restart of all",
       () => {
         this.#startReal();
         this.#startMore();
       },
       0.99 * watches,
     );
+    await this.#phase("expiry of all", async () => {
+      // All are cut off for longer than their sessions, and come back at once.
+      this.#proxy.pause();
+      await new Promise((resolve) => setTimeout(resolve, 2 * SESSION_MS));
+      this.#proxy.resume();
+    }, 0.99 * watches);
     await this.#phase(`expiry of ${MORE}`, async () => {
       for (const process of this.#running.processes) process.kill("SIGKILL");
       await Promise.all(this.#running.processes.map((process) => process.status));
@@ -237,14 +253,12 @@ class MeasuredFleet implements AsyncDisposable {
   }
 
   #startMore(): void {
-    const each = MORE / PROCESSES;
-    const { method, file } = this.#registry;
+    const each = Math.ceil(MORE / PROCESSES);
     this.#running.processes = Array.from({ length: PROCESSES }, (_, i) =>
       new Deno.Command(Deno.execPath(), {
         args: [
           ...["run", "-A", ...V8_FLAGS, new URL("./fleet_process.ts", import.meta.url).pathname],
-          ...[method, JSON.stringify(file(this.#proxy.address)), String(CLUSTERS)],
-          ...[String(REAL + i * each), String(each)],
+          ...this.#more.slice(i * each, (i + 1) * each),
         ],
         stdin: "null",
         stdout: "null",

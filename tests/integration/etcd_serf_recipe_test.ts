@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
-import { findProcesses } from "../../src/system/processes.ts";
 import { setUp } from "../setup.ts";
 import { eventually } from "../support/eventually.ts";
-import { claimNetwork } from "../support/example_stage.ts";
-import { TempDir } from "../support/temp_dir.ts";
+import { ExampleStage } from "../support/example_stage.ts";
 import { readWalkthrough, Transcript } from "../support/walkthrough.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
@@ -13,61 +11,20 @@ const NETWORK = "127.90.0";
 /** The recipe that needs a handler, confd and a reload, by its author's log. */
 const ORIGINAL_MS = 10_000;
 
-/** The example on a network and in a directory of its own; whatever still runs at the end is ended by its pid. */
-class Recipe implements AsyncDisposable {
-  readonly dir = new TempDir("recipe-");
-  readonly network: string;
-  readonly #claim: Deno.Listener;
-
-  constructor() {
-    [this.network, this.#claim] = claimNetwork();
-  }
-
-  /** Runs lines for a shell as if the network were the README's; answers what they print. */
-  async run(lines: string): Promise<string> {
-    const { success, stdout, stderr } = await new Deno.Command("bash", {
-      args: ["-euc", lines.replaceAll(NETWORK, this.network)],
-      cwd: ROOT,
-      env: {
-        PATH: `${Deno.execPath().replace(/\/[^/]*$/, "")}:${Deno.env.get("PATH")}`,
-        DIR: this.dir.path,
-        NET: this.network,
-      },
-      stdin: "null",
-      signal: AbortSignal.timeout(90_000),
-    }).output();
-    const decoder = new TextDecoder();
-    assert.ok(success, `${lines}\n${decoder.decode(stdout)}${decoder.decode(stderr)}`);
-    return decoder.decode(stdout).replaceAll(this.network, NETWORK);
-  }
-
-  /** The processes of the example that are there. */
-  processes(): Promise<readonly number[]> {
-    return findProcesses((args) => args.some((arg) => arg.includes(this.dir.path) || arg.includes(`${this.network}.`)));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#claim.close();
-    for (let pids = await this.processes(); pids.length > 0; pids = await this.processes()) {
-      for (const pid of pids) {
-        try {
-          Deno.kill(pid, "SIGKILL");
-        } catch {
-          // It has ended by itself.
-        }
-      }
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    await this.dir[Symbol.asyncDispose]();
-  }
+/** Runs lines for a shell as if the network were the README's; answers what they print. */
+async function run(stage: ExampleStage, lines: string): Promise<string> {
+  const env = { DIR: stage.dir.path, NET: stage.network };
+  const { code, stdout, stderr } = await stage.shell(lines, { network: NETWORK }, env);
+  assert.equal(code, 0, `${lines}\n${stdout}${stderr}`);
+  return stdout;
 }
 
 Deno.test("the recipe with etcd and serf goes as its README says, and leaves nothing behind", async () => {
   await setUp(["haproxy", "etcd", "serf"]);
-  await using recipe = new Recipe();
+  await using recipe = new ExampleStage();
   const transcript = new Transcript();
   for (const { line, script, expected } of readWalkthrough(await Deno.readTextFile(README))) {
-    const said = await recipe.run(script);
+    const said = await run(recipe, script);
     try {
       if (expected !== undefined) transcript.compare(said, expected);
     } catch (error) {
@@ -80,19 +37,22 @@ Deno.test("the recipe with etcd and serf goes as its README says, and leaves not
 
 Deno.test("a host that is killed leaves HAProxy as soon as the gossip says so, faster than by a handler, confd and a reload", async () => {
   await setUp(["haproxy", "etcd", "serf"]);
-  await using recipe = new Recipe();
+  await using recipe = new ExampleStage();
   const { network } = recipe;
-  await recipe.run(`examples/etcd_serf/recipe.sh etcd
+  await run(
+    recipe,
+    `examples/etcd_serf/recipe.sh etcd
 examples/etcd_serf/recipe.sh host app1 ${network}.11
 examples/etcd_serf/recipe.sh host app2 ${network}.12
 examples/etcd_serf/recipe.sh host app3 ${network}.13
-examples/etcd_serf/recipe.sh balancer`);
+examples/etcd_serf/recipe.sh balancer`,
+  );
   const etcdctl = `ETCDCTL_API=3 etcdctl --endpoints=${network}.1:2379`;
   for (const host of [11, 12, 13]) {
     await eventually(
       "etcd takes a key",
       () =>
-        recipe.run(`${etcdctl} put /proxy/frontend/web/${network}.${host} up 2>/dev/null`).then(
+        run(recipe, `${etcdctl} put /proxy/frontend/web/${network}.${host} up 2>/dev/null`).then(
           () => true,
         ),
     );
@@ -105,7 +65,7 @@ examples/etcd_serf/recipe.sh balancer`);
   const answering = async () => new Set(await Promise.all(Array.from({ length: 9 }, ask)));
   const seen = async () => [...(await answering().catch(() => new Set<string>()))].toSorted().join();
   await eventually("all three answer", async () => await seen() === "11,12,13");
-  const members = async () => await recipe.run(`serf members -rpc-addr=${network}.2:7373 -status=alive`);
+  const members = async () => await run(recipe, `serf members -rpc-addr=${network}.2:7373 -status=alive`);
   await eventually("the gossip knows all", async () => (await members()).split("\n").filter(Boolean).length === 4);
 
   let [sent, failed] = [0, 0];

@@ -34,12 +34,20 @@ export class ExampleStage implements AsyncDisposable {
 
   /** Runs lines for a shell, as if the example were where its README puts it. */
   async run(lines: string, of: ExampleName): Promise<Outcome> {
-    const script = lines.replaceAll(of.network, this.network)
-      .replaceAll(`deno task example ${of.name}`, `deno task --quiet example ${of.name} ${this.options}`);
+    const own = `deno task --quiet example ${of.name} ${this.options}`;
+    return await this.shell(lines.replaceAll(`deno task example ${of.name}`, own), of);
+  }
+
+  /** Runs lines for a shell, with this stage's network in the place of the README's. */
+  async shell(
+    lines: string,
+    of: Pick<ExampleName, "network">,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Outcome> {
     const { code, stdout, stderr } = await new Deno.Command("bash", {
-      args: ["-euc", script],
+      args: ["-euc", lines.replaceAll(of.network, this.network)],
       cwd: ROOT,
-      env: { PATH: `${Deno.execPath().replace(/\/[^/]*$/, "")}:${Deno.env.get("PATH")}` },
+      env: { PATH: `${Deno.execPath().replace(/\/[^/]*$/, "")}:${Deno.env.get("PATH")}`, ...env },
       stdin: "null",
       signal: AbortSignal.timeout(STEP_DEADLINE_MS),
     }).output();
@@ -58,9 +66,7 @@ export class ExampleStage implements AsyncDisposable {
 
   /** The processes of the example that are there. */
   processes(): Promise<readonly number[]> {
-    return findProcesses((args) =>
-      args.some((arg) => arg.includes(this.dir.path) || arg.startsWith(`${this.network}.`))
-    );
+    return findProcesses((args) => args.some((arg) => arg.includes(this.dir.path) || arg.includes(`${this.network}.`)));
   }
 
   /** What the hosts' Lighthouses have logged last. */
@@ -91,7 +97,7 @@ export class ExampleStage implements AsyncDisposable {
 }
 
 /** Finds a network that no other test has, and keeps it by listening at an address that no host gets. */
-export function claimNetwork(): [string, Deno.Listener] {
+function claimNetwork(): [string, Deno.Listener] {
   for (;;) {
     const network = `127.${10 + Math.floor(Math.random() * 78)}.${Math.floor(Math.random() * 10)}`;
     try {
