@@ -25,6 +25,7 @@ import type { StatusReport } from "./status/report.ts";
 import type { StatusAddress } from "./model/status_address.ts";
 import { Log, type LogFormat, type LogLevel } from "./logging/log.ts";
 import { readOpenFiles } from "./system/open_files.ts";
+import { SystemdReports } from "./system/systemd_reports.ts";
 import { findMissingTools } from "./system/processes.ts";
 import { CATALOG, loadBalancer, makePluginLoader } from "./app/plugins.ts";
 
@@ -49,6 +50,7 @@ async function daemon(given: DaemonArguments): Promise<number> {
   await using history = keepHistory(log, given.command);
   const tally = new Tally();
   let lookAgain = () => {};
+  using _systemd = reportToSystemd(log);
   let hear = (_record: EventRecord) => {};
   log.listen((record) => hear(record));
   // Heard from the first moment on.
@@ -118,6 +120,42 @@ function keepHistory(log: Log, role: DaemonArguments["command"]): History {
   const history = new History({ role, pid: Deno.pid, clock: systemClock, log: log.part("history"), redact });
   log.listen((record) => history.hear(record));
   return history;
+}
+
+/** A variable of the environment, if this process may read it: flags of one's own may not name it. */
+function unlessDenied(name: string): string | undefined {
+  try {
+    return Deno.env.get(name);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reports to systemd when the config is applied and when the process stops, and that the main loop turns. */
+function reportToSystemd(log: Log): Disposable {
+  const parts = new DisposableStack();
+  const socket = unlessDenied("NOTIFY_SOCKET");
+  const watchdogMicroseconds = Number(unlessDenied("WATCHDOG_USEC") ?? NaN);
+  const request = socket === undefined || socket === "" ? undefined : { socket, watchdogMicroseconds };
+  const systemd = SystemdReports.open(request, `lighthouse-${Deno.pid}-${crypto.randomUUID()}`);
+  if (systemd === undefined) return parts;
+  parts.use(systemd);
+  log.listen(({ event, fields }) => {
+    if (event === "config.applied") {
+      systemd.report({ READY: "1", STATUS: `${fields.clusters} clusters, ${fields.services} services` });
+    }
+    if (event === "process.stopping") systemd.report({ STOPPING: "1", STATUS: "Stopping" });
+  });
+  const { aliveEveryMs } = systemd;
+  if (aliveEveryMs === undefined) return parts;
+  let cancel = () => {};
+  const live = () => {
+    systemd.report({ WATCHDOG: "1" });
+    cancel = systemClock.after(aliveEveryMs, live);
+  };
+  live();
+  parts.defer(() => cancel());
+  return parts;
 }
 
 /** So long after its start a daemon looks which programs it can run. */
