@@ -286,8 +286,14 @@ class MeasuredFleet implements AsyncDisposable {
     await eventually(`${this.#name}: all watch after the ${what}`, async () => {
       return (await this.#registry.ask()).watches >= watches;
     }, { deadlineMs: 240_000, everyMs: 500 });
-    const tookMs = performance.now() - began;
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    // A registry has so many watches before the last host has read all nodes: then they are no more.
+    let [last, tookMs] = [-1, 0];
+    await eventually(`${this.#name}: all is quiet after the ${what}`, async () => {
+      const { watches: now } = await this.#registry.ask();
+      if (now === last) return true;
+      [last, tookMs] = [now, performance.now() - began];
+      return false;
+    }, { deadlineMs: 240_000, everyMs: SETTLE_MS });
     await this.#report(what, before, tookMs);
   }
 
