@@ -9,6 +9,11 @@ import { nearly, RUNS } from "./mutation.ts";
 const GOOD: Readonly<Record<string, string>> = {
   "balancers/haproxy.yaml":
     "config_file: /run/h.cfg\nsocket_file: /run/h.sock\npid_file: /run/h.pid\nglobal:\n  - maxconn 100\n",
+  "balancers/nginx.yaml":
+    "config_file: /run/n.conf\npid_file: /run/n.pid\nstatus_socket: /run/n.sock\nhttp: [gzip on]\n" +
+    "servers: {a: {listen: [8080], hosts: [x.test], deny: [/d]}}\n",
+  "clusters/shadow.yaml":
+    'discovery: zookeeper\nnginx: {server: a, locations: ["/", "~ x$"], mirror: {cluster: api, percent: 5}}\n',
   "clusters/api.yaml": "discovery: zookeeper\nhaproxy:\n  port: 8000\n  backend:\n    - 'mode http'\n",
   "discovery/zookeeper.yaml": 'hosts: ["127.0.0.1:2181"]\npath: /lighthouse/services\n',
   "services/web.yaml":
