@@ -67,7 +67,7 @@ Deno.test("a check of a node may reach that node alone, and keeps its other perm
   assert.deepEqual(probe.instance.granted, { net: ["10.0.0.1:80"], read: ["/etc/ca.pem"] });
 });
 
-Deno.test("a node is probed at its own port, at another, or at one that it names; without that nothing can be told", () => {
+Deno.test("a node is probed at its own port, at another, or at one that it names; without that it cannot be checked", () => {
   const target = (check: Partial<NodeCheck>, of: Node) => {
     const [{ instance, obstacle } = {}] = nodeProbes(cluster({ check }), () => [of]);
     return instance?.scope.target ?? obstacle;
@@ -126,7 +126,7 @@ Deno.test("whatever comes and goes, each node has one worker, no worker has too 
   }));
 });
 
-/** Checks of a cluster whose nodes answer as they are told. */
+/** Checks of a cluster whose nodes answer as a test says. */
 class Bench implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly log = new RecordingLogger();

@@ -17,7 +17,7 @@ export interface MembershipGuardOptions {
   /** What is accepted of each of its sources. */
   readonly members?: SourceMembers | undefined;
   readonly clock: Clock;
-  /** The time of day in milliseconds: since when a member is known. The system's unless told. */
+  /** The time of day in milliseconds: since when a member is known. The system's unless given. */
   readonly wallNow?: (() => number) | undefined;
   readonly log: Logger;
   readonly meter?: Meter;
@@ -80,10 +80,10 @@ interface ClusterMemory {
   choice: Choice | undefined;
   conflicts: readonly Conflict[];
   /** When each of them was last there: those of the last hour are not logged again. */
-  readonly told: Map<string, number>;
+  readonly logged: Map<string, number>;
   /** Those that wait for their turn in the log, and how many more there were before them. */
-  untold: Conflict[];
-  untoldBefore: number;
+  unlogged: Conflict[];
+  unloggedBefore: number;
   /** When the next ones may be logged. */
   conflictsFromMs: number;
   /** The sources that have each member. */
@@ -377,9 +377,9 @@ export class MembershipGuard implements Disposable {
       standIns: undefined,
       choice: undefined,
       conflicts: [],
-      told: new Map(),
-      untold: [],
-      untoldBefore: 0,
+      logged: new Map(),
+      unlogged: [],
+      unloggedBefore: 0,
       conflictsFromMs: -Infinity,
       owners: new Map(),
     };
@@ -413,33 +413,33 @@ export class MembershipGuard implements Disposable {
   #tellConflicts(cluster: ClusterName, memory: ClusterMemory, conflicts: readonly Conflict[]): void {
     memory.conflicts = conflicts;
     const nowMs = this.#options.clock.now();
-    const { told } = memory;
+    const { logged } = memory;
     const current = new Map(conflicts.map((each) => [JSON.stringify(each), each]));
-    for (const [text, atMs] of told) {
-      if (!current.has(text) && (atMs <= nowMs - CONFLICT_AGAIN_MS || told.size > CONFLICTS_KNOWN_MAX)) {
-        told.delete(text);
+    for (const [text, atMs] of logged) {
+      if (!current.has(text) && (atMs <= nowMs - CONFLICT_AGAIN_MS || logged.size > CONFLICTS_KNOWN_MAX)) {
+        logged.delete(text);
       }
     }
-    const news = [...current].flatMap(([text, each]) => told.has(text) ? [] : [each]);
-    for (const text of current.keys()) told.set(text, nowMs);
-    memory.untold.push(...news);
+    const news = [...current].flatMap(([text, each]) => logged.has(text) ? [] : [each]);
+    for (const text of current.keys()) logged.set(text, nowMs);
+    memory.unlogged.push(...news);
     this.#logConflicts(cluster, memory);
   }
 
   #logConflicts(cluster: ClusterName, memory: ClusterMemory): void {
     const { clock, log } = this.#options;
-    const { untold } = memory;
+    const { unlogged } = memory;
     const nowMs = clock.now();
-    if (untold.length === 0) return;
+    if (unlogged.length === 0) return;
     if (nowMs < memory.conflictsFromMs) {
       this.#after(cluster, CONFLICTS, memory.conflictsFromMs, () => this.#logConflicts(cluster, memory));
       // How many there are is said, and the last of them.
-      memory.untoldBefore += Math.max(0, untold.length - CONFLICTS_TOLD_MAX);
-      untold.splice(0, untold.length - CONFLICTS_TOLD_MAX);
+      memory.unloggedBefore += Math.max(0, unlogged.length - CONFLICTS_TOLD_MAX);
+      unlogged.splice(0, unlogged.length - CONFLICTS_TOLD_MAX);
       return;
     }
-    const nodes = untold.length + memory.untoldBefore;
-    for (const { node, kept, ignored, keys } of untold.slice(0, CONFLICTS_TOLD_MAX)) {
+    const nodes = unlogged.length + memory.unloggedBefore;
+    for (const { node, kept, ignored, keys } of unlogged.slice(0, CONFLICTS_TOLD_MAX)) {
       log.warn("Sources contradict each other about a node; the earlier one is used", {
         event: "cluster.conflict",
         cluster,
@@ -450,7 +450,7 @@ export class MembershipGuard implements Disposable {
         ...nodes > CONFLICTS_TOLD_MAX && { nodes },
       });
     }
-    [memory.untold, memory.untoldBefore, memory.conflictsFromMs] = [[], 0, nowMs + CONFLICTS_EVERY_MS];
+    [memory.unlogged, memory.unloggedBefore, memory.conflictsFromMs] = [[], 0, nowMs + CONFLICTS_EVERY_MS];
   }
 
   /** Says what is held and why, once for each time that it begins or gets another reason, and how it ended. */
