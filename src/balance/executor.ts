@@ -423,7 +423,7 @@ export class Executor implements BalancerEffects, Disposable {
         const result = await this.#run(argv, signal, checkDeadlineMs);
         // What the program says is of the file to be, not of the candidate that is gone by now.
         output = result.output.replaceAll(candidate, path);
-        if (!result.success) throw new RefusedError(output);
+        if (!result.success) throw new RefusedError(output || `${check[0]}: exit status ${result.code}, no output`);
       },
     });
     return output;

@@ -17,12 +17,15 @@ const OPTIONS = [
   "--max_update_frequency=5",
   "--registration-class=aurproxy.register.elb.ElbSelfRegisterer",
   "--registration-arg=region=us-east-1",
+  ...["--mirror_source", '{"source_class": "a.StaticProxySource", "name": "gor", "host": "10.0.7.1", "port": 28020}'],
+  ...["--mirror_ports", "8080", "--mirror_max_qps", "100"],
 ];
 
 /** The kind, and what is behind `--out DIR`, by the name of the case. */
 const ARGUMENTS: Readonly<Record<string, (input: string) => readonly [kind: string, ...rest: readonly string[]]>> = {
   aurproxy: (input) => ["aurproxy", "--", "run", ...OPTIONS, `--config=file://${input}/config.json`],
   "aurproxy-haproxy": (input) => ["aurproxy", "--balancer=haproxy", "--", "run", `--config=file://${input}/config.json`],
+  confd: (input) => ["confd", input, "--", "/usr/bin/confd", "-backend=etcd", "-node", "http://x", "-watch"],
   nerve: (input) => ["nerve", `${input}/nerve.conf.json`],
   synapse: (input) => ["synapse", `${input}/synapse.conf.yaml`],
 };

@@ -9,6 +9,7 @@ import { ShownByDocument } from "../support/shown_by.ts";
 const TABLES: Readonly<Record<string, readonly string[]>> = {
   "lighthouse-1.0.md": [],
   "aurproxy.md": ["aurproxy, feature by feature"],
+  "confd.md": ["confd, feature by feature"],
   "smartstack.md": ["nerve, key by key", "synapse, key by key"],
 };
 

@@ -104,6 +104,14 @@ Deno.test("the executor leaves a file as it was that its check refuses, and noth
   assert.deepEqual(names(dir), ["config"]);
 });
 
+Deno.test("a check that fails without a word is reported with its exit status", async () => {
+  await using dir = new TempDir();
+  const check = ["sh", "-c", "exit 3", "%"];
+  const install: Step = { do: "install", path: dir.file("config"), contents: "new", mode: 0o640, check, when: "now" };
+  const [outcome] = await new Executor().execute([install], sources(dir), signal);
+  assert.equal(failureOf(outcome), "refused: sh: exit status 3, no output");
+});
+
 Deno.test("the executor writes nothing for a reload that would meet an address that is taken", async () => {
   await using dir = new TempDir();
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });

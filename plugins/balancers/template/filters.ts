@@ -32,6 +32,7 @@ export const FILTERS: { readonly [name: string]: Filter } = {
   // Data.
   parse_json: (value) => parsed(textOf(value)),
   integer: (value) => integerOf(value),
+  sort_by_length: (value) => sortByLength(value),
   sequence: (first, last) => sequence(integerOf(first), integerOf(last)),
 };
 
@@ -101,4 +102,12 @@ function sequence(first: number, last: number): readonly number[] {
   const length = Math.max(0, last - first + 1);
   if (length > SEQUENCE_MAX) throw new Error(`cannot count from ${first} to ${last}: at most ${SEQUENCE_MAX} numbers`);
   return Array.from({ length }, (_, i) => first + i);
+}
+
+/** The shortest first: strings, or keys with their values. */
+function sortByLength(value: unknown): readonly unknown[] {
+  if (!Array.isArray(value)) throw new Error(`cannot sort ${quote(value)} by length: want a list`);
+  const lengthOf = (each: unknown) =>
+    textOf(typeof each === "object" && each !== null && "key" in each ? each.key : each).length;
+  return value.toSorted((a, b) => lengthOf(a) - lengthOf(b));
 }
