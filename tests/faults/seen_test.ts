@@ -32,6 +32,7 @@ class SeenStage implements AsyncDisposable {
   readonly sink = new EventSink();
   readonly status = new StatusClient();
   readonly port = freePort();
+  readonly storePort = freePort();
   readonly #resources = new AsyncDisposableStack();
   lighthouse: Lighthouse | undefined;
 
@@ -129,21 +130,20 @@ const FAULTS: readonly Fault[] = [
         "--data.d",
         stage.host.dir.file("data"),
         "--bind",
-        `127.0.0.1:${stage.port + 1}`,
+        `127.0.0.1:${stage.storePort}`,
         "--bootstrap",
       ]);
       await store.event("store.listening");
-      await stage.host.write("discovery/lighthouse", { hosts: [`127.0.0.1:${stage.port + 1}`] });
+      await stage.host.write("discovery/lighthouse", { hosts: [`127.0.0.1:${stage.storePort}`], path: "/services" });
       await stage.host.write("clusters/far", { discovery: "lighthouse", haproxy: { backend: ["mode http"] } });
       await stage.start();
       await stage.status.until("it is connected", ({ discovery }) => discovery.lighthouse?.registry === "connected");
       await store[Symbol.asyncDispose]();
     },
     seen: {
-      health: /Registry lighthouse has been out of reach/,
+      health: /Registry lighthouse has been unreachable/,
       metrics: /lighthouse_registry_connected\{discovery="lighthouse"\} 0/,
-      status:
-        /degraded {2}run +Registry lighthouse has been out of reach[^]*!! {2}registry {2}lighthouse +disconnected/,
+      status: /degraded {2}run +Registry lighthouse has been unreachable[^]*!! {2}registry {2}lighthouse +disconnected/,
       code: 1,
       explain: /far/,
       history: /registry\.unreachable .*worker="discovery lighthouse"/,
@@ -158,7 +158,7 @@ const FAULTS: readonly Fault[] = [
       await stage.serve(1);
     },
     seen: {
-      health: /An answer for cluster web has been held back/,
+      health: /An answer for cluster web has been held/,
       metrics: /lighthouse_cluster_state\{cluster="web",state="held"\} 1/,
       status: /!! {2}cluster {3}web +4 nodes from static; held/,
       code: 1,
@@ -195,7 +195,7 @@ const FAULTS: readonly Fault[] = [
     },
     seen: {
       health:
-        /Balancer haproxy (?:has not been as it is wanted for .*address already in use|does not serve taken|goes without)/,
+        /Balancer haproxy (?:has been out of sync for .*address already in use|does not serve taken|goes without)/,
       metrics: /lighthouse_health_findings\{severity="degraded"\} [1-9]/,
       status:
         /!! {2}balancer {2}haproxy +(?:not )?in sync for .*(?:does not serve taken|1 parts of the config left out)/,
@@ -322,12 +322,12 @@ const FAULTS: readonly Fault[] = [
   },
   {
     name: "a token that has expired",
-    event: "registry.unreachable",
+    event: "cluster.watch_failed",
     async plant(stage) {
       const tokens = stage.host.dir.file("tokens.yaml");
       const token = (name: string) => `- {name: ${name}, token: ${name}-correct-horse, read: [/], write: [/]}\n`;
       await Deno.writeTextFile(tokens, token("host"), { mode: 0o600 });
-      const port = stage.port + 1;
+      const port = stage.storePort;
       const store = stage.use(
         new StoreProcess([
           "--data.d",
@@ -340,23 +340,35 @@ const FAULTS: readonly Fault[] = [
         ]),
       );
       await store.event("store.listening");
-      await stage.host.write("discovery/lighthouse", { hosts: [`127.0.0.1:${port}`], token: "host-correct-horse" });
+      await stage.host.write("discovery/lighthouse", {
+        hosts: [`127.0.0.1:${port}`],
+        path: "/services",
+        token: "host-correct-horse",
+      });
       await stage.host.write("clusters/far", { discovery: "lighthouse", haproxy: { backend: ["mode http"] } });
+      // So that there is a member to lose sight of.
+      await stage.host.write("services/far", {
+        host: "127.0.0.1",
+        port: freePort(),
+        discovery: "lighthouse",
+        checks: {},
+      });
       await stage.start();
       await stage.status.until("it is connected", ({ discovery }) => discovery.lighthouse?.registry === "connected");
+      await stage.status.until("its node is there", ({ clusters }) => clusters.far?.nodes === 1);
       await Deno.writeTextFile(tokens, token("other"));
       store.kill("SIGHUP");
       await store.event("store.secrets_reloaded");
       // A watch that waits for changes is answered again within half a minute.
     },
     seen: {
-      health: /Registry lighthouse has been out of reach[^"]*401/,
-      metrics: /lighthouse_registry_connected\{discovery="lighthouse"\} 0/,
-      status: /!! {2}registry {2}lighthouse +disconnected .*401/,
+      health: /Cluster far has been stale for [^"]*401 Unauthorized/,
+      metrics: /lighthouse_watch_failures_total\{cluster="far"\} [1-9]/,
+      status: /!! {2}cluster {3}far +1 nodes from lighthouse; stale for .*401 Unauthorized/,
       code: 1,
       explain: /far/,
-      history: /registry\.unreachable .*401/,
-      doctor: /error {4}registry lighthouse +Not reached with the credentials of discovery\/lighthouse\.yaml: .*401/,
+      history: /cluster\.watch_failed .*reason=.*401 Unauthorized/,
+      doctor: /(?:error|ok) {2,}registry lighthouse/,
     },
   },
 ];
