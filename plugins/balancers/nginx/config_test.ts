@@ -39,77 +39,93 @@ Deno.test.each([
   {
     why: "a line that closes what it did not open",
     file: { http: ["}"] },
-    told: /Cannot use http\[0\] as it must be a line of nginx with as many \{ as \}/,
+    message: /Cannot use http\[0\] as it must be a line of nginx with as many \{ as \}/,
   },
-  { why: "an open quote", file: { http: ['log_format x "$host'] }, told: /an end of each quote/ },
-  { why: "pid in main", file: { main: ["pid /x"] }, told: /main\[0\] as it must be left out: pid_file says it/ },
-  { why: "daemon in main", file: { main: ["daemon off"] }, told: /a service manager passes daemon off as an argument/ },
-  { why: "no master", file: { main: ["master_process off"] }, told: /no reload is possible/ },
-  { why: "a variable in a path", file: { config_file: "/x/$y" }, told: /config_file as it must be an absolute path/ },
-  { why: "a relative path", file: { pid_file: "x" }, told: /pid_file as it must be an absolute path/ },
+  { why: "an open quote", file: { http: ['log_format x "$host'] }, message: /an end of each quote/ },
+  { why: "pid in main", file: { main: ["pid /x"] }, message: /main\[0\] as it must be left out: pid_file says it/ },
+  {
+    why: "daemon in main",
+    file: { main: ["daemon off"] },
+    message: /a service manager passes daemon off as an argument/,
+  },
+  { why: "no master", file: { main: ["master_process off"] }, message: /no reload is possible/ },
+  {
+    why: "a variable in a path",
+    file: { config_file: "/x/$y" },
+    message: /config_file as it must be an absolute path/,
+  },
+  { why: "a relative path", file: { pid_file: "x" }, message: /pid_file as it must be an absolute path/ },
   {
     why: "a name as an address",
     file: { servers: { a: { listen: ["localhost:80"] } } },
-    told: /servers\.a\.listen\[0\] as it must be a port, or an address/,
+    message: /servers\.a\.listen\[0\] as it must be a port, or an address/,
   },
-  { why: "no address", file: { servers: { a: { listen: [] } } }, told: /servers\.a\.listen as it must be a list/ },
-  { why: "a port too large", file: { servers: { a: { listen: [65_536] } } }, told: /servers\.a\.listen\[0\]/ },
-  { why: "a hostile host", file: { servers: { a: { listen: [80], hosts: ["x;"] } } }, told: /servers\.a\.hosts\[0\]/ },
+  { why: "no address", file: { servers: { a: { listen: [] } } }, message: /servers\.a\.listen as it must be a list/ },
+  { why: "a port too large", file: { servers: { a: { listen: [65_536] } } }, message: /servers\.a\.listen\[0\]/ },
+  {
+    why: "a hostile host",
+    file: { servers: { a: { listen: [80], hosts: ["x;"] } } },
+    message: /servers\.a\.hosts\[0\]/,
+  },
   {
     why: "two defaults of one port",
     file: { servers: { a: { listen: [80], default_server: true }, b: { listen: [80], default_server: true } } },
-    told: /servers\.b\.default_server as it must be false, as server a is the default of port 80/,
+    message: /servers\.b\.default_server as it must be false, as server a is the default of port 80/,
   },
   {
     why: "TLS on half a port",
     file: { servers: { a: { listen: [80] }, b: { listen: [80], tls: { cert: "/c", key: "/k" } } } },
-    told: /both with tls, or both without/,
+    message: /both with tls, or both without/,
   },
-])("balancers/nginx.yaml with $why is an error", ({ file, told }) => {
-  assert.match(issuesOf(balancerSchema, { ...PLACES, ...file }).join("\n"), told);
+])("balancers/nginx.yaml with $why is an error", ({ file, message }) => {
+  assert.match(issuesOf(balancerSchema, { ...PLACES, ...file }).join("\n"), message);
 });
 
 Deno.test.each([
   {
     why: "server and listen",
     section: { server: "a", listen: 80 },
-    told: /listen as it must be left out beside server/,
+    message: /listen as it must be left out beside server/,
   },
-  { why: "stream without listen", section: { stream: "tcp" }, told: /stream as it must be beside listen/ },
+  { why: "stream without listen", section: { stream: "tcp" }, message: /stream as it must be beside listen/ },
   {
     why: "stream and mirror",
     section: { stream: "tcp", listen: 1, mirror: { cluster: "x" } },
-    told: /mirror as it must be left out beside stream/,
+    message: /mirror as it must be left out beside stream/,
   },
   {
     why: "stream and keepalive",
     section: { stream: "tcp", listen: 1, keepalive: 2 },
-    told: /keepalive as it must be left out/,
+    message: /keepalive as it must be left out/,
   },
   {
     why: "stream and ip_hash",
     section: { stream: "tcp", listen: 1, balance: "ip_hash" },
-    told: /hash \$remote_addr beside stream/,
+    message: /hash \$remote_addr beside stream/,
   },
   {
     why: "stream and a send timeout",
     section: { stream: "udp", listen: 1, timeouts: { send: 1 } },
-    told: /read is for both directions/,
+    message: /read is for both directions/,
   },
   {
     why: "least_time, which is not open source",
     section: { balance: "least_time header" },
-    told: /balance as it must be round_robin, least_conn/,
+    message: /balance as it must be round_robin, least_conn/,
   },
-  { why: "a balance that goes on", section: { balance: "hash $a; server 1.2.3.4" }, told: /balance as it must be/ },
-  { why: "a named location", section: { locations: ["@x"] }, told: /locations\[0\] as it must be a location/ },
-  { why: "no location", section: { locations: [] }, told: /locations as it must be a list with one location or more/ },
-  { why: "an odd status", section: { empty_status: 200 }, told: /empty_status as it must be/ },
+  { why: "a balance that goes on", section: { balance: "hash $a; server 1.2.3.4" }, message: /balance as it must be/ },
+  { why: "a named location", section: { locations: ["@x"] }, message: /locations\[0\] as it must be a location/ },
+  {
+    why: "no location",
+    section: { locations: [] },
+    message: /locations as it must be a list with one location or more/,
+  },
+  { why: "an odd status", section: { empty_status: 200 }, message: /empty_status as it must be/ },
   {
     why: "a mirror of nothing",
     section: { mirror: { cluster: "x", percent: 0 } },
-    told: /mirror\.percent as it must be/,
+    message: /mirror\.percent as it must be/,
   },
-])("a section nginx with $why is an error", ({ section, told }) => {
-  assert.match(issuesOf(clusterSchema, section).join("\n"), told);
+])("a section nginx with $why is an error", ({ section, message }) => {
+  assert.match(issuesOf(clusterSchema, section).join("\n"), message);
 });

@@ -31,7 +31,7 @@ interface Served extends Members {
 interface Scene {
   readonly clusters: readonly Served[];
   readonly leftOut: readonly Origin[];
-  readonly tell: (text: string, origin: Origin) => void;
+  readonly note: (text: string, origin: Origin) => void;
 }
 
 /** Stands for the hash of the text. */
@@ -40,13 +40,13 @@ const HASH = "LIGHTHOUSE-HASH";
 /** Renders the file: the same bytes for the same desired state. */
 export function render({ config, clusters, leftOut = [] }: NginxWanted): NginxFile {
   const found = new Map<string, Notice>();
-  const tell: Scene["tell"] = (text, origin) => void found.set(text, { text, origin });
+  const note: Scene["note"] = (text, origin) => void found.set(text, { text, origin });
   const scene: Scene = {
     clusters: clusters.map((cluster) => ({ cluster, ...membersOf(cluster) })),
     leftOut,
-    tell,
+    note,
   };
-  for (const served of scene.clusters) tellOf(served, tell);
+  for (const served of scene.clusters) noteOf(served, note);
   const own = (key: "main" | "events" | "http" | "stream") => ownLines(config[key], { path: [key] }, leftOut);
   const streams = scene.clusters.filter(({ cluster }) => isStream(cluster));
   const streamLines = own("stream");
@@ -78,15 +78,15 @@ export function render({ config, clusters, leftOut = [] }: NginxWanted): NginxFi
   return { text: textWith(hashOf(textWith(""))), notices, origins };
 }
 
-function tellOf({ cluster, isEmpty, lacksBackup }: Served, tell: Scene["tell"]): void {
+function noteOf({ cluster, isEmpty, lacksBackup }: Served, note: Scene["note"]): void {
   const { name, config } = cluster;
   if (isEmpty) {
     const what = isStream(cluster) ? "connections are closed" : `requests are answered with ${config.emptyStatus}`;
-    tell(`No member of cluster ${name} gets requests: ${what}`, originOf(cluster));
+    note(`No member of cluster ${name} gets requests: ${what}`, originOf(cluster));
   }
   if (lacksBackup) {
     const loss = "if all preferred nodes go down, requests fail until the writer has reloaded nginx";
-    tell(
+    note(
       `Cluster ${name} has no last resort as balance ${config.balance} takes no backup: ${loss}`,
       originOf(cluster, "balance"),
     );
@@ -115,7 +115,7 @@ function httpLines(scene: Scene, servers: readonly NginxServer[]): readonly Line
     const { server } = cluster.config;
     if (server === undefined || known.has(server)) continue;
     const which = known.size === 0 ? "there is no key servers" : `known are ${[...known].join(", ")}`;
-    scene.tell(
+    scene.note(
       `Cluster ${cluster.name} is not served as there is no server ${quote(server)}: ${which}`,
       originOf(cluster, "server"),
     );
@@ -212,7 +212,7 @@ function clusterLocations(served: Served, taken: Map<string, string>, scene: Sce
     const key = keyOf(location);
     const other = taken.get(key);
     if (other !== undefined) {
-      scene.tell(`Location ${quote(location)} of cluster ${name} is not served: ${other} has it`, origin);
+      scene.note(`Location ${quote(location)} of cluster ${name} is not served: ${other} has it`, origin);
       return [];
     }
     // Of two regular expressions nginx takes the first.
@@ -265,7 +265,7 @@ function nameOf([name = "", header = ""]: readonly string[]): string {
 }
 
 /** The cluster that gets copies of the requests of another; `undefined` if there are none. */
-function mirrorOf({ cluster: { name, config }, isEmpty }: Served, { clusters, tell }: Scene): Served | undefined {
+function mirrorOf({ cluster: { name, config }, isEmpty }: Served, { clusters, note }: Scene): Served | undefined {
   const { mirror } = config;
   if (mirror === undefined || isEmpty) return undefined;
   const origin: Origin = { cluster: name, path: ["mirror", "cluster"] };
@@ -273,11 +273,11 @@ function mirrorOf({ cluster: { name, config }, isEmpty }: Served, { clusters, te
   const what = `Requests of cluster ${name} are not mirrored`;
   if (shadow === undefined || isStream(shadow.cluster)) {
     const section = "no cluster of that name has a section nginx without stream";
-    tell(`${what} to ${quote(mirror.cluster)}: ${section}`, origin);
+    note(`${what} to ${quote(mirror.cluster)}: ${section}`, origin);
     return undefined;
   }
   if (!shadow.isEmpty) return shadow;
-  tell(`${what} to ${mirror.cluster} while none of its members gets requests`, origin);
+  note(`${what} to ${mirror.cluster} while none of its members gets requests`, origin);
   return undefined;
 }
 
