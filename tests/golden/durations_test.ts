@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { balancerSchema, clusterSchema as haproxySection } from "../../plugins/balancers/haproxy/config.ts";
 import { balancerSchema as nginxSchema, clusterSchema as nginxSection } from "../../plugins/balancers/nginx/config.ts";
+import { nodeCheckSchema } from "../../src/config/check_schema.ts";
 import { clusterSchema } from "../../src/config/cluster_schema.ts";
 import { serviceSchema } from "../../src/config/service_schema.ts";
 import { combineSchema, sourceTrafficSchema } from "../../src/config/sources_schema.ts";
@@ -23,6 +24,7 @@ const SCHEMAS: readonly { readonly page: string; readonly schema: HouseSchema<un
   { page: "clusters.md", schema: clusterSchema },
   { page: "clusters.md", schema: combineSchema },
   { page: "clusters.md", schema: sourceTrafficSchema },
+  { page: "clusters.md", schema: nodeCheckSchema },
   { page: "clusters.md", schema: haproxySection },
   { page: "clusters.md", schema: nginxSection },
   { page: "balancers.md", schema: balancerSchema },
