@@ -351,7 +351,7 @@ const FAULTS: readonly Fault[] = [
         host: "127.0.0.1",
         port: freePort(),
         discovery: "lighthouse",
-        checks: {},
+        checks: { interval: 1 },
       });
       await stage.start();
       await stage.status.until("it is connected", ({ discovery }) => discovery.lighthouse?.registry === "connected");
