@@ -19,7 +19,9 @@ const PLAN = {
 
 /** The arguments of `writer DIR`, `reporter DIR` and `run DIR`. */
 const ADMIN = { admin: undefined, adminTokens: undefined, adminTlsCert: undefined, adminTlsKey: undefined };
-const DAEMON = { ...PLAN, status: undefined, ...ADMIN };
+const DAEMON = { ...PLAN, status: undefined, ...ADMIN, lifecycle: undefined };
+/** The arguments that the writer has besides. */
+const WRITER = { ...DAEMON, once: false, noReload: false, timeoutMs: 60_000 };
 
 /** The connection arguments of operator commands by default. */
 const OPERATOR = { admin: undefined, tokenFile: undefined, ca: undefined, timeoutMs: 30_000, json: false };
@@ -46,7 +48,7 @@ const STORE = {
 };
 
 Deno.test.each([
-  { line: "writer DIR", then: { command: "writer", ...DAEMON } },
+  { line: "writer DIR", then: { command: "writer", ...WRITER } },
   { line: "reporter DIR", then: { command: "reporter", ...DAEMON } },
   { line: "run DIR", then: { command: "run", ...DAEMON } },
   {
@@ -65,7 +67,7 @@ Deno.test.each([
   },
   {
     line: "writer DIR --status 127.0.0.1:9180",
-    then: { command: "writer", ...DAEMON, status: { host: "127.0.0.1", port: 9180 } },
+    then: { command: "writer", ...WRITER, status: { host: "127.0.0.1", port: 9180 } },
   },
   {
     line: "reporter --status=unix:/run/lighthouse/reporter.sock DIR",
@@ -120,7 +122,7 @@ Deno.test.each([
       logLevel: "info",
     },
   },
-  { line: "writer DIR --ip ::1", then: { command: "writer", ...DAEMON, ip: "::1" } },
+  { line: "writer DIR --ip ::1", then: { command: "writer", ...WRITER, ip: "::1" } },
   {
     line: "check DIR --no-resolve --file services/web.yaml=/tmp/a=b --file host.yml=c",
     then: {
