@@ -18,8 +18,14 @@ const PLAN = {
 };
 
 /** The arguments of `writer DIR`, `reporter DIR` and `run DIR`. */
-const ADMIN = { admin: undefined, adminTokens: undefined, adminTlsCert: undefined, adminTlsKey: undefined };
-const DAEMON = { ...PLAN, status: undefined, ...ADMIN, lifecycle: undefined };
+const SERVING = {
+  admin: undefined,
+  adminTokens: undefined,
+  adminTlsCert: undefined,
+  adminTlsKey: undefined,
+  lifecycle: undefined,
+};
+const DAEMON = { ...PLAN, status: undefined, ...SERVING };
 /** The arguments that the writer has besides. */
 const WRITER = { ...DAEMON, once: false, noReload: false, timeoutMs: 60_000 };
 
@@ -62,7 +68,7 @@ Deno.test.each([
       ip: "10.0.0.1",
       peerPort: 1025,
       status: undefined,
-      ...ADMIN,
+      ...SERVING,
     },
   },
   {
