@@ -138,6 +138,7 @@ Deno.test("WantedComposer composes the same as composeWanted() does at once, ove
     const apiNodes = [spare];
     let last: ReturnType<typeof composeWanted> | undefined;
     for (const { put, removed, form, drained, isReversed, hasApi } of steps) {
+      const old = new Map(members);
       for (const port of removed) members.delete(`a:${port}`);
       for (const [port, weight] of put) {
         const now = frozenNode({ host: "a", ip: "10.0.0.1", port, metadata: {}, weight });
@@ -158,8 +159,10 @@ Deno.test("WantedComposer composes the same as composeWanted() does at once, ove
         const [one, other] = [last, now].map((each) => each?.clusters.find((cluster) => cluster.name === name));
         return one !== undefined && other !== undefined && JSON.stringify(one) === JSON.stringify(other);
       };
+      // Shares are kept by the identity of their nodes, which a node that went and came within a step has lost.
+      const isRemade = [...members].some(([name, node]) => old.has(name) && old.get(name) !== node);
       // Members that are in no order are composed again.
-      const keepsAll = form !== 3 && !isReversed;
+      const keepsAll = form !== 3 && !isReversed && !isRemade;
       for (const each of now.clusters) if (isEqual(each.name) && keepsAll) assert.ok(before.has(each), each.name);
       last = now;
     }
