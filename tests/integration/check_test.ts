@@ -140,7 +140,7 @@ Deno.test("check --no-resolve passes over names that do not resolve, and over no
   const upstreams = "upstreams: [{host: partner.invalid, port: 80}]";
   await using temp = await directory({ own: `bind_address: 127.0.0.1\nproxies: {p: {port: 64002, ${upstreams}}}\n` });
   const [refusal, ...more] = await findings(temp);
-  assert.match(refusal ?? "", /error: haproxy refuses it: .*could not resolve address 'partner\.invalid'/);
+  assert.match(refusal ?? "", /error: haproxy rejects it: .*could not resolve address 'partner\.invalid'/);
   assert.deepEqual(more, []);
   assert.deepEqual(await findings(temp, { ignoresNames: true }), []);
   await temp.write(
@@ -164,7 +164,7 @@ Deno.test("check --file judges the directory with a candidate in the place of on
   const inNewFolder = await checked(temp, { candidates: { "services/app.yaml": temp.file("candidate") } });
   assert.match(inNewFolder.text, /^services\/app\.yaml:1:1: error: /);
   const missing = await checked(temp, { candidates: { "clusters/web.yaml": temp.file("nothing") } });
-  assert.match(missing.text, /^Cannot check \S+ as clusters\/web\.yaml: there is no such file$/);
+  assert.match(missing.text, /^Cannot check \S+ as clusters\/web\.yaml: no such file$/);
   assert.equal(missing.code, 1);
 });
 

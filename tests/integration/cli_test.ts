@@ -245,7 +245,7 @@ Deno.test("lighthouse check tells what HAProxy refuses, and what 1.0 never gave 
   });
   const { code, stdout } = await runCli(["check", dir.path], { variables: { TMPDIR: own.path } });
   assert.equal(code, 1, stdout);
-  assert.match(stdout, /clusters\/other\.yaml:5:7: error: haproxy refuses it: balance only supports/);
+  assert.match(stdout, /clusters\/other\.yaml:5:7: error: haproxy rejects it: balance only supports/);
   assert.match(
     stdout,
     /balancers\/haproxy\.yaml:2:12: warning: global: the line "nbthread 2" takes effect, which 1\.0 left out/,

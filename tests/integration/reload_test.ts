@@ -407,6 +407,6 @@ Deno.test("check tells of a maxconn that a process could not have files for, wit
   const told = diagnostics.map((diagnostic) => formatDiagnostic(diagnostic)).join("\n");
   assert.match(
     told,
-    /balancers\/haproxy\.yaml:5:5: error: haproxy refuses it: it takes at least 2000000011 open files/,
+    /balancers\/haproxy\.yaml:5:5: error: haproxy rejects it: it takes at least 2000000011 open files/,
   );
 });
