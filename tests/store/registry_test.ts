@@ -477,7 +477,7 @@ Deno.test("lighthouse: requests permission only for its hosts and the CA file", 
   const config = { hosts: ["store01", "10.0.0.2:9000", "[::1]:8001"], path: "/a/b/", ca: "/etc/ca.pem" };
   const told = await configured<LighthouseConfig>(lighthouse, config);
   const hosts = ["store01:8001", "10.0.0.2:9000", "[::1]:8001"];
-  assert.deepEqual(told, { hosts, path: ["a", "b"], ca: "/etc/ca.pem", ttlMs: 10_000 });
+  assert.deepEqual(told, { hosts, path: ["a", "b"], ca: "/etc/ca.pem", ttlMs: 10_000, resolveNames: false });
   assert.deepEqual(lighthouse.permissions(told, { instance: "x" }), { net: hosts, read: ["/etc/ca.pem"] });
 });
 

@@ -81,7 +81,7 @@ Deno.test("the balancer's schema says what is wrong, where, and what is wanted",
     issues(balancerSchema, { ...PLACES, stats: { port: 1, timeouts: { client: "4 s" } } })[0] ?? "",
     /stats\.timeouts\.client/,
   );
-  assert.match(issues(balancerSchema, { ...PLACES, socket_file: "/run/a b" })[0] ?? "", /without blanks/);
+  assert.match(issues(balancerSchema, { ...PLACES, socket_file: "/run/a b" })[0] ?? "", /without spaces/);
 });
 
 Deno.test("the balancer's schema says all that is wrong at once: no fault of one key hides what several keys say", () => {
