@@ -74,7 +74,9 @@ Deno.test("ids are dotted lower-case names, and what resolves an event is an eve
   for (const [id, { level, resolvedBy }] of Object.entries(EVENTS)) {
     assert.match(id, /^[a-z]+(?:_[a-z]+)*\.[a-z]+(?:_[a-z]+)*$/);
     if (resolvedBy === undefined) continue;
-    assert.equal(EVENTS[resolvedBy]?.level, "info", `${id} is resolved by ${resolvedBy}`);
+    for (const end of [resolvedBy].flat()) {
+      assert.equal(EVENTS[end]?.level, "info", `${id} is resolved by ${end}`);
+    }
     assert.ok(level !== "debug", `${id} is a state`);
   }
 });

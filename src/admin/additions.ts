@@ -25,7 +25,7 @@ export interface AdditionsResult {
 /** Adds to clusters, and removes. */
 export interface Additions {
   get(path: AdditionsPath): AdditionsResult;
-  put(addition: Addition, signal: AbortSignal): Promise<AdditionsResult>;
+  put(addition: Addition): Promise<AdditionsResult>;
   remove(path: AdditionsPath & { readonly name: string }): Promise<AdditionsResult>;
 }
 

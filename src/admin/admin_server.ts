@@ -250,7 +250,7 @@ async function answerAdditions(
   if (json === undefined) return reject(400, "Cannot read the body as it must be JSON");
   const addition = readAddition({ ...about, name }, json, wallNow());
   if (typeof addition === "string") return reject(400, addition);
-  return said(await additions.put(addition, request.signal));
+  return said(await additions.put(addition));
 }
 
 function parseJson(text: string): unknown {

@@ -119,7 +119,7 @@ async function answerSource(
       if (typeof addition === "string") return text(400, addition);
       // A source of another kind has the name: it is another addition, and this one takes its place.
       if (found !== undefined && found.kind !== addition.kind) await additions.remove({ ...found });
-      const { status, said } = await additions.put(addition, request.signal);
+      const { status, said } = await additions.put(addition);
       return status > 201 ? json(status, said) : json(status, asAurproxySource(addition));
     }
     default:

@@ -48,14 +48,13 @@ export class AppAdditions implements Additions {
     return found === undefined ? missing(cluster, kind, name) : { status: 200, said: additionAsJson(found, kind) };
   }
 
-  put(addition: Addition, signal: AbortSignal): Promise<AdditionsResult> {
-    return this.#serial.run(() => this.#put(addition, signal));
+  put(addition: Addition): Promise<AdditionsResult> {
+    return this.#serial.run(() => this.#put(addition));
   }
 
   remove({ cluster, kind, name }: AdditionsPath & { readonly name: string }): Promise<AdditionsResult> {
     return this.#serial.run(async () => {
-      const unknown = this.#unknown(cluster);
-      if (unknown !== undefined) return unknown;
+      // Also of a cluster that is not accepted: the addition may be the reason.
       const removed = await this.#options.kept.remove({ cluster, kind, name });
       if (removed === undefined) return missing(cluster, kind, name);
       this.#options.log.info("Addition removed", { event: "addition.removed", cluster, kind, name });
@@ -63,7 +62,7 @@ export class AppAdditions implements Additions {
     });
   }
 
-  async #put(addition: Addition, signal: AbortSignal): Promise<AdditionsResult> {
+  async #put(addition: Addition): Promise<AdditionsResult> {
     const { kept, clock, reading, log } = this.#options;
     const { cluster, kind, name } = addition;
     const refused = this.#unknown(cluster) ?? this.#denied(addition);
@@ -71,14 +70,19 @@ export class AppAdditions implements Additions {
     const faultsNow = () => faultsOf(reading().diagnostics, this.#fileOf(cluster) ?? cluster);
     const [before, startedMs] = [faultsNow(), clock.now()];
     const replaced = await kept.put(addition);
-    using late = deadline(TAKEN_MS, { clock, signal });
-    while (!((reading().readMs ?? 0) > startedMs) && !late.signal.aborted) {
+    // Not by the signal of the request: an addition whose client has left is validated all the same.
+    using late = deadline(TAKEN_MS, { clock });
+    // A reading that had begun before may not have seen it.
+    const isRead = () => (reading().begunMs ?? -Infinity) >= startedMs;
+    while (!isRead() && !late.signal.aborted) {
       await delay(TAKEN_POLL_MS, { clock, signal: late.signal }).catch(() => {});
     }
     const faults = faultsNow().filter((fault) => !before.includes(fault));
-    if (faults.length > 0) {
+    if (!isRead() || faults.length > 0) {
       await (replaced === undefined ? kept.remove(addition) : kept.put(replaced));
-      return { status: 400, said: { error: faults.join("; ") } };
+      return faults.length > 0
+        ? { status: 400, said: { error: faults.join("; ") } }
+        : { status: 503, said: { error: "The config was not read in time; try again" } };
     }
     log.info("Addition set", { event: "addition.set", cluster, kind, name });
     const { unkept } = kept;

@@ -223,7 +223,7 @@ export class App {
       random,
       log: log.part("notify"),
       meter,
-      resolvedBy: (event) => EVENTS[event]?.resolvedBy,
+      resolvedBy: (event) => [EVENTS[event]?.resolvedBy ?? []].flat(),
       host: () => this.#announcement.facts?.fqdn,
       deliver: (notifier, events, { timeoutMs, signal }) => this.#notify(notifier, events, { timeoutMs, signal }),
     });

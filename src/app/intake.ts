@@ -63,6 +63,7 @@ export class Intake implements ConfigSource {
   #watch: DirectoryWatch | undefined;
   #plugins: PluginLoader | undefined;
   #told: ReadonlySet<string> = new Set();
+  #broken: ReadonlySet<string> = new Set();
   #reading: Reading = UNREAD;
 
   constructor(options: IntakeOptions) {
@@ -90,6 +91,7 @@ export class Intake implements ConfigSource {
     this.#plugins = plugins;
     let last: TakenConfig | undefined;
     for await (const _hint of watch) {
+      const begunMs = clock.now();
       const taken = await takeDirectory(dir, {
         role,
         signal,
@@ -126,7 +128,7 @@ export class Intake implements ConfigSource {
       meter.count("lighthouse_config_reads_total", { result });
       const readMs = clock.now();
       const takenMs = isChanged ? readMs : this.#reading.takenMs;
-      this.#reading = { ...this.#reading, readMs, takenMs, unread: taken.loaded.unread, diagnostics };
+      this.#reading = { ...this.#reading, begunMs, readMs, takenMs, unread: taken.loaded.unread, diagnostics };
       this.#tell(diagnostics);
       if (isChanged) yield { accepted, sources };
     }
@@ -140,5 +142,10 @@ export class Intake implements ConfigSource {
       if (!this.#told.has(text)) logDiagnostic(log, diagnostic);
     }
     this.#told = new Set(texts.map(({ text }) => text));
+    const broken = new Set(diagnostics.filter(({ severity }) => severity === "error").map(({ file }) => file));
+    for (const file of this.#broken.difference(broken)) {
+      log.info("Config file has no errors any more", { event: "config.valid", file });
+    }
+    this.#broken = broken;
   }
 }

@@ -331,7 +331,7 @@ export class NodeChecks implements AsyncDisposable {
     }
   }
 
-  /** Logs which nodes fail now, pass again, or cannot be checked; answers whether there are any. */
+  /** Logs which nodes fail now or cannot be checked, and when none does any more; answers whether any has changed. */
   #tell(
     cluster: ClusterName,
     before: ReadonlyMap<string, NodeHealth>,
@@ -346,17 +346,21 @@ export class NodeChecks implements AsyncDisposable {
     const fields = (of: readonly (readonly [string, NodeHealth])[]) => ({
       cluster,
       nodes: of.length,
-      node: of.slice(0, NAMES_MAX).map(([node]) => node).join(", "),
+      names: of.slice(0, NAMES_MAX).map(([node]) => node).join(", "),
       ...of[0]?.[1].reason !== undefined && { reason: of[0][1].reason },
     });
     const [failing, passing] = [became("failing"), became("passing", "failing")];
     const [unknown, known] = [became("unknown"), became("passing", "unknown")];
+    const ended = (state: NodeHealth["state"]) => {
+      const [had, has] = [before, now].map((health) => health.values().some((each) => each.state === state));
+      return had && !has;
+    };
     if (failing.length > 0) log.warn("Nodes fail their checks", { event: "node.failing", ...fields(failing) });
-    if (passing.length > 0) log.info("Nodes pass their checks again", { event: "node.passing", ...fields(passing) });
+    if (ended("failing")) log.info("No node fails its checks any more", { event: "node.passing", ...fields(passing) });
     if (unknown.length > 0) {
       log.warn("Cannot check nodes; shares stay as they are", { event: "node.unknown", ...fields(unknown) });
     }
-    if (known.length > 0) log.info("Nodes are checked again", { event: "node.known", ...fields(known) });
+    if (ended("unknown")) log.info("All nodes are checked again", { event: "node.known", ...fields(known) });
     return failing.length + passing.length + unknown.length + known.length + became("passing").length > 0;
   }
 

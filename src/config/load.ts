@@ -222,13 +222,19 @@ class Reading {
     const names = { balancers: this.#names("balancers", balancers), discovery: this.#names("discovery", discovery) };
     const rendered = renderedWithoutSection([...balancers.values()]);
     const overflow = this.#overflowNames(valuesOf(last?.clusters, ({ cluster }) => cluster));
+    const lastClusters = valuesOf(last?.clusters, ({ cluster }) => cluster);
     const clusters = await this.#folder<Cluster>(
       "clusters",
-      valuesOf(last?.clusters, ({ cluster }) => cluster),
+      lastClusters,
       (raw, fileName) => {
         const balancers = [...this.#balancers, ...names.balancers];
+        const given = { fileName, balancers, discovery: names.discovery, overflow, rendered };
         const joined = withAdditions(raw, { fileName, additions: this.#additions });
-        return readCluster(joined, { fileName, balancers, discovery: names.discovery, overflow, rendered });
+        const read = readCluster(joined, given);
+        // An addition that does not fit the file any more harms itself: the file is used without it.
+        return read.value === undefined && joined !== raw
+          ? { ...readCluster(raw, given), findings: read.findings }
+          : read;
       },
       JSON.stringify([names, overflow, rendered, this.#additions]),
     );

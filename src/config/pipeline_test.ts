@@ -430,3 +430,19 @@ Deno.test("takeDirectory() lets others have their turn while it reads and judges
   assert.equal(taken.accepted.clusters.size, 301);
   assert.ok(turns >= 60, `${turns} turns`);
 });
+
+Deno.test("takeDirectory() uses a cluster's file without its additions where one does not fit it any more", async () => {
+  await using temp = await fine();
+  await temp.write("conf/clusters/cache.yaml", `${CLUSTER}api: {sources: [zookeeper]}\n`);
+  const options = { role: "run", signal: AbortSignal.timeout(60_000) } as const;
+  const same = { cluster: "cache", kind: "sources", name: "same", value: { zookeeper: null } } as const;
+  const start = await takeWithAnyPlugin(temp.file("conf"), { ...options, additions: [same] });
+  assert.ok(start.ok);
+  assert.match(said(temp, start), /conf\/clusters\/cache\.yaml:.*error: /);
+  assert.equal(names(start), ALL, "the file itself is accepted at a start");
+  const before = await takeWithAnyPlugin(temp.file("conf"), options);
+  assert.ok(before.ok);
+  const later = await takeWithAnyPlugin(temp.file("conf"), { ...options, additions: [same] }, before);
+  assert.ok(later.ok);
+  assert.equal(names(later), ALL, "what is accepted stays while an addition is validated");
+});

@@ -11,6 +11,8 @@ export interface Taken {
 
 /** How the reading of the config stands. Times are those of the clock; `undefined` before the first. */
 export interface Reading {
+  /** When the reading that came to its end last had begun. */
+  readonly begunMs: number | undefined;
   /** When it was last read to the end. */
   readonly readMs: number | undefined;
   /** When one that differs from the previous one was last taken. */
@@ -36,6 +38,7 @@ export interface HungPlugin {
 
 /** What there is to say before anything was read. */
 export const UNREAD: Reading = {
+  begunMs: undefined,
   readMs: undefined,
   takenMs: undefined,
   unread: undefined,

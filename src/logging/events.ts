@@ -21,8 +21,8 @@ export interface LogEvent {
   readonly meaning: string;
   /** What to do about it. */
   readonly action: string;
-  /** The event that ends the state that this one begins. */
-  readonly resolvedBy?: string;
+  /** The event that ends the state that this one begins, or the events of which each does. */
+  readonly resolvedBy?: string | readonly string[];
 }
 
 const NOTHING = "nothing";
@@ -85,7 +85,13 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     fields: ["file", "line", "column"],
     meaning: "a file, or a part of one, cannot be used; its last valid version stays active",
     action: "fix the place in the message (file:line:col)",
-    resolvedBy: "config.applied",
+    resolvedBy: "config.valid",
+  },
+  "config.valid": {
+    level: "info",
+    fields: ["file"],
+    meaning: "a file that had errors has none any more",
+    action: NOTHING,
   },
   "config.suspect": {
     level: "warn",
@@ -199,22 +205,22 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   // Checks of nodes.
   "node.failing": {
     level: "warn",
-    fields: ["cluster", "nodes", "node", "reason"],
+    fields: ["cluster", "nodes", "names", "reason"],
     meaning:
       "`nodes` nodes of a cluster fail the checks of its `traffic.health` and get no requests, unless too few pass. " +
-      "`node`: the first five; `reason`: of the first",
+      "`names`: the first five; `reason`: of the first",
     action: "see to the nodes; `lighthouse explain` has the reason of each",
     resolvedBy: "node.passing",
   },
   "node.passing": {
     level: "info",
-    fields: ["cluster", "nodes", "node"],
-    meaning: "nodes of a cluster pass their checks again",
+    fields: ["cluster", "nodes", "names"],
+    meaning: "no node of a cluster fails its checks any more; `nodes` pass again",
     action: NOTHING,
   },
   "node.unknown": {
     level: "warn",
-    fields: ["cluster", "nodes", "node", "reason"],
+    fields: ["cluster", "nodes", "names", "reason"],
     meaning:
       "nodes of a cluster cannot be checked, for a reason on this host or as they lack the port; their shares stay " +
       "as they are",
@@ -223,8 +229,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   },
   "node.known": {
     level: "info",
-    fields: ["cluster", "nodes", "node"],
-    meaning: "nodes of a cluster are checked again, and pass",
+    fields: ["cluster", "nodes", "names"],
+    meaning: "all nodes of a cluster are checked again; `nodes` pass",
     action: NOTHING,
   },
   "node.crowded": {
@@ -261,7 +267,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     fields: ["operation", "discovery", "cluster", "node", "reason"],
     meaning: "the registry rejected a change or did not answer; it is tried again until it works",
     action: "see to the registry",
-    resolvedBy: "registration.registered",
+    resolvedBy: ["registration.registered", "registration.deregistered"],
   },
   "registration.taken_over": {
     level: "info",

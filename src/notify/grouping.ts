@@ -7,8 +7,8 @@
 import { type EventRecord, isEventMeant } from "../model/event_record.ts";
 import type { NotificationRules } from "./rules.ts";
 
-/** Says which event ends the state that an event begins; `undefined` if it begins none. */
-export type ResolvedBy = (event: string) => string | undefined;
+/** Returns the events that end the state that an event begins; none if it begins none. */
+export type ResolvedBy = (event: string) => readonly string[];
 
 /** A state that was announced, or is about to be, and has not ended. */
 interface Open {
@@ -43,7 +43,19 @@ const GROUPS_MAX = 1_000, OPEN_MAX = 1_000;
 const RANK = { info: 0, warn: 1, error: 2 } as const;
 
 /** The fields that say what an event is about: what ends a state has the same values of those that both have. */
-const SUBJECT = ["worker", "cluster", "source", "discovery", "balancer", "service", "check", "node", "target", "path"];
+const SUBJECT = [
+  "worker",
+  "cluster",
+  "source",
+  "discovery",
+  "balancer",
+  "service",
+  "check",
+  "node",
+  "target",
+  "path",
+  "file",
+];
 
 /** Takes an event; answers whether it was dropped, as too many wait. */
 export function takeEvent(
@@ -73,7 +85,7 @@ export function takeEvent(
   const key = ended[0]?.group ?? groupKey(record, rules);
   const before = groups.get(key) ?? { pending: [], sentMs: undefined, sinceMs: nowMs, open: new Map() };
   if (!groups.has(key) && groups.size >= GROUPS_MAX) dropIdle(groups);
-  const begins = isMeant && ended.length === 0 && resolvedBy(record.event) !== undefined && before.open.size < OPEN_MAX;
+  const begins = isMeant && ended.length === 0 && resolvedBy(record.event).length > 0 && before.open.size < OPEN_MAX;
   groups.set(key, {
     ...before,
     pending: [...before.pending, record],
@@ -145,7 +157,7 @@ function endedBy(
   const ended: { readonly group: string; readonly subject: string }[] = [];
   for (const [group, { open }] of groups) {
     for (const [subject, each] of open) {
-      if (resolvedBy(each.record.event) === record.event && isAbout(each.record, record)) {
+      if (resolvedBy(each.record.event).includes(record.event) && isAbout(each.record, record)) {
         ended.push({ group, subject });
       }
     }

@@ -3,7 +3,7 @@ import type { EventRecord } from "../model/event_record.ts";
 import { type Grouping, nextDueMs, NO_GROUPS, takeDue, takeEvent } from "./grouping.ts";
 import { rulesOf, rulesSchema } from "./rules.ts";
 
-const resolvedBy = (event: string) => event === "registry.unreachable" ? "registry.connected" : undefined;
+const resolvedBy = (event: string) => event === "registry.unreachable" ? ["registry.connected"] : [];
 
 function rulesWith(keys: Record<string, unknown>) {
   const result = rulesSchema["~standard"].validate(keys);

@@ -33,6 +33,8 @@ const DELIVERY_TIMEOUT_MS = 10_000;
 const BACKOFF = { firstMs: 1_000, maxMs: 300_000 };
 /** So many events go at once. */
 const BATCH_MAX = 100;
+/** So many events are remembered until the first config names the notifiers. */
+const EARLY_MAX = 1_000;
 /** How long a process that ends tries to deliver what waits. */
 const LAST_DEADLINE_MS = 2_000;
 
@@ -55,6 +57,8 @@ interface Running {
 export class Notifications implements AsyncDisposable {
   readonly #options: NotificationsOptions;
   readonly #running = new Map<string, Running>();
+  /** What came before the first config, of a start whose findings are logged once. */
+  #early: EventRecord[] | undefined = [];
 
   constructor(options: NotificationsOptions) {
     this.#options = options;
@@ -75,13 +79,17 @@ export class Notifications implements AsyncDisposable {
         running.wake();
       }
     }
+    const early = this.#early;
+    this.#early = undefined;
+    for (const record of early ?? []) this.hear(record);
   }
 
   /** Takes an event. */
   hear(record: EventRecord): void {
     // What is said of notifiers would come back for ever.
-    if (this.#running.size === 0 || record.event.startsWith("notifier.")) return;
+    if (record.event.startsWith("notifier.")) return;
     if (typeof record.fields.worker === "string" && record.fields.worker.startsWith("notifier ")) return;
+    if (this.#early !== undefined && this.#early.length < EARLY_MAX) this.#early.push(record);
     const { clock, meter = UNMETERED, host, resolvedBy } = this.#options;
     const name = host();
     const named = name === undefined ? record : { ...record, fields: { ...record.fields, host: name } };
@@ -128,6 +136,8 @@ export class Notifications implements AsyncDisposable {
       dropped: 0,
       done: started.then(() => this.#run(name, running, controller.signal)).catch(() => {}),
     };
+    // One listener for its life: `wake` is another function at each wait.
+    controller.signal.addEventListener("abort", () => running.wake(), { once: true });
     start();
     return running;
   }
@@ -145,7 +155,6 @@ export class Notifications implements AsyncDisposable {
       running.wake = resolve;
       const dueMs = nextDueMs(running.grouping, running.rules);
       const cancel = dueMs === Infinity ? () => {} : clock.after(Math.max(0, dueMs - clock.now()), resolve);
-      signal.addEventListener("abort", () => resolve(), { once: true });
       await promise;
       cancel();
     }

@@ -91,6 +91,7 @@ Deno.test("a bad file harms only itself, is told with its line, and is picked up
   await both.event("config.invalid", { file: /services\/other\.yaml$/, line: 1, msg: /uri/ });
   await host.write("clusters/other", { discovery: "file", haproxy: { port: freePort(), backend: ["mode http"] } });
   await host.write("services/other", { discovery: "file", port: other.port, checks: CHECKS });
+  await both.event("config.valid", { file: /services\/other\.yaml$/ });
   await host.untilServing("other", [other.port]);
   assert.deepEqual(await host.serving("web"), [web.port], "the last good value stays");
   assert.notEqual(await host.haproxy.pid(), pid, "a new cluster is a reload");

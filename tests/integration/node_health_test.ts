@@ -120,7 +120,7 @@ Deno.test("nodes that fail their checks get nothing, all keep their shares if al
   await eventually("all are checked", () => stage.patients.every(({ probes }) => probes > 2));
   b.isHealthy = false;
   await stage.untilWeights({ "a.test": 256, "b.test": 0, "c.test": 256 });
-  await writer.event("node.failing", { cluster: "web", nodes: "1", node: `b.test:${b.port}` });
+  await writer.event("node.failing", { cluster: "web", nodes: "1", names: `b.test:${b.port}` });
   assert.match(
     await stage.explain(),
     /^ {2}b\.test:\d+ {2}failing its check {2}share 0 % {2}weight 0 {2}100 \(default\) × health 0 \(http: Got status 503, want 200-299\) = 0 /m,

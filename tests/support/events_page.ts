@@ -74,7 +74,7 @@ function row(id: string, { level, repeats, fields, meaning, action, resolvedBy }
     fields.map(code).join(", "),
     meaning,
     action,
-    resolvedBy === undefined ? "" : code(resolvedBy),
+    [resolvedBy ?? []].flat().map(code).join(", "),
   ];
   return `| ${columns.join(" | ")} |`;
 }

@@ -17,7 +17,7 @@ const CATALOG: Parameters<TakeOptions["judge"]>[1]["catalog"] = {
 /** Takes a config directory with plugins of any name that accept every config. */
 export function takeWithAnyPlugin(
   dir: string,
-  options: Pick<TakeOptions, "role" | "signal" | "clock" | "readNameService">,
+  options: Pick<TakeOptions, "role" | "signal" | "clock" | "readNameService" | "additions">,
   last?: TakenConfig,
 ): Promise<TakenConfig | NotLoaded> {
   return takeDirectory(dir, {
