@@ -30,6 +30,9 @@ export interface DecidedShares extends Pick<Shares, "nodes"> {
 /** A node that was away for no longer is not new, unless its cluster's file says otherwise. */
 const GRACE_MS = 60_000;
 
+/** No node is down. */
+const NONE: ReadonlySet<string> = new Set();
+
 /**
  * Knows what {@linkcode shareTraffic} decides from: since when nodes are members, and what balancers find down. Owns
  * the time: one timer for all nodes of all clusters.
@@ -73,12 +76,14 @@ export class Traffic implements Disposable {
 
   /** Takes the policies of a config. */
   apply({ clusters }: Pick<Accepted, "clusters">): void {
+    const zonesBefore = new Map([...this.#clusters.keys()].map((name) => [name, this.#zonesKey(name)]));
     this.#clusters = new Map([...clusters.values()].map((each) => [each.cluster.name, each]));
     for (const name of this.#sightings.keys()) if (this.#policy(name) === undefined) this.#sightings.delete(name);
-    // Whoever is there when a policy comes is not new by it.
     for (const name of this.#clusters.keys()) {
       const nodes = this.#options.live.nodes(name);
-      if (nodes !== undefined && !this.#sightings.has(name)) this.#note(name, nodes, Infinity);
+      const isElsewhere = zonesBefore.has(name) && zonesBefore.get(name) !== this.#zonesKey(name);
+      // Whoever is there when a policy comes is not new by it, nor by another zone that the policy gives it.
+      if (nodes !== undefined && (isElsewhere || !this.#sightings.has(name))) this.#note(name, nodes, Infinity);
     }
   }
 
@@ -96,7 +101,7 @@ export class Traffic implements Disposable {
     this.#note(cluster, live.nodes(cluster) ?? [], blindMs);
   }
 
-  /** Notes which nodes a balancer finds down; answers whether that is news to a policy. */
+  /** Notes which nodes a balancer finds down, and says so if that is news to a policy. */
   noteDown(balancer: string, down: ReadonlyMap<ClusterName, readonly string[]>): void {
     const before = this.#down.get(balancer);
     const now = new Map(
@@ -106,8 +111,10 @@ export class Traffic implements Disposable {
       ]),
     );
     this.#down.set(balancer, now);
-    const isSame = [...now].every(([name, nodes]) => {
-      const last = before?.get(name) ?? new Set();
+    // A balancer that does not answer says nothing of a cluster of which something was down.
+    const names = new Set([...now.keys(), ...before?.keys() ?? []]);
+    const isSame = names.values().every((name) => {
+      const [nodes, last] = [now.get(name) ?? NONE, before?.get(name) ?? NONE];
       return last.size === nodes.size && nodes.isSubsetOf(last);
     });
     if (!isSame) this.#options.onDue();
@@ -186,6 +193,12 @@ export class Traffic implements Disposable {
 
   #policy(cluster: ClusterName): TrafficPolicy | undefined {
     return this.#clusters.get(cluster)?.cluster.traffic;
+  }
+
+  /** What names the zones of nodes, as text to compare: each config is a value of its own. */
+  #zonesKey(cluster: ClusterName): string | undefined {
+    const key = this.#policy(cluster)?.zones?.key;
+    return key && JSON.stringify(key);
   }
 
   /** Notes members of which nothing was known for so long. */

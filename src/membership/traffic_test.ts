@@ -4,7 +4,7 @@ import { FakeClock } from "../kernel/fake_clock.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 import { onlySource } from "../model/registry_source.ts";
 import type { Node } from "../model/node.ts";
-import type { TrafficPolicy } from "../model/traffic.ts";
+import type { NodeField, TrafficPolicy } from "../model/traffic.ts";
 import { LiveTopology } from "./live_topology.ts";
 import { decodeTopology, encodeTopology } from "./topology_file.ts";
 import { Traffic } from "./traffic.ts";
@@ -42,8 +42,14 @@ class Stage {
       wallNow: () => this.wall,
       onDue: () => this.due++,
     });
-    this.#cluster = clusterOf(policy);
-    this.traffic.apply({ clusters: new Map([["web", this.#cluster]]) });
+    this.#cluster = this.apply(policy);
+  }
+
+  /** Applies a config with a policy; answers the cluster. */
+  apply(policy: TrafficPolicy): AcceptedCluster {
+    const cluster = clusterOf(policy);
+    this.traffic.apply({ clusters: new Map([["web", cluster]]) });
+    return cluster;
   }
 
   /** The registry says so. */
@@ -197,6 +203,37 @@ Deno.test("nodes that a balancer finds down count once it says so, and the same 
   assert.deepEqual(stage.weights, { a: 256, b: 256 });
   stage.traffic.noteDown("haproxy", new Map([["web", ["a:80"]]]));
   assert.equal(stage.due, 1);
+});
+
+Deno.test("nodes that were found down are news once the balancer says nothing of their cluster, and only then", () => {
+  const stage = new Stage({ policy: { ...SLOW, slowStart: { ...SLOW.slowStart!, delayMs: 10_000 } } });
+  stage.has("a");
+  stage.has("a", "b");
+  stage.traffic.noteDown("haproxy", new Map([["web", ["a:80"]]]));
+  assert.deepEqual(stage.weights, { a: 256, b: 256 });
+  stage.traffic.noteDown("haproxy", new Map());
+  assert.equal(stage.due, 2);
+  assert.deepEqual(stage.weights, { a: 256, b: 0 });
+  stage.traffic.noteDown("haproxy", new Map([["web", []]]));
+  stage.traffic.noteDown("haproxy", new Map());
+  assert.equal(stage.due, 2);
+});
+
+Deno.test("members have the zones of a policy that is edited, and none of them is new by it", () => {
+  const stage = new Stage();
+  stage.live.replace({
+    cluster: "web",
+    nodes: [{ ...node("a"), zone: "eu", metadata: { rack: "r1" } }, { ...node("b"), metadata: { rack: "r2" } }],
+  });
+  stage.traffic.note("web");
+  const zonesBy = (key: NodeField | undefined) => {
+    stage.apply(key === undefined ? SLOW : { ...SLOW, zones: { spillBelow: 0.5, key } });
+    return Object.fromEntries([...stage.traffic.sightings.get("web") ?? []].map(([name, { zone }]) => [name, zone]));
+  };
+  assert.deepEqual(zonesBy({ of: "zone" }), { "a:80": "eu", "b:80": undefined });
+  assert.deepEqual(zonesBy({ of: "metadata", path: ["rack"] }), { "a:80": "r1", "b:80": "r2" });
+  assert.deepEqual(zonesBy(undefined), { "a:80": undefined, "b:80": undefined });
+  assert.deepEqual(stage.weights, { a: 256, b: 256 });
 });
 
 Deno.test("a topology file without policies is the file that it was", async () => {
