@@ -165,14 +165,15 @@ function lostOf(known: readonly Node[], said: readonly Node[]): readonly Node[] 
 /**
  * Since when the answer at hand has been held, and how often it has come:
  * what was said before the registry was last away confirms nothing, and neither
- * does a loss of some confirm that now there is nothing left.
+ * does a loss of some confirm that now there is nothing left. An answer with too
+ * many nodes lacked none, and one without the cluster said nothing of them.
  */
 function confirmed(
   hold: Hold | undefined,
   { isEmpty, unknownBefore, now }: { readonly isEmpty: boolean; readonly unknownBefore: number; readonly now: number },
 ): Pick<Hold, "since" | "reads"> {
-  const isNews = hold === undefined || hold.cause === "missing" || hold.since < unknownBefore ||
-    (isEmpty && hold.said > 0);
+  const isNews = hold === undefined || hold.cause === "missing" || hold.cause === "many" ||
+    hold.since < unknownBefore || (isEmpty && hold.said > 0);
   return isNews ? { since: now, reads: 1 } : { since: hold.since, reads: hold.reads + 1 };
 }
 

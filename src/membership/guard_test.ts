@@ -108,6 +108,15 @@ Deno.test("applyGuard() keeps to what was known when there are more than max_nod
   assert.equal(cluster.hear(nodes(5), 1), 5);
 });
 
+Deno.test("applyGuard() does not take an answer of too many nodes for the beginning of a large loss", () => {
+  const cluster = new Cluster(nodes(10), { maxNodes: 20, maxShrinkPercent: 50, shrinkGraceMs: 60_000 });
+  for (const now of [0, 30_000, 90_000]) assert.equal(cluster.hear(nodes(21), now), 10);
+  assert.deepEqual([cluster.memory.hold?.since, cluster.memory.hold?.reads], [0, 3]);
+  assert.equal(cluster.hear(nodes(2), 100_000), 10);
+  assert.deepEqual(cluster.memory.hold, { cause: "shrunk", since: 100_000, reads: 1, said: 2, askAt: 160_000 });
+  assert.equal(cluster.hear(nodes(2), 160_000), 2);
+});
+
 Deno.test("applyGuard() lets a cluster grow that never had min_nodes", () => {
   const cluster = new Cluster([], { minNodes: 5 });
   assert.equal(cluster.hear(nodes(1), 0), 1);
