@@ -145,35 +145,50 @@ function all(sources: readonly Contribution[], match: "host" | "address"): Combi
   const conflicts: Conflict[] = [];
   const members = main.nodes.flatMap((node): Node[] => {
     const found = indexes.map(({ find }) => find(node));
-    if (found.some((each) => each.length === 0)) return [];
+    if (found.some(({ speakers }) => speakers.length === 0)) return [];
     const name = nodeName(node);
     const having = indexes.filter(({ isOwn }) => isOwn).map(({ source }) => source);
     owners.set(name, main.isOwn ? [main.source, ...having] : having);
     for (const [index, { source, isOwn }] of indexes.entries()) {
-      const same = found[index]?.find((other) => addressOf(other) === addressOf(node));
+      const same = found[index]?.same;
       // Liveness and membership describe a node differently by nature: only a weight can contradict another.
       const keys = same === undefined || !isOwn || !main.isOwn
         ? []
         : differences(node, same).filter((key) => key === "weight" || key === "host");
       if (keys.length > 0) conflicts.push({ node: name, kept: main.source, ignored: source, keys });
     }
-    const drains = found.some((each) => each.every(({ state }) => state === "drain"));
+    const drains = found.some(({ speakers }) => speakers.every(({ state }) => state === "drain"));
     return [drains && node.state !== "drain" ? { ...node, state: "drain" } : node];
   });
   return { ...TIMELESS, nodes: members.toSorted(byName), sources: owners, conflicts };
 }
 
-/** Finds the nodes of a source that speak for a node: at its address, and, if that is enough, on its host. */
-function finderOf(nodes: readonly Node[], match: "host" | "address"): (node: Node) => readonly Node[] {
+/** What a source has of a node. */
+interface Found {
+  /** The nodes that speak for it: those at its address, and, if that is enough, those on its host. */
+  readonly speakers: readonly Node[];
+  /** The first one at its address. */
+  readonly same: Node | undefined;
+}
+
+/** Finds what a source has of a node. A host may have many nodes: none of this looks through all of them for each. */
+function finderOf(nodes: readonly Node[], match: "host" | "address"): (node: Node) => Found {
   const byKey = new Map<string, Node[]>();
   for (const node of nodes) {
     const keys = match === "address" ? [addressOf(node)] : new Set([addressOf(node), plainAddress(node.ip), node.host]);
-    for (const key of keys) byKey.set(key, [...byKey.get(key) ?? [], node]);
+    for (const key of keys) {
+      const known = byKey.get(key);
+      if (known === undefined) byKey.set(key, [node]);
+      else known.push(node);
+    }
   }
   return (node) => {
-    const exact = byKey.get(addressOf(node));
-    if (exact !== undefined || match === "address") return exact ?? [];
-    return byKey.get(plainAddress(node.ip)) ?? byKey.get(node.host) ?? [];
+    const address = addressOf(node);
+    const exact = byKey.get(address);
+    if (exact !== undefined || match === "address") {
+      return { speakers: exact ?? [], same: exact?.find((other) => addressOf(other) === address) };
+    }
+    return { speakers: byKey.get(plainAddress(node.ip)) ?? byKey.get(node.host) ?? [], same: undefined };
   };
 }
 

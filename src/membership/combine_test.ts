@@ -101,6 +101,29 @@ Deno.test("all judges a port by what the other source says of that port, and by 
   ]]);
 });
 
+Deno.test("all reads each node of a host a few times, however many nodes the host has", () => {
+  for (const match of ["host", "address"] as const) {
+    let reads = 0;
+    const counted = (address: string): Node => {
+      const { ip, ...rest } = node(address);
+      return {
+        ...rest,
+        get ip() {
+          reads++;
+          return ip;
+        },
+      };
+    };
+    const ports = (from: number) => Array.from({ length: 300 }, (_, i) => `10.0.0.1|${from + i}`);
+    const { nodes } = combineAtOnce([
+      source("etcd", ports(1_000).map((address) => node(address))),
+      source("serf", ports(2_000).map(counted)),
+    ], { policy: "all", match });
+    assert.equal(nodes?.length, match === "host" ? 300 : 0);
+    assert(reads <= 10 * 300, `${reads} reads by ${match}`);
+  }
+});
+
 Deno.test("all lets a source of which nothing is known remove nobody, and whoever stands in for one lets nobody in", () => {
   const keys = source("etcd", [node("10.0.0.1"), node("10.0.0.2")]);
   assert.equal(combineAtOnce([keys, source("serf", undefined)], ALL).nodes?.length, 2);
