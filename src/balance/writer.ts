@@ -170,6 +170,8 @@ export class Writer<Config, ClusterConfig, Observed> {
       }
     } catch (error) {
       if (!signal.aborted) throw error;
+      // The turn was broken off: a file that waited for its look waits for the one at the end.
+      this.#decide({ type: "stop" });
     } finally {
       over.abort();
       await childrenWatched;

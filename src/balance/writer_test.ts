@@ -334,6 +334,23 @@ Deno.test("Writer writes the file as it ends, though members were changed withou
   assert(bench.model.file?.includes("b.int"));
 });
 
+Deno.test("Writer writes the file as it ends, though that breaks off the look that was to find out what waits", async () => {
+  const bench = new Bench();
+  await bench.put(wants({ web: { nodes: [A] } }));
+  await bench.pass(1_000);
+  await bench.put(wants({ web: { nodes: [A, B] } }));
+  let ended: Promise<void> | undefined;
+  bench.model.beforeObserve = () => {
+    bench.model.beforeObserve = () => {};
+    ended = bench.stop();
+    throw new Error("Aborted");
+  };
+  await bench.pass(600);
+  assert(ended !== undefined, "a look was under way");
+  await ended;
+  assert(bench.model.file?.includes("b.int"));
+});
+
 Deno.test("Writer writes the file as it ends, though a server that left has connections still", async () => {
   const bench = new Bench();
   await bench.put(wants({ web: { nodes: [A, B] } }));
