@@ -133,7 +133,9 @@ export class DirectoryWatch {
   /** Looks at the files that hints named, and at a slice of the sweep; answers what there is if that is news. */
   async #look(): Promise<ClusterFacts | undefined> {
     const { path } = this.#options;
-    if (this.#isSweepDue || this.#epoch !== await identify(path).catch(() => undefined)) {
+    const isOther = this.#epoch !== await identify(path).catch(() => undefined);
+    // A sweep under way ends first: one that takes longer than a poll would never reach its last files.
+    if (isOther || (this.#isSweepDue && this.#sweep === undefined)) {
       if (!await this.#beginSweep()) return { nodes: [], exists: false, epoch: this.#epoch };
     }
     const due = new Set([...this.#hinted, ...this.#sweep?.splice(-SWEEP_SLICE) ?? []]);
@@ -143,6 +145,8 @@ export class DirectoryWatch {
       this.#sweep = undefined;
       this.#isWhole = true;
       await this.#removeLongDead();
+      // The next one became due meanwhile.
+      if (this.#isSweepDue) this.#hint.resolve();
     }
     if (!this.#isWhole || !this.#isNews) return undefined;
     this.#isNews = false;
@@ -153,7 +157,6 @@ export class DirectoryWatch {
   async #beginSweep(): Promise<boolean> {
     // What is hinted at from here on is news, even if it comes before the list is taken.
     this.#isSweepDue = false;
-    this.#hinted.clear();
     const names = await this.#list();
     for (const name of this.#known.keys()) {
       if (names?.has(name)) continue;

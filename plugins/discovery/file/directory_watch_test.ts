@@ -46,11 +46,15 @@ class Stage implements AsyncDisposable {
 }
 
 /** Which files are looked at meanwhile. */
-async function lookedAt<T>(act: () => Promise<T>): Promise<{ readonly result: T; readonly files: readonly string[] }> {
+async function lookedAt<T>(
+  act: () => Promise<T>,
+  onLook: (count: number) => void = () => {},
+): Promise<{ readonly result: T; readonly files: readonly string[] }> {
   const { lstat } = Deno;
   const files: string[] = [];
   Deno.lstat = (path) => {
     files.push(String(path).slice(String(path).lastIndexOf("/") + 1));
+    onLook(files.length);
     return lstat(path);
   };
   try {
@@ -106,4 +110,30 @@ Deno.test("DirectoryWatch looks at all files of another directory in the place o
   await stage.put(1_002);
   stage.watch.onHint(name);
   assert.deepEqual(await stage.next(), ["10.0.0.1:1002"]);
+});
+
+Deno.test("DirectoryWatch ends a sweep that hints without a name interrupt, then begins the next", async () => {
+  await using stage = new Stage();
+  for (let port = 1_000; port < 1_300; port++) await stage.put(port);
+  const whole = await lookedAt(() => stage.next(), (count) => count < 1_000 && stage.watch.onHint());
+  assert.deepEqual([whole.result.length, whole.files.length], [300, 300]);
+  await stage.put(2_000);
+  assert.equal((await stage.next()).length, 301, "no further hint is needed");
+});
+
+Deno.test("DirectoryWatch looks at a file that a hint names before the rest of a sweep", async () => {
+  await using stage = new Stage();
+  const [first] = [await stage.put(1_000)];
+  await stage.next();
+  for (let port = 1_001; port < 1_200; port++) await stage.put(port);
+  stage.watch.onHint();
+  await stage.next();
+  await stage.put(1_000, "10.0.0.2");
+  const altered = await lookedAt(() => {
+    stage.watch.onHint(first);
+    stage.watch.onHint();
+    return stage.next();
+  });
+  assert.equal(altered.files[0], first);
+  assert.ok(altered.result.includes("10.0.0.2:1000"));
 });
