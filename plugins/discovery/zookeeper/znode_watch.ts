@@ -157,7 +157,8 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
       const before = this.#children.get(name);
       // What did not change stays the same value, so that no one is told of it.
       const isNode = before?.node !== undefined || before?.unresolved !== undefined;
-      if (isNode && equalBytes(before.data, data)) return;
+      // Data that is not kept is empty, and equals nothing.
+      if (isNode && before.data.length > 0 && equalBytes(before.data, data)) return;
       this.#children.set(name, format.read(name, data, { withoutMetadata, before }));
     } catch (error) {
       if (isError(error, ERROR.noNode)) this.#children.delete(name);

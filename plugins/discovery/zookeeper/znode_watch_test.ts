@@ -78,10 +78,11 @@ class Watched implements AsyncDisposable {
   connection: Model;
   readonly #running: Promise<void>;
 
-  constructor(model: Model) {
+  constructor(model: Model, { withoutMetadata = false } = {}) {
     this.connection = model;
     this.watch = new ZnodeWatch({
       format: own,
+      withoutMetadata,
       connected: () => Promise.resolve(this.connection),
       path: PATH,
       log: this.context.log,
@@ -250,4 +251,14 @@ Deno.test("ZnodeWatch never yields a part: a connection that is lost midway is m
   };
   await watched.yields("1,2,3");
   assert.ok(next.asked.includes("read web.test:1"), "all are read again");
+});
+
+Deno.test("ZnodeWatch removes a node whose data becomes empty, though data so large is not kept", async () => {
+  const model = new Model(1, 2);
+  model.put(1, encodeNode(testNode(1, { large: "x".repeat(8_192) })));
+  await using watched = new Watched(model, { withoutMetadata: true });
+  await watched.yields("1,2");
+  model.put(1, new Uint8Array(0));
+  watched.fire(CHANGED, `${PATH}/web.test:1`);
+  await watched.yields("1,2", "2");
 });
