@@ -54,7 +54,11 @@ export class Names implements Disposable {
   #wanted: ReadonlySet<string> = new Set();
   readonly #waiting = { refresh: new Set<string>(), first: new Set<string>(), again: new Set<string>() };
   readonly #running = new Map<string, AbortController>();
+  /** The addresses given out: another cluster's lookup may change what is known of a name. */
+  readonly #given = new Map<string, string | undefined>();
   #cancelDue: () => void = () => {};
+  /** When names are forgotten next: each time, all of them are gone through. */
+  #forgetMs = -Infinity;
 
   constructor(options: NamesOptions) {
     this.#options = options;
@@ -64,6 +68,7 @@ export class Names implements Disposable {
   want(names: ReadonlySet<string>): void {
     this.#wanted = names;
     for (const [name, lookup] of this.#running) if (!names.has(name)) lookup.abort();
+    for (const name of this.#given.keys()) if (!names.has(name)) this.#given.delete(name);
     for (const waiting of Object.values(this.#waiting)) {
       for (const name of waiting) if (!names.has(name)) waiting.delete(name);
     }
@@ -72,7 +77,9 @@ export class Names implements Disposable {
 
   /** What a name stands for; `undefined` before its first lookup. */
   get(name: string): KnownName | undefined {
-    return this.#options.known.get(name);
+    const known = this.#options.known.get(name);
+    if (this.#wanted.has(name)) this.#given.set(name, known?.ip);
+    return known;
   }
 
   /** Whether a name has never been looked up. */
@@ -90,12 +97,13 @@ export class Names implements Disposable {
     this.#cancelDue();
   }
 
-  /** Queues the names whose time is over, and waits for the next. */
+  /** Queues the names whose time is over, and waits for the next; reports addresses that other clusters found. */
   #schedule(): void {
-    const { clock, known } = this.#options;
+    const { clock, known, onNews } = this.#options;
     const now = clock.now();
-    let dueMs = Infinity;
+    let [dueMs, isNews] = [Infinity, false];
     for (const name of this.#wanted) {
+      isNews ||= this.#given.has(name) && this.#given.get(name) !== known.get(name)?.ip;
       if (this.#running.has(name)) continue;
       const { ip, failure, untilMs } = known.get(name) ?? { untilMs: -Infinity };
       if (untilMs > now) dueMs = Math.min(dueMs, untilMs - now);
@@ -113,6 +121,7 @@ export class Names implements Disposable {
         void this.#look(name);
       }
     }
+    if (isNews) onNews();
   }
 
   async #look(name: string): Promise<void> {
@@ -123,9 +132,12 @@ export class Names implements Disposable {
     const found = await this.#ask(name, before, lookup.signal);
     this.#running.delete(name);
     if (found !== undefined && !lookup.signal.aborted) {
-      known.set(name, found);
+      // A failure replaces nothing that another cluster's lookup found meanwhile.
+      const other = known.get(name);
+      const now = found.failure !== undefined && other !== undefined && other !== before ? other : found;
+      known.set(name, now);
       this.#forget();
-      if (before?.ip !== found.ip || before?.failure?.message !== found.failure?.message || before === undefined) {
+      if (before?.ip !== now.ip || before?.failure?.message !== now.failure?.message || before === undefined) {
         onNews();
       }
     }
@@ -160,9 +172,11 @@ export class Names implements Disposable {
 
   #forget(): void {
     const { known, clock } = this.#options;
-    if (known.size <= KNOWN_MAX) return;
+    const now = clock.now();
+    if (known.size <= KNOWN_MAX || now < this.#forgetMs) return;
+    this.#forgetMs = now + FORGOTTEN_MS / 10;
     for (const [name, { untilMs }] of known) {
-      if (!this.#wanted.has(name) && untilMs < clock.now() - FORGOTTEN_MS) known.delete(name);
+      if (!this.#wanted.has(name) && untilMs < now - FORGOTTEN_MS) known.delete(name);
     }
   }
 }
@@ -246,10 +260,15 @@ export function isNamed({ ip }: Node): boolean {
   return !ip.includes(":") && /[a-z]/i.test(ip);
 }
 
-/** Nodes with addresses: one whose name stands for the same address stays the same value. */
+/**
+ * Nodes with addresses: one whose name stands for the same address stays the same value. A node that gets a name keeps
+ * its last address until a server answers, so that no balancer drops a member while its new name is looked up.
+ */
 class Addresses {
   readonly #names: Names;
   readonly #made = new WeakMap<Node, Node>();
+  /** The addresses of the nodes answered last, by the nodes' names. */
+  #last: ReadonlyMap<string, string> = new Map();
 
   constructor(names: Names) {
     this.#names = names;
@@ -261,17 +280,28 @@ class Addresses {
     readonly failure: UnresolvedError | undefined;
   } {
     const faults = new Map<string, string>();
+    const addresses = new Map<string, string>();
     let lastFailure: UnresolvedError | undefined;
     const all = nodes.flatMap((node) => {
-      if (!isNamed(node)) return node;
+      const name = nodeName(node);
+      if (!isNamed(node)) {
+        addresses.set(name, node.ip);
+        return node;
+      }
       const known = this.#names.get(node.ip);
-      if (known?.ip !== undefined) return this.#addressed(node, known.ip);
+      const isAnswered = known !== undefined && known.failure === undefined;
+      const ip = known?.ip ?? (isAnswered ? undefined : this.#last.get(name));
+      if (ip !== undefined) {
+        addresses.set(name, ip);
+        return this.#addressed(node, ip);
+      }
       if (known !== undefined) {
-        faults.set(nodeName(node), known.failure?.message ?? `Cannot resolve ${node.ip}: no such name`);
+        faults.set(name, known.failure?.message ?? `Cannot resolve ${node.ip}: no such name`);
       }
       lastFailure ??= known?.failure;
       return [];
     });
+    this.#last = addresses;
     return { nodes: all, faults, failure: lastFailure };
   }
 

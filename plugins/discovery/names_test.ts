@@ -13,24 +13,28 @@ type Zone = Record<string, readonly string[] | Error | undefined>;
 /** A cluster whose nodes have names, followed with a clock and name servers of the test's own. */
 class Stage implements AsyncDisposable {
   readonly zone: Zone;
-  readonly clock = new FakeClock();
+  readonly clock: FakeClock;
   readonly asked: string[] = [];
   readonly lines: string[] = [];
   /** `host=ip` of the nodes of each answer. */
   readonly answers: (readonly string[])[] = [];
-  readonly known = new Map<string, KnownName>();
+  readonly known: Map<string, KnownName>;
   error: unknown;
   readonly #ttlMs: number;
+  readonly #isAlone: boolean;
   readonly #facts = new Latest<readonly string[]>();
   #controller = new AbortController();
   #running: Promise<void>;
 
-  constructor(zone: Zone, { ttlMs = 10_000 } = {}) {
-    [this.zone, this.#ttlMs] = [zone, ttlMs];
+  /** With `beside`, a cluster of the same session as another. */
+  constructor(zone: Zone, { ttlMs = 10_000, beside }: { ttlMs?: number; beside?: Stage } = {}) {
+    [this.zone, this.#ttlMs, this.#isAlone] = [zone, ttlMs, beside === undefined];
+    this.clock = beside?.clock ?? new FakeClock();
+    this.known = beside?.known ?? new Map();
     this.#running = this.#follow();
   }
 
-  /** Has the registry say that these are the nodes, and waits until all that can happen now has happened. */
+  /** Has the registry say that these are the nodes (`host`, or `host=address`), and waits until all that can happen now has happened. */
   async say(...hosts: readonly string[]): Promise<readonly string[] | undefined> {
     this.#facts.put(hosts);
     return await this.settled();
@@ -57,7 +61,7 @@ class Stage implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#end();
-    assert.equal(this.clock.pending, 0, "no timer is left");
+    if (this.#isAlone) assert.equal(this.clock.pending, 0, "no timer is left");
   }
 
   async #end(): Promise<void> {
@@ -84,7 +88,10 @@ class Stage implements AsyncDisposable {
     for (;;) {
       const hosts = await this.#facts.take(signal).catch(() => undefined);
       if (hosts === undefined) return;
-      const nodes = hosts.map((host): Node => Object.freeze({ host, ip: host, port: 80, metadata: {} }));
+      const nodes = hosts.map((each): Node => {
+        const [host = each, ip = host] = each.split("=");
+        return Object.freeze({ host, ip, port: 80, metadata: {} });
+      });
       yield { nodes, exists: true, epoch: "1" };
     }
   }
@@ -191,4 +198,76 @@ Deno.test("addressed() asks ever less often for a name that fails, and 60 s apar
     if (stage.asked.length > before) times.push(second + 1);
   }
   assert.deepEqual(times, [5, 15, 35, 75, 135, 195]);
+});
+
+Deno.test("addressed() reports an address that the lookup of another cluster of the session found", async () => {
+  await using stage = new Stage({ "a.example": ["10.0.0.1"] });
+  await stage.say("a.example");
+  // As another cluster leaves it, whose lookup found room before this one's.
+  stage.zone["a.example"] = ["10.0.0.2"];
+  stage.known.set("a.example", { ip: "10.0.0.2", failures: 0, untilMs: stage.clock.now() + 15_000 });
+  assert.deepEqual(await stage.advance(10_001), ["a.example=10.0.0.2"]);
+  assert.deepEqual(stage.asked, ["A a.example"], "the lookup of the other is enough");
+});
+
+Deno.test("addressed() keeps the answer of another cluster's lookup when its own fails", async () => {
+  await using other = new Stage({ "a.example": ["10.0.0.1"] });
+  await using stage = new Stage({ "a.example": ["10.0.0.1"] }, { beside: other });
+  await stage.say("a.example");
+  await other.say("a.example");
+  other.zone["a.example"] = ["10.0.0.2"];
+  stage.zone["a.example"] = undefined;
+  await stage.advance(10_001);
+  await stage.advance(5_000);
+  assert.deepEqual(await stage.settled(), ["a.example=10.0.0.2"]);
+  assert.deepEqual(await other.settled(), ["a.example=10.0.0.2"]);
+});
+
+Deno.test("addressed() keeps the last address of a node whose address becomes another name, until a server answers", async () => {
+  await using stage = new Stage({ "a.example": ["10.0.0.1"], "new.example": undefined, "bad.example": silent() });
+  await stage.say("web=a.example", "ip=10.0.0.3");
+  await stage.advance(5_001);
+  // Neither one that is looked up, nor one whose lookup fails, removes the member.
+  const kept = ["web=10.0.0.1", "ip=10.0.0.3"];
+  assert.deepEqual(await stage.say("web=new.example", "ip=bad.example"), kept);
+  assert.deepEqual(await stage.advance(5_001), kept);
+  assert.deepEqual(stage.answers, [kept]);
+  stage.zone["new.example"] = ["10.0.0.2"];
+  delete stage.zone["bad.example"];
+  assert.deepEqual(await stage.advance(10_001), ["web=10.0.0.2"]);
+  // A name that does not exist removed it: a failure afterwards does not bring it back.
+  stage.zone["bad.example"] = silent();
+  assert.deepEqual(await stage.advance(10_001), ["web=10.0.0.2"]);
+});
+
+Deno.test("addressed() knows no last address of a node that left meanwhile", async () => {
+  await using stage = new Stage({ "a.example": ["10.0.0.1"], "new.example": undefined });
+  await stage.say("web=a.example", "10.9.9.9");
+  await stage.say("10.9.9.9");
+  await stage.advance(5_001);
+  assert.deepEqual(await stage.say("web=new.example", "10.9.9.9"), ["10.9.9.9=10.9.9.9"]);
+});
+
+Deno.test("addressed() forgets names that nobody wants after 10 min, and goes through all of them once a minute at most", async () => {
+  await using stage = new Stage({ "a.example": ["10.0.0.1"] }, { ttlMs: 0 });
+  for (let i = 0; i <= 10_000; i++) stage.known.set(`old${i}.example`, { ip: undefined, failures: 0, untilMs: 0 });
+  let scans = 0;
+  stage.known[Symbol.iterator] = () => {
+    scans++;
+    return stage.known.entries();
+  };
+  await stage.say("a.example");
+  for (let lookup = 0; lookup < 11; lookup++) await stage.advance(5_000);
+  assert.deepEqual([stage.asked.length, scans], [12, 1]);
+  for (let lookup = 0; lookup < 130; lookup++) await stage.advance(5_000);
+  assert.deepEqual([...stage.known.keys()], ["a.example"]);
+});
+
+Deno.test("addressed() reports a failure that two clusters of a session find at once to both", async () => {
+  const zone: Zone = { "a.example": silent() };
+  await using other = new Stage(zone);
+  await using stage = new Stage(zone, { beside: other });
+  await Promise.all([other.say("a.example"), stage.say("a.example")]);
+  assert.match(String(other.error), /silent/);
+  assert.match(String(stage.error), /silent/);
 });
