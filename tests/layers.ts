@@ -81,7 +81,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "notify/decide",
-    files: /^src\/notify\/(?:grouping|rules)\.ts$/,
+    files: /^src\/notify\/(?:batching|grouping|rules)\.ts$/,
     imports: ["kernel", "kernel/schema", "model"],
     pure: true,
   },

@@ -41,19 +41,25 @@ export function addressOf({ host, port }: PostUrl): Endpoint {
   return formatEndpoint({ host, port });
 }
 
-/** Posts a body. Throws unless it is accepted with a status from 200 to 299. */
+/** Opens what posts to a URL; `ca` names the file with the authority of the server's certificate (PEM). */
+export async function clientFor({ isSecure }: PostUrl, ca: string | undefined): Promise<HttpClient> {
+  return new HttpClient(isSecure ? { tls: { ca: ca && await Deno.readTextFile(ca) } } : {});
+}
+
+/**
+ * Posts a body. Throws unless it is accepted with a status from 200 to 299; the error names the status as
+ * `got status 400`, by which the host knows a final one.
+ */
 export async function post(
+  client: HttpClient,
   url: PostUrl,
-  { path = url.path, headers, body, ca, signal }: {
+  { path = url.path, headers, body, signal }: {
     readonly path?: string | undefined;
     readonly headers: Readonly<Record<string, string>>;
     readonly body: string;
-    /** The authority of the server's certificate (PEM). */
-    readonly ca?: string | undefined;
     readonly signal: AbortSignal;
   },
 ): Promise<void> {
-  using client = new HttpClient(url.isSecure ? { tls: { ca } } : {});
   const { status, statusText, text } = await client.ask(url, {
     method: "POST",
     path: path.startsWith("/") ? path : `/${path}`,

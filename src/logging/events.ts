@@ -1176,7 +1176,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     repeats: true,
     fields: ["notifier", "reason", "waitMs"],
-    meaning: "a notifier cannot deliver events; it is tried again after `waitMs`",
+    meaning:
+      "a notifier cannot deliver events; it is tried again after `waitMs`, or without `waitMs` the event is dropped",
     action: "see to `reason`; try it with `lighthouse notify test`",
     resolvedBy: "notifier.delivered",
   },
@@ -1189,7 +1190,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "notifier.delivered": {
     level: "info",
     fields: ["notifier", "dropped"],
-    meaning: "a notifier delivers events again; `dropped` events did not fit in its `queue`",
+    meaning: "a notifier delivers events again; `dropped` events were rejected or did not fit in its `queue`",
     action: NOTHING,
   },
   "log.internal": {

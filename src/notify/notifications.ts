@@ -6,6 +6,7 @@ import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
 import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import type { EventRecord } from "../model/event_record.ts";
+import { afterFailure, WHOLE } from "./batching.ts";
 import { type Grouping, nextDueMs, NO_GROUPS, type ResolvedBy, takeDue, takeEvent } from "./grouping.ts";
 import type { NotificationRules } from "./rules.ts";
 
@@ -31,8 +32,6 @@ export interface NotificationsOptions {
 const DELIVERY_TIMEOUT_MS = 10_000;
 /** The wait after a delivery that failed. */
 const BACKOFF = { firstMs: 1_000, maxMs: 300_000 };
-/** So many events go at once. */
-const BATCH_MAX = 100;
 /** So many events are remembered until the first config names the notifiers. */
 const EARLY_MAX = 1_000;
 /** How long a process that ends tries to deliver what waits. */
@@ -167,12 +166,13 @@ export class Notifications implements AsyncDisposable {
     events: readonly EventRecord[],
     signal: AbortSignal,
   ): Promise<void> {
-    const { clock, random, log } = this.#options;
-    for (let rest = events, attempt = 0; rest.length > 0;) {
-      const batch = rest.slice(0, BATCH_MAX);
+    const { clock, random, log, meter = UNMETERED } = this.#options;
+    for (let rest = events, attempt = 0, batching = WHOLE; rest.length > 0;) {
+      const batch = rest.slice(0, batching.size);
       try {
         await this.#try(name, batch, signal, DELIVERY_TIMEOUT_MS);
-        rest = rest.slice(BATCH_MAX);
+        rest = rest.slice(batch.length);
+        batching = WHOLE;
         if (attempt > 0 || running.dropped > 0) {
           log.info("Notifier delivers again", {
             event: "notifier.delivered",
@@ -184,8 +184,17 @@ export class Notifications implements AsyncDisposable {
         attempt = 0;
       } catch (error) {
         if (signal.aborted) return putBack(running, rest, clock.now());
-        const waitMs = Math.round(backoffMs(attempt++, BACKOFF, random));
         const reason = error instanceof Error ? error.message : String(error);
+        const after = afterFailure(batching, { count: batch.length, reason });
+        batching = after.batching;
+        if (after.isDropped) {
+          [rest, attempt] = [rest.slice(1), 0];
+          running.dropped++;
+          meter.count("lighthouse_notifications_total", { notifier: name, result: "dropped" });
+          log.warn("Notifier rejects an event; dropping it", { event: "notifier.failed", notifier: name, reason });
+          continue;
+        }
+        const waitMs = Math.round(backoffMs(attempt++, BACKOFF, random));
         log[attempt === 1 ? "warn" : "debug"]("Notifier cannot deliver; it is tried again", {
           event: "notifier.failed",
           notifier: name,

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { NotifiedEvent, NotifierPlugin } from "../../../mod.ts";
-import { addressOf, post } from "../http_post.ts";
+import { addressOf, clientFor, post } from "../http_post.ts";
 import { type Dsn, schema } from "./config.ts";
 
 /** The keys, validated. */
@@ -56,16 +56,15 @@ const sentry: NotifierPlugin<SentryConfig> = {
   config: schema,
   permissions: ({ dsn: { url }, ca }) => ({ net: [addressOf(url)], ...ca !== undefined && { read: [ca] } }),
   async notify(events, { dsn: { url, key, project }, environment, ca }, signal) {
-    const pem = ca && await Deno.readTextFile(ca);
+    using client = await clientFor(url, ca);
     for (const event of events) {
-      await post(url, {
+      await post(client, url, {
         path: `${url.path.replace(/\/$/, "")}/api/${project}/envelope/`,
         headers: {
           "content-type": "application/x-sentry-envelope",
           "x-sentry-auth": `Sentry sentry_version=7, sentry_client=lighthouse/2, sentry_key=${key}`,
         },
         body: sentryEnvelope(event, { id: idOf(event), environment }),
-        ca: pem,
         signal,
       });
     }

@@ -1,6 +1,6 @@
 import type { NotifiedEvent, NotifierPlugin } from "../../../mod.ts";
 import { eventLine } from "../event_line.ts";
-import { addressOf, post, type PostUrl } from "../http_post.ts";
+import { addressOf, clientFor, post, type PostUrl } from "../http_post.ts";
 import { schema } from "./config.ts";
 
 /** The keys, validated. */
@@ -48,11 +48,11 @@ const slack: NotifierPlugin<SlackConfig> = {
   config: schema,
   permissions: ({ url, ca }) => ({ net: [addressOf(url)], ...ca !== undefined && { read: [ca] } }),
   async notify(events, { url, path, ca, ...look }, signal) {
-    await post(url, {
+    using client = await clientFor(url, ca);
+    await post(client, url, {
       path,
       headers: { "content-type": "application/json" },
       body: slackBody(events, look),
-      ca: ca && await Deno.readTextFile(ca),
       signal,
     });
   },

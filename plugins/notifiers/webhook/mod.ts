@@ -1,5 +1,5 @@
 import type { NotifiedEvent, NotifierPlugin } from "../../../mod.ts";
-import { addressOf, post, type PostUrl } from "../http_post.ts";
+import { addressOf, clientFor, post, type PostUrl } from "../http_post.ts";
 import { schema } from "./config.ts";
 
 /** The keys, validated. */
@@ -30,7 +30,8 @@ const webhook: NotifierPlugin<WebhookConfig> = {
   config: schema,
   permissions: ({ url, ca }) => ({ net: [addressOf(url)], ...ca !== undefined && { read: [ca] } }),
   async notify(events, { url, path, token, headers, ca }, signal) {
-    await post(url, {
+    using client = await clientFor(url, ca);
+    await post(client, url, {
       path,
       headers: {
         ...headers,
@@ -38,7 +39,6 @@ const webhook: NotifierPlugin<WebhookConfig> = {
         ...token !== undefined && { authorization: `Bearer ${token}` },
       },
       body: webhookBody(events),
-      ca: ca && await Deno.readTextFile(ca),
       signal,
     });
   },
