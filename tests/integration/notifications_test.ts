@@ -101,3 +101,20 @@ Deno.test("notify test: sends one event, or says why it cannot", async () => {
   assert.equal(unknown.code, 1);
   assert.match(unknown.stderr, /No usable notifiers\/error\.yaml: did you mean errors\?/);
 });
+
+Deno.test("notify test: exec is judged by the program's end, whatever it left running", async () => {
+  await using host = new TestHost();
+  await host.configure();
+  const pids = host.dir.file("pids");
+  const script = (status: number) => ["-c", `sleep 300 & echo $! >> ${pids}; echo wrong >&2; exit ${status}`];
+  await host.write("notifiers/good", { type: "exec", command: "/bin/sh", args: script(0) });
+  await host.write("notifiers/bad", { type: "exec", command: "/bin/sh", args: script(3) });
+  try {
+    const good = await runCli(["notify", "test", host.configDir, "good"]);
+    assert.deepEqual([good.code, good.stdout], [0, "good (exec) delivered notifier.test\n"], good.stderr);
+    const bad = await runCli(["notify", "test", host.configDir, "bad"]);
+    assert.match(bad.stderr, /bad \(exec\) did not deliver: .*exit status 3: "wrong", want exit status 0/);
+  } finally {
+    for (const pid of (await Deno.readTextFile(pids)).trim().split("\n")) Deno.kill(Number(pid), "SIGKILL");
+  }
+});

@@ -12,6 +12,8 @@ interface ExecConfig {
 
 /** So much of what a program complains is quoted. */
 const QUOTED_MAX = 200;
+/** How long a program's complaint is waited for once it has ended: what it left running may hold the stream open. */
+const COMPLAINT_MS = 500;
 
 /** The notifier `exec`: a program that runs outside of any sandbox. */
 const exec: NotifierPlugin<ExecConfig> = {
@@ -36,15 +38,19 @@ const exec: NotifierPlugin<ExecConfig> = {
     }).spawn();
     const end = () => kill(child);
     signal.addEventListener("abort", end, { once: true });
+    const complaint = new Complaint(child.stderr);
     try {
-      const feeding = feed(child, webhookBody(events));
-      const [{ code, signal: endedBy }, complaint] = await Promise.all([child.status, textOf(child.stderr), feeding]);
+      // Only the program's end counts: what it left running may never read the rest.
+      void feed(child, webhookBody(events));
+      const { code, signal: endedBy } = await child.status;
       signal.throwIfAborted();
       if (code === 0) return;
-      const said = complaint.trim() === "" ? "" : `: ${quote(complaint.trim().slice(0, QUOTED_MAX))}`;
+      const text = (await complaint.within(COMPLAINT_MS)).trim();
+      const said = text === "" ? "" : `: ${quote(text.slice(0, QUOTED_MAX))}`;
       throw new Error(`Cannot deliver by ${command}: ${endedBy ?? `exit status ${code}`}${said}, want exit status 0`);
     } finally {
       signal.removeEventListener("abort", end);
+      complaint.stop();
     }
   },
 };
@@ -58,11 +64,38 @@ async function feed(child: Deno.ChildProcess, text: string): Promise<void> {
   await writer.close().catch(() => {});
 }
 
-async function textOf(stream: ReadableStream<Uint8Array>): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const chunk of stream) if (text.length <= QUOTED_MAX) text += decoder.decode(chunk, { stream: true });
-  return text;
+/** Reads what a program complains as it runs, so that it can write on, and keeps the beginning. */
+class Complaint {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #ended: Promise<void>;
+  #text = "";
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.#reader = stream.getReader();
+    this.#ended = this.#read().catch(() => {});
+  }
+
+  /** What was said until the stream ends, or `ms` have passed. */
+  async within(ms: number): Promise<string> {
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    await Promise.race([this.#ended, late]);
+    clearTimeout(timer);
+    return this.#text;
+  }
+
+  stop(): void {
+    void this.#reader.cancel().catch(() => {});
+  }
+
+  async #read(): Promise<void> {
+    const decoder = new TextDecoder();
+    for (;;) {
+      const { value, done } = await this.#reader.read();
+      if (done) return;
+      if (this.#text.length <= QUOTED_MAX) this.#text += decoder.decode(value, { stream: true });
+    }
+  }
 }
 
 function kill(child: Deno.ChildProcess): void {
