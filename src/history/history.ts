@@ -1,6 +1,8 @@
 import type { Clock } from "../kernel/clock.ts";
+import { deadline } from "../kernel/deadline.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { Serial } from "../kernel/serial.ts";
+import { abortable } from "../kernel/within.ts";
 import { FileTarget } from "../logging/file_target.ts";
 import { Outlet } from "../logging/outlet.ts";
 import type { EventRecord } from "../model/event_record.ts";
@@ -28,6 +30,7 @@ const CLOSE_DEADLINE_MS = 1_000;
 
 /** Records that say nothing of a change, or the same again and again. */
 const NO_CHANGES: ReadonlySet<string> = new Set([
+  "balancer.child_output",
   "balancer.output",
   "config.notice",
   "http.shed",
@@ -120,8 +123,11 @@ export class History implements AsyncDisposable {
 
   /** Writes what is left, for a moment at most. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#work.idle();
-    await Promise.all([this.#close(), this.#kept.idle()]);
+    using late = deadline(CLOSE_DEADLINE_MS, { clock: this.#options.clock });
+    // A disk that hangs must not keep the process from ending.
+    const unlessLate = (work: Promise<void>) => abortable(work, late.signal).catch(() => {});
+    await unlessLate(this.#work.idle());
+    await Promise.all([this.#close(), unlessLate(this.#kept.idle())]);
   }
 
   async #open(dir: string): Promise<void> {

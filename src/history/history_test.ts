@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
+import { TempDir } from "../../tests/support/temp_dir.ts";
+import { systemClock } from "../kernel/clock.ts";
+import { SILENT } from "../kernel/logger.ts";
 import { formatEntry, type HistoryEntry, parseEntry } from "./entry.ts";
+import { History } from "./history.ts";
 import { diffLines } from "./line_diff.ts";
 import { isShown, storyLines, storyOf } from "./story.ts";
 
@@ -94,4 +98,23 @@ Deno.test.each([
     entry("cluster.held", { fields: { cluster: "api" } }, 2),
   ];
   assert.deepEqual(entries.filter((each) => isShown(each, filter)).map(({ event }) => event), want);
+});
+
+Deno.test("History leaves out what programs write", async () => {
+  await using temp = new TempDir();
+  {
+    await using history = new History({
+      role: "writer",
+      pid: 1,
+      clock: systemClock,
+      log: SILENT,
+      redact: (line) => line,
+    });
+    history.takeConfig({ dir: temp.path, config: new Map() });
+    for (const event of ["balancer.child_output", "balancer.output", "plugin.log", "config.applied"]) {
+      history.hear({ event, level: "info", message: event, atMs: START_MS, fields: {} });
+    }
+  }
+  const lines = (await Deno.readTextFile(temp.file("writer.jsonl"))).trim().split("\n");
+  assert.deepEqual(lines.map((line) => parseEntry(line)?.event), ["config.applied"]);
 });

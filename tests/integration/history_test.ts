@@ -1,8 +1,12 @@
 /** The history of a host, written by real processes and read by `lighthouse history`. */
 import assert from "node:assert/strict";
+import { History } from "../../src/history/history.ts";
+import { FakeClock } from "../../src/kernel/fake_clock.ts";
+import { SILENT } from "../../src/kernel/logger.ts";
 import { runCli } from "../support/cli.ts";
 import { eventually } from "../support/eventually.ts";
 import { OperatorStage } from "../support/operator_stage.ts";
+import { TempDir } from "../support/temp_dir.ts";
 
 /** A stage that keeps a history. */
 async function staged(): Promise<
@@ -93,4 +97,25 @@ Deno.test("history: says where it looked when there is none", async () => {
   const { code, stderr } = await runCli(["history", stage.host.configDir, "--journal", stage.host.dir.file("none")]);
   assert.equal(code, 1);
   assert.match(stderr, /Cannot read the history in \S+none: there is no such directory; set history_dir/);
+});
+
+Deno.test("history: a disk that hangs delays the end by a second at most", async () => {
+  await using temp = new TempDir();
+  const place = temp.file("writer.config.json");
+  // To read a pipe hangs until somebody writes to it.
+  assert.ok((await new Deno.Command("mkfifo", { args: [place] }).output()).success);
+  const clock = new FakeClock();
+  const history = new History({ role: "writer", pid: 1, clock, log: SILENT, redact: (line) => line });
+  history.takeConfig({ dir: temp.path, config: new Map() });
+  let hasEnded = false;
+  const ended = history[Symbol.asyncDispose]().then(() => void (hasEnded = true));
+  try {
+    await eventually("the history has ended", () => {
+      clock.advance(1_000);
+      return hasEnded;
+    }, { deadlineMs: 10_000 });
+  } finally {
+    await Deno.writeTextFile(place, "");
+    await ended;
+  }
 });
