@@ -14,7 +14,7 @@ import { describeVersion } from "./cli/version.ts";
 import { learnHostFacts, type SaidOfHost } from "./app/host_facts.ts";
 import { History } from "./history/history.ts";
 import type { HostSettings } from "./config/desired.ts";
-import { redact } from "./config/redact.ts";
+import { redact, redactLine } from "./config/redact.ts";
 import { systemClock } from "./kernel/clock.ts";
 import { escapeLines } from "./kernel/quote.ts";
 import { systemRandom } from "./kernel/random.ts";
@@ -117,7 +117,8 @@ function stateDirectory(): string | undefined {
 
 /** Has the history hear what is logged. */
 function keepHistory(log: Log, role: DaemonArguments["command"]): History {
-  const history = new History({ role, pid: Deno.pid, clock: systemClock, log: log.part("history"), redact });
+  const part = log.part("history");
+  const history = new History({ role, pid: Deno.pid, clock: systemClock, log: part, redact: redactLine });
   log.listen((record) => history.hear(record));
   return history;
 }

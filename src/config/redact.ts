@@ -247,6 +247,12 @@ export function redact(message: string, secrets: ReadonlySet<string> = new Set()
   return masked.length > MESSAGE_LENGTH_MAX ? `${masked.slice(0, MESSAGE_LENGTH_MAX - 3)}...` : masked;
 }
 
+/** Masks what is secret in a line of a file, which like a broken one is judged by its text alone. */
+export function redactLine(line: string): string {
+  const cut = line.slice(0, REDACT_LENGTH_MAX);
+  return redact(applyMasks(cut, lineMasks(cut)));
+}
+
 /**
  * A message speaks of keys in prose ("Missing key password: it must be a
  * string"), so there a secret's name alone hides nothing: only what it quotes

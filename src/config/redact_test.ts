@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { eventually } from "../../tests/support/eventually.ts";
-import { applyMasks, brokenMasks, lineMasks, mergeSpans, redact, secretMasks } from "./redact.ts";
+import { applyMasks, brokenMasks, lineMasks, mergeSpans, redact, redactLine, secretMasks } from "./redact.ts";
 
 const SECRET = "hunter2-hunter2";
 
@@ -142,3 +142,11 @@ Deno.test("lineMasks() leaves no trace of a secret after its name, whatever surr
     }),
   );
 });
+
+Deno.test.each([
+  ["  http-request set-header x-api-key hunter2", "  http-request set-header x-api-key *****"],
+  ["    proxy_set_header X-Auth-Token hunter2;", "    proxy_set_header X-Auth-Token *****"],
+  ["api_token = hunter2", "api_token = *****"],
+  ["  url redis://me:hunter2@db:6379/0", "  url redis://me:*****@db:6379/0"],
+  ["  server a 10.0.0.1:80 check inter 2s", "  server a 10.0.0.1:80 check inter 2s"],
+])("redactLine() writes %s as %s", (line, want) => assert.equal(redactLine(line), want));

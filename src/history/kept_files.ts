@@ -1,5 +1,7 @@
 import type { Clock } from "../kernel/clock.ts";
+import { MASK } from "../kernel/secret.ts";
 import { Serial } from "../kernel/serial.ts";
+import { utf8 } from "../kernel/utf8.ts";
 import { createFile, makeDirectory, readTrusted } from "../system/trusted_file.ts";
 import { diffLines } from "./line_diff.ts";
 
@@ -25,8 +27,13 @@ const FOLLOWS_EVERY_MS = 60_000;
 /** So many lines that differ are listed. */
 const LINES_MAX = 80;
 
-/** The name of a kept file says so much of its path; the longest name on disk is 255 bytes. */
-const BASE_LENGTH_MAX = 200;
+/** The name of a kept file says so many bytes of its path; the longest name on disk is 255 bytes. */
+const BASE_BYTES_MAX = 200;
+/** The time that a name begins with: `20261130T031204.000Z`. */
+const STAMP_LENGTH = 20;
+
+/** What stands between the marks of a key or certificate (PEM), or behind the first mark if the last is missing. */
+const PEM_BODY = /(-----BEGIN[A-Z0-9 ]*-*)([^]*?)(?=-----END|$)/g;
 
 /** Words that a secret stands behind in a balancer's file. */
 const SECRET_WORDS = /\b((?:insecure-)?password|stats\s+auth|authorization)\b(.*)$/i;
@@ -40,6 +47,7 @@ export class KeptFiles {
   readonly #diffs = new Map<string, string[]>();
   readonly #keptMs = new Map<string, number>();
   #dir: string | undefined;
+  #stampMs = 0;
 
   constructor(options: KeptFilesOptions) {
     this.#options = options;
@@ -77,7 +85,7 @@ export class KeptFiles {
     this.#dir = `${dir}/files`;
     for (const balancer of await namesIn(this.#dir)) {
       const folder = `${this.#dir}/${balancer}`;
-      const newest = new Map((await namesIn(folder)).toSorted().map((name) => [name.slice(name.indexOf("_")), name]));
+      const newest = new Map((await namesIn(folder)).toSorted().map((name) => [name.slice(STAMP_LENGTH), name]));
       for (const [base, name] of newest) {
         const text = await readTrusted(`${folder}/${name}`).catch(() => undefined);
         const key = `${balancer}/${base}`;
@@ -96,22 +104,29 @@ export class KeptFiles {
     const folder = `${this.#dir}/${balancer}`;
     const base = baseOf(path);
     await makeDirectory(folder, { mode: 0o750 });
-    const stamp = new Date().toISOString().replaceAll(/[-:]/g, "");
+    // Two files of one millisecond have two names.
+    this.#stampMs = Math.max(Date.now(), this.#stampMs + 1);
+    const stamp = new Date(this.#stampMs).toISOString().replaceAll(/[-:]/g, "");
     await createFile(`${folder}/${stamp}${base}`, text, { mode: 0o600 });
-    const own = (await namesIn(folder)).filter((name) => name.slice(name.indexOf("_")) === base).toSorted();
+    const own = (await namesIn(folder)).filter((name) => name.slice(STAMP_LENGTH) === base).toSorted();
     for (const name of own.slice(0, -FILES_MAX)) await Deno.remove(`${folder}/${name}`);
   }
 }
 
 /** What a kept file is called behind its time: `_run_haproxy_haproxy.cfg`. */
 function baseOf(path: string): string {
-  return path.replaceAll("/", "_").slice(-BASE_LENGTH_MAX);
+  const bytes = utf8(path.replaceAll("/", "_"));
+  let start = Math.max(0, bytes.length - BASE_BYTES_MAX);
+  // Not in the middle of a character.
+  while (((bytes[start] ?? 0) & 0xc0) === 0x80) start++;
+  return new TextDecoder().decode(bytes.subarray(start));
 }
 
 /** Writes a line of a text without its secrets. */
 function lineOf(text: string, redact: (line: string) => string): (index: number) => string {
-  const lines = text.split("\n");
-  return (index) => redact((lines[index] ?? "").replace(SECRET_WORDS, "$1 *****"));
+  const hidden = text.replace(PEM_BODY, (_, mark: string, body: string) => mark + body.replace(/\S[^\n]*/g, MASK));
+  const lines = hidden.split("\n");
+  return (index) => redact((lines[index] ?? "").replace(SECRET_WORDS, `$1 ${MASK}`));
 }
 
 async function namesIn(folder: string): Promise<readonly string[]> {
