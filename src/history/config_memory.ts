@@ -42,6 +42,8 @@ export class ConfigMemory {
     for (const [key, now] of config) {
       const was = before.get(key);
       if (was === now || was?.text === now.text) continue;
+      // Comparing takes time: what is not listed is not compared.
+      if (changes.length === FILES_MAX) return changes;
       const shown = { before: (i: number) => was?.shownLine(i) ?? "", after: (i: number) => now.shownLine(i) };
       const diff = diffLines(was?.text ?? "", now.text, { linesMax: LINES_MAX }, shown);
       changes.push({ file: nameOf(key, now), change: was === undefined ? "added" : "changed", diff });
