@@ -117,10 +117,13 @@ async function answerSource(
       if (!body.ok) return text(body.status, body.reason);
       const addition = readAurproxySource({ cluster, name }, parse(body.text), wallNow());
       if (typeof addition === "string") return text(400, addition);
-      // A source of another kind has the name: it is another addition, and this one takes its place.
-      if (found !== undefined && found.kind !== addition.kind) await additions.remove({ ...found });
       const { status, said } = await additions.put(addition);
-      return status > 201 ? json(status, said) : json(status, asAurproxySource(addition));
+      if (status > 201) return json(status, said);
+      // A source of another kind with the name is another addition, and this one takes its place: not before it is accepted.
+      const replaced = all.find((each) => each.name === name && each.kind !== addition.kind);
+      const removed = replaced && await additions.remove({ ...replaced });
+      if (removed !== undefined && ![204, 404].includes(removed.status)) return json(removed.status, removed.said);
+      return json(status, asAurproxySource(addition));
     }
     default:
       return text(405, `Cannot ${method}: there are GET, PUT and DELETE`, [["allow", "GET, PUT, DELETE"]]);
