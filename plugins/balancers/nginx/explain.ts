@@ -14,23 +14,21 @@ const SYSTEM_FAULT = /^(?:open|mkdir|chown|chmod|unlink|bind)\(\) (?:to )?(?:"|u
 /** Directives that keep requests out: a config without them would let in what it should not. */
 const GUARDS: ReadonlySet<string> = new Set([
   "allow",
-  "auth_basic",
-  "auth_basic_user_file",
-  "auth_request",
   "deny",
+  "geo",
   "if",
+  // An access list may be behind it.
+  "include",
   "internal",
-  "limit_conn",
-  "limit_except",
-  "limit_req",
-  "proxy_ssl_verify",
+  "map",
   "return",
+  "rewrite",
   "satisfy",
-  "ssl_client_certificate",
-  "ssl_trusted_certificate",
-  "ssl_verify_client",
   "valid_referers",
 ]);
+
+/** Families of them, and of what they go by; modules bring more. */
+const GUARD_FAMILY = /^(?:auth_|access_by_|modsecurity|js_access|ssl_|proxy_ssl_|limit_|real_ip_|set_real_ip)/;
 
 /** Debian's nginx has it as a module of its own. */
 const NO_STREAM = "nginx has no stream module: install it (Debian: libnginx-mod-stream) and add the line " +
@@ -40,10 +38,12 @@ const NO_STREAM = "nginx has no stream module: install it (Debian: libnginx-mod-
  * Interprets what nginx wrote when it rejected a file, so that one bad cluster
  * does not hold up the others. nginx stops at the first fault.
  */
-export function explain({ text, origins }: NginxFile, output: string): Explanation {
+export function explain({ text, origins }: NginxFile, configFile: string, output: string): Explanation {
   const lines = text.split("\n");
   const fault = FAULT.exec(output)?.[1] ?? output.trim();
-  const number = /\bin \S+:([0-9]+)$/.exec(fault)?.[1];
+  const [, place, number] = /\bin (\S+):([0-9]+)$/.exec(fault) ?? [];
+  // The lines of an included file are none of these.
+  if (place !== undefined && place !== configFile) return { faults: [{ message: fault, remedy: [] }] };
   const at = number === undefined ? lineWithout(fault, lines) : Number(number);
   const line = at === undefined ? undefined : lines[at - 1]?.trim();
   const origin = at === undefined ? undefined : origins.get(at);
@@ -99,7 +99,7 @@ function remedyOf(origin: Origin | undefined, line: string): readonly Origin[] {
   const { cluster, path } = origin;
   const isLine = typeof path.at(-1) === "number" &&
     ["main", "events", "http", "stream", "lines"].includes(String(path.at(-2)));
-  const isGuard = readLineOf(line).some(([name = ""]) => GUARDS.has(name));
+  const isGuard = readLineOf(line).some(([name = ""]) => GUARDS.has(name) || GUARD_FAMILY.test(name));
   if (isLine && !isGuard) return [origin];
   if (cluster !== undefined) return [];
   const [first, name] = path;

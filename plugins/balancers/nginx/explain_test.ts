@@ -65,7 +65,7 @@ Deno.test.each([
     remedy: [],
   },
 ])("explain() finds what nginx rejects: $output", ({ output, message, origin, remedy }) => {
-  const { cluster, faults } = explain(file, output);
+  const { cluster, faults } = explain(file, "/x/nginx.conf", output);
   assert.equal(cluster, "cluster" in origin ? origin.cluster : undefined);
   const [fault] = faults;
   assert.deepEqual({ origin: fault?.origin, remedy: fault?.remedy }, { origin, remedy });
@@ -77,5 +77,36 @@ Deno.test.each([
   'nginx: [emerg] open() "/run/x.pid" failed (13: Permission denied)',
   'nginx: [emerg] mkdir() "/var/lib/nginx/body" failed (13: Permission denied)',
 ])("explain() blames no config for what the system denies: %s", (output) => {
-  assert.deepEqual(explain(file, output), { faults: [] });
+  assert.deepEqual(explain(file, "/x/nginx.conf", output), { faults: [] });
+});
+
+Deno.test.each([
+  "include /etc/nginx/lists/office.conf",
+  "auth_jwt realm",
+  "access_by_lua_file /a.lua",
+  "modsecurity_rules_file /m.conf",
+  "js_access a.b",
+  "ssl_verify_depth 2",
+  "proxy_ssl_verify_depth 2",
+  "limit_rate 1k",
+  "real_ip_header X-Real-IP",
+  "set_real_ip_from 192.0.2.1",
+  "geo $x { default 0; }",
+  "map $a $b { default 0; }",
+  "rewrite ^/admin /login",
+])("explain() leaves out the server or the cluster of a rejected line that may keep requests out: %s", (line) => {
+  const rejected = (origin: Origin) => {
+    const text = `http {\n  ${line}\n}\n`;
+    return explain({ text, notices: [], origins: new Map([[2, origin]]) }, "/n.conf", "nginx: [emerg] no in /n.conf:2");
+  };
+  const ofCluster = rejected(CLUSTER("lines", 0));
+  assert.deepEqual([ofCluster.cluster, ofCluster.faults[0]?.remedy], ["web", []]);
+  const ofServer = rejected({ path: ["servers", "a", "lines", 0] });
+  assert.deepEqual(ofServer.faults[0]?.remedy, [{ path: ["servers", "a"] }]);
+  assert.deepEqual(rejected({ path: ["http", 0] }).faults[0]?.remedy, []);
+});
+
+Deno.test("explain() blames no line of its own for a fault in an included file", () => {
+  const message = 'unknown directive "x" in /etc/nginx/conf.d/x.conf:3';
+  assert.deepEqual(explain(file, "/x/nginx.conf", `nginx: [emerg] ${message}`), { faults: [{ message, remedy: [] }] });
 });

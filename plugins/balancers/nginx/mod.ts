@@ -43,7 +43,7 @@ const nginx: BalancerPlugin<NginxConfig, NginxCluster, Observed> = {
     return { files: new Map([[wanted.config.configFile, { text, mode: FILE_MODE, origins }]]), notices };
   },
   plan: (wanted, rendered, observed, allowed) => plan(wanted, fileOf(rendered), observed, allowed),
-  explain: (rendered, output) => explain(fileOf(rendered), output),
+  explain: (rendered, output) => explain(fileOf(rendered), [...rendered.files.keys()][0] ?? "", output),
 };
 
 /** The one file of what was rendered. */
