@@ -29,9 +29,17 @@ export function membersOf({ nodes, config }: WantedCluster<NginxCluster>): Membe
   const takesBackup = !/^(?:hash |ip_hash$|random)/.test(config.balance);
   const isServing = ({ state, pool, weight }: WantedNode) => state === "ready" && pool === "primary" && weight !== 0;
   const isSpare = (node: WantedNode) => node.state === "ready" && node.isFallback === true && node.weight !== 0;
-  const hasServing = nodes.some(isServing);
-  const unique = new Map(nodes.map((wanted) => [formatEndpoint(endpointOf(wanted.node)), wanted]));
-  const members = [...unique.values()].filter(({ node }) => isSafe(node)).map((wanted): Member => {
+  const rankOf = (node: WantedNode) => isServing(node) ? 2 : isSpare(node) ? 1 : 0;
+  const byAddress = new Map<string, WantedNode>();
+  for (const wanted of nodes.filter(({ node }) => isSafe(node))) {
+    const address = formatEndpoint(endpointOf(wanted.node));
+    const other = byAddress.get(address);
+    // Of two with one address, the one that takes requests counts.
+    if (other === undefined || rankOf(wanted) >= rankOf(other)) byAddress.set(address, wanted);
+  }
+  const unique = [...byAddress.values()];
+  const hasServing = unique.some(isServing);
+  const members = unique.map((wanted): Member => {
     const { weight } = wanted;
     if (isServing(wanted) || (!hasServing && isSpare(wanted))) return { wanted, role: "serves", weight };
     return isSpare(wanted) && takesBackup ? { wanted, role: "backup", weight } : { wanted, role: "down" };
@@ -39,7 +47,7 @@ export function membersOf({ nodes, config }: WantedCluster<NginxCluster>): Membe
   return {
     members: withSmallWeights(members),
     isEmpty: !members.some(({ role }) => role === "serves"),
-    lacksBackup: !takesBackup && hasServing && nodes.some((node) => !isServing(node) && isSpare(node)),
+    lacksBackup: !takesBackup && hasServing && unique.some((node) => !isServing(node) && isSpare(node)),
   };
 }
 
@@ -89,7 +97,13 @@ export function clusterComment(name: ClusterName): string {
 /** The cluster that begins with a line. */
 export function clusterOf(line: string): ClusterName | undefined {
   const name = /^ *# cluster (".*")$/.exec(line)?.[1];
-  return name === undefined ? undefined : JSON.parse(name);
+  if (name === undefined) return undefined;
+  try {
+    return JSON.parse(name);
+  } catch {
+    // A line that was written by hand.
+    return undefined;
+  }
 }
 
 /** JSON leaves separators of lines of Unicode as they are. */
@@ -109,7 +123,7 @@ export function adopt(file: string): ReadonlyMap<ClusterName, readonly Node[]> {
     const name = clusterOf(line);
     if (name !== undefined) members.set(name, cluster = []);
     const [, v6, v4, port, host, said = ""] =
-      /^ *server (?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):([0-9]+)[^;]*; # (\S+)(.*)$/.exec(line) ?? [];
+      /^ *(?:# )?server (?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):([0-9]+)[^;]*; # (\S+)(.*)$/.exec(line) ?? [];
     if (host === undefined || / from=/.test(said)) continue;
     const weight = Number(/ weight=([0-9]{1,3})(?: |$)/.exec(said)?.[1] ?? NaN);
     const parsed = parseNode({
