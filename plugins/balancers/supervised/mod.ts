@@ -11,7 +11,7 @@ import { balancerSchema, clusterSchema, type SupervisedConfig } from "./config.t
 const CHILD = "program";
 
 function plan(wanted: Wanted<SupervisedConfig>, { supervised = [] }: Seen): readonly Step[] {
-  if (pendingOf(wanted).length > 0) return [];
+  if (pendingOf(wanted).length > 0 || unknownOf(wanted).length > 0) return [];
   const { signal, graceMs, intervalMs, output, endsWithWriter } = wanted.config;
   const run = commandLine(wanted);
   const there = supervised.find(({ name }) => name === CHILD)?.run ?? [];
@@ -35,23 +35,37 @@ function pendingOf({ config: { command }, unheard = [] }: Wanted<SupervisedConfi
   return unheard.filter((name) => command.some((part) => typeof part !== "string" && part.each === name));
 }
 
+/** The clusters of the command line of which nothing is known, as their files are invalid. */
+function unknownOf({ config: { command }, clusters, unknown = [] }: Wanted<SupervisedConfig>): readonly string[] {
+  const known = new Set(clusters.map(({ name }) => name));
+  const named = command.flatMap((part) => typeof part === "string" || known.has(part.each) ? [] : [part.each]);
+  return [...new Set(named)].filter((name) => unknown === "all" || unknown.includes(name));
+}
+
 /** Says which clusters the command line names that are not rendered, or not known yet. */
 function render(wanted: Wanted<SupervisedConfig>): Rendered {
   const { config: { command }, clusters } = wanted;
   const pending = pendingOf(wanted);
-  const known = new Set(clusters.map(({ name }) => name));
+  const unknown = unknownOf(wanted);
+  const excused = new Set([...clusters.map(({ name }) => name), ...unknown]);
   const notices = command.flatMap((part, i) =>
-    typeof part === "string" || known.has(part.each) ? [] : [{
+    typeof part === "string" || excused.has(part.each) ? [] : [{
       text: `Cluster ${part.each} is not rendered by this balancer: name it in clusters, or give its file a section`,
       origin: { path: ["command", i, "each"] },
     }]
   );
-  const faults = pending.length === 0 ? [] : [{
+  const unheard = pending.length === 0 ? [] : [{
     text: `Cannot make the command line: no registry has reported the cluster ${pending.join(", ")} yet`,
     origin: { path: ["command"] },
     isOfData: true,
     isPending: true,
   }];
+  const invalid = unknown.length === 0 ? [] : [{
+    text: `Cannot make the command line: the cluster file is invalid or unreadable: ${unknown.join(", ")}`,
+    origin: { path: ["command"] },
+    isOfData: true,
+  }];
+  const faults = [...unheard, ...invalid];
   return { files: new Map(), notices, ...faults.length > 0 && { faults } };
 }
 
