@@ -67,6 +67,7 @@ export function dataOf(
 
 function clusterOf({ name, metaCluster, nodes }: WantedCluster): TemplateCluster {
   const total = nodes.reduce((sum, each) => sum + pull(each), 0);
+  const ready = nodes.map(isReady);
   const all = nodes.map((each): TemplateNode => {
     const { node, state, pool, isFallback = false, from } = each;
     const { host, ip, port, zone, priority, labels, metadata } = node;
@@ -88,11 +89,11 @@ function clusterOf({ name, metaCluster, nodes }: WantedCluster): TemplateCluster
       metadata,
     };
   });
-  return { name, meta_cluster: metaCluster ?? null, nodes: all, ready: all.filter(isReady) };
+  return { name, meta_cluster: metaCluster ?? null, nodes: all, ready: all.filter((_, i) => ready[i]) };
 }
 
-function isReady({ state, pool }: Pick<WantedNode, "state" | "pool">): boolean {
-  return state === "ready" && pool === "primary";
+function isReady({ state, pool, weight }: WantedNode): boolean {
+  return state === "ready" && pool === "primary" && weight !== 0;
 }
 
 /** What a node gets of the requests, as a number to compare with those of the others. */

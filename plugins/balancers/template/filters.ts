@@ -58,6 +58,7 @@ export function nginxString(text: string): string {
 /** A word of a shell's command line. */
 export function shellWord(text: string): string {
   if (text.includes("\0")) throw new Error(`cannot write ${quote(text)} into a command line: it has a NUL character`);
+  if (/\p{Cs}/u.test(text)) throw new Error(`cannot write ${quote(text)} into a command line: it is no valid Unicode`);
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 

@@ -85,7 +85,8 @@ function renderFile(
   try {
     const scope = Object.defineProperties({}, Object.getOwnPropertyDescriptors(data));
     if (place !== undefined) Object.assign(scope, { keys: new KeyTree(found?.entries ?? [], missing) });
-    text = engine.renderSync([...template], scope);
+    // A file has none of what no UTF-8 stands for, and would never equal it.
+    text = (engine.renderSync([...template], scope) as string).toWellFormed();
   } catch (error) {
     return cannot(describe(error, file.name), !isMistake(error, data, place !== undefined));
   }

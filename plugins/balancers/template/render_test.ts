@@ -62,12 +62,13 @@ Deno.test("render() gives each node its share of the requests; drained and waiti
     node(2, { weight: 1 }),
     node(3, { state: "drain", weight: 5 }),
     node(4, { pool: "overflow" }),
+    node(5, { weight: 0 }),
   ];
   const template = "{% for n in cluster.web.nodes %}{{ n.state }}/{{ n.pool }}/{{ n.share }} {% endfor %}" +
     "{{ cluster.web.ready | size }}";
   assert.equal(
     textOf(render(wantedOf(template, { nodes }))),
-    "ready/primary/75 ready/primary/25 drain/primary/0 ready/overflow/0 2",
+    "ready/primary/75 ready/primary/25 drain/primary/0 ready/overflow/0 ready/primary/0 2",
   );
 });
 
@@ -83,6 +84,13 @@ Deno.test.each([
   "render() says where $template is wrong",
   ({ template, fault }) => assert.match(faultOf(render(wantedOf(template))), fault),
 );
+
+Deno.test("render() writes text that a file holds as it is: a lone surrogate is replaced", () => {
+  const odd = node(1);
+  const nodes = [{ ...odd, node: { ...odd.node, metadata: { x: "a\ud800b" } } }];
+  assert.equal(textOf(render(wantedOf("{{ cluster.web.nodes[0].metadata.x }}", { nodes }))), "a\ufffdb");
+  assert.match(faultOf(render(wantedOf("{{ cluster.web.nodes[0].metadata.x | shell }}", { nodes }))), /Unicode/);
+});
 
 Deno.test("render() ends a template that does not, and refuses a file of more than 10 MB", () => {
   assert.match(faultOf(render(wantedOf("{% for i in (1..30000000) %}{{ i }}{% endfor %}"))), /limit exceeded/);
