@@ -122,10 +122,11 @@ export function planOutputs(
         output,
       });
     };
-    for (const { file, text, there } of texts) {
+    // What is restored together is kept together, changed or not.
+    for (const { file, there } of texts) {
       const { path, rollback, mode, owner } = file;
       const previous = previousOf(path);
-      if (rollback && there !== undefined && there !== text && isProven && seen.files?.get(previous) !== there) {
+      if (rollback && there !== undefined && !isSame && isProven && seen.files?.get(previous) !== there) {
         install(previous, there, { mode: mode ?? seen.attributes?.get(path)?.mode, owner });
       }
     }

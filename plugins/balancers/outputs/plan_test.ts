@@ -127,6 +127,19 @@ Deno.test("planOutputs() runs a command once for the files that share it, and le
   assert.deepEqual(shown(plan({ files, texts: partly })), ["install /etc/alone", `install ${noteOf("/etc/alone")}`]);
 });
 
+Deno.test("planOutputs() keeps the previous version of all files that are loaded together, also of those that stay the same", () => {
+  const other = "/etc/other.conf";
+  const files = [PATH, other].map((path) => file({ path, reload: RELOAD, rollback: true }));
+  const texts = (one: string, two: string) => ({ [PATH]: one, [other]: two });
+  let seen = after(plan({ files, texts: texts("a1", "b1") }));
+  seen = after(plan({ files, texts: texts("a2", "b2"), seen }), seen);
+  const third = plan({ files, texts: texts("a3", "b2"), seen });
+  // Nobody could load it, so that no note was written.
+  const failed = after(third.filter((step) => step.do !== "install" || !step.path.endsWith(".lighthouse")), seen);
+  const notify = plan({ files, texts: texts("a4", "b4"), seen: failed }).find((step) => step.do === "notify");
+  assert.deepEqual(notify?.rollback?.map(({ contents }) => contents), ["a2", "b2"]);
+});
+
 Deno.test("planOutputs() leaves a file alone while the config of a cluster that it was made of cannot be used", () => {
   const seen = after(plan({ clusters: ["api", "web"] }));
   assert.deepEqual(plan({ seen, clusters: ["web"], unknown: ["api"], texts: { [PATH]: "without\n" } }), []);
