@@ -584,9 +584,21 @@ function toldOf(sources: ProcessSources): Told {
 }
 
 /** Reads the config files, and those of the balancer's directory. */
-async function readFiles(sources: BalancerSources): Promise<readonly (readonly [string, string | undefined])[]> {
-  const paths = new Set([...filesOf(sources), ...await listDirectory(sources)]);
-  return await Promise.all([...paths].map(async (path) => [path, await readIfThere(path)] as const));
+export async function readFiles(
+  sources: BalancerSources,
+  read: (path: string) => Promise<string> = Deno.readTextFile,
+): Promise<readonly (readonly [string, string | undefined])[]> {
+  const own = new Set(filesOf(sources));
+  const paths = new Set([...own, ...await listDirectory(sources)]);
+  return await Promise.all([...paths].map(async (path) => {
+    const text = await read(path).catch((error) => {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      // A file that somebody else keeps in the directory holds up none of the balancer's.
+      if (error instanceof Deno.errors.PermissionDenied && !own.has(path)) return undefined;
+      throw error;
+    });
+    return [path, text] as const;
+  }));
 }
 
 async function listDirectory({ directory }: BalancerSources): Promise<readonly string[]> {
@@ -625,13 +637,4 @@ async function readAttributes(paths: readonly string[]): Promise<ReadonlyMap<str
     ];
   }));
   return new Map(all.flat());
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }
