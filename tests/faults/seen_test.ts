@@ -252,7 +252,9 @@ const FAULTS: readonly Fault[] = [
     name: "a worker that is stuck",
     event: "worker.stuck",
     async plant(stage) {
-      const plugin = `export default {
+      // Other code each time: one that hung on this machine before is not run again.
+      const plugin = `// ${crypto.randomUUID()}
+      export default {
         kind: "check", apiVersion: 1, name: "loop", summary: "never ends", stability: "stable", example: {},
         config: { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } },
         permissions: () => ({}),

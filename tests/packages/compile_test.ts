@@ -31,9 +31,13 @@ Deno.test("deno task compile embeds the entry of workers, every plugin, what the
   assert.ok((await Deno.stat(dir.file("lighthouse"))).isFile);
   // The tree names each folder, or folds it up as `name/*`.
   const names = [...said.matchAll(/^[│ ]*[├└]─[─┬] (\S+?)(?:\/\*)? \(/gm)].map(([, name]) => name);
-  const plugins = [...BUILTINS.keys()].map((key) => key.slice(key.indexOf("/") + 1));
+  const folded = new Set([...said.matchAll(/ (\S+)\/\* \(/g)].map(([, name = ""]) => name.replace(/s$/, "")));
+  const plugins = [...BUILTINS.keys()].map((key) => key.split("/") as [kind: string, name: string])
+    .filter(([kind]) => !folded.has(kind));
   assert.ok(plugins.length >= 6);
-  for (const name of ["workers", ...plugins]) assert.ok(names.includes(name), `${name} is missing in:\n${said}`);
+  for (const name of ["workers", ...plugins.map(([, name]) => name)]) {
+    assert.ok(names.includes(name), `${name} is missing in:\n${said}`);
+  }
   // Where nothing else is in its folder, the tree shows the folder.
   assert.ok(names.some((name) => name === "dist/commit" || name === "dist"), `dist/commit is missing in:\n${said}`);
   for (const name of ["yaml.js", "valibot.js", "@logtape", "@optique"]) {
