@@ -163,7 +163,7 @@ Deno.test("a node that cannot be checked keeps its share, and a node whose proce
   ]);
   const writer = stage.start();
   await stage.untilWeights({ "a.test": 256, "b.test": 0, "c.test": 256 });
-  await writer.event("node.unknown", { cluster: "web", node: `c.test:${c.port}` });
+  await writer.event("node.unknown", { cluster: "web", names: `c.test:${c.port}` });
   assert.match(
     await stage.explain(),
     /^ {2}c\.test:\d+ {2}in rotation {2}share 50 % .* × health 1 \(cannot tell: metadata\.ports of the node has no port admin\) /m,

@@ -11,6 +11,8 @@ import { TestStore } from "../store/stage.ts";
 
 /** A check whose probe never gives its thread back: two of them end the process with 75. */
 const BUSY = checkModule(`for (;;);`);
+/** Another one: a plugin that has hung is not started again, so one alone may leave a single thread. */
+const ENDLESS = checkModule(`while (true);`);
 
 /** A registry, and whether it has a node of `web`. */
 interface Registry extends AsyncDisposable {
@@ -69,13 +71,13 @@ Deno.test.each([{ what: "ZooKeeper", start: zookeeper }, { what: "a store", star
     await using web = new WebService();
     await host.configure();
     await host.write(`discovery/${registry.name}`, registry.file);
-    const service = (ports: readonly number[], checks: Record<string, unknown>) => ({
+    const service = (port: number, checks: Record<string, unknown>) => ({
       discovery: registry.name,
-      ports,
+      port,
       checks: { interval: 0.1, ...checks },
     });
-    await host.write("services/web", service([web.port], { http: { uri: "/health", rise: 1, fall: 3 } }));
-    await using first = Lighthouse.startWith({ busy: BUSY }, host.configDir);
+    await host.write("services/web", service(web.port, { http: { uri: "/health", rise: 1, fall: 3 } }));
+    await using first = Lighthouse.startWith({ busy: BUSY, endless: ENDLESS }, host.configDir);
     await eventually("the node is registered", () => registry.has());
 
     let absences = 0;
@@ -84,11 +86,12 @@ Deno.test.each([{ what: "ZooKeeper", start: zookeeper }, { what: "a store", star
       while (!over.signal.aborted) if (!await registry.has()) absences++;
     })();
     try {
-      // Two workers at once: a second one that comes late is not started any more, as its plugin has hung.
-      await host.write("services/busy", service([1, 2], { busy: { rise: 1, fall: 1, timeout: 0.1 } }));
+      for (const [at, name] of ["busy", "endless"].entries()) {
+        await host.write(`services/${name}`, service(1 + at, { [name]: { rise: 1, fall: 1, timeout: 0.1 } }));
+      }
       assert.equal(await first.ended(), 75, first.log);
-      await host.remove("services/busy");
-      await using second = Lighthouse.startWith({ busy: BUSY }, host.configDir);
+      for (const name of ["busy", "endless"]) await host.remove(`services/${name}`);
+      await using second = Lighthouse.startWith({ busy: BUSY, endless: ENDLESS }, host.configDir);
       await second.event("registration.registered", { cluster: "web" });
       assert.equal(absences, 0, `${first.log}\n${second.log}`);
       over.abort();

@@ -4,6 +4,8 @@ import { Lighthouse, TestHost } from "../support/lighthouse.ts";
 
 /** A check whose probe never gives its thread back: `terminate()` does not stop it. */
 const BUSY = checkModule(`for (;;);`);
+/** Another one: a plugin that has hung is not started again, so one alone may leave a single thread. */
+const ENDLESS = checkModule(`while (true);`);
 /** A check that fails, as any may. */
 const FAILS = checkModule(`return { status: "fail", reason: "no" };`);
 
@@ -17,10 +19,10 @@ Deno.test("two threads that cannot be stopped end the process with 75, and HAPro
   await using host = new TestHost();
   await host.configure();
   await host.write("services/one", service("busy", 1));
-  await host.write("services/two", service("busy", 2));
+  await host.write("services/two", service("endless", 2));
   await host.write("services/fails", service("fails", 3));
   await host.write("clusters/web", { discovery: "file", haproxy: { backend: ["mode http"] } });
-  await using both = Lighthouse.startWith({ busy: BUSY, fails: FAILS }, host.configDir);
+  await using both = Lighthouse.startWith({ busy: BUSY, endless: ENDLESS, fails: FAILS }, host.configDir);
   await both.event("worker.stuck");
   assert.equal(await both.ended(), 75, both.log);
   assert.ok(both.count("service.down", { service: /^fails:3/ }) > 0, "the others are checked all the while");
