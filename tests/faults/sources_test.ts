@@ -5,6 +5,7 @@ import { eventually } from "../support/eventually.ts";
 import { assertUnnoticed, changesReach, FaultStage } from "../support/fault_stage.ts";
 import type { LoggedEvent } from "../support/logged_events.ts";
 import { freePort } from "../support/free_port.ts";
+import { runCli } from "../support/cli.ts";
 import { Serf } from "../support/serf.ts";
 import { TcpProxy } from "../support/tcp_proxy.ts";
 import { TempDir } from "../support/temp_dir.ts";
@@ -138,6 +139,10 @@ Deno.test.each(LISTS)(
           await end();
           connected = await stage.writer.event("registry.connected", { worker: `discovery ${at}` }, { after: gone });
           await changesReach(stage);
+          // One fault at a time: the next one begins when this registry has all nodes again.
+          const all = ["--wait", String(stage.ports.length), "--timeout", "60s"];
+          const { code, stderr } = await runCli(["nodes", stage.host.configDir, "web", "--source", at, ...all]);
+          assert.equal(code, 0, stderr);
         };
         await survives(member.kill, member.start);
         await survives(member.stop, member.goOn);
