@@ -50,7 +50,12 @@ interface Known {
   readonly lookedMs: number;
   /** `undefined` for what is no node: somebody's half-written file. */
   readonly entry: NodeFile | undefined;
+  /** Whether it had stayed as it was for a while when it was read: a later change then has another time. */
+  readonly isSettled: boolean;
 }
+
+/** Two changes within so short a time may bear the same one: kernels count it in ticks of up to 10 ms. */
+const TICK_MS = 20;
 
 /**
  * Follows the files of one directory. A hint that names a file has that one looked at; now and then, and after any other
@@ -226,7 +231,7 @@ export class DirectoryWatch {
       if (this.#known.delete(name)) this.#isNews = true;
       return;
     }
-    const { stamp, entry } = known;
+    const { stamp, entry, isSettled } = known;
     const lookedMs = clock.now();
     // Time in which this process did not run was not watched.
     const watchedMs = Math.min(lookedMs - (before?.lookedMs ?? lookedMs), 2 * pollMs);
@@ -235,7 +240,7 @@ export class DirectoryWatch {
       wallMs: wallMs(),
       ttlMs: entry?.lease?.ttlMs ?? ttlMs,
     });
-    this.#known.set(name, { sighting, lookedMs, entry });
+    this.#known.set(name, { sighting, lookedMs, entry, isSettled });
     const [wasOver, isOverNow] = [
       before !== undefined && isOver(before.entry?.lease, before.sighting),
       isOver(entry?.lease, sighting),
@@ -253,15 +258,18 @@ export class DirectoryWatch {
   async #find(
     name: string,
     before: Known | undefined,
-  ): Promise<{ readonly stamp: Stamp; readonly entry: NodeFile | undefined } | undefined> {
+  ): Promise<{ readonly stamp: Stamp } & Pick<Known, "entry" | "isSettled"> | undefined> {
     const file = `${this.#options.path}/${name}`;
     try {
       const { isFile, ino, mtime, size } = await Deno.lstat(file);
       if (!isFile) return undefined;
       const stamp: Stamp = { inode: ino ?? 0, modifiedMs: mtime?.getTime() ?? 0, size };
-      if (!isNodeFile(name)) return { stamp, entry: undefined };
-      const isKnown = before?.entry !== undefined && sameStamp(before.sighting.stamp, stamp);
-      return { stamp, entry: isKnown ? before.entry : await this.#read(file, stamp, before?.entry) };
+      const isSettled = this.#options.wallMs() - stamp.modifiedMs > TICK_MS;
+      if (!isNodeFile(name)) return { stamp, entry: undefined, isSettled };
+      if (before?.entry !== undefined && before.isSettled && sameStamp(before.sighting.stamp, stamp)) {
+        return { stamp, entry: before.entry, isSettled };
+      }
+      return { stamp, entry: await this.#read(file, stamp, before?.entry), isSettled };
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
       throw error;

@@ -99,6 +99,18 @@ Deno.test("DirectoryWatch looks at all files after a hint without a name: what n
   assert.deepEqual(await stage.next(), ["10.0.0.2:1001", "10.0.0.1:1002"]);
 });
 
+Deno.test("DirectoryWatch reads a file again that was changed within the tick of the clock in which it was read", async () => {
+  await using stage = new Stage();
+  const path = stage.dir.file(await stage.put(1_000));
+  const { mtime } = await Deno.stat(path);
+  assert.ok(mtime !== null);
+  assert.deepEqual(await stage.next(), ["10.0.0.1:1000"]);
+  await stage.put(1_000, "10.0.0.2");
+  await Deno.utime(path, mtime, mtime);
+  stage.watch.onHint();
+  assert.deepEqual(await stage.next(), ["10.0.0.2:1000"]);
+});
+
 Deno.test("DirectoryWatch looks at all files of another directory in the place of the first, whatever a hint names", async () => {
   await using stage = new Stage();
   const name = await stage.put(1_000);
