@@ -100,7 +100,10 @@ Deno.test("history: says where it looked when there is none", async () => {
 });
 
 // The read that hangs ends some time after the pipe was written to; nobody waits for it, which is what is tested.
-Deno.test("history: a disk that hangs delays the end by a second at most", { sanitizeOps: false }, async () => {
+Deno.test("history: a disk that hangs delays the end by a second at most", {
+  sanitizeOps: false,
+  sanitizeResources: false,
+}, async () => {
   await using temp = new TempDir();
   const place = temp.file("writer.config.json");
   // To read a pipe hangs until somebody writes to it.
