@@ -62,7 +62,7 @@ Deno.test("history: a restart that changed nothing is one line, also after kill 
   writer = await stage.start();
   await writer.event("config.applied");
   const restarted = () => stage.history();
-  await eventually("the restart is told", async () => (await restarted()).includes("Restarted"));
+  await eventually("the restart is logged", async () => (await restarted()).includes("Restarted"));
   assert.equal(await writer.stop(), 0);
   const lines = (await restarted()).trim().split("\n").slice(before - 1);
   assert.match(
