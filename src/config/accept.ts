@@ -96,7 +96,7 @@ export async function accept(desired: Desired, options: AcceptOptions): Promise<
   const keepSource = (key: string) => {
     const last = options.lastGood?.sources.get(key);
     if (last === undefined) sources.delete(key);
-    else sources.set(key, last);
+    else sources.set(key, last.kept);
   };
 
   async function each<In, Out>(

@@ -376,7 +376,7 @@ class Reading {
 
   #keepSource(key: string): void {
     const source = this.#last?.sources.get(key);
-    if (source !== undefined) this.#sources.set(key, source);
+    if (source !== undefined) this.#sources.set(key, source.kept);
   }
 
   /** The names that other files may refer to: a file that is there but bad counts. */

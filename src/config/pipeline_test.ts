@@ -413,6 +413,17 @@ Deno.test("takeDirectory() never throws, and points inside of the file, whatever
   );
 });
 
+Deno.test("a warning about the version of a file that stays active names no line of the version that is there now", async () => {
+  await using temp = await fine();
+  const before = await take(temp);
+  await temp.write("conf/clusters/cache.yaml", `${CLUSTER}\n\nchecks:\n  port: 1\n`);
+  const warned = await take(temp, before);
+  await temp.write("conf/clusters/cache.yaml", "]");
+  const { diagnostics } = await take(temp, warned);
+  assert.deepEqual(diagnostics.map(({ severity, line }) => [severity, line]), [["warning", undefined], ["error", 1]]);
+  assert.match(diagnostics[0]?.message ?? "", /^Unknown key checks, .* \(in the version that stays active\)$/);
+});
+
 Deno.test("takeDirectory() lets others have their turn while it reads and judges thousands of files", async () => {
   await using temp = await fine();
   for (let i = 0; i < 300; i++) await temp.write(`conf/clusters/c${i}.yaml`, CLUSTER);

@@ -42,10 +42,16 @@ export class Source {
   readonly #lineStarts: readonly number[];
   readonly #tree: Tree | undefined;
   readonly #faulty: boolean;
+  readonly #isKept: boolean;
+  #kept: Source | undefined;
 
-  /** Reads `bytes`, which must be UTF-8, with or without a byte order mark. */
-  constructor(file: string, bytes: Uint8Array) {
+  /**
+   * Reads `bytes`, which must be UTF-8, with or without a byte order mark.
+   * `isKept`: the file has been changed since, and this version stays active.
+   */
+  constructor(file: string, bytes: Uint8Array, { isKept = false }: { readonly isKept?: boolean } = {}) {
     this.file = file;
+    this.#isKept = isKept;
     this.#bytes = bytes;
     const decoded = decode(bytes);
     this.#text = decoded.text;
@@ -66,6 +72,11 @@ export class Source {
   holds(bytes: Uint8Array): boolean {
     const own = this.#bytes;
     return own.length === bytes.length && own.every((byte, i) => byte === bytes[i]);
+  }
+
+  /** The same version, once the file holds another one: its diagnostics name the file alone, as its lines are gone. Always the same object. */
+  get kept(): Source {
+    return this.#isKept ? this : this.#kept ??= new Source(this.file, this.#bytes, { isKept: true });
   }
 
   /** The file as it was read, with its secrets: to compare, never to show. */
@@ -96,6 +107,10 @@ export class Source {
   }
 
   #diagnostic(severity: Severity, message: string, offset: number): Diagnostic {
+    const shown = redact(message, this.#tree?.secrets);
+    if (this.#isKept) {
+      return Object.freeze({ severity, file: this.file, message: `${shown} (in the version that stays active)` });
+    }
     const { line, column } = this.#position(offset);
     const start = this.#lineStarts[line - 1] ?? 0;
     const text = this.#line(line - 1);
@@ -107,7 +122,7 @@ export class Source {
       file: this.file,
       line,
       column,
-      message: redact(message, this.#tree?.secrets),
+      message: shown,
       ...(excerpt === undefined ? {} : { excerpt }),
     });
   }
