@@ -1,5 +1,5 @@
 import config from "../../deno.json" with { type: "json" };
-import { assertKnown, ProcessLog, readEvents } from "../support/logged_events.ts";
+import { endOf, ProcessLog } from "../support/logged_events.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
@@ -46,11 +46,8 @@ export class StoreProcess extends ProcessLog implements AsyncDisposable {
   }
 
   /** Waits for the end; returns the exit code. */
-  async ended(): Promise<number> {
-    const { code } = await this.#child.status;
-    await this.#read;
-    assertKnown(readEvents(this.log));
-    return code;
+  ended(): Promise<number> {
+    return endOf(this.#child, { read: this.#read, log: () => this.log });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

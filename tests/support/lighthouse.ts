@@ -2,7 +2,7 @@ import config from "../../deno.json" with { type: "json" };
 import { RuntimeSocket } from "../../src/balance/runtime_socket.ts";
 import { eventually } from "./eventually.ts";
 import { HaproxyBox } from "./haproxy.ts";
-import { assertKnown, ProcessLog, readEvents } from "./logged_events.ts";
+import { endOf, ProcessLog } from "./logged_events.ts";
 import { TempDir } from "./temp_dir.ts";
 import { PROMPT } from "../../plugins/balancers/haproxy/sources.ts";
 
@@ -106,11 +106,8 @@ export class Lighthouse extends ProcessLog implements AsyncDisposable {
   }
 
   /** Waits for its end; answers its exit code. */
-  async ended(): Promise<number> {
-    const { code } = await this.#child.status;
-    await this.#read;
-    assertKnown(readEvents(this.log));
-    return code;
+  ended(): Promise<number> {
+    return endOf(this.#child, { read: this.#read, log: () => this.log });
   }
 
   /** Asks it to end and waits for that. */

@@ -89,6 +89,35 @@ export class ProcessLog {
   }
 }
 
+/** After so long, a process that was to end hangs: a busy machine needs a quarter of it. */
+const END_DEADLINE_MS = 120_000;
+
+/**
+ * Waits for the end of a process whose log is read until `read` settles;
+ * answers its exit code. One that hangs is killed, and the error has its log.
+ */
+export async function endOf(
+  child: Deno.ChildProcess,
+  { read, log }: { readonly read: Promise<unknown>; readonly log: () => string },
+): Promise<number> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended, and a program that it started keeps its output open.
+    }
+    late.reject(new Error(`Process ${child.pid} has not ended within ${END_DEADLINE_MS / 1000} s:\n${log()}`));
+  }, END_DEADLINE_MS);
+  try {
+    const [{ code }] = await Promise.race([Promise.all([child.status, read]), late.promise]);
+    assertKnown(readEvents(log()));
+    return code;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** The same of records. */
 export async function untilEvent(
   records: () => readonly LoggedEvent[],
