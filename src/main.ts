@@ -19,8 +19,11 @@ import { systemClock } from "./kernel/clock.ts";
 import { escapeLines } from "./kernel/quote.ts";
 import { systemRandom } from "./kernel/random.ts";
 import type { Logger } from "./kernel/logger.ts";
+import { Meters, UNMETERED } from "./metrics/meter.ts";
 import { Tally } from "./metrics/tally.ts";
+import type { PublisherTarget } from "./publish/target.ts";
 import type { EventRecord } from "./model/event_record.ts";
+import type { Publishing } from "./status/publishing.ts";
 import type { StatusReport } from "./status/report.ts";
 import type { StatusAddress } from "./model/status_address.ts";
 import { Log, type LogFormat, type LogLevel } from "./logging/log.ts";
@@ -49,13 +52,34 @@ async function daemon(given: DaemonArguments): Promise<number> {
   const stop = new AbortController();
   await using history = keepHistory(log, given.command);
   const tally = new Tally();
+  // What nobody can read is not counted.
+  const meters = new Meters();
+  if (given.status !== undefined) meters.add(tally);
   let lookAgain = () => {};
   using _systemd = reportToSystemd(log);
   let hear = (_record: EventRecord) => {};
   log.listen((record) => hear(record));
   // Heard from the first moment on.
   using _signals = hearSignals({ stop, log: log.part("app"), onHangup: () => lookAgain() });
-  const app = new App({
+  await using publishing = publishMetrics({
+    open: async () => {
+      const { Publishing } = await import("./status/publishing.ts");
+      meters.add(tally);
+      return new Publishing({
+        app,
+        version: config.version,
+        pid: Deno.pid,
+        clock: systemClock,
+        wallNow: Date.now,
+        random: systemRandom,
+        log: log.part("publish"),
+        tally,
+        meter: given.status === undefined ? tally : UNMETERED,
+      });
+    },
+    fail: (reason) => fail(reason),
+  });
+  const app: App = new App({
     dir: fromHere(given.dir),
     role: given.command,
     identify: (said) => learnHostFacts(saidOfHost(given, said)),
@@ -66,12 +90,12 @@ async function daemon(given: DaemonArguments): Promise<number> {
     random: systemRandom,
     stateDirectory: stateDirectory(),
     log,
-    // What nobody can read is not counted.
-    ...given.status !== undefined && { meter: tally },
+    meter: meters,
     onLogging: (logging) => log.configure(logging),
     onTaken: ({ accepted: { settings }, sources }) => {
       const state = stateDirectory();
       history.takeConfig({ dir: settings.historyDir ?? (state && `${state}/history`), config: sources });
+      publishing.apply(settings.publishers ?? new Map());
     },
     onInstalled: (balancer, { path, contents, when }) =>
       history.install(balancer, { path, text: contents, isRead: when === "now" }),
@@ -108,6 +132,23 @@ async function daemon(given: DaemonArguments): Promise<number> {
     fail(error instanceof Error ? (error.stack ?? error.message) : String(error));
     return EXIT.broken;
   }
+}
+
+/** Publishes metrics where the config wants it; what that takes is loaded with the first publisher. */
+function publishMetrics(
+  { open, fail }: { readonly open: () => Promise<Publishing>; readonly fail: (reason: string) => void },
+): AsyncDisposable & { apply(wanted: ReadonlyMap<string, PublisherTarget>): void } {
+  let opened: Promise<Publishing> | undefined;
+  return {
+    apply(wanted) {
+      if (wanted.size === 0 && opened === undefined) return;
+      opened ??= open();
+      opened.then((publishing) => publishing.apply(wanted)).catch((error) => fail(String(error)));
+    },
+    async [Symbol.asyncDispose]() {
+      await (await opened)?.[Symbol.asyncDispose]();
+    },
+  };
 }
 
 /** Where this process may keep its state, as systemd says; `undefined` if nobody does. */

@@ -90,6 +90,18 @@ export const LAYERS: readonly Layer[] = [
     files: /^src\/notify\//,
     imports: ["kernel", "kernel/clock", "kernel/random", "metrics", "model", "notify/decide"],
   },
+  {
+    name: "publish/decide",
+    files: /^src\/publish\/(?:lines|target)\.ts$/,
+    imports: ["kernel", "kernel/schema", "model"],
+    types: ["metrics"],
+    pure: true,
+  },
+  {
+    name: "publish",
+    files: /^src\/publish\//,
+    imports: ["kernel", "kernel/clock", "kernel/random", "metrics", "model", "system", "publish/decide"],
+  },
   { name: "contract", files: /^src\/plugin\/contract\.ts$/, imports: [], types: ["model"], pure: true },
   {
     name: "plugin/decider",
@@ -137,7 +149,7 @@ export const LAYERS: readonly Layer[] = [
     name: "config/desired",
     files:
       /^src\/config\/(?:accepted|desired|diagnostics|[a-z_]+_schema|place|plugins_file|redact|same_value|schema_words|secret_keys|source|yaml_faults|yaml_scalars|yaml_tree)\.ts$/,
-    imports: ["kernel", "kernel/schema", "model"],
+    imports: ["kernel", "kernel/schema", "model", "publish/decide"],
     types: ["contract", "logging/decide", "notify/decide", "plugin/decider"],
     npm: ["yaml"],
     pure: true,
@@ -254,8 +266,20 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "status",
     files: /^src\/status\//,
-    imports: ["kernel", "kernel/clock", "metrics", "model", "system", "http", "config/desired", "config"],
+    imports: [
+      "kernel",
+      "kernel/clock",
+      "metrics",
+      "model",
+      "system",
+      "http",
+      "config/desired",
+      "config",
+      "publish",
+      "publish/decide",
+    ],
     types: [
+      "kernel/random",
       "contract",
       "balance",
       "balance/decide",
@@ -405,6 +429,8 @@ export const LAYERS: readonly Layer[] = [
       "config",
       "logging",
       "history",
+      "publish",
+      "publish/decide",
       "status",
       "admin",
       "app",

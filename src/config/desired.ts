@@ -3,6 +3,7 @@ import type { Cluster } from "../model/cluster.ts";
 import type { Logging } from "../logging/plan.ts";
 import type { Service } from "../model/service.ts";
 import type { PluginKind } from "../plugin/instance.ts";
+import type { PublisherTarget } from "../publish/target.ts";
 import type { Source } from "./source.ts";
 
 /** A file whose content a plugin validates: one of `discovery/`, `balancers/` or `notifiers/`. */
@@ -42,6 +43,8 @@ export interface Settings {
   readonly overridesFile?: string | undefined;
   /** Where the history is kept; `undefined` for below the supervisor's state directory. */
   readonly historyDir?: string | undefined;
+  /** Where metrics are pushed to, by name. */
+  readonly publishers?: ReadonlyMap<string, PublisherTarget> | undefined;
 }
 
 /** One plugin of `plugins.yaml`. */

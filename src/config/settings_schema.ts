@@ -9,6 +9,7 @@ import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
 import { isZone } from "../model/node.ts";
 import type { HostSettings, Settings } from "./desired.ts";
 import { type Checked, validateKnown } from "../kernel/known_keys.ts";
+import { publisherFaults, publishersKey, publishersOf } from "../publish/target.ts";
 import { deepFreeze, port } from "./schema_words.ts";
 
 /** What `lighthouse.yaml` says when it says nothing. */
@@ -21,24 +22,29 @@ export const DEFAULT_SETTINGS: Settings = Object.freeze({
 
 /** The keys of `lighthouse.yaml`. */
 export const settingsSchema = refined(
-  houseSchema(keys({
-    isolation: optional(
-      converted((value) => value === "worker" || value === "shared" ? value : undefined, "worker or shared"),
-    ),
-    updates: optional(keys({
-      burst: optional(integer({ min: 1, max: 10_000 })),
-      rate: optional(integer({ min: 1, max: 1_000 })),
-      quiet: optional(seconds({ min: 0, max: 60 })),
-      max: optional(seconds({ min: 0, max: 60 }), DEFAULT_SETTINGS.updates.maxMs / 1_000),
+  refined(
+    houseSchema(keys({
+      isolation: optional(
+        converted((value) => value === "worker" || value === "shared" ? value : undefined, "worker or shared"),
+      ),
+      updates: optional(keys({
+        burst: optional(integer({ min: 1, max: 10_000 })),
+        rate: optional(integer({ min: 1, max: 1_000 })),
+        quiet: optional(seconds({ min: 0, max: 60 })),
+        max: optional(seconds({ min: 0, max: 60 }), DEFAULT_SETTINGS.updates.maxMs / 1_000),
+      })),
+      deregister_grace: optional(seconds({ min: 0, max: 300 }), DEFAULT_SETTINGS.deregisterGraceMs / 1_000),
+      max_age: optional(seconds({ min: 60, max: 315_360_000 }), DEFAULT_SETTINGS.maxAgeMs / 1_000),
+      plugin_cache: optional(matching(/^\/./, "an absolute path")),
+      topology_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
+      drained_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
+      overrides_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
+      history_dir: optional(matching(/^\/./, "an absolute path")),
+      publishers: optional(publishersKey()),
     })),
-    deregister_grace: optional(seconds({ min: 0, max: 300 }), DEFAULT_SETTINGS.deregisterGraceMs / 1_000),
-    max_age: optional(seconds({ min: 60, max: 315_360_000 }), DEFAULT_SETTINGS.maxAgeMs / 1_000),
-    plugin_cache: optional(matching(/^\/./, "an absolute path")),
-    topology_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
-    drained_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
-    overrides_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
-    history_dir: optional(matching(/^\/./, "an absolute path")),
-  })),
+    ({ publishers }) => publisherFaults(publishers),
+    ["publishers"],
+  ),
   ({ updates }) => {
     const { quiet, max = 0, burst, rate } = updates ?? {};
     if (quiet === undefined) return [];
@@ -89,6 +95,7 @@ export function readSettings(raw: unknown): Checked<Settings> {
     ...overridesFile === undefined ? {} : { overridesFile },
     ...drainedFile === undefined ? {} : { drainedFile },
     ...historyDir === undefined ? {} : { historyDir },
+    ...value.publishers === undefined ? {} : { publishers: publishersOf(value.publishers) },
   };
   return { value: deepFreeze(settings), findings };
 }

@@ -51,3 +51,37 @@ Deno.test("readSettings() reads how long a reporter stays after its nodes, not a
   assert.equal(good(readSettings(null)).maxAgeMs, 604_800_000);
   assert.match(bad(readSettings({ deregister_grace: 301 })), /a duration from 0s to 5m/);
 });
+
+Deno.test("readSettings() reads where metrics are pushed to, and says of each key that does not fit what is wanted", () => {
+  const publishers = (raw: Record<string, unknown>) => readSettings({ publishers: raw });
+  assert.equal(good(readSettings(null)).publishers, undefined);
+  assert.deepEqual(good(publishers({ agent: { type: "statsd", address: "[::1]:8125" } })).publishers?.get("agent"), {
+    type: "statsd",
+    host: "::1",
+    port: 8_125,
+    intervalMs: 10_000,
+    prefix: undefined,
+    tags: {},
+  });
+  const one = (keys: Record<string, unknown>) => publishers({ agent: { address: "127.0.0.1:1", ...keys } });
+  const full = one({ type: "opentsdb", interval: "1m", prefix: "edge.lb", tags: { dc: "eu" } });
+  assert.deepEqual(good(full).publishers?.get("agent"), {
+    type: "opentsdb",
+    host: "127.0.0.1",
+    port: 1,
+    intervalMs: 60_000,
+    prefix: "edge.lb",
+    tags: { dc: "eu" },
+  });
+  assert.match(bad(one({ type: "librato" })), /publishers.agent.type as it must be statsd, opentsdb or graphite/);
+  assert.match(bad(one({})), /Missing key publishers.agent.type/);
+  assert.match(bad(one({ type: "statsd", address: "localhost" })), /address as it must be an address such as/);
+  assert.match(bad(one({ type: "statsd", interval: 0.5 })), /interval as it must be a duration from 1s to 1h/);
+  assert.match(bad(one({ type: "statsd", prefix: "a..b" })), /prefix as it must be words/);
+  assert.match(bad(one({ type: "statsd", tags: { env: "a,b" } })), /tags.env as it must be 1 to 100 letters/);
+  assert.match(bad(one({ type: "statsd", tags: { "a b": "c" } })), /tags as it must be a map whose names are letters/);
+  assert.match(bad(one({ type: "graphite", tags: { env: "a" } })), /tags with type graphite as a path has no tags/);
+  const many = { a: "1", b: "2", c: "3", d: "4" };
+  assert.match(bad(one({ type: "opentsdb", tags: many })), /at most 3 with type opentsdb: current value is 4/);
+  assert.match(bad(publishers({ "a b": { type: "statsd", address: "h:1" } })), /publishers as it must be a map whose/);
+});

@@ -1193,6 +1193,20 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     meaning: "a notifier delivers events again; `dropped` events were rejected or did not fit in its `queue`",
     action: NOTHING,
   },
+  "publisher.failed": {
+    level: "warn",
+    repeats: true,
+    fields: ["publisher", "reason"],
+    meaning: "metrics cannot be sent to a publisher of `lighthouse.yaml`; they are dropped until it works",
+    action: "see to `reason`, the address, the server",
+    resolvedBy: "publisher.sent",
+  },
+  "publisher.sent": {
+    level: "info",
+    fields: ["publisher", "dropped"],
+    meaning: "metrics are sent to a publisher again; `dropped` samples were lost",
+    action: NOTHING,
+  },
   "log.internal": {
     level: "warn",
     fields: [],

@@ -8,6 +8,26 @@ export interface Meter {
   observe<Name extends MetricName<"histogram">>(name: Name, labels: LabelsOf<Name>, value: number): void;
 }
 
+/** Passes what is counted on to those who read it: nobody at first. */
+export class Meters implements Meter {
+  #to: readonly Meter[] = [];
+
+  /** Passes it on to one more from now on; to none twice. */
+  add(meter: Meter): void {
+    if (!this.#to.includes(meter)) this.#to = [...this.#to, meter];
+  }
+
+  /** See {@linkcode Meter.count}. */
+  count<Name extends MetricName<"counter">>(name: Name, labels: LabelsOf<Name>, by?: number): void {
+    for (const meter of this.#to) meter.count(name, labels, by);
+  }
+
+  /** See {@linkcode Meter.observe}. */
+  observe<Name extends MetricName<"histogram">>(name: Name, labels: LabelsOf<Name>, value: number): void {
+    for (const meter of this.#to) meter.observe(name, labels, value);
+  }
+}
+
 /** A meter that drops everything. */
 export const UNMETERED: Meter = { count() {}, observe() {} };
 

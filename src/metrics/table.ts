@@ -405,6 +405,12 @@ export const METRICS = {
     labels: ["notifier", "result"],
     help: "Events by notifier and result: delivered, dropped; and attempts that failed: failed.",
   },
+  lighthouse_published_samples_total: {
+    part: "Publishers",
+    kind: "counter",
+    labels: ["publisher", "result"],
+    help: "Samples by publisher and result: sent, dropped.",
+  },
   lighthouse_store_version_sequence: {
     part: "The store",
     kind: "gauge",

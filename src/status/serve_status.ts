@@ -1,14 +1,12 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { expose } from "../metrics/exposition.ts";
-import { projectProcess } from "../metrics/process.ts";
 import type { Tally } from "../metrics/tally.ts";
 import { formatStatusAddress, type StatusAddress } from "../model/status_address.ts";
 import { StatusServer } from "./status_server.ts";
 import { readOpenFiles } from "../system/open_files.ts";
-import { ownUsage } from "../system/own_usage.ts";
+import { collectMetrics } from "./collected.ts";
 import type { HealthLimits } from "./health.ts";
-import { projectStatus } from "./metrics.ts";
 import { StatusReport } from "./report.ts";
 import type { Parts } from "./status.ts";
 
@@ -43,18 +41,7 @@ export async function serveStatus(
           const said = report.judge(report.status);
           return { isFailing: said.status === "failing", said };
         },
-        metrics: (accept) =>
-          expose(
-            tally.collect((to) => {
-              const { parts } = app;
-              const now = report.status;
-              const { openFiles: files } = parts.fleet;
-              const usage = ownUsage();
-              projectProcess(to, { version, role: now.role, startedMs: performance.timeOrigin, usage, files });
-              projectStatus(to, { status: now, health: report.judge(now), parts });
-            }),
-            accept,
-          ),
+        metrics: (accept) => expose(collectMetrics({ app, report, tally, version }), accept),
       },
     }),
   );

@@ -26,8 +26,8 @@ scrape_configs:
 
 Prometheus needs an address that it reaches: \`--status 0.0.0.0:9180\` on a network that may read names and addresses of this host's services.
 Fleets without Prometheus scrape the same address with their own agent (Datadog's OpenMetrics check, Telegraf, the OpenTelemetry collector):
-Lighthouse pushes no metrics to StatsD, OpenTSDB or Graphite. Librato has been shut down.
-Without \`--status\` nothing is counted. [examples/monitoring](../examples/monitoring/README.md) has a scrape config, alert rules and a dashboard.
+the same metrics are pushed to StatsD, OpenTSDB or Graphite by [\`publishers\`](config/lighthouse.md#publishers) of lighthouse.yaml.
+Without \`--status\` and without publishers nothing is counted. [examples/monitoring](../examples/monitoring/README.md) has a scrape config, alert rules and a dashboard.
 
 The answer is Prometheus' text format 0.0.4, or OpenMetrics 1.0.0 if \`Accept\` prefers it. Names follow the conventions: base
 units, \`_total\` for counters. Ages are gauges in seconds, computed at the scrape: they need no common clock.
