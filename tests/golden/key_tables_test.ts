@@ -1,7 +1,7 @@
 /**
- * Holds every table of keys, in `docs/config` and on the pages of the plugins,
- * against the schemas: the keys, what they take, and what holds without them.
- * Each key has one table; where another page needs it, that page links.
+  * Compares every table of keys, in `docs/config` and on the pages of the plugins,
+  * with the schemas: the keys, their types, and their defaults.
+  * Each key has one table; other pages link to it.
  *
  * @module
  */
@@ -28,7 +28,7 @@ import { type HouseSchema, type KeyFacts, keyFactsOf } from "../../src/kernel/sc
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** Where the keys of a schema are documented: a page, the heading of a section of it, and how its rows name the keys. */
+/** The place where the keys of a schema are documented: a page, the heading of a section, and the form of its rows. */
 interface Documented {
   readonly page: string;
   readonly heading?: string;
@@ -75,7 +75,7 @@ function service(): HouseSchema<unknown> {
 async function pluginTables(kind: string, place: (name: string) => Omit<Documented, "schema">) {
   const tables: Documented[] = [];
   for await (const { name, isDirectory } of Deno.readDir(new URL(`plugins/${kind}/`, ROOT))) {
-    // What discoveries share has no keys of its own.
+    // The folder that discoveries share has no keys of its own.
     if (!isDirectory || name === "formats") continue;
     const { schema } = await import(`../../plugins/${kind}/${name}/config.ts`);
     if (keyFactsOf(schema).size > 0) tables.push({ ...place(name), schema });
@@ -83,7 +83,7 @@ async function pluginTables(kind: string, place: (name: string) => Omit<Document
   return tables;
 }
 
-/** One row: what it says of each of the keys that it names. */
+/** One row: its text for each of the keys that it names. */
 interface Row {
   readonly type: string;
   readonly default: string;
@@ -106,7 +106,7 @@ async function tableOf({ page, heading }: Pick<Documented, "page" | "heading">):
   }));
 }
 
-/** The keys of a schema as a table names them: maps by any name are `NAME`, and what is in a list has no row. */
+/** The keys of a schema as a table names them: keys of maps are `NAME`, and list items have no row. */
 function keysOf({ schema, under = "" }: Documented): ReadonlyMap<string, KeyFacts> {
   const entries = [...keyFactsOf(schema)].filter(([key]) => key.startsWith(under)).map(([key, facts]) =>
     [key.slice(under.length), facts] as const
@@ -118,7 +118,7 @@ function keysOf({ schema, under = "" }: Documented): ReadonlyMap<string, KeyFact
   }));
 }
 
-/** What a table calls what valibot has a word for. */
+/** The tables' words for valibot's. */
 const TYPES: Readonly<Record<string, RegExp>> = {
   duration: /\[duration\]\((?:\.\.\/)*(?:docs\/config\/)?README\.md#durations-and-percentages\)/,
   percentage: /\[percentage\]\(README\.md#durations-and-percentages\)/,
@@ -163,10 +163,10 @@ for (const table of TABLES) {
   });
 }
 
-Deno.test("the keys of a plugin have one table: the page of a discovery or a balancer links to it, and no other page of config has those of a check", async () => {
+Deno.test("each key of a plugin has one table: discoveries and balancers link to it, and services.md has none of a check", async () => {
   for (const kind of ["discovery", "balancers"]) {
     for await (const { name, isDirectory } of Deno.readDir(new URL(`plugins/${kind}/`, ROOT))) {
-      // What several plugins share has no page of its own.
+      // Folders that several plugins share have no page of their own.
       if (!isDirectory || name === "formats" || name === "outputs") continue;
       const text = await Deno.readTextFile(new URL(`plugins/${kind}/${name}/README.md`, ROOT));
       assert.doesNotMatch(text, /^\| key +\|/m, name);

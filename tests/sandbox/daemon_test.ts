@@ -1,6 +1,6 @@
 /**
  * Attackers in the real daemon, all at once, from its plugins.yaml: each is
- * told in the log, and a good service beside them stays registered throughout.
+ * logged, and a good service beside them stays registered throughout.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { hashOf, PluginServer } from "../support/plugin_server.ts";
 import { type Attacker, attackerText } from "../support/sandbox.ts";
 import { StatusClient } from "../support/status_client.ts";
 
-/** What each does, and the line of the log that tells it. */
+/** Each attacker's code, and the log line that reports it. */
 const ATTACKERS: Readonly<Record<string, Attacker & { readonly told: RegExp }>> = {
   closes: {
     probe: "self.close(); return new Promise(() => {});",
@@ -64,7 +64,7 @@ const ATTACKERS: Readonly<Record<string, Attacker & { readonly told: RegExp }>> 
   },
 };
 
-Deno.test("twelve attackers at once in the daemon harm nobody: each is told, and a good service stays registered", async () => {
+Deno.test("twelve attackers at once harm nobody: each is logged, and a good service stays registered", async () => {
   await using host = new TestHost();
   await using service = new WebService();
   const names = Object.keys(ATTACKERS);
@@ -97,18 +97,18 @@ Deno.test("twelve attackers at once in the daemon harm nobody: each is told, and
   })();
 
   for (const [name, { told }] of Object.entries(ATTACKERS)) {
-    await eventually(`${name} is told`, () => told.test(reporter.log), { deadlineMs: 60_000 }).catch((error) => {
+    await eventually(`${name} is logged`, () => told.test(reporter.log), { deadlineMs: 60_000 }).catch((error) => {
       throw new Error(`${error.message}\n${reporter.log}`);
     });
   }
   const probes = service.probes;
-  await eventually("the good service is probed on", () => service.probes > probes + 3);
+  await eventually("the good service is still probed", () => service.probes > probes + 3);
   assert.ok((await Deno.stat(file)).isFile);
-  assert.deepEqual(removals.filter((path) => path === file), [], "it was never taken back");
+  assert.deepEqual(removals.filter((path) => path === file), [], "it was never deregistered");
   assert.equal(
     reporter.count("worker.stuck"),
     1,
-    "one thread cannot be stopped, and is not started again",
+    "one thread is stuck, and is not started again",
   );
   const registered = (await Array.fromAsync(Deno.readDir(host.registryDir))).map(({ name }) => name);
   const others = registered.filter((name) => name in ATTACKERS);
@@ -129,7 +129,7 @@ Deno.test.each([
     attacker: { permissions: "(() => { for (;;); })()" },
     told: /services\/loops\.yaml.*no answer to describe within 5000 ms/,
   },
-])("an attacker that loops as it is $when is run once, and the daemon goes on", async ({ attacker, told }) => {
+])("an attacker that loops as it is $when runs once, and the daemon keeps working", async ({ attacker, told }) => {
   await using host = new TestHost();
   await using service = new WebService();
   await host.write("lighthouse", { plugin_cache: host.dir.file("cache") });
@@ -162,13 +162,13 @@ Deno.test.each([
   for (let i = 0; i < 3; i++) {
     reporter.kill("SIGHUP");
     const probes = service.probes;
-    await eventually("the good service is probed on", () => service.probes > probes + 5);
+    await eventually("the good service is still probed", () => service.probes > probes + 5);
   }
   assert.equal(reporter.count("worker.stuck"), 1);
   assert.ok((await Deno.stat(file)).isFile);
 });
 
-Deno.test("a plugin that hung stays out after a restart, until the file that says so is removed", async () => {
+Deno.test("a plugin that hung stays disabled after a restart until its record is removed", async () => {
   const client = new StatusClient();
   await using host = new TestHost();
   await host.write("lighthouse", { plugin_cache: host.dir.file("cache") });
@@ -204,7 +204,7 @@ Deno.test("a plugin that hung stays out after a restart, until the file that say
   });
 });
 
-Deno.test("a plugin that fails again and again without an end leaves no thread behind, and the daemon goes on", async () => {
+Deno.test("a plugin that keeps failing leaves no thread behind, and the daemon keeps working", async () => {
   await using host = new TestHost();
   await host.write("lighthouse", { plugin_cache: host.dir.file("cache") });
   await host.write("discovery/file", { path: host.registryDir, ttl: 5 });
@@ -225,7 +225,7 @@ Deno.test("a plugin that fails again and again without an end leaves no thread b
   assert.doesNotMatch(reporter.log, /Stuck worker thread/);
 });
 
-Deno.test("a balancer's plugin that hung stays out after a restart, and HAProxy beside it is served", async () => {
+Deno.test("a balancer plugin that hung stays disabled after a restart, while HAProxy beside it is managed", async () => {
   await setUp(["haproxy"]);
   const client = new StatusClient();
   await using host = new TestHost();
@@ -264,7 +264,7 @@ Deno.test("a balancer's plugin that hung stays out after a restart, and HAProxy 
   assert.doesNotMatch(second.log, /Stuck worker thread/);
 });
 
-/** A discovery of one node at a port, whose session never ends: it loops in its dispose. */
+/** A discovery of one node at a port. Its session never ends: dispose loops. */
 const LOOPS_AT_ITS_END = `
 const plugin: any = {
   kind: "discovery", apiVersion: 1, name: "loops", summary: "Loops", stability: "experimental", example: {},
@@ -286,7 +286,7 @@ const plugin: any = {
 export default plugin;
 `;
 
-Deno.test("a plugin that loops at its end costs one thread: its second edit is rejected, and its worker goes on", async () => {
+Deno.test("a plugin that loops in its dispose costs one thread: its second edit is rejected, and its worker keeps running", async () => {
   await setUp(["haproxy"]);
   const client = new StatusClient();
   await using host = new TestHost();

@@ -1,6 +1,6 @@
 /**
- * What a plugin that does not ship does to the process that it runs in: none of
- * what it can reach ends it, stands it still, or writes to its output.
+ * What a plugin from elsewhere does to its process: nothing it can reach ends
+ * the process, blocks it, or writes to its output.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { TASK_ARGS } from "../support/lighthouse.ts";
 import { isSilent, ScriptedServer } from "../support/scripted_server.ts";
 import { checkModule } from "../support/plugin_source.ts";
 
-/** What became of a process in which a module ran. */
+/** The result of a process that ran a module. */
 interface Fate {
   readonly code: number;
   readonly stdout: string;
@@ -38,7 +38,7 @@ async function runAlone(module: string, target: string, programs: readonly strin
 async function optionValues(): Promise<Readonly<Record<string, readonly string[]>>> {
   const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["types"], env: { NO_COLOR: "1" } }).output();
   const found = new Map<string, Set<string>>();
-  // What draws, and what lints, no worker has.
+  // Workers cannot draw, and cannot lint.
   const types = new TextDecoder().decode(stdout).replaceAll(/^(?:declare )?(?:interface|type|var) GPU[^]*?^}?;?$/gm, "")
     .replace(/^ {2}export namespace lint [^]*?^ {2}\}$/m, "");
   const add = (field: string, values: string) => {
@@ -56,10 +56,10 @@ async function optionValues(): Promise<Readonly<Record<string, readonly string[]
   return Object.fromEntries([...found].map(([field, values]) => [field, [...values]]));
 }
 
-/** Calls and constructs all that can be reached, with each of the options; what is awaited is given up after a while. */
+/** Calls and constructs everything reachable, with each of the options; awaits each result for a limited time. */
 const EVERYTHING = `
 const wait = (promise) => Promise.race([promise, new Promise((resolve) => setTimeout(resolve, 2))]).catch(() => {});
-/** What promises a value holds are nobody's business here, so that none is rejected unheard. */
+/** Handles the promises that a value holds, so that none is an unhandled rejection. */
 const settle = (value) => {
   for (let at = value, i = 0; at !== null && typeof at === "object" && i < 3; at = Object.getPrototypeOf(at), i++) {
     for (const key of Reflect.ownKeys(at)) {
@@ -69,7 +69,7 @@ const settle = (value) => {
 };
 const required = { hostname: "127.0.0.1", port: 1, cid: 1, path: "/nowhere", url: "http://127.0.0.1:1/", name: "x" };
 const arguments_ = [[], [undefined], ["http://127.0.0.1:1/"], ["/nowhere"], [1], [{}], [required]];
-// Deno's own functions are given one option at a time; the rest, which has few of them, the first of each, the second of each …
+// Deno's own functions get one option at a time; the rest, with few options each, get the first of each, the second of each …
 const joined = arguments_.slice();
 const longest = Math.max(...Object.values(OPTIONS).map((values) => values.length));
 for (let i = 0; i < longest; i++) {
@@ -83,7 +83,7 @@ for (const [field, values] of Object.entries(OPTIONS)) {
     single.push([option], ["http://127.0.0.1:1/", option], [{ proxy: option }], [value, value]);
   }
 }
-// These end or stop the worker itself, and nobody else; or they wait for ever.
+// These end or stop only the worker itself; or they wait forever.
 const SKIPPED = /^(self\\.|globalThis\\.)*(close|setInterval|Atomics\\.(wait|waitAsync|pause)|reportError)$/;
 const seen = new Set();
 let calls = 0;
@@ -97,7 +97,7 @@ async function visit(holder, path, depth) {
     try { value = holder[key]; } catch { continue; }
     if (value instanceof Promise) { await wait(value); continue; }
     if (typeof value === "function" && !seen.has(value)) {
-      // What is a method of something made by hand has no option of Deno's.
+      // A method of a hand-made object has none of Deno's options.
       const isOwn = /^(Deno\\.[a-z]\\w*|fetch|WebSocket|WebSocketStream|Request|URL)$/.test(name);
       for (const args of isOwn ? single : depth === 0 ? joined : arguments_) {
         for (const how of [() => value.apply(holder, args), () => Reflect.construct(value, args)]) {
@@ -107,7 +107,7 @@ async function visit(holder, path, depth) {
             settle(result);
             if (typeof result?.then === "function") await wait(result);
             if (typeof result?.close === "function") result.close();
-          } catch { /* refused */ }
+          } catch { /* rejected */ }
         }
       }
     }
@@ -116,7 +116,7 @@ async function visit(holder, path, depth) {
 }
 `;
 
-Deno.test("nothing that a plugin can reach ends the process or writes to its output, with whatever option of Deno's", async () => {
+Deno.test("nothing that a plugin can reach ends the process or writes to its output, with any option of Deno's", async () => {
   const options = await optionValues();
   assert.ok(options.transport?.includes("vsock") && options.transport.includes("unixpacket"), "options are found");
   await using server = new ScriptedServer(isSilent);
@@ -137,15 +137,15 @@ Deno.test("nothing that a plugin can reach ends the process or writes to its out
 Deno.test.each([
   { what: "vsock", options: `{ transport: "vsock", cid: 1, port: 1 }` },
   {
-    what: "vsock at a second look",
+    what: "vsock on the second read",
     options: `{ cid: 1, port: 1, get transport() { return this.again ? "vsock" : (this.again = true, "tcp"); } }`,
   },
-])("a plugin that connects over $what at its first line is refused, and the process lives", async ({ options }) => {
+])("a plugin that connects over $what in its first line is denied, and the process lives", async ({ options }) => {
   const module = checkModule(`log.info("DONE " + said); return { status: "pass" };`, {
     top: `const said = await Deno.connect(${options}).then(() => "connected", (error) => error.message);
       await Deno.createHttpClient({ proxy: { transport: "vsock", cid: 1, port: 1 } });`.replace(
       /await Deno.createHttp.*/,
-      `try { Deno.createHttpClient({ proxy: { transport: "vsock", cid: 1, port: 1 } }); } catch { /* refused */ }`,
+      `try { Deno.createHttpClient({ proxy: { transport: "vsock", cid: 1, port: 1 } }); } catch { /* rejected */ }`,
     ),
   });
   const { code, stdout, stderr } = await runAlone(module, "127.0.0.1:1");
@@ -153,7 +153,7 @@ Deno.test.each([
   assert.match(stdout, /^DONE (?:Cannot connect|Requires net access|.*).*; ended in order\n$/);
 });
 
-Deno.test("whatever a plugin prints, from its first line on, and however, stays off the process's output", async () => {
+Deno.test("nothing that a plugin prints, from its first line on, reaches the process's output", async () => {
   const module = checkModule(
     `for (const print of methods) console[print](false, "probe \\x1b[31m", { a: 1 });
     await new Promise((resolve) => setTimeout(resolve, 1_100));
@@ -171,7 +171,7 @@ Deno.test("whatever a plugin prints, from its first line on, and however, stays 
   assert.equal(stdout, "DONE; ended in order\n");
 });
 
-Deno.test("no more workers are started than there are open files for, and the process goes on", async () => {
+Deno.test("the number of workers is limited by the open files, and the process keeps running", async () => {
   const main = new URL("../support/crowded.ts", import.meta.url).pathname;
   const { code, stdout, stderr } = await new Deno.Command("sh", {
     args: ["-c", 'ulimit -n 160; exec "$@"', "sh", Deno.execPath(), ...TASK_ARGS, main],
@@ -184,7 +184,7 @@ Deno.test("no more workers are started than there are open files for, and the pr
   );
 });
 
-Deno.test("a plugin that keeps its connections is denied more, and has them again when it closes some", async () => {
+Deno.test("a plugin at its connection limit is denied more, until it closes some", async () => {
   await using server = new ScriptedServer(isSilent);
   const module = checkModule(
     `const [hostname, port] = target.split(":");
@@ -213,7 +213,7 @@ Deno.test.each([
     open: `socket ??= new WebSocket("ws://" + target); forge();`,
   },
   {
-    how: "makes web sockets of its own class, whose end it tells itself",
+    how: "makes web sockets of its own class, and reports their end itself",
     top: `class Ended { get closed() { return Promise.resolve(); } }`,
     open: `kept.push(Reflect.construct(WebSocketStream, ["ws://" + target], Ended)); await 0;`,
   },
@@ -226,12 +226,12 @@ Deno.test.each([
     open: `kept.push(new (taken ?? WebSocket)("ws://" + target));`,
   },
   {
-    how: "changes how lists are filtered",
+    how: "replaces Array.prototype.filter",
     top: `Array.prototype.filter = () => [];`,
     open: `kept.push(Deno.createHttpClient({}));`,
     bound: 4,
   },
-])("a plugin that $how is denied more connections all the same", async ({ top, open, bound = 128 }) => {
+])("a plugin that $how is still denied more connections", async ({ top, open, bound = 128 }) => {
   await using server = new ScriptedServer(isSilent);
   const module = checkModule(
     `const [hostname, port] = target.split(":");
@@ -254,7 +254,7 @@ Deno.test.each([
     top:
       `let looks = 0; Object.defineProperty(Object.prototype, "transport", { get: () => looks++ % 2 ? "vsock" : "tcp" });`,
   },
-])("a plugin that changes $what connects over no other transport", async ({ top }) => {
+])("a plugin that changes $what gets no other transport", async ({ top }) => {
   const module = checkModule(`log.info("DONE " + said); return { status: "pass" };`, {
     top: `${top} const said = await Deno.connect(JSON.parse('{ "cid": 1, "port": 1, "transport": "vsock" }'))
       .then(() => "connected", (error) => error.message) + await Deno.connect({ cid: 1, port: 1 })
@@ -266,7 +266,7 @@ Deno.test.each([
   assert.doesNotMatch(stdout, /vsock/);
 });
 
-Deno.test("a plugin that makes JSON longer than a message may be ends its worker, and the host takes none of it", async () => {
+Deno.test("a plugin that makes JSON beyond the message limit loses its worker, and the host accepts none of it", async () => {
   const module = checkModule(
     `Object.prototype.toJSON = () => long; for (let i = 0; i < 10; i++) log.info("x"); return new Promise(() => {});`,
     { top: `const long = "x".repeat(3 * 1024 * 1024);` },
@@ -279,7 +279,7 @@ Deno.test("a plugin that makes JSON longer than a message may be ends its worker
   );
 });
 
-Deno.test("the programs of a plugin write to it or to nobody, not to the process's output", async () => {
+Deno.test("the programs of a plugin write to the plugin or nowhere, never to the process's output", async () => {
   const module = checkModule(
     `const said = [];
     const run = (options) => new Deno.Command("/usr/bin/echo", { args: ["printed"], ...options });

@@ -1,7 +1,7 @@
 /**
- * What a plugin that does not ship tries to touch beyond the one address that
- * it was granted: each try is refused, nothing is touched, and a good check
- * beside it goes on.
+ * What a plugin from elsewhere tries to reach beyond the one address in its
+ * permissions: each attempt is denied, nothing is touched, and a good check
+ * beside it keeps working.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { isSilent, ScriptedServer } from "../support/scripted_server.ts";
 
 Deno.test.afterEach(() => assert.equal(liveWorkerCount(), 0, "every worker is stopped"));
 
-/** Things that an attacker would like to touch, and whether somebody did. */
+/** Decoys, and whether an attacker touched one. */
 class Decoys implements AsyncDisposable {
   readonly secret: string;
   readonly marker: string;
@@ -33,7 +33,7 @@ class Decoys implements AsyncDisposable {
     void this.#accept();
   }
 
-  /** Puts the decoys' places into an attacker's code. */
+  /** Inserts the decoys' locations into an attacker's code. */
   in(code: string): string {
     return code.replaceAll("SECRET", JSON.stringify(this.secret))
       .replaceAll("MARKER", JSON.stringify(this.marker))
@@ -43,7 +43,7 @@ class Decoys implements AsyncDisposable {
       .replaceAll("TARGET_PORT", String(this.#sandbox.service.port));
   }
 
-  /** Fails if somebody touched one of them. */
+  /** Fails if a decoy was touched. */
   async areUntouched(): Promise<void> {
     assert.equal(this.otherPort.accepted + this.otherAddress.accepted + this.#accepted, 0, "nobody connected");
     assert.equal(await Deno.readTextFile(this.secret), "the secret");
@@ -71,7 +71,7 @@ Deno.test.each([
   { what: "reads a file", probe: "return Deno.readTextFileSync(SECRET);", said: DENIED },
   { what: "reads a file by fetch", probe: "return (await fetch('file://' + SECRET)).text();", said: DENIED },
   {
-    what: "reads what the process was started with",
+    what: "reads the process's command line",
     probe: "return Deno.readTextFileSync('/proc/self/environ');",
     said: DENIED,
   },
@@ -117,7 +117,7 @@ Deno.test.each([
       await fetch("http://" + target + "/", { client });`,
     said: DENIED,
   },
-  { what: "tells a name server a secret", probe: "await Deno.resolveDns('secret.invalid', 'A');", said: DENIED },
+  { what: "leaks a secret to a name server", probe: "await Deno.resolveDns('secret.invalid', 'A');", said: DENIED },
   { what: "fetches from a name, which is looked up", probe: "await fetch('http://secret.invalid/');", said: DENIED },
   {
     what: "listens where it may connect",
@@ -131,7 +131,7 @@ Deno.test.each([
   },
   { what: "runs a program", probe: "new Deno.Command('/bin/touch', { args: [MARKER] }).outputSync();", said: DENIED },
   {
-    what: "starts a worker with more",
+    what: "starts a worker with more permissions",
     probe: "new Worker('data:text/javascript,1', { type: 'module', deno: { permissions: 'inherit' } });",
     said: GONE,
   },
@@ -143,18 +143,22 @@ Deno.test.each([
   { what: "writes to the process's output", probe: "Deno.stderr.writeSync(new Uint8Array([72]));", said: GONE },
   { what: "reads the process's input", probe: "Deno.stdin.readSync(new Uint8Array(1));", said: GONE },
   {
-    what: "makes a file of the process's output",
+    what: "opens the process's output as a file",
     probe: "new Deno.FsFile(1).writeSync(new Uint8Array(1));",
-    said: /^refused: /,
+    said: /^failed: /,
   },
   { what: "opens the process's output", probe: "Deno.openSync('/dev/stdout', { write: true });", said: DENIED },
   { what: "changes the working directory", probe: "Deno.chdir('/');", said: GONE },
   { what: "talks to other workers", probe: "new BroadcastChannel('x').postMessage(1);", said: GONE },
   { what: "keeps files in a cache", probe: "await caches.open('x');", said: GONE },
   { what: "starts a GPU's driver", probe: "await navigator.gpu.requestAdapter();", said: GONE },
-  { what: "asks for more", probe: "return (await Deno.permissions.request({ name: 'read' })).state;", said: /denied/ },
-  { what: "asks who the machine is", probe: "return Deno.hostname();", said: DENIED },
-  { what: "asks which addresses it has", probe: "return Deno.networkInterfaces().length;", said: DENIED },
+  {
+    what: "requests more permissions",
+    probe: "return (await Deno.permissions.request({ name: 'read' })).state;",
+    said: /denied/,
+  },
+  { what: "reads the host name", probe: "return Deno.hostname();", said: DENIED },
+  { what: "reads the host's addresses", probe: "return Deno.networkInterfaces().length;", said: DENIED },
   {
     what: "takes Node's modules",
     probe: "return process.getBuiltinModule('node:fs').readFileSync(SECRET, 'utf8');",
@@ -162,18 +166,18 @@ Deno.test.each([
   },
   { what: "makes code from a string", probe: "return (0, eval)('1');", said: /Cannot make code from a string/ },
   {
-    what: "makes code from a string by a maker",
+    what: "makes code from a string with a constructor",
     probe: "return probeOf.constructor('return 1')();",
     said: /Cannot make code/,
   },
-])("an attacker that $what is refused, and touches nothing", async ({ probe, said }) => {
+])("an attacker that $what is denied, and touches nothing", async ({ probe, said }) => {
   await using sandbox = new Sandbox();
   await using decoys = new Decoys(sandbox);
   const attempt = decoys.in(probe);
   const outcome = await sandbox.attack({
     top: "function probeOf() {}",
     probe: `
-      const got = await (async () => { ${attempt} })().then((value) => "got " + value, (error) => "refused: " + error.message);
+      const got = await (async () => { ${attempt} })().then((value) => "got " + value, (error) => "failed: " + error.message);
       return { status: "fail", reason: got };`,
   });
   assert.ok(outcome.status === "fail");
@@ -183,7 +187,7 @@ Deno.test.each([
   await sandbox.goesOn();
 });
 
-/** Ways to write 127.0.0.1, or what a look at an address could take for it. */
+/** Spellings of 127.0.0.1, and values that a check of an address might mistake for it. */
 const SPELLINGS = [
   ...["127.1", "127.0.1", "0x7f.1", "0x7f.0.0.1", "0x7f000001", "2130706433", "017700000001", "0177.0.0.1"],
   ...["::ffff:127.0.0.1", "[::ffff:127.0.0.1]", "::ffff:7f00:1", "::127.0.0.1", "0:0:0:0:0:ffff:127.0.0.1"],
@@ -209,7 +213,7 @@ const SPELLINGS = [
   ],
 ];
 
-/** Code that tries to get to the decoys, whose addresses are not granted. None may have a value in the end. */
+/** Code that tries to reach the decoys, whose addresses are not in the permissions. None may succeed. */
 const DETOURS = [
   ...SPELLINGS.flatMap((hostname) => [
     `Deno.connect({ hostname: ${JSON.stringify(hostname)}, port: OTHER_PORT })`,
@@ -218,7 +222,7 @@ const DETOURS = [
   ]),
   ...["'OTHER_PORT'", "OTHER_PORT + 65536", "-1", "OTHER_PORT + 0.5", "[OTHER_PORT]", "OTHER_PORTn", "NaN", "1e400"]
     .map((port) => `Deno.connect({ hostname: "127.0.0.1", port: ${port} })`),
-  // What is looked at twice answers the granted address at the first look.
+  // Values that return the permitted address on the first read only.
   `Deno.connect({ hostname: "127.0.0.1", looks: 0, get port() { return this.looks++ ? OTHER_PORT : TARGET_PORT; } })
     .then((it) => it.remoteAddr.port === TARGET_PORT ? Promise.reject(new Error("read once")) : it)`,
   `Deno.connect({ port: TARGET_PORT, looks: 0, get hostname() { return this.looks++ ? "127.0.0.2" : "127.0.0.1"; } })
@@ -251,7 +255,7 @@ const DETOURS = [
   `Deno.resolveDns("secret.invalid", "A", { nameServer: { ipAddr: "127.0.0.1", port: OTHER_PORT } })`,
 ];
 
-Deno.test("no spelling of an address, port, URL or proxy leads an attacker beyond the address that it was granted", async () => {
+Deno.test("no spelling of an address, port, URL or proxy gets an attacker beyond its permitted address", async () => {
   await using sandbox = new Sandbox();
   await using decoys = new Decoys(sandbox);
   const bare = (code: string) =>
@@ -262,7 +266,7 @@ Deno.test("no spelling of an address, port, URL or proxy leads an attacker beyon
     }];
       const took: number[] = [];
       await Promise.all(tries.map(async (attempt, at) => {
-        try { await attempt(); took.push(at); } catch { /* refused */ }
+        try { await attempt(); took.push(at); } catch { /* rejected */ }
       }));
       return { status: "fail", reason: "tried " + tries.length + ", took " + took.join() };`,
   }, { timeoutMs: 30_000 });
@@ -275,7 +279,7 @@ Deno.test("no spelling of an address, port, URL or proxy leads an attacker beyon
   await sandbox.goesOn();
 });
 
-Deno.test("an attacker whose own service sends it on to another port does not get there", async () => {
+Deno.test("an attacker whose own service redirects to another port does not get there", async () => {
   await using sandbox = new Sandbox();
   await using decoys = new Decoys(sandbox);
   await using server = Deno.serve(
@@ -306,7 +310,7 @@ Deno.test.each([
   { what: "of Node's workers", top: `import w from "node:worker_threads"; w;`, said: /node:worker_threads/ },
   { what: "of Node's files, later", top: `const fs = () => import("node:fs"); fs;`, said: /node:fs/ },
   { what: "from data", top: `import "data:text/javascript,1";`, said: /data:/ },
-  { what: "that it computes", top: `const f = (x: string) => import("npm" + x); f;`, said: /import\(\)/ },
+  { what: "whose specifier is computed", top: `const f = (x: string) => import("npm" + x); f;`, said: /import\(\)/ },
   { what: "of a file elsewhere", top: `import "../../../../etc/passwd.ts";`, said: /passwd/ },
   {
     what: "by an attribute",
@@ -314,7 +318,7 @@ Deno.test.each([
     said: /import attributes/,
   },
 ])(
-  "an attacker that imports code $what is refused before it is run, and nothing is asked for",
+  "an attacker that imports code $what is rejected before it runs, and nothing is requested",
   async ({ top, said }) => {
     await using sandbox = new Sandbox();
     await using decoys = new Decoys(sandbox);
@@ -331,16 +335,16 @@ Deno.test.each([
   { what: "all files", permissions: `{ read: ["/"] }`, said: /is not one absolute path/ },
   { what: "a file", permissions: `{ read: ["/etc/passwd"] }`, said: /is not granted/ },
   { what: "a program", permissions: `{ run: ["/bin/sh"] }`, said: /is not granted/ },
-  { what: "all, as no list", permissions: `{ net: true }`, said: /net must be a list/ },
+  { what: "everything, instead of a list", permissions: `{ net: true }`, said: /net must be a list/ },
   { what: "native code", permissions: `{ ffi: ["/lib/x.so"] }`, said: /Unknown permission "ffi"/ },
   { what: "imports", permissions: `{ import: ["example.com"] }`, said: /Unknown permission "import"/ },
   {
-    what: "a comma, so that Deno sees two",
+    what: "a value with a comma, which Deno would read as two",
     permissions: `{ net: [target + ",127.0.0.2:80"] }`,
     said: /is not one address/,
   },
   {
-    what: "one thing now and another when asked again",
+    what: "a value that differs on the second read",
     permissions: `new Proxy({}, { ownKeys: () => ["net"], getOwnPropertyDescriptor: () => ({ enumerable: true,
       configurable: true, value: ["10.0.0.1:1"] }) })`,
     said: /net must be a list/,

@@ -1,7 +1,7 @@
 /**
- * What a plugin that does not ship does to the realm that it shares with the
- * worker's own code: it lies for itself alone, and never gets hold of the port
- * to the host. The host is not harmed, and a good check beside it goes on.
+ * What a plugin from elsewhere does to the realm that it shares with the worker's
+ * own code: its lies affect only itself, and it never gets the port to the host.
+ * The host is unharmed, and a good check beside it keeps working.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { Sandbox } from "../support/sandbox.ts";
 
 Deno.test.afterEach(() => assert.equal(liveWorkerCount(), 0, "every worker is stopped"));
 
-/** Looks for the worker's port wherever code of the realm could be shown it: as `this`, as an argument, in an event. */
+/** Looks for the worker's port wherever the realm could expose it: as `this`, as an argument, in an event. */
 const HUNT = `
 const { apply, construct, getPrototypeOf, ownKeys } = Reflect;
 const found = new Set<string>();
@@ -21,7 +21,7 @@ const lookAt = (value: any) => {
   const { name } = (getPrototypeOf(value) as any).constructor;
   if (name === "MessagePort" || name === "Wire") found.add(name);
 };
-// Without any spread or iteration: those are looked through as well.
+// Without spread or iteration: those are intercepted as well.
 const look = (self: any, all: any) => {
   if (isLooking) return;
   isLooking = true;
@@ -57,7 +57,7 @@ look(new (class Wire {})(), []);
 if (!found.delete("Wire")) throw new Error("It does not look");
 `;
 
-/** What an attacker comes to: it passes or fails for itself, or its worker is ended for this reason. */
+/** The fate of an attacker: its own verdict, or the end of its worker for this reason. */
 type Fate = { readonly outcome: RegExp } | { readonly death: RegExp };
 
 const CASES: readonly { readonly what: string; readonly top?: string; readonly probe?: string; readonly fate: Fate }[] =
@@ -65,7 +65,7 @@ const CASES: readonly { readonly what: string; readonly top?: string; readonly p
     {
       what: "posts on the global channel",
       probe: `self.onmessage = () => { throw new Error("heard"); }; postMessage(1);`,
-      fate: { outcome: /^refused: postMessage is not defined$/ },
+      fate: { outcome: /^failed: postMessage is not defined$/ },
     },
     {
       what: "looks for the port to the host",
@@ -82,7 +82,7 @@ const CASES: readonly { readonly what: string; readonly top?: string; readonly p
       fate: { outcome: /^$/ },
     },
     {
-      what: "changes what an event is, so that Deno is told of its errors",
+      what: "replaces the event classes through which Deno reports errors",
       top: `for (const name of ["Event", "ErrorEvent", "EventTarget", "PromiseRejectionEvent"]) {
         for (const key of Object.getOwnPropertyNames((globalThis as any)[name].prototype)) {
           try { Object.defineProperty((globalThis as any)[name].prototype, key, { value: () => {} }); } catch { /* it cannot */ }
@@ -92,7 +92,7 @@ const CASES: readonly { readonly what: string; readonly top?: string; readonly p
       fate: { death: /uncaught error: later/ },
     },
     {
-      what: "makes its log lines another's, and breaks them",
+      what: "forges and breaks log lines",
       probe: `log.info("a\\nlevel=error \\u001b[31mfake", { worker: "check good", "x\\ny": "a\\u2028b" });
       return { status: "fail", reason: "a\\nb\\u001b[2Jc" };`,
       fate: { outcome: /^a b \[2Jc$/ },
@@ -112,20 +112,20 @@ const CASES: readonly { readonly what: string; readonly top?: string; readonly p
       fate: { outcome: /./ },
     },
     {
-      what: "changes how arrays are walked",
+      what: "replaces array iteration",
       top: `Array.prototype[Symbol.iterator] = function* () { yield ["check good", {}]; } as any;
       Array.prototype.map = () => { throw new Error("no map"); };`,
       fate: { outcome: /./ },
     },
     {
-      what: "changes what promises do",
+      what: "replaces the methods of promises",
       top: `const then = Promise.prototype.then;
       Promise.prototype.then = function (this: any, a: any, b: any) { return then.call(this, a, b); } as any;
       Promise.race = () => ({ then: (f: any) => f({ status: "pass", detail: "mine" }) }) as any;`,
       fate: { outcome: /./ },
     },
     {
-      what: "breaks what the worker's own code uses",
+      what: "breaks globals that the worker's own code uses",
       top:
         `for (const name of ["structuredClone", "queueMicrotask", "AbortController", "Map", "Promise", "console", "performance"]) {
         (globalThis as any)[name] = undefined;
@@ -136,7 +136,7 @@ const CASES: readonly { readonly what: string; readonly top?: string; readonly p
     { what: "throws nothing", probe: `throw null;`, fate: { outcome: /null/ } },
     { what: "throws undefined", probe: `throw undefined;`, fate: { outcome: /undefined/ } },
     {
-      what: "throws what throws at each look",
+      what: "throws a value that throws on every access",
       probe: `throw new Proxy({}, new Proxy({}, { get() { throw new Error("trap"); } }));`,
       fate: { outcome: /an error that cannot be described/ },
     },
@@ -149,15 +149,15 @@ const CASES: readonly { readonly what: string; readonly top?: string; readonly p
     {
       what: "throws an error with a name of a megabyte",
       probe: `const error = new Error("y".repeat(1e6)); error.name = "x".repeat(1e6); throw error;`,
-      fate: { outcome: /^refused: y{2000}$/ },
+      fate: { outcome: /^failed: y{2000}$/ },
     },
     {
-      what: "answers with what cannot be copied",
+      what: "answers with a value that cannot be cloned",
       probe: `return { status: "fail", reason: () => {} };`,
       fate: { outcome: /^\(\) => \{\}$/ },
     },
     {
-      what: "answers with what is no outcome",
+      what: "answers with an invalid outcome",
       probe: `return { status: "great" };`,
       fate: { outcome: /^invalid outcome .*want \{ status: "pass" \| "fail" \| "unknown" \}$/ },
     },
@@ -172,7 +172,7 @@ const CASES: readonly { readonly what: string; readonly top?: string; readonly p
       fate: { death: /uncaught error: later/ },
     },
     {
-      what: "rejects where nobody looks",
+      what: "leaves a rejection unhandled",
       probe: `Promise.reject(null); return new Promise(() => {});`,
       fate: { death: /uncaught error: null/ },
     },
@@ -192,7 +192,7 @@ const CASES: readonly { readonly what: string; readonly top?: string; readonly p
       fate: { outcome: /^said$/ },
     },
     {
-      what: "says what is nested without an end",
+      what: "logs a value nested 100,000 deep",
       probe: `let deep: any = {}; for (let i = 0; i < 1e5; i++) deep = { deep }; log.info("x", { deep });
       return { status: "pass" };`,
       fate: { outcome: /^PASS$/ },
@@ -204,13 +204,13 @@ const CASES: readonly { readonly what: string; readonly top?: string; readonly p
       "(() => { const s: any = []; s.length = 4294967295; return s; })()",
       "Array.from({ length: 1000 }, () => new ReadableStream())",
     ].map((value) => ({
-      what: `says everywhere ${value}`,
+      what: `sends everywhere ${value}`,
       probe: `const value: any = ${value}; log.info("x", value); log.info("x", { value }); console.table(value);
       log.info(value); return { status: "pass", detail: value.length === 4294967295 ? "holes" : value };`,
       fate: { outcome: /^PASS$/ },
     })),
     {
-      what: "says what is shared, or what JSON has no word for",
+      what: "sends shared memory and values without a JSON form",
       probe:
         `const all: any[] = [new SharedArrayBuffer(1e6), new WebAssembly.Memory({ initial: 1, maximum: 65536, shared: true }),
         new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])), new Blob(["x"]), new Date(NaN), /x/, 1n, NaN, -0,
@@ -226,8 +226,8 @@ const CASES: readonly { readonly what: string; readonly top?: string; readonly p
       ["NaN", { death: /tookMs must be a number/ }],
       ["Infinity", { death: /tookMs must be a number/ }],
       ["-1", { outcome: /^said$/ }],
-      ["1n", { outcome: /^refused: Do not know how to serialize a BigInt$/ }],
-      ["{ valueOf() { throw null; } }", { outcome: /^refused: null$/ }],
+      ["1n", { outcome: /^failed: Do not know how to serialize a BigInt$/ }],
+      ["{ valueOf() { throw null; } }", { outcome: /^failed: null$/ }],
     ] as const).map(([value, fate]) => ({
       what: `has a clock that says ${value}`,
       top: `performance.now = () => (${value}) as any; Date.now = () => (${value}) as any;`,
@@ -235,25 +235,25 @@ const CASES: readonly { readonly what: string; readonly top?: string; readonly p
       fate,
     })),
     {
-      what: "says what holds itself",
+      what: "sends a value that contains itself",
       probe:
         `const own: any = { list: [] }; own.list.push(own, own); log.info("x", { own }); return { status: "fail", reason: "said" };`,
       fate: { outcome: /^said$/ },
     },
   ];
 
-/** In a worker that checks share, so much is tried again. */
-const SHARED = /floods|looks for the port|says everywhere|throws outside of any call/;
+/** The cases that run again in a worker that checks share. */
+const SHARED = /floods|looks for the port|sends everywhere|throws outside of any call/;
 
 Deno.test.each([
   ...CASES.map((each) => ({ ...each, isolation: "worker" as const })),
   ...CASES.filter(({ what }) => SHARED.test(what)).map((each) => ({ ...each, isolation: "shared" as const })),
-])("an attacker that $what harms itself alone (isolation: $isolation)", async ({ top, probe, fate, isolation }) => {
+])("an attacker that $what harms only itself (isolation: $isolation)", async ({ top, probe, fate, isolation }) => {
   await using sandbox = new Sandbox({ isolation });
   const attacker = { ...top !== undefined && { top }, ...probe !== undefined && { probe } };
   const said = await sandbox.attack(attacker, { timeoutMs: 1_000 }).then(
     (outcome) => outcome.status === "pass" ? "PASS" : outcome.reason,
-    (error) => `refused: ${error.message}`,
+    (error) => `failed: ${error.message}`,
   );
   if ("outcome" in fate) assert.match(said, fate.outcome);
   else {
@@ -262,12 +262,12 @@ Deno.test.each([
         throw new Error(`${error.message}: ${JSON.stringify([said, sandbox.downs, sandbox.log])}`);
       },
     );
-    assert.ok(sandbox.log.some((line) => line.startsWith("warn ") && fate.death.test(line)), "it is told in the log");
+    assert.ok(sandbox.log.some((line) => line.startsWith("warn ") && fate.death.test(line)), "it is logged");
   }
   assert.equal(({} as Record<string, unknown>).polluted, undefined, "no prototype of the host is changed");
   for (const { key, event } of sandbox.events) {
-    assert.match(key, /attacker/, "what it says is told as its own");
-    // deno-lint-ignore no-control-regex -- what could forge a line is just what is looked for.
+    assert.match(key, /attacker/, "its records are logged under its own name");
+    // deno-lint-ignore no-control-regex -- characters that could forge a line are the subject.
     assert.doesNotMatch(JSON.stringify(event).replaceAll("\\\\", ""), /\\n|\\u001b|[\u0000-\u001f\u2028]/);
   }
   assert.ok(sandbox.events.length <= 200, "its log is limited");
@@ -275,26 +275,30 @@ Deno.test.each([
 });
 
 Deno.test.each([
-  { what: "never ends to be loaded", top: "await new Promise(() => {});", said: /not loaded within 10000 ms/ },
+  { what: "never finishes loading", top: "await new Promise(() => {});", said: /not loaded within 10000 ms/ },
   { what: "throws when it is loaded", top: "throw null;", said: /Cannot use the plugin: .*null/ },
   { what: "closes itself when it is loaded", top: "self.close();", said: /Cannot use the plugin: / },
   {
-    what: "calls itself a discovery",
+    what: "claims to be a discovery",
     members: `kind: "discovery", capabilities: ["watch"], open() {},`,
     said: /Cannot use the plugin as a check as it is a discovery/,
   },
-  { what: "is of a kind that nobody has", members: `kind: "root",`, said: /its kind is not one of/ },
+  { what: "has an unknown kind", members: `kind: "root",`, said: /its kind is not one of/ },
   { what: "is for another version", members: "apiVersion: 2,", said: /written for API version 2/ },
   { what: "has a name that is not a string", members: "name: {},", said: /its name is not a string/ },
   {
-    what: "answers a kind now and another later",
+    what: "changes its kind on the second read",
     members: `get kind() { return Math.random() < 2 && self.name.length % 2 ? "check" : {}; },`,
     said: /./,
   },
-  { what: "shows an example that cannot be copied", members: "example: () => {},", said: /must be plain JSON data/ },
-  { what: "throws as it is described", validate: `(() => { throw null; })()`, said: /Cannot use the plugin: null/ },
+  { what: "has an example that cannot be cloned", members: "example: () => {},", said: /must be plain JSON data/ },
   {
-    what: "never ends to be described",
+    what: "throws while it describes itself",
+    validate: `(() => { throw null; })()`,
+    said: /Cannot use the plugin: null/,
+  },
+  {
+    what: "never finishes describing itself",
     validate: `new Promise(() => {})`,
     said: /no answer to describe within 5000 ms/,
   },
@@ -310,17 +314,17 @@ Deno.test.each([
     said: /config must be plain JSON data/,
   })),
   {
-    what: "asks for bytes",
+    what: "requests bytes as a permission",
     permissions: "new Uint8Array(5e7)",
     said: /A permission request must be an object of lists/,
   },
   {
-    what: "finds faults without an end",
+    what: "reports endless faults in the config",
     validate: `({ issues: new Array(1e4).fill({ message: "x" }) })`,
     said: /issues must have at most 1000 entries/,
   },
   {
-    what: "asks for what throws at a look",
+    what: "requests a permission that throws on access",
     permissions: `Object.defineProperty({}, "net", { enumerable: true, get() { throw null; } })`,
     said: /./,
   },
@@ -330,7 +334,7 @@ Deno.test.each([
   await sandbox.goesOn();
 });
 
-Deno.test("an attacker that calls itself what ships, or another plugin, is told and held to its grant under its operator's name", async () => {
+Deno.test("an attacker that takes a shipped name, or another plugin's, is logged and confined under its operator's name", async () => {
   for (const name of ["tcp", "check good", "../../http\n"]) {
     await using sandbox = new Sandbox();
     const attacker = {

@@ -1,6 +1,6 @@
 /**
- * A discovery that says as much as it can, beside one that says little: what
- * the second says is heard as if it were alone.
+ * A discovery that sends as much as it can, beside one that sends little: the
+ * second is served as if it were alone.
  *
  * @module
  */
@@ -11,10 +11,10 @@ import { eventually } from "../support/eventually.ts";
 import { discoveryModule } from "../support/plugin_source.ts";
 
 const WAIT = { deadlineMs: 60_000 };
-/** So often the quiet one is asked. */
+/** How often the quiet discovery is asked. */
 const ROUNDS = 60;
 
-/** Starts a discovery, and takes its snapshots as the daemon does. */
+/** Starts a discovery, and consumes its snapshots as the daemon does. */
 async function start(
   module: string,
   clusters: readonly string[],
@@ -37,7 +37,7 @@ async function start(
   return Object.assign(host, { said: () => said });
 }
 
-/** How long the quiet one takes to answer, at the ninetieth percentile of many rounds. */
+/** The quiet discovery's time to answer, at the ninetieth percentile of many rounds. */
 async function roundTripMs(quiet: PluginHost): Promise<number> {
   const took: number[] = [];
   for (let i = 0; i < ROUNDS; i++) {
@@ -51,7 +51,7 @@ async function roundTripMs(quiet: PluginHost): Promise<number> {
 
 Deno.test.each([
   {
-    what: "2,000 nodes with 10 KB of metadata again and again",
+    what: "2,000 nodes with 10 KB of metadata repeatedly",
     watch: `const metadata = { x: "x".repeat(10_000) };
       for (let round = 0;; round++) {
         yield { exists: true, epoch: "1", nodes: Array.from({ length: 2_000 }, (_, i) => ({ host: "h" + i, ip: "10.0.0.1", port: 1 + round % 9, metadata })) };
@@ -62,15 +62,15 @@ Deno.test.each([
     watch: `const keys = Object.fromEntries(Array.from({ length: 300_000 }, (_, i) => ["k" + i, i]));
       for (;;) { log.info("x", keys); log.info("x", new Uint8Array(5e7)); await new Promise((r) => setTimeout(r, 10)); }`,
   },
-])("a discovery that says $what costs another nothing", async ({ watch }) => {
+])("a discovery that sends $what does not slow down another", async ({ watch }) => {
   const quiet = await start(discoveryModule("async *watch() { await new Promise(() => {}); },"), ["q"]);
   await using _quiet = quiet;
   const aloneMs = await roundTripMs(quiet);
   const loud = await start(discoveryModule(`async *watch(cluster) { ${watch} },`), ["a", "b", "c", "d"]);
   await using _loud = loud;
-  await eventually("it says something", () => loud.said() > 0);
-  // Two threads more want the same cores: that alone may double what it takes. Others who use the machine pass by; what
-  // the loud one costs would stay.
+  await eventually("it sends something", () => loud.said() > 0);
+  // Two more threads compete for the same cores: that alone may double the time. Other users of the machine come and
+  // go; the cost of the loud discovery would stay.
   let besideMs = 0;
   await eventually("a round trip beside it takes about as long as alone", async () => {
     besideMs = await roundTripMs(quiet);

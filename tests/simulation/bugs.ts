@@ -4,23 +4,23 @@ import type { WriterDecide } from "../../src/balance/writer.ts";
 import { MISTAKES } from "../support/mistaken_decide.ts";
 import type { SimHostWorld } from "./sim_threads.ts";
 
-/** A bug to plant in a world, to see that it is found. */
+/** A bug planted in a world, which the checker must find. */
 export interface Bug {
-  /** What it does wrong. */
+  /** The bug's behaviour. */
   readonly name: string;
-  /** What the checker has to say of it. */
+  /** The fault that the checker reports for it. */
   readonly found: RegExp;
-  /** A balancer that decides wrongly. */
+  /** A balancer plugin with the bug. */
   readonly plugin?: BalancerPlugin;
-  /** A writer that decides wrongly. */
+  /** A writer with the bug. */
   readonly decide?: WriterDecide;
-  /** A discovery that is wrong. */
+  /** A discovery with the bug. */
   readonly discovery?: NonNullable<SimHostWorld["bug"]>;
-  /** How long the last verdict of a check stands while it cannot be made. */
+  /** How long the last verdict stands while a check cannot be made. */
   readonly unknownGraceMs?: number;
-  /** Whether an end that is restarted is taken for one that is meant. */
+  /** Whether a program that is to be restarted deregisters, as one that is stopped. */
   readonly deregistersOnFailure?: true;
-  /** Whether the writer is told old news of the balancer, so that nothing heals. */
+  /** Whether the writer is shown stale state of the balancer, so that nothing is reconciled. */
   readonly looksOnce?: true;
 }
 
@@ -32,7 +32,7 @@ function withoutShares(wanted: Wanted): Wanted {
   return { ...wanted, clusters: wanted.clusters.map((c) => ({ ...c, nodes: c.nodes.map(plain) })) };
 }
 
-/** The plugin as it changes members without a look, but for reads that it leaves out. */
+/** The plugin, with commands for members but without the given reads. */
 function withoutReads(isLeftOut: (command: string) => boolean): BalancerPlugin {
   return {
     ...sound,
@@ -43,10 +43,10 @@ function withoutReads(isLeftOut: (command: string) => boolean): BalancerPlugin {
   };
 }
 
-/** The members that each cluster had when it was first seen to have some, by the config of a world. */
+/** The first members of each cluster, by the config of a world. */
 const firstMembers = new WeakMap<object, Map<string, readonly WantedNode[]>>();
 
-/** The same clusters, each with the members that it had at first. */
+/** The same clusters, each with its first members. */
 function withFirstMembers(wanted: Wanted): Wanted {
   const known = firstMembers.get(wanted.config as object) ?? new Map<string, readonly WantedNode[]>();
   firstMembers.set(wanted.config as object, known);
@@ -54,28 +54,36 @@ function withFirstMembers(wanted: Wanted): Wanted {
   return { ...wanted, clusters: wanted.clusters.map((c) => ({ ...c, nodes: known.get(c.name) ?? c.nodes })) };
 }
 
-/** The bugs, each caught by another promise. */
+/** The bugs. Each breaks a promise of its own. */
 export const BUGS: readonly Bug[] = [
-  { name: "takes an outage for emptiness", discovery: "empty when out of reach", found: /no registry has said/ },
   {
-    name: "takes a check that cannot run for a service that is down",
-    unknownGraceMs: 0,
-    found: /is taken back|is absent/,
+    name: "treats an unreachable registry as empty",
+    discovery: "empty when unreachable",
+    found: /no registry has said/,
   },
-  { name: "deregisters as it is to be restarted", deregistersOnFailure: true, found: /left the registry/ },
-  { name: "hears no more after an outage", discovery: "deaf after reconnect", found: /HAProxy serves|no registry/ },
   {
-    name: "says that it has registered, and has not",
+    name: "treats a check that cannot run as failing",
+    unknownGraceMs: 0,
+    found: /is deregistered|is absent/,
+  },
+  { name: "deregisters before a restart", deregistersOnFailure: true, found: /left the registry/ },
+  {
+    name: "receives no changes after an outage",
+    discovery: "deaf after reconnect",
+    found: /HAProxy serves|no registry/,
+  },
+  {
+    name: "reports a registration that it has not made",
     discovery: "registers nothing",
     found: /not registered|are registered/,
   },
   {
-    name: "sends a change of another base than the host has",
+    name: "sends a change on a base that the host does not have",
     discovery: "changes on another base",
     found: /no registry has said|HAProxy serves/,
   },
   {
-    name: "reloads for members",
+    name: "reloads for a membership change",
     plugin: {
       ...sound,
       plan: (wanted, rendered, observed, allowed) => {
@@ -88,12 +96,12 @@ export const BUGS: readonly Bug[] = [
     found: /a reload for nothing but members/,
   },
   {
-    name: "keeps no rate of reloads",
+    name: "ignores the minimum time between reloads",
     plugin: { ...sound, sources: (config) => ({ ...sound.sources(config), reloadIntervalMs: 0 }) },
     found: /two reloads are/,
   },
   {
-    name: "leaves the file behind",
+    name: "does not update the file",
     plugin: {
       ...sound,
       plan: (...args) => sound.plan(...args).filter((step) => step.do !== "install" || step.when === "now"),
@@ -101,7 +109,7 @@ export const BUGS: readonly Bug[] = [
     found: /the file is not what runs|but the file has/,
   },
   {
-    name: "writes what it has read of a node as it is",
+    name: "writes metadata of a node without validation",
     plugin: {
       ...sound,
       render: (wanted) => {
@@ -112,24 +120,24 @@ export const BUGS: readonly Bug[] = [
         return { ...rendered, files: new Map(files) };
       },
     },
-    found: /not validated/,
+    found: /unvalidated data/,
   },
   {
-    name: "knows no weight and no state",
+    name: "ignores weights and states",
     plugin: {
       ...sound,
       render: (wanted) => sound.render(withoutShares(wanted)),
       plan: (wanted, ...rest) => sound.plan(withoutShares(wanted), ...rest),
     },
-    found: /though its node says/,
+    found: /though its node has|than its node/,
   },
   {
-    name: "keeps the state of members out of its file",
+    name: "leaves the state of members out of its file",
     plugin: { ...sound, render: (wanted) => sound.render(withoutShares(wanted)) },
     found: /the file is not what runs|in the file, and/,
   },
   {
-    name: "forgets the last member",
+    name: "drops the last member",
     plugin: {
       ...sound,
       render: (wanted) =>
@@ -138,17 +146,17 @@ export const BUGS: readonly Bug[] = [
     found: /no registry has said|the file is not what runs|but the file has/,
   },
   {
-    name: "does not read back what it touches",
+    name: "does not read back what it has changed",
     plugin: withoutReads((command) => command.startsWith("show stat")),
-    found: /is taken to be/,
+    found: /the writer takes/,
   },
   {
-    name: "does not ask whether the process that it commands serves",
+    name: "does not check that the process it commands is serving",
     plugin: withoutReads((command) => command === "show info"),
-    found: /is taken to be/,
+    found: /the writer takes/,
   },
   {
-    name: "keeps what it has made of a cluster though the members are others",
+    name: "reuses a cluster's plan though its members have changed",
     plugin: {
       ...sound,
       render: (wanted) => sound.render(withFirstMembers(wanted)),
@@ -157,22 +165,22 @@ export const BUGS: readonly Bug[] = [
     },
     found: /HAProxy serves|no registry has said|the file is not what runs|but the file has/,
   },
-  { name: "never looks again", looksOnce: true, found: /HAProxy serves|but the file has|the file is not/ },
+  { name: "never polls the balancer again", looksOnce: true, found: /HAProxy serves|but the file has|the file is not/ },
   mistake("forgets the rate of reloads", /two reloads are/),
-  mistake("looks once", /another weight|frontends are closed|HAProxy serves|but the file has/),
-  mistake("loses the file that waits", /but the file has|the file is not what runs/),
-  mistake("drops a desired state that comes", /HAProxy serves|no registry has said/),
+  mistake("polls once", /another weight|frontends are closed|HAProxy serves|but the file has/),
+  mistake("loses the pending file", /but the file has|the file is not what runs/),
+  mistake("drops a desired state that arrives", /HAProxy serves|no registry has said/),
   mistake(
-    "looks no more once it has taken a shortcut",
+    "stops polling after a shortcut",
     /HAProxy serves|but the file has|the file is not|frontends are closed/,
   ),
-  mistake("acts in a pause", /the management is paused, and yet/),
-  mistake("does not notice who serves", /HAProxy serves|HAProxy does not run/),
+  mistake("acts in a pause", /Lighthouse is paused, and yet/),
+  mistake("does not notice which process serves", /HAProxy serves|HAProxy does not run/),
 ];
 
-/** A writer that decides with a mistake. */
+/** A writer with a mistake in its decisions. */
 function mistake(name: keyof typeof MISTAKES, found: RegExp): Bug {
-  return { name: `decides wrongly: it ${name}`, found, decide: MISTAKES[name] };
+  return { name, found, decide: MISTAKES[name] };
 }
 
 function reload(reason: string): Step {

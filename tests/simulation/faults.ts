@@ -1,9 +1,9 @@
 import type { World } from "./world.ts";
 
-/** Something that may befall a world. */
+/** A fault that a world can suffer. */
 export interface Fault {
   readonly name: string;
-  /** What it is about: a world is given some kinds of faults, and spared the others. */
+  /** Its area: each world suffers the faults of some areas only. */
   readonly kind:
     | "health"
     | "registry"
@@ -15,14 +15,14 @@ export interface Fault {
     | "config"
     | "process"
     | "operator";
-  /** Lets it happen; answers what ends it, if it lasts. */
+  /** Starts the fault; returns what ends it, if it lasts. */
   begin(world: World): (() => void) | void;
 }
 
-/** What an operator's hand, or a stranger, starts in place of the balancer. */
+/** A config that an operator or another program starts in place of the balancer's. */
 const FOREIGN_FILE = "global\n\nbackend web\n\tserver other 10.9.9.9:80\n";
 
-/** A node that tries to be more than a node, in each part; the last is one, but for what is said of it. */
+/** Nodes with an injection in each field; the last is valid except for its metadata. */
 const HOSTILE: readonly unknown[] = [
   { host: "evil\n\tserver x 10.6.6.6:80", ip: "10.6.6.6", port: 80, metadata: {} },
   { host: "evil.sim;del", ip: "10.6.6.6", port: 80, metadata: {} },
@@ -33,21 +33,25 @@ const HOSTILE: readonly unknown[] = [
   { host: "stranger.sim", ip: "10.7.7.7", port: 77, metadata: { note: "evil\n\tserver x 10.6.6.6:80" } },
 ];
 
-/** All that may happen. */
+/** All faults. */
 export const FAULTS: readonly Fault[] = [
   { name: "health flips", kind: "health", begin: (world) => world.flipHealth() },
   { name: "a node's weight or state is edited", kind: "health", begin: (world) => world.editShare() },
   { name: "a client stays connected to a server", kind: "health", begin: (world) => world.occupy() },
-  { name: "the registry is out of everybody's reach", kind: "registry", begin: (world) => world.part(world.hostNames) },
   {
-    name: "the registry is out of one host's reach",
+    name: "the registry is unreachable from all hosts",
+    kind: "registry",
+    begin: (world) => world.part(world.hostNames),
+  },
+  {
+    name: "the registry is unreachable from one host",
     kind: "registry",
     begin: (world) => world.part([world.pick(world.hostNames)]),
   },
   { name: "all sessions expire at once", kind: "registry", begin: (world) => world.expire(world.hostNames) },
   { name: "a host's session expires", kind: "registry", begin: (world) => world.expire([world.pick(world.hostNames)]) },
   {
-    name: "the registry says for a moment that it is empty, as it comes back",
+    name: "the registry is briefly empty as it returns",
     kind: "lies",
     begin(world) {
       const rejoin = world.part(world.hostNames);
@@ -58,12 +62,12 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: "the registry says for a moment that a guarded cluster has lost most of its members",
+    name: "the registry briefly reports most members of a guarded cluster as gone",
     kind: "lies",
     begin: (world) => world.lieOfGuarded(),
   },
   {
-    name: "strangers register what is no node",
+    name: "invalid nodes are registered",
     kind: "lies",
     begin(world) {
       const { registry } = world;
@@ -77,14 +81,14 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   { name: "messages are late", kind: "messages", begin: (world) => world.spoil({ lateMs: 2_000 }) },
-  { name: "answers come twice", kind: "messages", begin: (world) => world.spoil({ doubled: 0.5 }) },
+  { name: "answers are duplicated", kind: "messages", begin: (world) => world.spoil({ doubled: 0.5 }) },
   {
     name: "changes of the registry are missed",
     kind: "messages",
     begin: (world) => world.spoil({ missedEvents: 0.7 }),
   },
-  { name: "answers get lost", kind: "workers", begin: (world) => world.spoil({ lost: 0.3 }) },
-  { name: "workers say nothing", kind: "workers", begin: (world) => world.spoil({ silent: true }) },
+  { name: "answers are lost", kind: "workers", begin: (world) => world.spoil({ lost: 0.3 }) },
+  { name: "workers are mute", kind: "workers", begin: (world) => world.spoil({ silent: true }) },
   {
     name: "discovery workers crash",
     kind: "workers",
@@ -92,7 +96,7 @@ export const FAULTS: readonly Fault[] = [
   },
   { name: "check workers crash", kind: "checks", begin: (world) => world.crash(world.pick(world.hostNames), "check") },
   {
-    name: "a check's plugin crashes again and again",
+    name: "a check's plugin crashes repeatedly",
     kind: "checks",
     begin(world) {
       const end = world.spoil({ unloadable: true });
@@ -100,9 +104,9 @@ export const FAULTS: readonly Fault[] = [
       return end;
     },
   },
-  { name: "checks cannot tell", kind: "checks", begin: (world) => world.spoil({ blind: "no local port is left" }) },
+  { name: "checks cannot be made", kind: "checks", begin: (world) => world.spoil({ blind: "no local port is left" }) },
   {
-    name: "no open file is left for checks",
+    name: "checks run out of file descriptors",
     kind: "checks",
     begin: (world) => world.spoil({ blind: "too many open files", unloadable: true }),
   },
@@ -116,7 +120,7 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: "somebody reloads HAProxy, and the process before goes on to talk",
+    name: "somebody reloads HAProxy, and the old process still answers",
     kind: "balancer",
     begin({ haproxy }) {
       haproxy.lingers = () => true;
@@ -125,7 +129,7 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: "somebody puts another HAProxy in its place",
+    name: "somebody replaces the HAProxy process",
     kind: "balancer",
     begin({ haproxy }) {
       const { file } = haproxy;
@@ -148,27 +152,35 @@ export const FAULTS: readonly Fault[] = [
       haproxy.file = undefined;
     },
   },
-  { name: "a hand takes a server out", kind: "balancer", begin: (world) => world.byHand("set server", "state maint") },
-  { name: "a hand drains a server", kind: "balancer", begin: (world) => world.byHand("set server", "state drain") },
   {
-    name: "a hand moves a server",
+    name: "an operator puts a server into maintenance",
+    kind: "balancer",
+    begin: (world) => world.byHand("set server", "state maint"),
+  },
+  {
+    name: "an operator drains a server",
+    kind: "balancer",
+    begin: (world) => world.byHand("set server", "state drain"),
+  },
+  {
+    name: "an operator changes a server's address",
     kind: "balancer",
     begin: (world) => world.byHand("set server", "addr 10.9.9.9 port 99"),
   },
   {
-    name: "a hand closes a frontend",
+    name: "an operator disables a frontend",
     kind: "balancer",
     begin: (world) => world.closeFrontend(),
   },
   {
-    name: "a hand adds a server",
+    name: "an operator adds a server",
     kind: "balancer",
     begin({ haproxy }) {
       if (haproxy.process?.backends.has("web")) haproxy.command("add server web/hand.sim:1 10.9.9.9:1 id 4711");
     },
   },
   {
-    name: "commands get lost",
+    name: "commands are lost",
     kind: "balancer",
     begin({ haproxy }) {
       haproxy.fault = (step) => {
@@ -178,7 +190,7 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: "commands are answered and not carried out",
+    name: "commands are acknowledged but not carried out",
     kind: "balancer",
     begin(world) {
       world.haproxy.swallows = () => world.chance(0.5);
@@ -186,7 +198,7 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: "answers are cut short",
+    name: "answers are truncated",
     kind: "balancer",
     begin(world) {
       world.haproxy.garbles = (answer) => world.chance(0.3) ? answer.slice(0, answer.length / 2) : answer;
@@ -198,7 +210,7 @@ export const FAULTS: readonly Fault[] = [
     kind: "balancer",
     begin({ haproxy }) {
       haproxy.beforeObserve = () => {
-        throw new Error("the simulation keeps the socket silent");
+        throw new Error("no answer, by order of the simulation");
       };
       return () => haproxy.beforeObserve = () => {};
     },
@@ -207,26 +219,26 @@ export const FAULTS: readonly Fault[] = [
     name: "reloads fail",
     kind: "balancer",
     begin({ haproxy }) {
-      haproxy.fails = () => "the simulation lets it fail";
+      haproxy.fails = () => "fails by order of the simulation";
       return () => haproxy.fails = () => undefined;
     },
   },
   {
-    name: "every file is refused",
+    name: "every file is rejected",
     kind: "balancer",
     begin({ haproxy }) {
-      haproxy.refuses = () => "the simulation refuses it";
+      haproxy.refuses = () => "rejected by order of the simulation";
       return () => haproxy.refuses = () => undefined;
     },
   },
-  { name: "a cluster comes or goes", kind: "config", begin: (world) => world.toggleCluster() },
-  { name: "a service comes or goes", kind: "config", begin: (world) => world.toggleService() },
+  { name: "a cluster is added or removed", kind: "config", begin: (world) => world.toggleCluster() },
+  { name: "a service is added or removed", kind: "config", begin: (world) => world.toggleService() },
   { name: "a cluster's lines are edited", kind: "config", begin: (world) => world.edit("structure") },
   { name: "the discovery's file is edited", kind: "config", begin: (world) => world.edit("discovery") },
   { name: "metadata is edited", kind: "config", begin: (world) => world.edit("metadata") },
   { name: "the config is saved half-written", kind: "config", begin: (world) => world.editHalf() },
   { name: "the program is stopped and started", kind: "process", begin: (world) => world.restart("stop") },
   { name: "the program is killed and started", kind: "process", begin: (world) => world.restart("kill") },
-  { name: "an operator pauses the management", kind: "operator", begin: (world) => world.pause() },
+  { name: "an operator pauses Lighthouse", kind: "operator", begin: (world) => world.pause() },
   { name: "the program fails and is restarted", kind: "process", begin: (world) => world.restart("fail") },
 ];

@@ -1,6 +1,6 @@
 /**
- * A fleet, or what is left of one: how what all hosts do at the same moment is
- * spread, so that the registry does not get it at once.
+ * What all hosts of a fleet do at the same moment is spread over time, so that
+ * the registry is spared the peak.
  *
  * @module
  */
@@ -14,10 +14,10 @@ import { Registrar } from "../../src/reporter/registrar.ts";
 
 /** The hosts of the fleet. */
 const HOSTS = 200;
-/** Of all that happens, no more than this share may fall into one of ten parts of the time. */
+/** No tenth of the time may have more than this share of the events. */
 const SHARE_MOST = 0.25;
 
-/** Fails if too much falls into one part of the time. */
+/** Fails if too many events fall into one tenth of the time. */
 function assertSpread(times: readonly number[], overMs: number): void {
   const began = Math.min(...times);
   const parts = Map.groupBy(times, (at) => Math.floor((at - began) / (overMs / 10)));
@@ -32,7 +32,7 @@ async function pass(clock: FakeClock, ms: number): Promise<void> {
   }
 }
 
-Deno.test("a mass expiry: the registrations of a fleet come back within the time they are spread over, not at once", async () => {
+Deno.test("after a mass expiry the registrations of a fleet return spread over the configured time", async () => {
   const clock = new FakeClock();
   const times: number[] = [];
   await using fleet = new AsyncDisposableStack();
@@ -58,7 +58,7 @@ Deno.test("a mass expiry: the registrations of a fleet come back within the time
   assertSpread(times, RENEW_JITTER_MS);
 });
 
-Deno.test("what is asserted again now and then is not asserted by all at the same time", async () => {
+Deno.test("hosts renew their registrations at different times", async () => {
   const clock = new FakeClock();
   const times: number[] = [];
   await using fleet = new AsyncDisposableStack();
@@ -81,7 +81,7 @@ Deno.test("what is asserted again now and then is not asserted by all at the sam
   assertSpread(times, 12_000);
 });
 
-Deno.test("a fleet that starts at once probes, and so registers, over the time from one probe to the next", async () => {
+Deno.test("a fleet that starts at once spreads its first probes over one interval", async () => {
   const clock = new FakeClock();
   const times: number[] = [];
   await using fleet = new AsyncDisposableStack();

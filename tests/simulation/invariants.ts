@@ -5,37 +5,37 @@ import type { CommandStep, Step } from "../../src/plugin/contract.ts";
 import { HaproxyModel } from "../support/haproxy_model.ts";
 import { RELOAD_INTERVAL_MS } from "./sim_config.ts";
 
-/** What a stranger puts into the registry bears this word, wherever it could do harm. */
+/** Marks injected data in the registry, wherever it could do harm. */
 export const EVIL = "evil";
-/** A desired state may be so old when it takes effect: joined, decided on, and carried out behind a slow balancer. */
+/** A desired state may be this old when it is applied: joined, decided on, and carried out behind a slow balancer. */
 const DESIRED_AGE_MS = 20_000;
-/** How long the file and the structure may differ from what runs, where nothing is wrong with the balancer. */
+/** How long the file and the structure may differ from the running process while the balancer is sound. */
 const FILE_GRACE_MS = 4_000;
-/** How soon a member that the registry has told of gets requests, where nothing is wrong with the balancer. */
+/** How soon a member that the registry has reported gets requests while the balancer is sound. */
 const SERVED_WITHIN_MS = 5_000;
-/** A healthy service is registered so soon after all that keeps it from it has ended. */
+/** A healthy service is registered this soon after the last obstacle is gone. */
 const REGISTERED_WITHIN_MS = 20_000;
-/** The same for one that is not registered while workers die: their restarts wait up to half a minute. */
+/** The same for a service that is not registered while workers die: their restarts wait up to half a minute. */
 const REGISTERED_WITHIN_OF_CRASH_MS = 45_000;
-/** A service that was well for so long is not taken back, whether its checks could be made or not. */
+/** A service that has been healthy this long is not deregistered, whether its checks can be made or not. */
 const WELL_MS = 6_000;
 
-/** Reasons for which the same structure may be loaded again, where the balancer may fail or lie. */
+/** Reasons to load the same structure again while the balancer may fail or lie. */
 const OTHER_REASONS = /^(?:commands keep failing|the running HAProxy |frontend \S+ was shut down)/;
 
-/** What the checker has to know of a world. */
+/** What the checker knows of a world. */
 export interface Facts {
   now(): number;
   readonly model: HaproxyModel;
-  /** Whether something may be wrong with the balancer in this world. */
+  /** Whether the balancer may be faulty in this world. */
   readonly balancerMayFail: boolean;
   /** Whether workers may die or be mute in this world. */
   readonly workersMayFail: boolean;
-  /** By `cluster/host:port`, since when a service has been well with its registry in reach, whatever befell its checks. */
+  /** By `cluster/host:port`, since when a service has been healthy with its registry reachable, whatever its checks suffer. */
   well(): ReadonlyMap<string, number>;
-  /** The clusters that the writer's config has. */
+  /** The clusters in the writer's config. */
   clusters(): ReadonlySet<string>;
-  /** The nodes that hosts want registered now: by `cluster/host:port`, since when it has been so without a break. */
+  /** The nodes that hosts want registered now: by `cluster/host:port`, since when without interruption. */
   wanted(): ReadonlyMap<string, number>;
   /** Whether the registry has a node, by `cluster/host:port`. */
   isRegistered(key: string): boolean;
@@ -44,46 +44,46 @@ export interface Facts {
 interface Delivery {
   readonly at: number;
   readonly names: ReadonlySet<string>;
-  /** What each node was to get, by name; unknown of those that an earlier program was told of. */
+  /** The last known share of each node, by name; absent for nodes that only an earlier program received. */
   readonly shares: ReadonlyMap<string, Share>;
 }
 
-/** What a node is to get: its weight, and whether it takes requests. */
+/** A node's share: its weight, and whether it takes requests. */
 interface Share {
   readonly weight: number;
   readonly drains: boolean;
 }
 
 /**
- * Watches a world and says what is wrong with it: what the program did, told
- * apart from what befell it. The first fault stays.
+ * Watches a world and reports what the program did wrong, apart from the faults
+ * that the world suffers. The first report stays.
  */
 export class Invariants {
   readonly #facts: Facts;
-  /** What the writer was honestly told, by cluster, the newest last. */
+  /** The true members that the writer received, by cluster, the newest last. */
   readonly #deliveries = new Map<string, Delivery[]>();
   #fault: string | undefined;
   #lastReloadAt = -Infinity;
   #executing = 0;
   #isPaused = false;
   #differsSince: number | undefined;
-  /** Since when a member is wanted that gets no requests, by `cluster/node`. */
+  /** Since when a desired member gets no requests, by `cluster/node`. */
   readonly #unservedSince = new Map<string, number>();
-  /** Since when a member has another share than it was told, by `cluster/node` and the share. */
+  /** Since when a member has a share other than the reported one, by `cluster/node` and the share. */
   readonly #misweighedSince = new Map<string, number>();
-  /** The nodes that were registered while their service was well, and since when it has been. */
+  /** The nodes that were registered while their service was healthy, and since when it has been. */
   readonly #present = new Map<string, number>();
 
   constructor(facts: Facts) {
     this.#facts = facts;
   }
 
-  /** The first thing that was wrong; `undefined` if nothing was. */
+  /** The first fault; `undefined` if there is none. */
   get fault(): string | undefined {
     return this.#fault;
   }
 
-  /** The writer's program was started anew: it knows what it finds. */
+  /** The writer's program was restarted: it knows what it finds. */
   onRestart(): void {
     this.#lastReloadAt = -Infinity;
     const { model } = this.#facts;
@@ -95,7 +95,7 @@ export class Invariants {
     }
   }
 
-  /** The writer was told the members of a cluster. */
+  /** The writer received the members of a cluster. */
   onDelivered(cluster: string, nodes: readonly Node[], isHonest: boolean): void {
     const deliveries = this.#deliveries.get(cluster) ?? [];
     const shares = new Map(
@@ -103,61 +103,61 @@ export class Invariants {
     );
     const names = new Set(nodes.map(nodeName));
     const before = deliveries.at(-1);
-    // A lie is about who is a member: what it says of the share of one is so.
+    // A lie is about membership only: the shares it reports are true.
     if (!isHonest && before === undefined) return;
     deliveries.push({
       at: this.#facts.now(),
       names: isHonest || before === undefined ? names : before.names,
       shares: isHonest ? shares : new Map([...before?.shares ?? [], ...shares]),
     });
-    // Only the newest of what is too old counts.
+    // Of the deliveries that are too old, only the newest counts.
     while ((deliveries[1]?.at ?? Infinity) < this.#facts.now() - DESIRED_AGE_MS) deliveries.shift();
     this.#deliveries.set(cluster, deliveries);
   }
 
-  /** A reporter asks for a node to be taken back. */
+  /** A reporter asks for a node to be deregistered. */
   onTakenBack(cluster: string, name: string): void {
-    // Before it is there, there is nothing to take back.
+    // A node that is not registered yet cannot be deregistered.
     if (!this.#facts.isRegistered(`${cluster}/${name}`)) return;
     const since = this.#facts.well().get(`${cluster}/${name}`);
     if (since !== undefined && this.#facts.now() - since > WELL_MS) {
-      this.#tell(`${cluster}/${name} is taken back, though it has been well for ${this.#facts.now() - since} ms`);
+      this.#tell(`${cluster}/${name} is deregistered, though it has been healthy for ${this.#facts.now() - since} ms`);
     }
   }
 
-  /** A program ended to be restarted, and its successor begins within the session's time; `missing` are not registered any more. */
+  /** A program ended to be restarted, and the next begins within the session's time; `missing` are no longer registered. */
   onSuccessor(missing: readonly string[]): void {
     if (missing.length > 0) this.#tell(`${missing.join(", ")} left the registry as the program failed`);
   }
 
-  /** The management is paused: the operator was answered. */
+  /** Lighthouse is paused: the operator got the answer. */
   onPause(): void {
     this.#isPaused = true;
   }
 
-  /** An operator is about to resume it. */
+  /** An operator is about to resume Lighthouse. */
   onResume(): void {
     this.#isPaused = false;
   }
 
-  /** The writer begins to carry steps out. */
+  /** The writer starts to carry out steps. */
   onExecute(): void {
-    if (++this.#executing > 1) this.#tell("two things are done to the balancer at once");
+    if (++this.#executing > 1) this.#tell("two executions run at once");
   }
 
-  /** It has carried them out. */
+  /** The writer has carried them out. */
   onExecuted(): void {
     this.#executing--;
   }
 
-  /** The writer does something to the balancer. */
+  /** The writer acts on the balancer. */
   onStep(step: Step): void {
     const { model, balancerMayFail } = this.#facts;
-    if (this.#isPaused) this.#tell(`the management is paused, and yet: ${step.do}`);
+    if (this.#isPaused) this.#tell(`Lighthouse is paused, and yet: ${step.do}`);
     switch (step.do) {
       case "command": {
         if (step.command.includes(EVIL) || !/^[!-~]+(?: [!-~]+)*$/.test(step.command) || step.command.includes(";")) {
-          this.#tell(`a command holds what was not validated: ${JSON.stringify(step.command)}`);
+          this.#tell(`a command contains unvalidated data: ${JSON.stringify(step.command)}`);
         }
         const drained = /^set server ([^/]+)\/(\S+) state drain$/.exec(step.command);
         if (drained !== null && this.#mayDrain(drained[1] ?? "", drained[2] ?? "")) return;
@@ -166,9 +166,9 @@ export class Invariants {
         return;
       }
       case "install":
-        // What is put back was there before.
+        // A backup that is restored was there before.
         if (step.check.length === 0) return;
-        if (step.contents.includes(EVIL)) this.#tell("the file holds what was not validated");
+        if (step.contents.includes(EVIL)) this.#tell("the file contains unvalidated data");
         for (const cluster of membersByCluster(step.contents).keys()) {
           for (const name of this.#kept(cluster)) {
             if (!membersOfFile(step.contents, cluster).has(name)) this.#onRemoval(cluster, name, "the file");
@@ -191,7 +191,7 @@ export class Invariants {
     }
   }
 
-  /** The writer has changed members without a look: what it takes for applied is so in the process that serves. */
+  /** The writer has changed members without polling: the serving process must have what the writer takes for applied. */
   onChanged(steps: readonly CommandStep[], outcomes: readonly StepOutcome[]): void {
     if (outcomes.length < steps.length || outcomes.some(({ ok }) => !ok)) return;
     const { backends } = this.#facts.model.process ?? { backends: new Map() };
@@ -203,14 +203,14 @@ export class Invariants {
       const [backend = "", name = ""] = key.split("/");
       const server = backends.get(backend)?.servers.get(name);
       const is = server === undefined || server.maintenance ? "maint" : server.draining ? "drain" : "ready";
-      // HAProxy shows a weight of 0 as a drain: no new request comes either way, until the look that follows.
+      // HAProxy shows a weight of 0 as a drain: either way no new request arrives until the next poll.
       if (is !== state && !(state === "drain" && server?.weight === 0)) {
-        this.#tell(`${key} is taken to be ${state}, and is ${is}`);
+        this.#tell(`the writer takes ${key} for ${state}, but it is ${is}`);
       }
     }
   }
 
-  /** Looks at the world, as it is now. */
+  /** Checks the world as it is now. */
   onTick(): void {
     const { model } = this.#facts;
     if (!this.#facts.balancerMayFail) {
@@ -218,7 +218,7 @@ export class Invariants {
       const difference = describeDifference(model);
       if (difference === undefined) this.#differsSince = undefined;
       else if (now - (this.#differsSince ??= now) > FILE_GRACE_MS) {
-        this.#tell(`the file is not what runs for ${now - this.#differsSince} ms: ${difference}`);
+        this.#tell(`the file is not what runs, for ${now - this.#differsSince} ms: ${difference}`);
       }
       this.#lookForUnserved(now);
       this.#lookForMisweighed(now);
@@ -229,12 +229,12 @@ export class Invariants {
     for (const [key, since] of this.#facts.wanted()) {
       if (now - since <= withinMs) continue;
       if (!this.#facts.isRegistered(key)) {
-        this.#tell(`${key} is not registered, though nothing has kept it from that for ${now - since} ms`);
+        this.#tell(`${key} is not registered, though nothing has prevented it for ${now - since} ms`);
       }
     }
   }
 
-  /** What was registered and is well stays registered, for as long as nothing befalls its registry. */
+  /** A registered healthy service stays registered for as long as its registry is undisturbed. */
   #lookForAbsent(): void {
     const well = this.#facts.well();
     const now = this.#facts.now();
@@ -243,7 +243,7 @@ export class Invariants {
       if (this.#facts.isRegistered(key)) {
         if (now - since > WELL_MS) this.#present.set(key, since);
       } else if (this.#present.has(key)) {
-        this.#tell(`${key} is absent, though it was registered and is well`);
+        this.#tell(`${key} is absent, though it was registered and is healthy`);
       }
     }
   }
@@ -258,11 +258,11 @@ export class Invariants {
     for (const key of unserved) {
       const since = this.#unservedSince.get(key) ?? now;
       this.#unservedSince.set(key, since);
-      if (now - since > SERVED_WITHIN_MS) this.#tell(`${key} gets no requests for ${now - since} ms`);
+      if (now - since > SERVED_WITHIN_MS) this.#tell(`${key} has had no requests for ${now - since} ms`);
     }
   }
 
-  /** Whether all that the writer was told of a member wants it to get requests. */
+  /** Whether every recent delivery lets a member get requests. */
   #mustServe(cluster: string, name: string): boolean {
     return (this.#deliveries.get(cluster) ?? []).every(({ shares }) => {
       const share = shares.get(name);
@@ -270,19 +270,19 @@ export class Invariants {
     });
   }
 
-  /** Whether anything that the writer was told of a member lets it be drained. */
+  /** Whether any recent delivery lets a member be drained. */
   #mayDrain(cluster: string, name: string): boolean {
     return (this.#deliveries.get(cluster) ?? []).some(({ shares }) => shares.get(name)?.drains ?? true);
   }
 
-  /** Where all members have come, each has the weight and the state that was told last. */
+  /** Once all members have arrived, each has the last reported weight and state. */
   #lookForMisweighed(now: number): void {
     const { model } = this.#facts;
     const wrong = new Map<string, string>();
     for (const [cluster, deliveries] of this.#deliveries) {
       const { names, shares } = deliveries.at(-1) ?? { names: new Set<string>(), shares: new Map<string, Share>() };
       const servers = model.process?.backends.get(cluster)?.servers;
-      // A change that is held for its members holds their shares too.
+      // A held membership change holds the shares too.
       const isComplete = servers !== undefined && this.#facts.clusters().has(cluster) &&
         names.symmetricDifference(new Set(servers.keys())).size === 0;
       for (const [name, { weight, drains }] of isComplete ? shares : []) {
@@ -292,7 +292,7 @@ export class Invariants {
         if (isRight) continue;
         const is = `${server.weight}${server.draining ? " and drains" : ""}`;
         const told = `${weight}${drains ? " and drains" : ""}`;
-        wrong.set(`${cluster}/${name} ${told}`, `${cluster}/${name} has weight ${is}, though its node says ${told}`);
+        wrong.set(`${cluster}/${name} ${told}`, `${cluster}/${name} has weight ${is}, though its node has ${told}`);
       }
     }
     for (const key of this.#misweighedSince.keys()) if (!wrong.has(key)) this.#misweighedSince.delete(key);
@@ -303,7 +303,7 @@ export class Invariants {
     }
   }
 
-  /** The nodes of a cluster that nothing the writer was told allows to go. */
+  /** The nodes of a cluster that no recent delivery allows to be removed. */
   #kept(cluster: string): ReadonlySet<string> {
     if (!this.#facts.clusters().has(cluster)) return new Set();
     const [first, ...rest] = this.#deliveries.get(cluster) ?? [];
@@ -312,7 +312,7 @@ export class Invariants {
 
   #onRemoval(cluster: string, name: string, by: string): void {
     if (this.#kept(cluster).has(name)) {
-      this.#tell(`${cluster}/${name} is taken out by ${by}, though no registry has said that it is gone`);
+      this.#tell(`${cluster}/${name} is removed by ${by}, though no registry has said that it is gone`);
     }
   }
 
@@ -321,7 +321,7 @@ export class Invariants {
   }
 }
 
-/** The file that was last read, and what it has. */
+/** The file that was last read, with its contents. */
 let lastRead: { readonly file: string; readonly members: ReadonlyMap<string, ReadonlySet<string>> } | undefined;
 
 function membersByCluster(file: string): ReadonlyMap<string, ReadonlySet<string>> {
@@ -332,12 +332,12 @@ function membersByCluster(file: string): ReadonlyMap<string, ReadonlySet<string>
   return lastRead.members;
 }
 
-/** The members that a file has of a cluster. */
+/** The members of a cluster in a file. */
 export function membersOfFile(file: string | undefined, cluster: string): ReadonlySet<string> {
   return membersByCluster(file ?? "").get(cluster) ?? new Set();
 }
 
-/** The members of a cluster that a process would send requests to that is started from a file. */
+/** The members of a cluster that a process started from a file would send requests to. */
 function servedByFile(file = "", cluster: string): ReadonlySet<string> {
   if (lastServed?.file !== file) {
     const model = new HaproxyModel();
@@ -356,11 +356,11 @@ export function membersOfProcess(model: HaproxyModel, cluster: string): Readonly
   return new Set(model.serving(cluster).map((server) => server.slice(0, server.indexOf(" "))));
 }
 
-/** Says how the file differs from what runs; `undefined` if it does not, or nothing runs. */
+/** Describes how the file differs from the running process; `undefined` if it does not, or nothing runs. */
 export function describeDifference(model: HaproxyModel): string | undefined {
   const { process, file } = model;
   if (process === undefined) return undefined;
-  if (markOf(file) !== process.structure) return "its structure is another one";
+  if (markOf(file) !== process.structure) return "its structure is different";
   for (const cluster of process.backends.keys()) {
     const [inFile, running] = [servedByFile(file, cluster), membersOfProcess(model, cluster)];
     if (inFile.symmetricDifference(running).size > 0) {

@@ -1,22 +1,22 @@
 import assert from "node:assert/strict";
 import { World, type WorldOptions } from "./world.ts";
 
-/** Worlds that a run looks at; `SEED=n` looks at one. */
+/** The number of worlds in a run; `SEED=n` runs one. */
 export const SEEDS = 2_000;
-/** Things that befall each. */
+/** The number of faults in each world. */
 const STEPS = 25;
-/** The world is at rest after this: the longest backoff, and a round of everything. */
+/** A world has settled after this: the longest backoff, and a round of everything. */
 const QUIET_MS = 120_000;
 
-/** How one world went. */
+/** The result of one world. */
 export interface Life {
-  /** What was wrong, with its story; `undefined` if nothing was. */
+  /** The fault with its story; `undefined` if there is none. */
   readonly fault: string | undefined;
-  /** The same for two runs of one seed. */
+  /** Equal for two runs of one seed. */
   readonly fingerprint: string;
 }
 
-/** Lives through one world; asks after each tick whether all is as it was promised. */
+/** Runs one world, checking its promises after each tick. */
 export async function live(seed: number, options: WorldOptions = {}): Promise<Life> {
   await using world = new World(seed, options);
   await world.pass(8_000);
@@ -30,14 +30,14 @@ export async function live(seed: number, options: WorldOptions = {}): Promise<Li
   };
 }
 
-/** Registers the test of a part of all seeds, of which there are `of`: so the parts run beside one another. */
+/** Registers the test of one of `of` parts of all seeds, so that the parts run in parallel. */
 export function testPart(part: number, of: number): void {
   const given = Deno.env.get("SEED");
   const all = given === undefined ? Array.from({ length: SEEDS }, (_, i) => i + 1) : [Number(given)];
   const seeds = all.filter((seed) => seed % of === part);
   const ignore = seeds.length === 0;
   Deno.test({
-    name: `whatever befalls it, the world keeps its promises and comes to rest (part ${part + 1} of ${of})`,
+    name: `a world keeps its promises under every fault and settles afterwards (part ${part + 1} of ${of})`,
     ignore,
     fn: async () => {
       for (const seed of seeds) {

@@ -13,18 +13,18 @@ import { onlySource } from "../../src/model/registry_source.ts";
 export const RELOAD_INTERVAL_MS = 2_000;
 /** The time from one probe to the next. */
 export const INTERVAL_MS = 1_000;
-/** How long the last verdict of a check stands while it cannot be made: longer than any of what keeps it from that. */
+/** How long the last verdict stands while a check cannot be made: longer than any fault that prevents it. */
 export const UNKNOWN_GRACE_MS = 120_000;
 
-/** What a host's config directory says, as far as the simulation changes it. */
+/** The part of a host's config directory that the simulation changes. */
 export interface SimDesired {
   /** The clusters that it consumes. */
   readonly clusters: ReadonlySet<string>;
   /** The services that it offers, and their ports. */
   readonly services: ReadonlyMap<string, readonly number[]>;
-  /** Counts the edits of what a reload is needed for. */
+  /** Counts the edits that require a reload. */
   readonly structure: number;
-  /** Counts the edits of the discovery's file: each takes a new worker. */
+  /** Counts the edits of the discovery's file: each requires a new worker. */
   readonly discovery: number;
   /** Counts the edits of the services' metadata. */
   readonly metadata: number;
@@ -41,10 +41,10 @@ const BALANCER = haproxyConfig({
 export const GUARDED = "guarded";
 /** The cluster whose servers are drained before they go. */
 export const DRAINED = "web";
-/** For how long that holds back what is doubtful. */
+/** For how long the guard holds a doubtful change. */
 export const SHRINK_GRACE_MS = 10_000;
 
-/** Makes of a desired config what the taking of a config would. `plugin` may be one with a bug, for canaries. */
+/** Makes the config that a config directory would load as. `plugin` may be one with a bug, for canaries. */
 export function acceptedOf(
   { clusters, services, structure, discovery, metadata }: SimDesired,
   plugin: BalancerPlugin = haproxy as never,
@@ -115,7 +115,7 @@ export class SimConfigs implements ConfigSource {
   readonly reading = UNREAD;
   readonly #slot = new Latest<Taken>();
 
-  /** Puts another config into force. */
+  /** Applies another config. */
   put(accepted: Accepted): void {
     this.#slot.put({ accepted, sources: new Map() });
   }

@@ -8,8 +8,8 @@ import { acceptedOf, SimConfigs, type SimDesired } from "./sim_config.ts";
 import { type SimHostWorld, SimThreads } from "./sim_threads.ts";
 
 /**
- * The digest of the topology file takes a thread of its own, and real time.
- * Here it takes none, and is none: nothing reads that file again.
+ * The digest of the topology file needs a thread of its own, and real time.
+ * Here the digest is constant: nothing reads that file again.
  */
 Object.defineProperty(crypto.subtle, "digest", { value: () => Promise.resolve(new ArrayBuffer(32)) });
 
@@ -20,7 +20,7 @@ interface Life {
   readonly threads: SimThreads;
   readonly configs: SimConfigs;
   readonly ended: Promise<unknown>;
-  /** Whether it was killed: whatever it still does reaches nobody. */
+  /** Whether the program was killed: whatever it still does has no effect. */
   isDead: boolean;
   /** Whether it has ended. */
   isOver: boolean;
@@ -30,23 +30,23 @@ export interface SimHostOptions {
   readonly role: Role;
   readonly world: SimHostWorld;
   readonly desired: SimDesired;
-  /** Its balancer; without one it must be a reporter. */
+  /** The balancer; a host without one must be a reporter. */
   readonly effects?: BalancerEffects | undefined;
-  /** Reads a file of its disk; `undefined` if there is none. */
+  /** Reads a file of the host's disk; `undefined` if there is none. */
   readonly readFile: (path: string) => string | undefined;
-  /** The plugin that decides for it; one with a bug for canaries. */
+  /** The balancer plugin; one with a bug for canaries. */
   readonly plugin?: BalancerPlugin | undefined;
-  /** Decides for its writer; one with a bug for canaries. */
+  /** The writer's decision; one with a bug for canaries. */
   readonly decide?: WriterDecide | undefined;
-  /** How long the last verdict of a check stands while it cannot be made; another one for canaries. */
+  /** How long the last verdict stands while a check cannot be made; different for canaries. */
   readonly unknownGraceMs?: number | undefined;
 }
 
-/** A host that runs the whole program, but for threads: the real app on the world's clock. */
+/** A host that runs the whole program except its threads: the real app on the world's clock. */
 export class SimHost {
   readonly #options: SimHostOptions;
   readonly #lives: Life[] = [];
-  /** What its programs keep of the words of operators. */
+  /** The persisted commands of operators. */
   readonly #kept = new Map<string, string>();
   desired: SimDesired;
 
@@ -87,7 +87,7 @@ export class SimHost {
           read: (path) =>
             Promise.try(() =>
               this.#kept.get(path) ?? readFile(path) ??
-                Promise.reject(new Deno.errors.NotFound("There is no such file"))
+                Promise.reject(new Deno.errors.NotFound("No such file"))
             ),
           write: (path, text) => {
             if (path.endsWith(".overrides") && !life.isDead) this.#kept.set(path, text);
@@ -102,7 +102,7 @@ export class SimHost {
     configs.put(acceptedOf(this.desired, plugin, this.#options.unknownGraceMs));
   }
 
-  /** Has an operator pause its balancer, or resume it; answers whether it was done. */
+  /** Has an operator pause or resume the balancer; returns whether that was done. */
   async pause(isPaused: boolean): Promise<boolean> {
     const life = this.#life;
     const said = { author: "operator", balancer: "haproxy" };
@@ -110,32 +110,32 @@ export class SimHost {
       isPaused ? { verb: "pause", ...said, reason: "work", forMs: 3_600_000 } : { verb: "resume", ...said },
       life.stop.signal,
     );
-    // A step that was begun before is carried out, and reported.
+    // A step that has begun is carried out, and reported.
     return result.ok && result.warnings.length === 0 && !life.isDead && !life.stop.signal.aborted;
   }
 
-  /** Whether its last life is over, so that another may begin. */
+  /** Whether the last life is over, so that another may begin. */
   get isOver(): boolean {
     return this.#life.isOver || this.#life.isDead;
   }
 
-  /** Edits its config. */
+  /** Edits the host's config. */
   configure(desired: SimDesired): void {
     this.desired = desired;
     this.#life.configs.put(acceptedOf(desired, this.#options.plugin, this.#options.unknownGraceMs));
   }
 
-  /** Asks it to end. */
+  /** Asks the program to end. */
   stop(): void {
     this.#life.stop.abort();
   }
 
-  /** Lets it fail, so that it ends to be restarted. */
+  /** Makes the program fail, so that it ends to be restarted. */
   fail(): void {
     this.#life.app.fail();
   }
 
-  /** Kills it: nothing is taken back, nothing is closed. */
+  /** Kills the program: nothing is deregistered, nothing is closed. */
   kill(): void {
     const life = this.#life;
     life.isDead = true;
@@ -150,12 +150,12 @@ export class SimHost {
 
   get #life(): Life {
     const life = this.#lives.at(-1);
-    if (life === undefined) throw new Error("It was never started");
+    if (life === undefined) throw new Error("The host was never started");
     return life;
   }
 }
 
-/** The address of a host: the last letter of its name counts. */
+/** The address of a host, from the last letter of its name. */
 export function addressOf(host: string): string {
   return `10.0.0.${host.charCodeAt(host.length - 1) - 96}`;
 }

@@ -1,10 +1,10 @@
 import { type Node, nodeName } from "../../src/model/node.ts";
 
-/** Whoever made a node known; what it registered goes with it. */
+/** A session that registers nodes; they are removed when it ends. */
 export interface Session {
-  /** The host that it is of. */
+  /** The session's host. */
   readonly host: string;
-  /** Each session has another. */
+  /** Different for each session. */
   readonly id: number;
   isOver: boolean;
 }
@@ -14,30 +14,30 @@ interface Registration {
   owner: Session;
 }
 
-/** What an answer of the registry may be. */
+/** An answer of the registry. */
 export interface Answer {
-  /** The nodes, as they are sent: hostile ones may be among them. */
+  /** The nodes as sent: hostile ones may be among them. */
   readonly nodes: readonly unknown[];
-  /** Whether it is the truth. */
+  /** Whether the answer is true. */
   readonly isHonest: boolean;
 }
 
-/** A registry in memory: nodes by cluster, and the sessions that made them known. */
+/** A registry in memory: nodes by cluster, and the sessions that registered them. */
 export class SimRegistry {
   readonly #clusters = new Map<string, Map<string, Registration>>();
-  /** All nodes, as `cluster/name`: they are asked for after each tick. */
+  /** All nodes, as `cluster/name`: read after each tick. */
   readonly #keys = new Set<string>();
   readonly #listeners = new Set<(cluster: string) => void>();
-  /** How many sessions there have been. */
+  /** The number of sessions so far. */
   sessions = 0;
-  /** What else nodes say of themselves, by `cluster/name`, whoever registers them. */
+  /** Additional fields of nodes, by `cluster/name`, whoever registers them. */
   readonly shares = new Map<string, Pick<Node, "weight" | "state">>();
-  /** What strangers have put in, by cluster: not nodes at all. */
+  /** Invalid nodes that strangers have registered, by cluster. */
   readonly hostile = new Map<string, readonly unknown[]>();
-  /** What it says instead of the truth, by cluster; `undefined` while it is honest. */
+  /** The lie, by cluster; `undefined` while the registry is honest. */
   lie: ((cluster: string, nodes: readonly Node[]) => readonly Node[] | undefined) | undefined;
 
-  /** Hears of each change; answers how not to any more. */
+  /** Calls back on each change; returns what ends that. */
   listen(listener: (cluster: string) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
@@ -49,12 +49,12 @@ export class SimRegistry {
     return entries.map(([name, { node }]) => ({ ...node, ...this.shares.get(`${cluster}/${name}`) }));
   }
 
-  /** Whether it has a node, by `cluster/name`. */
+  /** Whether a node is registered, by `cluster/name`. */
   has(key: string): boolean {
     return this.#keys.has(key);
   }
 
-  /** What it answers to who asks for a cluster. */
+  /** The answer to a read of a cluster. */
   read(cluster: string): Answer {
     const nodes = this.nodes(cluster);
     const lie = this.lie?.(cluster, nodes);
@@ -72,19 +72,19 @@ export class SimRegistry {
     if (JSON.stringify(before?.node) !== JSON.stringify(node)) this.tell(cluster);
   }
 
-  /** Takes a node back, whoever made it known. */
+  /** Removes a node, whoever registered it. */
   deregister(cluster: string, node: Node): void {
     if (!this.#clusters.get(cluster)?.delete(nodeName(node))) return;
     this.#keys.delete(`${cluster}/${nodeName(node)}`);
     this.tell(cluster);
   }
 
-  /** Takes a node back if this session made it known. */
+  /** Removes a node if this session registered it. */
   deregisterOwn(session: Session, cluster: string, node: Node): void {
     if (this.#clusters.get(cluster)?.get(nodeName(node))?.owner === session) this.deregister(cluster, node);
   }
 
-  /** Ends a session: what it made known, and nobody else since, is gone. */
+  /** Ends a session and removes the nodes that it registered and that no other session has registered since. */
   end(session: Session): void {
     session.isOver = true;
     for (const [cluster, entries] of this.#clusters) {
@@ -97,7 +97,7 @@ export class SimRegistry {
     }
   }
 
-  /** Tells all who listen that a cluster has changed. */
+  /** Notifies all listeners that a cluster has changed. */
   tell(cluster: string): void {
     for (const listener of [...this.#listeners]) listener(cluster);
   }

@@ -8,24 +8,24 @@ import { Portions } from "../../workers/portions.ts";
 import type { Thread, ThreadEvents } from "../../src/supervisor/thread.ts";
 import type { Session, SimRegistry } from "./sim_registry.ts";
 
-/** A session that has been unreachable for so long is over. */
+/** A session that has been unreachable for this long expires. */
 export const SESSION_MS = 4_000;
-/** A watch that was missed is made good by reading all again, so often. */
+/** The interval of full reads, which make up for missed watches. */
 const REREAD_MS = 10_000;
-/** How soon a connection is seen to be gone, or back. */
+/** How soon a lost or restored connection is noticed. */
 const NOTICE_MS = 100;
 
-/** What may be wrong with a host's workers. */
+/** The faults of a host's workers. */
 export interface WorkerFaults {
-  /** Answers come up to so much later. */
+  /** The most by which answers are late. */
   lateMs: number;
-  /** The share of answers that never come. */
+  /** The share of answers that are lost. */
   lost: number;
-  /** The share of answers that come twice. */
+  /** The share of answers that are duplicated. */
   doubled: number;
-  /** The share of changes of the registry that nobody is told of. */
+  /** The share of the registry's changes that are not reported. */
   missedEvents: number;
-  /** Whether workers say nothing at all. */
+  /** Whether workers are mute. */
   silent: boolean;
   /** Why no probe can be made; `undefined` while all can. */
   blind: string | undefined;
@@ -33,7 +33,7 @@ export interface WorkerFaults {
   unloadable: boolean;
 }
 
-/** All that a host's threads are given. */
+/** What a host's threads get. */
 export interface SimHostWorld {
   /** The host. */
   readonly name: string;
@@ -43,22 +43,22 @@ export interface SimHostWorld {
   readonly faults: WorkerFaults;
   /** Whether the registry can be reached from this host. */
   isReachable(): boolean;
-  /** Whether what a check looks at is well. */
+  /** Whether the service that a check probes is healthy. */
   isHealthy(instance: string): boolean;
-  /** Hears of each snapshot as the host gets it. */
+  /** Called with each snapshot as the host gets it. */
   onDelivered(cluster: string, nodes: readonly Node[], isHonest: boolean): void;
-  /** Hears of each change that the registry is asked for, before it is made. */
+  /** Called with each change that the registry is asked for, before it is made. */
   onChange(operation: "register" | "deregister" | "deregisterOwn", cluster: string, node: Node): void;
-  /** A plugin with a bug, for canaries. */
+  /** A discovery with a bug, for canaries. */
   readonly bug?:
-    | "empty when out of reach"
+    | "empty when unreachable"
     | "deaf after reconnect"
     | "registers nothing"
     | "changes on another base"
     | undefined;
 }
 
-/** The threads of one host's workers, on the world's clock: a check or a discovery in each. */
+/** The worker threads of one host, on the world's clock: a check or a discovery in each. */
 export class SimThreads implements Threads {
   readonly #world: SimHostWorld;
   readonly #threads = new Set<SimThread>();
@@ -84,7 +84,7 @@ export class SimThreads implements Threads {
     };
   };
 
-  /** There are none that anybody could count. */
+  /** None that anybody could count. */
   count(): Promise<number> {
     return Promise.resolve(0);
   }
@@ -94,30 +94,30 @@ export class SimThreads implements Threads {
     for (const thread of this.#threads) if (thread.kind === kind) thread.crash();
   }
 
-  /** Ends all as the end of the process does: nothing is said any more, and sessions run out by themselves. */
+  /** Ends all workers as the end of the process does: they send nothing more, and sessions expire by themselves. */
   cut(): void {
     this.#isCut = true;
     for (const thread of this.#threads) thread.end();
     this.#threads.clear();
   }
 
-  /** Tells all that the registry may have come into reach, or gone out of it. */
+  /** Notifies all workers that the registry may have become reachable or unreachable. */
   noticeReach(): void {
     for (const thread of this.#threads) if (thread instanceof DiscoveryThread) thread.noticeReach();
   }
 
-  /** Ends the sessions of all. */
+  /** Ends all sessions. */
   expire(): void {
     for (const thread of this.#threads) if (thread instanceof DiscoveryThread) thread.expire();
   }
 }
 
-/** What both kinds have in common: it answers late, twice or never, as its host's faults say. */
+/** What both kinds share: late, duplicated or lost answers, according to the host's faults. */
 abstract class SimThread implements Thread {
   abstract readonly kind: "check" | "discovery";
   protected readonly world: SimHostWorld;
   readonly #events: ThreadEvents;
-  /** When the last message that keeps its place arrives. */
+  /** When the last ordered message arrives. */
   #lastAt = 0;
   protected isOver = false;
 
@@ -134,10 +134,10 @@ abstract class SimThread implements Thread {
   crash(): void {
     if (this.isOver) return;
     this.end();
-    this.#events.onFault("the simulation crashed it");
+    this.#events.onFault("crashed by the simulation");
   }
 
-  /** Answers a request: may be late, overtaken, lost or doubled. */
+  /** Answers a request: possibly late, out of order, lost or duplicated. */
   protected answer(message: ToHost): void {
     const { random, faults } = this.world;
     if (faults.silent || random() < faults.lost) return;
@@ -146,12 +146,12 @@ abstract class SimThread implements Thread {
     for (let i = 0; i < times; i++) this.#deliver(text, 1 + random() * 10 + random() * faults.lateMs);
   }
 
-  /** Says something unasked: late at most, and in order, as a port keeps it. */
+  /** Sends an event: late at most, and in order, as a port keeps it. */
   protected say(message: ToHost): void {
     this.sayText(JSON.stringify(message));
   }
 
-  /** The same of what is a text already. */
+  /** The same for a serialized message. */
   protected sayText(text: string, onDelivered = () => {}): void {
     const { clock, random, faults } = this.world;
     const at = Math.max(this.#lastAt, clock.now() + 1 + random() * 10 + random() * faults.lateMs);
@@ -189,7 +189,7 @@ class CheckThread extends SimThread {
           ? { status: "unknown", reason: blind } as const
           : this.world.isHealthy(message.instance)
           ? { status: "pass" } as const
-          : { status: "fail", reason: "the simulation says so" } as const;
+          : { status: "fail", reason: "fails by order of the simulation" } as const;
         return this.answer({ type: "outcome", seq: message.seq, outcome, tookMs: 1 });
       }
       case "stop":
@@ -199,13 +199,13 @@ class CheckThread extends SimThread {
 }
 
 interface Watch {
-  /** What makes messages of what is read: the whole at first, then what has changed. */
+  /** Serializes what is read: all of it at first, then the changes. */
   readonly portions: Portions;
-  /** The number of the last snapshot that was sent; a bug keeps some back. */
+  /** The number of the last snapshot sent; a bug withholds some. */
   number: number;
-  /** What was last sent, as text; `undefined` before the first snapshot. */
+  /** The last snapshot sent, serialized; `undefined` before the first. */
   sent: string | undefined;
-  /** Whether the host has not taken the last snapshot yet. */
+  /** Whether the host has yet to acknowledge the last snapshot. */
   isPending: boolean;
   /** Whether the registry has changed since. */
   isDirty: boolean;
@@ -214,7 +214,7 @@ interface Watch {
 class DiscoveryThread extends SimThread {
   readonly kind = "discovery";
   readonly #watches = new Map<string, Watch>();
-  /** Requests that wait for the registry, by their number. */
+  /** Requests that wait for the registry, by sequence number. */
   readonly #waiting = new Map<number, () => void>();
   #session: Session;
   #isConnected = false;
@@ -260,13 +260,13 @@ class DiscoveryThread extends SimThread {
       case "deregisterOwn":
         return this.#change(message);
       case "abort": {
-        if (this.#waiting.delete(message.seq)) this.#nack(message.seq, "it was given up");
+        if (this.#waiting.delete(message.seq)) this.#nack(message.seq, "cancelled");
         return;
       }
       case "stop":
         this.answer({ type: "stopped" });
         this.#stopListening();
-        // What an orderly end takes back is gone at once, if the registry hears of it.
+        // Nodes deregistered at an orderly end are gone at once, if the registry is reachable.
         if (this.world.isReachable()) this.world.registry.end(this.#session);
         else this.#expireLater();
         return;
@@ -280,7 +280,7 @@ class DiscoveryThread extends SimThread {
     this.#expireLater();
   }
 
-  /** Sees a little later whether the registry is in reach, and acts on it. */
+  /** Notices a little later whether the registry is reachable, and acts on it. */
   noticeReach(): void {
     const { clock, random } = this.world;
     clock.after(NOTICE_MS * (0.2 + random()), () => {
@@ -299,7 +299,7 @@ class DiscoveryThread extends SimThread {
     });
   }
 
-  /** Ends its session, as the registry's own decision. */
+  /** Expires the session, as a decision of the registry. */
   expire(): void {
     this.world.registry.end(this.#session);
     if (this.#isConnected) this.#onExpired();
@@ -310,7 +310,7 @@ class DiscoveryThread extends SimThread {
     this.#lostAt = clock.now();
     this.say({ type: "connection", state: "disconnected", detail: "sim" });
     this.#expireLater();
-    if (this.world.bug !== "empty when out of reach") return;
+    if (this.world.bug !== "empty when unreachable") return;
     for (const cluster of this.#watches.keys()) this.#send(cluster, [], false);
     clock.after(2_500, () => {
       if (!this.#isConnected) { for (const cluster of this.#watches.keys()) this.#send(cluster, [], false); }
@@ -318,12 +318,12 @@ class DiscoveryThread extends SimThread {
   }
 
   #onExpired(): void {
-    // There is no session any more to watch anything in.
+    // No session is left to watch anything in.
     this.#watches.clear();
     this.say({ type: "ended", reason: "the session has expired" });
   }
 
-  /** What it registered is gone when it has been away for long enough. */
+  /** Removes its registrations once it has been away for long enough. */
   #expireLater(): void {
     const { clock, registry } = this.world;
     const session = this.#session;
@@ -371,7 +371,7 @@ class DiscoveryThread extends SimThread {
     const last = texts.pop() ?? "";
     const { type, base, number } = JSON.parse(last);
     if (this.world.bug === "changes on another base" && type === "change") {
-      // Some changes are kept back, and the one after them passes for one of what the host has.
+      // Some changes are withheld, and the next one claims a base that the host has.
       if (this.world.random() < 0.3) return;
       texts.push(last.replace(`"base":${base},`, `"base":${watch.number},`));
     } else texts.push(last);

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { BUGS } from "./bugs.ts";
 import { live } from "./live.ts";
 
-/** So many worlds are enough for each bug. */
+/** The number of worlds that are tried for each bug. */
 const SEEDS_FOR_A_BUG = 200;
 
-Deno.test("the simulation is the same for the same seed, and another for another", async () => {
+Deno.test("equal seeds give equal simulations, different seeds different ones", async () => {
   const runs: string[][] = [];
   for (let run = 0; run < 2; run++) {
     runs.push([]);
@@ -16,7 +16,7 @@ Deno.test("the simulation is the same for the same seed, and another for another
 });
 
 for (const bug of BUGS) {
-  Deno.test(`the simulation bites: it finds a program that ${bug.name}`, async () => {
+  Deno.test(`the simulation finds a program that ${bug.name}`, async () => {
     const found: string[] = [];
     for (let seed = 1; seed <= SEEDS_FOR_A_BUG; seed++) {
       const { fault } = await live(seed, { bug });

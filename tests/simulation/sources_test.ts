@@ -4,15 +4,15 @@ import { nodeName } from "../../src/model/node.ts";
 import type { Combine } from "../../src/model/registry_source.ts";
 import { type SourcesBug, SourcesWorld } from "./sources_world.ts";
 
-/** Worlds that a run looks at; `SEED=n` looks at one. */
+/** The number of worlds in a run; `SEED=n` runs one. */
 const SEEDS = 600;
-/** So many worlds are enough for each bug. */
+/** The number of worlds that are tried for each bug. */
 const SEEDS_FOR_A_BUG = 300;
 const STEPS = 30;
-/** The world is at rest after this. */
+/** A world has settled after this. */
 const QUIET_MS = 60_000;
 
-/** Lives through one world; answers what was wrong with it, with its story. */
+/** Runs one world; returns its fault with the story. */
 function live(seed: number, policy: Combine["policy"], bug?: SourcesBug): string | undefined {
   const world = new SourcesWorld(seed, policy, bug);
   world.pass(5_000);
@@ -27,7 +27,7 @@ const given = Deno.env.get("SEED");
 const seeds = given === undefined ? Array.from({ length: SEEDS }, (_, i) => i + 1) : [Number(given)];
 
 Deno.test.each(["union", "all", "first"] as const)(
-  "whatever befalls two registries, $0 keeps its promises and comes to rest",
+  "policy $0 keeps its promises under every fault of two registries and settles afterwards",
   (policy) => {
     for (const seed of seeds) {
       const fault = live(seed, policy);
@@ -36,7 +36,7 @@ Deno.test.each(["union", "all", "first"] as const)(
   },
 );
 
-/** All nodes of all sources, as they are. */
+/** All nodes of all sources, unchanged. */
 function everything(sources: Parameters<typeof combine>[0]): Combined {
   const all = sources.flatMap(({ source, nodes = [] }) =>
     nodes.map((node) => ({ ...node, host: `${source}.${node.host}` }))
@@ -47,46 +47,46 @@ function everything(sources: Parameters<typeof combine>[0]): Combined {
 
 const BUGS: readonly SourcesBug[] = [
   {
-    name: "takes a source that cannot be reached for an empty one",
+    name: "treats an unreachable source as empty",
     policy: "union",
     emptiesWhenLost: true,
     found: /is gone, though it never left/,
   },
   {
-    name: "forgets what a source had that was not heard since the start",
+    name: "drops the members of a source that has not answered since the start",
     policy: "union",
     forgets: true,
     combine: (sources, ...rest) => combine(sources.filter(({ isOwn }) => isOwn), ...rest),
     found: /is gone, though it never left/,
   },
   {
-    name: "serves an address once for each source",
+    name: "serves an address once per source",
     policy: "union",
     combine: everything,
     found: /is served twice|is gone/,
   },
   {
-    name: "takes any source for all of them",
+    name: "accepts any source where all are required",
     policy: "all",
     combine: (sources, _policy, context) => combine(sources, { policy: "union" }, context),
     found: /has ever had it/,
   },
   {
-    name: "lets a source that was not heard remove whom it does not know",
+    name: "lets a source that has not answered remove unknown nodes",
     policy: "all",
     forgets: true,
     combine: (sources, ...rest) => combine(sources.map((each) => each.isOwn ? each : { ...each, nodes: [] }), ...rest),
     found: /is gone, though it never left/,
   },
   {
-    name: "leaves its source at the first sign of emptiness",
+    name: "leaves its source as soon as it seems empty",
     policy: "first",
     combine: (sources, policy, context) =>
       combine(sources, policy.policy === "first" ? { ...policy, waitMs: 0 } : policy, context),
     found: /gives way to/,
   },
   {
-    name: "returns to an earlier source at once",
+    name: "returns to an earlier source without waiting",
     policy: "first",
     combine: (sources, policy, context) =>
       combine(sources, policy.policy === "first" ? { ...policy, returnAfterMs: 0 } : policy, context),
@@ -95,7 +95,7 @@ const BUGS: readonly SourcesBug[] = [
 ];
 
 for (const bug of BUGS) {
-  Deno.test(`the simulation bites: it finds a cluster of several registries that ${bug.name}`, () => {
+  Deno.test(`the simulation finds a cluster of several registries that ${bug.name}`, () => {
     for (let seed = 1; seed <= SEEDS_FOR_A_BUG; seed++) {
       const fault = live(seed, bug.policy, bug);
       if (fault !== undefined) return assert.match(fault.split("\n")[0] ?? "", bug.found);

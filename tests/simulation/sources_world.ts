@@ -13,61 +13,61 @@ import type { Combine } from "../../src/model/registry_source.ts";
 const WEB = "web";
 /** The registries, in the order of the cluster's file. */
 const NAMES = ["east", "west"] as const;
-/** Whoever is alive is registered again so soon after its registry was wiped. */
+/** How soon a live node registers again after its registry was wiped. */
 const REGISTERS_WITHIN_MS = 1_500;
 /** The lease of the registries. */
 const LEASE_MS = 2_000;
-/** A lie is over before it is asked about again. */
+/** A lie ends before it can be confirmed by a second read. */
 const LIE_MS = 1_200;
 const TICK_MS = 50;
 const WAIT_MS = 3_000;
 const RETURN_AFTER_MS = 8_000;
-/** A guard has confirmed by then that a cluster is empty: after a grace, and two reads. */
+/** By then a guard has confirmed that a cluster is empty: after a grace, and two reads. */
 const CONFIRMED_WITHIN_MS = 12_000;
-/** What a switch of the policy `first` may lack of its times: an answer is on its way, or held, meanwhile. */
+/** Tolerance for the times of a switch under the policy `first`: an answer may be on its way, or held. */
 const SLACK_MS = 200;
 
-/** A mistake to plant, to see that it is found. */
+/** A mistake planted in a world, which the checker must find. */
 export interface SourcesBug {
   readonly name: string;
   readonly policy: Combine["policy"];
-  /** What the checker has to say of it. */
+  /** The fault that the checker reports for it. */
   readonly found: RegExp;
   readonly combine?: typeof combine;
-  /** Whether a discovery says that a registry is empty once it cannot be reached. */
+  /** Whether a discovery reports an unreachable registry as empty. */
   readonly emptiesWhenLost?: true;
-  /** Whether what sources had is not kept over a restart. */
+  /** Whether the members of sources are lost at a restart. */
   readonly forgets?: true;
 }
 
-/** One registry as it is, whoever can reach it. */
+/** The true state of one registry, whoever can reach it. */
 interface Registry {
   readonly name: string;
   readonly nodes: Map<string, Node>;
   exists: boolean;
   epoch: number;
   isReachable: boolean;
-  /** What it says instead of the truth. */
+  /** The lie that replaces the truth. */
   lie: readonly Node[] | undefined;
-  /** What the writer was last told in this life; asked again, it is told the same again. */
+  /** What the writer last received in this life; asked again, the registry repeats it. */
   said: string | undefined;
   wipedAt: number;
-  /** Since when it says the truth to the writer. */
+  /** Since when the registry has been honest to the writer. */
   honestSince: number;
-  /** Since when the writer has accepted that it has nodes, or has none; since when it has been heard in this life. */
+  /** Since when the writer has accepted that the registry has nodes, or none; since when the registry has answered in this life. */
   readySince: number | undefined;
   lackingSince: number | undefined;
   heardSince: number | undefined;
 }
 
-/** A node that lives or not, and the registries that it registers in. */
+/** A node, alive or not, and the registries that it registers in. */
 interface Member {
   readonly node: Node;
   readonly homes: readonly string[];
   isAlive: boolean;
-  /** Since when it lives. */
+  /** Since when the node has been alive. */
   bornAt: number;
-  /** Whether it was served since it came to life, with nothing that takes it out since. */
+  /** Whether the node has been served since it came to life, with nothing that removes it since. */
   isServed: boolean;
 }
 
@@ -77,7 +77,7 @@ const POLICIES: Readonly<Record<Combine["policy"], Combine>> = {
   first: { policy: "first", waitMs: WAIT_MS, returnAfterMs: RETURN_AFTER_MS },
 };
 
-/** A writer with the real belief about one cluster of two registries, and what befalls these, drawn from a seed. */
+/** A writer with the real membership code for one cluster of two registries, and their faults, drawn from a seed. */
 export class SourcesWorld {
   readonly story: string[] = [];
   readonly #clock = new FakeClock();
@@ -91,7 +91,7 @@ export class SourcesWorld {
   #live = new LiveTopology();
   #known = new SourceMembers();
   #guard: MembershipGuard;
-  /** Each life of the writer has another number: what is on its way to an earlier one is not heard. */
+  /** The number of the writer's life: messages to an earlier life are dropped. */
   #life = 0;
   #startedAt = 0;
   #chosen: string | undefined;
@@ -123,18 +123,18 @@ export class SourcesWorld {
     this.#guard = this.#start();
   }
 
-  /** The first promise that was broken; `undefined` if none was. */
+  /** The first broken promise; `undefined` if there is none. */
   get fault(): string | undefined {
     return this.#fault;
   }
 
-  /** Lets one thing befall the world, and time pass. */
+  /** Starts one fault, and lets time pass. */
   step(): void {
     this.#befall();
     this.pass(this.#chance(0.3) ? 200 : 6_000 * this.#random());
   }
 
-  /** Lets time pass, and looks at the promises after each tick. */
+  /** Lets time pass, checking the promises after each tick. */
   pass(ms: number): void {
     const end = this.#clock.now() + ms;
     while (this.#clock.now() < end && this.#fault === undefined) {
@@ -143,18 +143,18 @@ export class SourcesWorld {
     }
   }
 
-  /** Ends all that is wrong. */
+  /** Ends all faults. */
   heal(): void {
     for (const end of [...this.#ends]) end();
     this.#edit(NAMES);
-    // A registry that does not have the cluster removes nobody for good.
+    // A registry that does not have the cluster removes no node permanently.
     for (const registry of this.#registries) {
       registry.exists = true;
       this.#say(registry);
     }
   }
 
-  /** What is wrong once it has been quiet for long; `undefined` if nothing is. */
+  /** What is wrong once the world has been quiet for long; `undefined` if nothing is. */
   unsettled(): string | undefined {
     const truth = this.#registries.map(({ name, nodes }) => ({
       source: name,
@@ -188,10 +188,10 @@ export class SourcesWorld {
       tell(`${registry.name} is wiped`);
       this.#wipe(registry);
     } else if (what < 0.87) {
-      // Two lies in a row, with no word in between, confirm each other.
+      // Two lies in a row, with no true answer in between, confirm each other.
       const isSoon = this.#clock.now() - registry.honestSince < LIE_MS;
       if (this.#policy === "first" || registry.lie !== undefined || isSoon) return;
-      tell(`${registry.name} says for a moment that it is empty`);
+      tell(`${registry.name} is briefly empty`);
       registry.lie = [];
       this.#say(registry);
       this.#later(LIE_MS, `${registry.name} is honest`, () => {
@@ -209,7 +209,7 @@ export class SourcesWorld {
     }
   }
 
-  /** A life of the writer, which knows what the one before it wrote. */
+  /** A life of the writer, which knows what the previous one persisted. */
   #start(): MembershipGuard {
     const life = ++this.#life;
     const before = { served: this.#live.nodes(WEB), members: this.#known.members(WEB) };
@@ -246,7 +246,7 @@ export class SourcesWorld {
       registry.said = undefined;
       if (registry.isReachable) guard.connected([{ cluster: WEB, source: registry.name }]);
       this.#say(registry, life);
-      // A first answer has no past: whoever has not registered again by then is gone until that is done.
+      // A first answer has no history: a node that has not registered again by then is gone until it does.
       for (const member of this.#members) {
         if (this.#isRefilling(registry) && member.homes.includes(registry.name)) member.isServed = false;
       }
@@ -265,9 +265,9 @@ export class SourcesWorld {
     const added = this.#registries.filter(({ name }) => sources.includes(name) && !this.#sources.includes(name));
     this.#sources = sources;
     for (const member of this.#members) {
-      // What one registry alone promises is for the simulation of whole hosts.
+      // Promises about a single registry are for the simulation of whole hosts.
       if (sources.length === 1) member.isServed = false;
-      // Nobody knows what a registry had that was never heard before it was wiped.
+      // Nobody knows what a registry had that never answered before it was wiped.
       if (this.#registries.some((each) => member.homes.includes(each.name) && this.#isRefilling(each))) {
         member.isServed = false;
       }
@@ -296,7 +296,7 @@ export class SourcesWorld {
     this.#changed(registry);
   }
 
-  /** Another, empty store takes the place of a registry; whoever is alive registers again. */
+  /** Replaces a registry's store with an empty one; live nodes register again. */
   #wipe(registry: Registry): void {
     registry.nodes.clear();
     registry.exists = false;
@@ -304,7 +304,7 @@ export class SourcesWorld {
     registry.wipedAt = this.#clock.now();
     this.#changed(registry);
     for (const member of this.#members) {
-      // As who was there: one that came to life meanwhile has registered by itself.
+      // Only nodes that were there: one that came to life meanwhile has registered by itself.
       this.#clock.after(REGISTERS_WITHIN_MS * this.#random(), () => {
         if (member.isAlive && member.homes.includes(registry.name)) this.#register(registry, member);
       });
@@ -319,7 +319,7 @@ export class SourcesWorld {
     this.#say(registry);
   }
 
-  /** Notes what the writer has accepted of each registry, and since when. */
+  /** Records what the writer has accepted of each registry, and since when. */
   #noteAccepted(): void {
     const now = this.#clock.now();
     for (const registry of this.#registries) {
@@ -349,7 +349,7 @@ export class SourcesWorld {
     this.#say(registry);
   }
 
-  /** Has a registry report to the writer, if that can reach it by then. */
+  /** Has a registry report to the writer, if that is reachable by then. */
   #say(registry: Registry, life = this.#life): void {
     this.#clock.after(1 + 30 * this.#random(), () => {
       if (!registry.isReachable || life !== this.#life) return;
@@ -391,7 +391,7 @@ export class SourcesWorld {
     this.#lookAtChoice();
   }
 
-  /** Whether the writer has been told by now, by all registries of a node, that it lives. */
+  /** Whether all registries of a node have reported by now that it lives. */
   #isTold({ homes, bornAt }: Member): boolean {
     return this.#registries.every(({ name, isReachable, lie, honestSince }) =>
       !homes.includes(name) ||
@@ -399,7 +399,7 @@ export class SourcesWorld {
     );
   }
 
-  /** Whether the registry that does not have a node was heard in this life, long enough ago for a guard to have confirmed it. */
+  /** Whether the registry that lacks a node has answered in this life, long enough ago for a guard to confirm it. */
   #isJudged({ homes }: Member): boolean {
     const now = this.#clock.now();
     return this.#registries.every(({ name, heardSince }) =>

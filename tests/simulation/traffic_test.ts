@@ -3,13 +3,13 @@ import type { NodeHealth } from "../../src/model/traffic.ts";
 import { shareTraffic } from "../../src/traffic/shares.ts";
 import { type TrafficBug, TrafficWorld } from "./traffic_world.ts";
 
-/** Worlds that a run looks at; `SEED=n` looks at one. */
+/** The number of worlds in a run; `SEED=n` runs one. */
 const SEEDS = 100;
-/** So many worlds are enough for each bug. */
+/** The number of worlds that are tried for each bug. */
 const SEEDS_FOR_A_BUG = 50;
 const STEPS = 30;
 
-/** Lives through one world; answers what was wrong with it, with its story. */
+/** Runs one world; returns its fault with the story. */
 async function live(seed: number, bug?: TrafficBug): Promise<string | undefined> {
   const world = new TrafficWorld(seed, shareTraffic, bug);
   await world.pass(5_000);
@@ -21,7 +21,7 @@ async function live(seed: number, bug?: TrafficBug): Promise<string | undefined>
 const given = Deno.env.get("SEED");
 const seeds = given === undefined ? Array.from({ length: SEEDS }, (_, i) => i + 1) : [Number(given)];
 
-Deno.test("whatever befalls a cluster, its writer and the clock, all policies of traffic hold at once", async () => {
+Deno.test("all traffic policies hold together under every fault of the cluster, its writer and the clock", async () => {
   for (const seed of seeds) {
     const fault = await live(seed);
     if (fault !== undefined) assert.fail(fault);
@@ -30,22 +30,22 @@ Deno.test("whatever befalls a cluster, its writer and the clock, all policies of
 
 const BUGS: readonly TrafficBug[] = [
   {
-    name: "does not read weights",
+    name: "ignores weights",
     found: /weight: /,
     decide: (input, real) => real({ ...input, policy: input.policy && { ...input.policy, weight: { default: 100 } } }),
   },
   {
-    name: "does not weigh sources",
+    name: "ignores the weights of sources",
     found: /weight: /,
     decide: (input, real) => real({ ...input, sourceOf: undefined }),
   },
   {
-    name: "starts no node slowly",
+    name: "gives no node a slow start",
     found: /slow_start: /,
     decide: (input, real) => real({ ...input, policy: input.policy && { ...input.policy, slowStart: undefined } }),
   },
   {
-    name: "has its ramps follow a clock that is moved",
+    name: "lets its ramps follow a clock that is moved",
     found: /slow_start: |zones: |overflow: /,
     decide: (input, real) => {
       const shares = real({ ...input, nowMs: input.nowMs + (input.wallAheadMs ?? 0) });
@@ -58,7 +58,7 @@ const BUGS: readonly TrafficBug[] = [
     decide: (input, real) => ({ ...real(input), changesAtMs: Infinity }),
   },
   {
-    name: "has no preferred zone",
+    name: "ignores the preferred zone",
     found: /zones: /,
     decide: (input, real) => real({ ...input, zone: undefined }),
   },
@@ -68,17 +68,17 @@ const BUGS: readonly TrafficBug[] = [
     decide: (input, real) => real({ ...input, overflow: [] }),
   },
   {
-    name: "has ramps while it warms up",
+    name: "applies slow start while it warms up",
     found: /warm_up: /,
     decide: (input, real) => real({ ...input, startedMs: -Infinity }),
   },
   {
-    name: "does not hear the checks of nodes",
+    name: "ignores the checks of nodes",
     found: /health: /,
     decide: (input, real) => real({ ...input, health: undefined }),
   },
   {
-    name: "takes a node that cannot be checked for one that fails",
+    name: "treats a node that cannot be checked as failing",
     found: /zones: |overflow: |weight: |slow_start: /,
     decide: (input, real) => {
       const health = [...input.health ?? []].map(([name, each]): [string, NodeHealth] => [
@@ -89,14 +89,14 @@ const BUGS: readonly TrafficBug[] = [
     },
   },
   {
-    name: "does not hear an operator",
+    name: "ignores the operator",
     found: /override: /,
     decide: (input, real) => real({ ...input, overrides: undefined }),
   },
 ];
 
 for (const bug of BUGS) {
-  Deno.test(`the simulation bites: it finds a writer that ${bug.name}`, async () => {
+  Deno.test(`the simulation finds a writer that ${bug.name}`, async () => {
     for (let seed = 1; seed <= SEEDS_FOR_A_BUG; seed++) {
       const fault = await live(seed, bug);
       if (fault !== undefined) return assert.match(fault.split("\n")[0] ?? "", bug.found);

@@ -16,11 +16,11 @@ const TICK_MS = 250;
 const DELAY_MS = 2_000, RAMP_MS = 10_000, FROM = 0.1, GRACE_MS = 5_000;
 const SPILL_BELOW = 0.8, OVERFLOW_BELOW = 0.8;
 const WARM_UP_MS = 3_000;
-/** A node's first checks may take so long. */
+/** How long a node's first checks may take. */
 const FIRST_CHECKS_MS = 10_000;
-/** A step of a ramp is as long, and is taken on a whole second. */
+/** The length of a ramp's step, which is taken on a whole second. */
 const STEP_SLACK_MS = 2_100;
-/** What weights are rounded by, and shares with them. */
+/** The rounding of weights, and of shares with them. */
 const ROUNDING = 0.03;
 
 const POLICY: TrafficPolicy = {
@@ -33,33 +33,33 @@ const POLICY: TrafficPolicy = {
   warmUpMs: WARM_UP_MS,
 };
 
-/** A mistake to plant, to see that it is found. */
+/** A mistake planted in a world, which the checker must find. */
 export interface TrafficBug {
   readonly name: string;
-  /** What the checker has to say of it. */
+  /** The fault that the checker reports for it. */
   readonly found: RegExp;
   readonly decide: (input: Parameters<typeof shareTraffic>[0], real: typeof shareTraffic) => Shares;
 }
 
-/** A node, and what the registry was seen to say of it. */
+/** A node, and what the registry has reported of it. */
 interface Member {
   readonly node: Node;
   readonly source: string;
   readonly weight: number;
   isPresent: boolean;
   isDown: boolean;
-  /** What this host's checks say of it. */
+  /** The verdict of this host's checks. */
   health: NodeHealth["state"];
-  /** When it came, by a clock that nobody moves. */
+  /** When the node was added, by a clock that nobody moves. */
   cameAt: number;
   leftAt: number;
-  /** When it was there before that. */
+  /** When it was last present before that. */
   readonly earlier: (readonly [cameAt: number, leftAt: number])[];
   /** Since when it is new; `undefined` if it is not. */
   newAt: number | undefined;
 }
 
-/** One cluster under all policies at once, with a clock that is moved, and what befalls it, drawn from a seed. */
+/** One cluster under all policies at once, with a clock that is moved, and faults drawn from a seed. */
 export class TrafficWorld {
   readonly story: string[] = [];
   readonly #clock = new FakeClock();
@@ -105,18 +105,18 @@ export class TrafficWorld {
     this.#note();
   }
 
-  /** The first promise that was broken; `undefined` if none was. */
+  /** The first broken promise; `undefined` if there is none. */
   get fault(): string | undefined {
     return this.#fault;
   }
 
-  /** Lets one thing befall the world, and time pass. */
+  /** Starts one fault, and lets time pass. */
   async step(): Promise<void> {
     await this.#befall();
     await this.pass(this.#chance(0.3) ? 500 : 9_000 * this.#random());
   }
 
-  /** Lets time pass, and looks at the promises after each tick. */
+  /** Lets time pass, checking the promises after each tick. */
   async pass(ms: number): Promise<void> {
     for (let passed = 0; passed < ms && this.#fault === undefined; passed += TICK_MS) {
       await this.#clock.advance(TICK_MS);
@@ -152,7 +152,7 @@ export class TrafficWorld {
         member.isPresent = !member.isPresent;
         if (member.isPresent) {
           const isBack = now - member.leftAt <= GRACE_MS;
-          // What is back goes on as it was.
+          // A node that returns continues where it was.
           if (!isBack) {
             if (member.leftAt > -Infinity) member.earlier.push([member.cameAt, member.leftAt]);
             [member.cameAt, member.newAt] = [now, now];
@@ -181,13 +181,13 @@ export class TrafficWorld {
       }
       case "clock": {
         this.#movedMs += this.#pick([-86_400_000, -30_000, 30_000, 86_400_000]);
-        // The writer looks again in time, whatever the clock says.
+        // The writer decides again in time, whatever the clock says.
         this.#isDue = true;
         return this.#tell(`the clock is moved to ${new Date(this.#wall()).toISOString()}`);
       }
       case "restart": {
         this.#tell("the writer is restarted");
-        // A clock that stays moved over a restart makes a node new once more: the clock is right again before it.
+        // A clock that stays moved over a restart makes a node new once more: correct the clock before it.
         this.#movedMs = 0;
         const confirmed = new Map([[WEB, this.#wall()]]);
         const text = await encodeTopology(this.#live.topology.clusters, {
@@ -207,7 +207,7 @@ export class TrafficWorld {
     }
   }
 
-  /** This host's checks say how all members are. */
+  /** Applies the verdicts of this host's checks. */
   #noteHealth(): void {
     const said = this.#members.map(({ node, health: state }) =>
       [nodeName(node), { state, reason: "simulated" }] as const
@@ -215,7 +215,7 @@ export class TrafficWorld {
     this.#traffic.noteHealth(WEB, new Map(said));
   }
 
-  /** The registries say who is there. */
+  /** Applies the answers of the registries. */
   #note(): void {
     const present = this.#members.filter(({ isPresent }) => isPresent);
     const sources = new Map(present.map(({ node, source }) => [nodeName(node), source]));
@@ -225,7 +225,7 @@ export class TrafficWorld {
     this.#isDue = true;
   }
 
-  /** The writer decides again only when there is a reason to. */
+  /** Has the writer decide again, only when there is a reason to. */
   #apply(): void {
     if (!this.#isDue) return;
     this.#isDue = false;
@@ -252,7 +252,7 @@ export class TrafficWorld {
       if (state !== "ready" && share.share > 0) return this.#blame(`override: ${name} gets requests`);
       if (state === "ready") inRotation.push(member);
     }
-    // Checks are ignored where nobody would be left, of the overflow cluster either: it is not checked, and always up.
+    // Checks are ignored where nobody would be left, in the overflow cluster either: it is not checked, and always up.
     const ready = inRotation.filter(({ isDown, health }) => !isDown && health !== "failing");
     for (const member of inRotation) {
       const share = shareOf(member)?.share ?? 0;
@@ -267,7 +267,7 @@ export class TrafficWorld {
       if (share === undefined) return this.#blame(`all: ${name} is not served`);
       const value = share.factors.find((each) => each.name === "slow_start")?.value ?? 1;
       if (!isWarm && value !== 1) return this.#blame(`warm_up: ${name} has ${value} of its share`);
-      // Where a step changes no weight, as those of a spill are rounded to few steps, the writer need not wake for it.
+      // Where a step changes no weight, because those of a spill are rounded to few steps, the writer need not wake for it.
       if (member.node.zone !== ZONE || now < this.#startedAt + WARM_UP_MS + STEP_SLACK_MS) continue;
       if (!ready.some((each) => isOld(each) && each.node.zone === ZONE)) continue;
       const elapsed = now - (member.newAt ?? -Infinity);
@@ -277,10 +277,10 @@ export class TrafficWorld {
       }
     }
     const total = sum(this.#shares.map(({ share }) => share));
-    if (Math.abs(total - 1) > 1e-6) return this.#blame(`all: shares come to ${total}`);
+    if (Math.abs(total - 1) > 1e-6) return this.#blame(`all: shares add up to ${total}`);
     const spare = sum(this.#shares.filter(({ from }) => from !== undefined).map(({ share }) => share));
     if (ready.length === 0 && Math.abs(spare - 1) > 1e-6) return this.#blame(`overflow: gets ${spare} of all`);
-    // What has just come may look as if it had failed.
+    // A node that has just been added may look as if it had failed.
     if (!isWarm || present.some(({ cameAt }) => now - cameAt < FIRST_CHECKS_MS + TICK_MS) || !ready.every(isOld)) {
       return;
     }
@@ -307,7 +307,7 @@ export class TrafficWorld {
     }
   }
 
-  /** How many of these were members at one time, at most: no run takes an hour. */
+  /** The most of these that were members at one time: no run takes an hour. */
   #peak(of: readonly Member[]): number {
     const stays = of.flatMap(({ cameAt, leftAt, isPresent, earlier }) => [
       ...earlier,
@@ -333,7 +333,7 @@ export class TrafficWorld {
   }
 }
 
-/** What is left of a share so long after a node came. */
+/** The remaining part of a share at a time after the node was added. */
 function rampAt(elapsedMs: number): number {
   if (elapsedMs < DELAY_MS) return 0;
   return FROM + (1 - FROM) * Math.min(1, (elapsedMs - DELAY_MS) / RAMP_MS);

@@ -12,15 +12,15 @@ import { SimHost } from "./sim_host.ts";
 import { SimRegistry } from "./sim_registry.ts";
 import { SESSION_MS, type SimHostWorld, type WorkerFaults } from "./sim_threads.ts";
 
-/** What the services are called, and the clusters that they make. */
+/** The names of the services, and of the clusters that they form. */
 const SERVICES: ReadonlyMap<string, readonly number[]> = new Map([["api", [8001, 8002]], [GUARDED, [8101, 8102]], [
   "web",
   [8201],
 ]]);
 const CLUSTERS = [...SERVICES.keys()];
-/** The host whose program is writer and reporter, and one with a reporter alone. */
+/** The host whose program is writer and reporter, and the one with a reporter alone. */
 const HOSTS = ["host-a", "host-b"] as const;
-/** Each port of each service, by host: what it is called in the registry, and in the story of its health. */
+/** Each port of each service, by host: its name in the registry, and in the story of its health. */
 const PLACES = new Map(HOSTS.map((name) => [
   name,
   [...SERVICES].flatMap(([cluster, ports]) =>
@@ -31,15 +31,15 @@ const PLACES = new Map(HOSTS.map((name) => [
     }))
   ),
 ]));
-/** The HAProxy of a world: by its seed, and in this order if it is upgraded. */
+/** The HAProxy versions of a world: one by its seed, and in this order if it is upgraded. */
 const VERSIONS: readonly ProgramVersion[] = [[2, 6, 12], [2, 8, 0], [3, 0, 11], [3, 2, 26], [3, 4, 7]];
-/** So much time goes by at once. */
+/** The length of a tick. */
 const TICK_MS = 10;
-/** A fault that lasts does so for at most so long. */
+/** The longest duration of a fault. */
 const FAULT_MS = 9_000;
-/** So often a resume is tried again that was rejected: there was no pause, or no config. */
+/** How often a rejected resume is tried again: there was no pause, or no config. */
 const RESUMES_MAX = 200;
-/** A lie is over before it is asked about again. */
+/** A lie ends before it can be confirmed by a second read. */
 const LIE_MS = 1_200;
 
 const NO_FAULTS: WorkerFaults = {
@@ -54,11 +54,11 @@ const NO_FAULTS: WorkerFaults = {
 
 interface HostState {
   readonly faults: WorkerFaults;
-  /** How many faults keep the registry out of its reach. */
+  /** The number of faults that make the registry unreachable. */
   partings: number;
-  /** When something last befell it that its registrations may suffer from. */
+  /** When it last suffered a fault that its registrations may suffer from. */
   troubledAt: number;
-  /** When something last befell its checks, which no registration may suffer from. */
+  /** When its checks last suffered a fault, which no registration may suffer from. */
   blindedAt: number;
   /** Whether its program runs. */
   isUp: boolean;
@@ -70,27 +70,27 @@ export interface WorldOptions {
 }
 
 /**
- * Two hosts with the whole program, but for threads, a registry, and a model of
- * HAProxy, on one clock; and what befalls them, drawn from a seed. All that
- * happens is told to {@linkcode Invariants}.
+ * Two hosts with the whole program except its threads, a registry, and a model
+ * of HAProxy, on one clock; and their faults, drawn from a seed. Everything that
+ * happens is reported to {@linkcode Invariants}.
  */
 export class World implements AsyncDisposable {
-  /** What happened, for whoever reads a failure. */
+  /** The log of events, for the reader of a failure. */
   readonly story: string[] = [];
   readonly registry: SimRegistry = new SimRegistry();
   readonly haproxy: HaproxyModel = new HaproxyModel();
   readonly hostNames: readonly string[] = HOSTS;
   readonly #clock = new FakeClock();
   readonly #random: Random;
-  /** What happens outside has chance of its own, so that a change of the program leaves the story as it was. */
+  /** Faults have a random source of their own, so that a change of the program leaves the story unchanged. */
   readonly #fate: Random;
   readonly #states = new Map<string, HostState>();
   readonly #hosts = new Map<string, SimHost>();
   readonly #invariants: Invariants;
   readonly #unhealthy = new Set<string>();
-  /** Since when each node is wanted in the registry, with nothing in its way. */
+  /** Since when each node is to be in the registry, with no obstacle. */
   readonly #wantedSince = new Map<string, number>();
-  /** Since when each service has been well, with nothing in the way of its registration but that checks may not be made. */
+  /** Since when each service has been healthy, with no obstacle to its registration except checks that cannot be made. */
   readonly #wellSince = new Map<string, number>();
   readonly #deregistersOnFailure: boolean;
   readonly #faults: readonly Fault[];
@@ -145,15 +145,15 @@ export class World implements AsyncDisposable {
     }
   }
 
-  /** The first promise that was broken; `undefined` if none was. */
+  /** The first broken promise; `undefined` if there is none. */
   get fault(): string | undefined {
     return this.#invariants.fault;
   }
 
-  /** Lets one thing befall the world, and some time pass. */
+  /** Starts one fault, and lets some time pass. */
   async step(): Promise<void> {
     if (this.chance(0.8)) {
-      // Members come and go all the time, whatever else befalls them.
+      // Members come and go all the time, whatever other faults there are.
       const fault = this.pick(this.chance(0.25) ? this.#faults.filter(({ kind }) => kind === "health") : this.#faults);
       this.story.push(`${Math.round(this.#clock.now())} ms: ${fault.name}`);
       const end = fault.begin(this);
@@ -162,13 +162,13 @@ export class World implements AsyncDisposable {
     await this.pass(this.chance(0.3) ? 50 : 4_000 * this.#fate());
   }
 
-  /** Ends all that is wrong. */
+  /** Ends all faults. */
   heal(): void {
-    this.story.push(`${Math.round(this.#clock.now())} ms: all is well`);
+    this.story.push(`${Math.round(this.#clock.now())} ms: all faults have ended`);
     for (const end of [...this.#ends]) end();
   }
 
-  /** Lets time pass, in ticks; all that needs no time happens after each. Stops at a broken promise. */
+  /** Lets time pass, in ticks; everything that needs no time happens after each. Stops at a broken promise. */
   async pass(ms: number): Promise<void> {
     const end = this.#clock.now() + ms;
     await settle();
@@ -181,7 +181,7 @@ export class World implements AsyncDisposable {
     }
   }
 
-  /** What is wrong with the world once it has been quiet for long; `undefined` if nothing is. */
+  /** What is wrong once the world has been quiet for long; `undefined` if nothing is. */
   unsettled(): string | undefined {
     for (const cluster of CLUSTERS) {
       const wanted = this.#wantedIn(cluster);
@@ -195,12 +195,12 @@ export class World implements AsyncDisposable {
         this.registry.nodes(cluster).filter(({ weight, state }) => weight !== 0 && state !== "drain").map(nodeName),
       );
       if (!isSame(served, ready)) {
-        return `${cluster}: ${[...ready]} are well and take requests, but HAProxy serves ${[...served]}`;
+        return `${cluster}: ${[...ready]} are healthy and take requests, but HAProxy serves ${[...served]}`;
       }
       const unlike = this.registry.nodes(cluster).find(({ weight = 1, ...node }) =>
         this.haproxy.server(`${cluster}/${nodeName(node)}`).weight !== weight
       );
-      if (unlike !== undefined) return `${cluster}/${nodeName(unlike)} has another weight, though its node says it`;
+      if (unlike !== undefined) return `${cluster}/${nodeName(unlike)} has another weight than its node`;
       const inFile = membersOfFile(this.haproxy.file, cluster);
       if (!isSame(inFile, wanted)) return `${cluster}: ${[...wanted]} are served, but the file has ${[...inFile]}`;
     }
@@ -210,7 +210,7 @@ export class World implements AsyncDisposable {
     return closed.length > 0 ? `frontends are closed: ${closed.join(", ")}` : describeDifference(this.haproxy);
   }
 
-  /** What the world has come to, to compare two runs of one seed. */
+  /** The final state of the world, to compare two runs of one seed. */
   fingerprint(): string {
     const steps = this.haproxy.steps.map((step) => step.do === "command" ? step.command : step.do);
     return JSON.stringify([this.story, steps, this.haproxy.file, this.#clock.now()]);
@@ -222,7 +222,7 @@ export class World implements AsyncDisposable {
     for (const host of this.#hosts.values()) host.stop();
     let isOver = false;
     const ended = Promise.all([...this.#hosts.values()].map((host) => host.ended())).finally(() => isOver = true);
-    // What it waits for may take its time, which only passes here.
+    // What it waits for may need time, which only passes here.
     while (!isOver) {
       this.#clock.advance(100);
       await settle();
@@ -230,19 +230,19 @@ export class World implements AsyncDisposable {
     await ended;
   }
 
-  // What faults are made of.
+  // The parts of faults.
 
-  /** Whether something happens that does so with this probability. */
+  /** Draws an event of this probability. */
   chance(probability: number): boolean {
     return this.#fate() < probability;
   }
 
-  /** Picks one. */
+  /** Draws an element. */
   pick<T>(from: readonly T[]): T {
     return from[Math.floor(this.#fate() * from.length)] as T;
   }
 
-  /** Picks a cluster. */
+  /** Draws a cluster. */
   pickCluster(): string {
     return this.pick(CLUSTERS);
   }
@@ -254,7 +254,7 @@ export class World implements AsyncDisposable {
     if (!this.#unhealthy.delete(id)) this.#unhealthy.add(id);
   }
 
-  /** Takes the registry out of the reach of hosts; answers what ends that. */
+  /** Makes the registry unreachable from hosts; returns what ends that. */
   part(hosts: readonly string[]): () => void {
     const change = (by: number) => {
       for (const name of hosts) {
@@ -275,7 +275,7 @@ export class World implements AsyncDisposable {
     }
   }
 
-  /** Lets the registry lie for a moment. */
+  /** Has the registry lie briefly. */
   lie(lie: NonNullable<SimRegistry["lie"]>): void {
     const { registry } = this;
     registry.lie = lie;
@@ -287,12 +287,12 @@ export class World implements AsyncDisposable {
     });
   }
 
-  /** Lets the registry leave most of a guarded cluster out for a moment. */
+  /** Has the registry leave out most of a guarded cluster briefly. */
   lieOfGuarded(): void {
     this.lie((cluster, nodes) => cluster === GUARDED ? nodes.slice(0, Math.floor(nodes.length / 4)) : undefined);
   }
 
-  /** Spoils what the workers of a host say; answers what ends that. */
+  /** Adds faults to the workers of a host; returns what ends them. */
   spoil(faults: Partial<WorkerFaults>): () => void {
     const name = this.pick(HOSTS);
     const { faults: now } = this.#state(name);
@@ -311,7 +311,7 @@ export class World implements AsyncDisposable {
     this.#host(name).threads.crash(kind);
   }
 
-  /** Does something to a server over the socket, as an operator may. */
+  /** Changes a server over the socket, as an operator may. */
   byHand(verb: string, what: string): void {
     const { process } = this.haproxy;
     const cluster = this.pick(CLUSTERS);
@@ -319,13 +319,13 @@ export class World implements AsyncDisposable {
     if (servers.length > 0) this.haproxy.command(`${verb} ${cluster}/${this.pick(servers)} ${what}`);
   }
 
-  /** Puts the next version of HAProxy in the place of the one that is installed. */
+  /** Installs the next version of HAProxy. */
   upgradeHaproxy(): void {
     const at = VERSIONS.indexOf(this.haproxy.programVersion);
     this.haproxy.programVersion = VERSIONS[at + 1] ?? this.haproxy.programVersion;
   }
 
-  /** Closes a frontend over the socket, so that it can be opened again or not. */
+  /** Closes a frontend over the socket, with or without the possibility to open it again. */
   closeFrontend(): void {
     const frontends = [...this.haproxy.process?.frontends.keys() ?? []];
     if (frontends.length > 0) {
@@ -333,7 +333,7 @@ export class World implements AsyncDisposable {
     }
   }
 
-  /** Lets somebody be connected to a server; answers what ends that. */
+  /** Keeps a client connected to a server; returns what ends that. */
   occupy(): (() => void) | void {
     const servers = [...this.haproxy.process?.backends.get(this.pick(CLUSTERS))?.servers.values() ?? []];
     if (servers.length === 0) return;
@@ -342,7 +342,7 @@ export class World implements AsyncDisposable {
     return () => server.busy = false;
   }
 
-  /** Has an operator pause the management of the balancer; answers what resumes it. */
+  /** Has an operator pause Lighthouse; returns what resumes it. */
   pause(): (() => void) | void {
     const name = HOSTS[0];
     if (!this.#state(name).isUp || this.#isPaused) return;
@@ -364,21 +364,21 @@ export class World implements AsyncDisposable {
     const again = () => void this.#clock.after(TICK_MS, () => this.#resume());
     if (this.#isPaused || this.#isOver) return;
     if (!this.#state(name).isUp || this.#host(name).isOver) return again();
-    // What was said to one that ended at once may not have been kept.
+    // A command given to a program that ended at once may not have been persisted.
     void this.#host(name).pause(false).then((isDone) => {
       if (!isDone && ++this.#resumes < RESUMES_MAX) again();
       else this.#resumes = 0;
     });
   }
 
-  /** Adds a cluster to the writer's config, or takes one out. */
+  /** Adds a cluster to the writer's config, or removes one. */
   toggleCluster(): void {
     const host = this.#host(HOSTS[0]);
     const cluster = this.pick(CLUSTERS);
     host.configure({ ...host.desired, clusters: host.desired.clusters.symmetricDifference(new Set([cluster])) });
   }
 
-  /** Adds a service to a host's config, or takes one out. */
+  /** Adds a service to a host's config, or removes one. */
   toggleService(): void {
     const name = this.pick(HOSTS);
     const host = this.#host(name);
@@ -388,7 +388,7 @@ export class World implements AsyncDisposable {
     host.configure({ ...host.desired, services });
   }
 
-  /** Gives a node another weight or state, as its registry has it. */
+  /** Gives a node another weight or state in its registry. */
   editShare(): void {
     const cluster = this.pickCluster();
     const nodes = this.registry.nodes(cluster);
@@ -405,7 +405,7 @@ export class World implements AsyncDisposable {
   edit(key: "structure" | "discovery" | "metadata"): void {
     const name = this.pick(HOSTS);
     const host = this.#host(name);
-    // A new connection registers all anew before the old one is closed.
+    // A new connection registers everything again before the old one is closed.
     if (key === "discovery") this.#trouble(name);
     host.configure({ ...host.desired, [key]: host.desired[key] + 1 });
   }
@@ -422,12 +422,12 @@ export class World implements AsyncDisposable {
     return () => host.configure({ ...host.desired, structure: Math.max(host.desired.structure, whole.structure) });
   }
 
-  /** Ends the program of a host; answers what starts it again. */
+  /** Ends the program of a host; returns what starts it again. */
   restart(how: "stop" | "kill" | "fail"): (() => void) | void {
     const name = this.pick(HOSTS);
     const state = this.#state(name);
     if (!state.isUp) return;
-    // What befell it a moment ago may still take out nodes of an earlier session.
+    // A recent fault may still remove nodes of an earlier session.
     const isCalm = state.partings === 0 && this.#clock.now() - state.troubledAt > 2 * SESSION_MS;
     const registered = how === "fail" && isCalm ? this.#registeredOf(name) : [];
     state.isUp = false;
@@ -435,9 +435,9 @@ export class World implements AsyncDisposable {
     const { troubledAt } = state;
     this.#host(name)[how === "fail" && this.#deregistersOnFailure ? "stop" : how]();
     const start = () => {
-      // There are never two of it.
+      // Two programs never run at once.
       if (!this.#host(name).isOver) return void this.#clock.after(TICK_MS, start);
-      // What nothing else befell is there for as long as its session is.
+      // A node that suffered no other fault is registered for as long as its session lives.
       if (state.troubledAt === troubledAt && this.#clock.now() - troubledAt < SESSION_MS) {
         const now = new Set(this.#registeredOf(name));
         this.#invariants.onSuccessor(registered.filter((key) => !now.has(key)));
@@ -464,12 +464,12 @@ export class World implements AsyncDisposable {
     return this.#states.get(name) as HostState;
   }
 
-  /** Notes that something befell a host. */
+  /** Records that a host suffered a fault. */
   #trouble(name: string): void {
     this.#state(name).troubledAt = this.#clock.now();
   }
 
-  /** Ends a fault later, or when all is to be well. */
+  /** Ends a fault later, or when all faults end. */
   #endWithin(ms: number, name: string, end: () => void): void {
     const once = () => {
       if (!this.#ends.delete(once)) return;
@@ -502,7 +502,7 @@ export class World implements AsyncDisposable {
     };
   }
 
-  /** The effects of the writer, watched. */
+  /** The writer's effects, observed. */
   #watched(looksOnce: boolean): BalancerEffects {
     const model = this.haproxy;
     const invariants = this.#invariants;
@@ -537,7 +537,7 @@ export class World implements AsyncDisposable {
     };
   }
 
-  /** The names of the nodes that are to be in the registry. */
+  /** The names of the nodes that should be in the registry. */
   #wantedIn(cluster: string): ReadonlySet<string> {
     return new Set(HOSTS.flatMap((name) =>
       (this.#host(name).desired.services.get(cluster) ?? [])
@@ -546,7 +546,7 @@ export class World implements AsyncDisposable {
     ));
   }
 
-  /** Notes since when each node is wanted, with nothing in its way. */
+  /** Records since when each node should be registered, with no obstacle. */
   #noteWanted(): void {
     const now = this.#clock.now();
     for (const name of HOSTS) {
@@ -567,7 +567,7 @@ export class World implements AsyncDisposable {
   }
 }
 
-/** Lets all happen that needs no time: what answers does so without one, so promises are all there is to wait for. */
+/** Lets everything happen that needs no time: effects answer without one, so promises are all there is to wait for. */
 function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

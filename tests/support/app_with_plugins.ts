@@ -1,6 +1,6 @@
 /**
- * The daemon with check plugins of a test's own: `app_with_plugins.ts DIR [--status=ADDRESS] NAME=MODULE…`,
- * where a module is a `data:` URL. Ends with the exit code of the real one.
+ * The daemon with a test's own check plugins: `app_with_plugins.ts DIR [--status=ADDRESS] NAME=MODULE…`,
+ * where a module is a `data:` URL. Exits with the code of the real daemon.
  *
  * @module
  */

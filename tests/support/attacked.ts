@@ -1,8 +1,8 @@
 /**
- * Runs a plugin's module, given as a `data:` URL in the first line of standard
- * input, as Lighthouse would, with the address and the programs that it is
- * granted; its last log record is written to standard output. A process of its own, so that
- * a test sees what the module does to the process that it runs in.
+ * Runs a plugin module, given as a `data:` URL in the first line of standard
+ * input, as Lighthouse would, with the address and programs that it is permitted;
+ * writes its last log record to standard output. A process of its own, so that a
+ * test sees what the module does to its process.
  *
  * @module
  */

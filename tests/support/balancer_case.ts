@@ -5,21 +5,21 @@ import type { Node } from "../../src/model/node.ts";
 import { haproxyCluster, haproxyConfig, TEST_FQDN } from "./haproxy.ts";
 import { wantedNode } from "../../src/membership/wanted.ts";
 
-/** A cluster as a golden case writes it. */
+/** A cluster in the notation of a golden case. */
 export interface CaseCluster {
   /** Its name. */
   readonly name: string;
   /** Its meta cluster. */
   readonly meta_cluster?: string;
-  /** The `haproxy` section of its file; empty if left out. */
+  /** The `haproxy` section of its file; empty by default. */
   readonly haproxy?: Record<string, unknown> | null;
-  /** Its members: `host:port ip`, with `peer` at the end for one whose host has a balancer; or a node as it is. */
+  /** Its members: `host:port ip`, with `peer` at the end for a host with a balancer; or a complete node. */
   readonly nodes?: readonly (string | Node)[];
 }
 
-/** What is wanted, as a golden case writes it. */
+/** The desired state in the notation of a golden case. */
 export interface CaseWanted {
-  /** The keys of `balancers/haproxy.yaml`; those that say where things are may be left out. */
+  /** The keys of `balancers/haproxy.yaml`; those for paths and programs have defaults. */
   readonly balancer?: Record<string, unknown>;
   /** The version of HAProxy; `unknown` for none. */
   readonly version?: string;
@@ -27,33 +27,33 @@ export interface CaseWanted {
   readonly clusters?: readonly CaseCluster[];
 }
 
-/** Where things are, unless a case says otherwise. */
+/** The default paths. */
 const PLACES = {
   config_file: "/etc/haproxy.cfg",
   socket_file: "/var/run/haproxy.sock",
   pid_file: "/var/run/haproxy.pid",
 };
 
-/** The version of HAProxy, unless a case says otherwise. */
+/** The default HAProxy version. */
 const VERSION = "2.6.12";
 
-/** One golden case: the reason for it, what is given, and what is expected. */
+/** One golden case: its reason, the input, and the expected output. */
 export interface GoldenCase<Given> {
-  /** The part of the file that is given, as it stands. */
+  /** The input part of the file, verbatim. */
   readonly text: string;
-  /** The same, read. */
+  /** The same, parsed. */
   readonly given: Given;
-  /** What is expected. */
+  /** The expected output. */
   readonly expected: string;
 }
 
-/** Reads a case: YAML, a line `----`, and what is expected. */
+/** Reads a case: YAML, a line `----`, and the expected output. */
 export async function readCase<Given>(path: URL): Promise<GoldenCase<Given>> {
   const [text = "", ...expected] = (await Deno.readTextFile(path)).split(/^----\n/m);
   return { text, given: parse(text) as Given, expected: expected.join("----\n") };
 }
 
-/** Compares with what is expected, or with `UPDATE_GOLDEN=1` writes it anew. */
+/** Compares with the expected output, or with `UPDATE_GOLDEN=1` updates it. */
 export async function compareCase(path: URL, { text, expected }: GoldenCase<unknown>, shown: string): Promise<void> {
   if (Deno.env.get("UPDATE_GOLDEN") === "1") await Deno.writeTextFile(path, `${text}----\n${shown}`);
   else assert.equal(shown, expected);
@@ -65,7 +65,7 @@ export function caseNames(folder: URL): readonly string[] {
     .map(({ name }) => name).toSorted();
 }
 
-/** Makes what a case writes into what a plugin gets. */
+/** Converts a case's notation to the plugin's input. */
 export function wantedOf({ balancer = {}, version = VERSION, clusters = [] }: CaseWanted): HaproxyWanted {
   return {
     config: haproxyConfig({ ...PLACES, ...balancer }),
@@ -85,10 +85,10 @@ function readVersion(text: string): readonly [number, number, number] {
   return [major, minor, patch];
 }
 
-/** Reads `host:port ip`, with `peer` behind it for one whose host has a balancer. */
+/** Reads `host:port ip`, with `peer` after it for a host with a balancer. */
 export function readNode(text: string): Node {
   const match = /^(\S+):([0-9]+) (\S+)( peer)?$/.exec(text);
-  assert(match !== null, `a node is written as "host:port ip": ${text}`);
+  assert(match !== null, `want a node as "host:port ip": ${text}`);
   const [, host = "", port, ip = "", peer] = match;
   const node = { host, ip, port: Number(port), metadata: {} };
   return peer === undefined ? node : { ...node, peer: { name: host, ip, port: 1024 } };

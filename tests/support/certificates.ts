@@ -1,18 +1,18 @@
 import type { TempDir } from "./temp_dir.ts";
 
-/** The files (PEM) of certificates that a test made for itself; each certificate is for `localhost` and 127.0.0.1. */
+/** The files (PEM) of certificates made for a test; each certificate is for `localhost` and 127.0.0.1. */
 export interface Certificates {
-  /** The authority of all but `selfSigned`. */
+  /** The authority of all except `selfSigned`. */
   readonly ca: string;
   /** Valid. */
   readonly good: string;
-  /** Ran out yesterday. */
+  /** Expired yesterday. */
   readonly expired: string;
   /** For another name. */
   readonly misnamed: string;
   /** Its own authority, as `openssl req -x509` makes it. */
   readonly selfSigned: string;
-  /** The one key of all of them. */
+  /** The one key that all of them share. */
   readonly key: string;
 }
 

@@ -1,8 +1,8 @@
 import type { Node } from "../../src/model/node.ts";
 
 /**
- * Memberships of which each adds or removes one node of the one before; half of
- * the nodes stay at least. The last one has all of them.
+ * Memberships, each of which adds or removes one node of the previous one; at
+ * least half of the nodes stay. The last one has all of them.
  */
 export function* churn(nodes: readonly Node[], changes: number): Generator<readonly Node[]> {
   let members = nodes;

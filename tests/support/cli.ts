@@ -4,28 +4,28 @@ import { ANNOUNCED } from "./lighthouse.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
-/** What `deno` is told by the task `lighthouse`, and the program: the tests run what users run. */
+/** The `deno` arguments of the task `lighthouse`, and the program: the tests run what users run. */
 const ARGS: readonly string[] = config.tasks.lighthouse.command.split(" ").slice(1);
 
-/** How a run ended, and what it printed. */
+/** The exit status and output of a run. */
 export interface CliResult {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Runs `lighthouse` with the arguments to its end, without colours and with lines of any width. */
+/** Runs `lighthouse` with the arguments to completion, without colours and without wrapping lines. */
 export async function runCli(
   args: readonly string[],
   { deadlineMs = 60_000, variables = {}, stdin }: {
     readonly deadlineMs?: number;
-    /** What is written to its standard input. */
+    /** Its standard input. */
     readonly stdin?: string;
     readonly variables?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<CliResult> {
   const { COLUMNS: _columns, FORCE_COLOR: _colour, ...env } = Deno.env.toObject();
-  // What the machine of a test is called is its own business.
+  // The host name of the test machine must not matter.
   const isCheck = args[0] === "check" && !args.includes("--help") && !args.includes("--host");
   const announced = isCheck ? ["--host", ANNOUNCED.host, "--ip", ANNOUNCED.ip] : [];
   const child = new Deno.Command(Deno.execPath(), {

@@ -1,6 +1,6 @@
 import type { TempDir } from "./temp_dir.ts";
 
-/** Copies a directory with what is below it, and writes another path in the place of one. */
+/** Copies a directory recursively, replacing one path by another. */
 export async function copy(
   source: URL,
   dir: TempDir,

@@ -1,6 +1,6 @@
 /**
- * Starts workers until one is rejected, and writes why. A process of its own,
- * so that a test can give it few open files.
+ * Starts workers until one is rejected, and writes the reason. A process of its
+ * own, so that a test can limit its open files.
  *
  * @module
  */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
-/** Runs the demo as a reader of README does. */
+/** Runs the demo as a reader of README would. */
 export async function demo(...flags: string[]): Promise<{ readonly code: number; readonly output: string }> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["task", "demo", ...flags],
@@ -13,7 +13,7 @@ export async function demo(...flags: string[]): Promise<{ readonly code: number;
   return { code, output: decoder.decode(stdout) + decoder.decode(stderr) };
 }
 
-/** Runs the demo to its end, and fails the test if a request failed or HAProxy was reloaded. */
+/** Runs the demo to completion, and fails the test if a request failed or HAProxy was reloaded. */
 export async function checkDemo(...flags: string[]): Promise<void> {
   const { code, output } = await demo("--once", ...flags);
   assert.equal(code, 0, output);

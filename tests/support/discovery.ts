@@ -6,24 +6,24 @@ import { GUARD_DEFAULTS } from "../../src/model/cluster.ts";
 import { nodeName } from "../../src/model/node.ts";
 import { eventually } from "./eventually.ts";
 
-/** A node of loopback whose name tells its port. */
+/** A node on loopback, named after its port. */
 export function testNode(port: number, metadata: Node["metadata"] = {}): Node {
   const host = "web.test";
   return { host, ip: "127.0.0.1", port, peer: { name: host, ip: "127.0.0.1", port: 1024 }, metadata };
 }
 
-/** A node that is to be registered as one that is up. */
+/** A node to register as up. */
 export function up(node: Node): Registration {
   return { node, state: "up" };
 }
 
-/** A context that keeps all that a session says. */
+/** A context that records everything that a session reports. */
 export class RecordingContext implements DiscoveryContext {
   /** `connected` and `disconnected`, in order. */
   readonly states: string[] = [];
-  /** What was said of each state. */
+  /** The details of each state. */
   readonly details: string[] = [];
-  /** Log lines with their level in front, and the reason behind if a record has one. */
+  /** Log lines with their level first, and the reason last if a record has one. */
   readonly lines: string[] = [];
   readonly #controller = new AbortController();
 
@@ -33,26 +33,26 @@ export class RecordingContext implements DiscoveryContext {
   /** Aborted by {@linkcode abort}. */
   readonly signal: AbortSignal = this.#controller.signal;
 
-  /** Keeps what the session logs. */
+  /** Records the session's log. */
   readonly log: DiscoveryContext["log"] = {
     debug: (message, properties) => this.lines.push(`debug ${message}${reasonOf(properties)}`),
     info: (message, properties) => this.lines.push(`info ${message}${reasonOf(properties)}`),
     warn: (message, properties) => this.lines.push(`warn ${message}${reasonOf(properties)}`),
   };
 
-  /** Keeps the state. */
+  /** Records the state. */
   connection(state: "connected" | "disconnected", detail = ""): void {
     this.states.push(state);
     this.details.push(detail);
   }
 
-  /** Has the connection given up. */
+  /** Aborts the connection. */
   abort(): void {
     this.#controller.abort();
   }
 }
 
-/** What both followers can be asked: which nodes there were, from the first answer to the last. */
+/** What both followers have: the nodes of each answer, from the first to the last. */
 abstract class Follows implements AsyncDisposable {
   /** Every membership so far. */
   abstract readonly snapshots: readonly { readonly nodes: readonly Node[] }[];
@@ -71,13 +71,13 @@ abstract class Follows implements AsyncDisposable {
     return this.snapshots.at(-1)?.nodes.map(({ port }) => port);
   }
 
-  /** How many nodes each membership had, from the first that had any. */
+  /** The number of nodes in each membership, from the first that had any. */
   get counts(): readonly number[] {
     const all = this.snapshots.map(({ nodes }) => nodes.length);
     return all.slice(all.findIndex((count) => count > 0));
   }
 
-  /** Waits until the last snapshot has just these ports. */
+  /** Waits until the last snapshot has exactly these ports. */
   async has(...ports: readonly number[]): Promise<void> {
     await eventually(`the ports are ${ports.join(", ") || "none"}`, () => {
       if (this.error !== undefined) throw this.error;
@@ -93,7 +93,7 @@ abstract class Follows implements AsyncDisposable {
   }
 }
 
-/** Follows a cluster and keeps all that the session says; ends when disposed of. */
+/** Follows a cluster and records everything that the session reports; ends when disposed of. */
 export class Follower extends Follows {
   /** All answers so far. */
   readonly snapshots: ClusterFacts[] = [];
@@ -113,17 +113,17 @@ export class Follower extends Follows {
   }
 }
 
-/** So long the guard of a test waits for a registry that has come into reach, so that the test need not wait long. */
+/** How long the guard of a test waits for a registry that has become reachable: short, so that the test is. */
 const EMPTY_GRACE_MS = 500;
 
 /**
- * Follows a cluster as the host does, through its guard, and keeps every membership that would be served; ends when
+ * Follows a cluster as the host does, through its guard, and records every membership that would be served; ends when
  * disposed of.
  */
 export class GuardedFollower extends Follows {
-  /** All that the session said so far. */
+  /** Everything that the session has reported so far. */
   readonly facts: ClusterFacts[] = [];
-  /** All that was served so far. */
+  /** Every membership served so far. */
   readonly snapshots: { readonly nodes: readonly Node[] }[] = [];
   readonly #live = new LiveTopology();
   readonly #guard: MembershipGuard;
@@ -147,7 +147,7 @@ export class GuardedFollower extends Follows {
     this.running = this.#follow(session, cluster, options);
   }
 
-  /** Waits until the registry itself says that there is no node. */
+  /** Waits until the registry itself reports no node. */
   async isEmpty(): Promise<void> {
     await eventually("the registry has no node", () => this.facts.at(-1)?.nodes.length === 0, { everyMs: 2 });
   }
@@ -173,7 +173,7 @@ export class GuardedFollower extends Follows {
   }
 }
 
-/** A signal for what should take no time; the deadline is there only so that a fault ends a test. */
+/** A signal for what should take no time; the deadline only ends a test that hangs. */
 export function soon(): AbortSignal {
   return AbortSignal.timeout(60_000);
 }

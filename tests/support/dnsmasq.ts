@@ -1,9 +1,9 @@
 import { freePort } from "./free_port.ts";
 import { listens, ServerProcess } from "./server_process.ts";
 
-/** A name server of the test's own on loopback (dnsmasq), killed when it is disposed of. */
+/** A test's own name server on loopback (dnsmasq), killed when it is disposed of. */
 export class NameServer implements AsyncDisposable {
-  /** Where it listens, as a check's target. */
+  /** Its address, as a check's target. */
   readonly target: string;
   readonly #process: ServerProcess;
 
@@ -12,7 +12,7 @@ export class NameServer implements AsyncDisposable {
     this.#process = process;
   }
 
-  /** Starts a server that knows what the options say (`address=/web.test/192.0.2.1`) and asks nobody; resolves when it listens. */
+  /** Starts a server that knows only the given options (`address=/web.test/192.0.2.1`) and forwards nothing; resolves when it listens. */
   static async start(options: readonly string[], { address = "127.0.0.1" } = {}): Promise<NameServer> {
     const port = freePort();
     const usual = [

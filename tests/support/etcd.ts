@@ -3,19 +3,19 @@ import { freePort } from "./free_port.ts";
 import { TempDir } from "./temp_dir.ts";
 import { endChild } from "./server_process.ts";
 
-/** How a server is set up. */
+/** The setup of a server. */
 export interface EtcdOptions {
-  /** More arguments. */
+  /** Additional arguments. */
   readonly args?: readonly string[];
-  /** The address that it listens on, as a name in the config leads there; 127.0.0.1 by default. */
+  /** The listening address, as a name in the config resolves to it; 127.0.0.1 by default. */
   readonly hostname?: string;
   /** The scheme of its clients' URLs. */
   readonly scheme?: "http" | "https";
-  /** Whether requests can tell that it serves; not where each needs a certificate. */
+  /** Whether an HTTP request can show that it serves; not where every request needs a certificate. */
   readonly isOpen?: boolean;
 }
 
-/** One of several members, before they are started. */
+/** One of several members, before they start. */
 interface Membership {
   readonly name: string;
   readonly peerPort: number;
@@ -23,7 +23,7 @@ interface Membership {
   readonly initial: string;
 }
 
-/** A real etcd of Debian's on free ports of loopback, with data in a temporary directory. */
+/** A real etcd (Debian's) on free ports of loopback, with data in a temporary directory. */
 export class Etcd implements AsyncDisposable {
   /** The port for clients, the same after each restart. */
   readonly port: number;
@@ -48,7 +48,7 @@ export class Etcd implements AsyncDisposable {
     return server;
   }
 
-  /** Starts three that are one cluster. */
+  /** Starts three members of one cluster. */
   static async cluster(options: EtcdOptions = {}): Promise<readonly Etcd[] & AsyncDisposable> {
     await using stack = new AsyncDisposableStack();
     const peers = ["one", "two", "three"].map((name) => ({ name, peerPort: freePort() }));
@@ -64,7 +64,7 @@ export class Etcd implements AsyncDisposable {
     return `${this.#options.hostname ?? "127.0.0.1"}:${this.port}`;
   }
 
-  /** The process id, for as long as it runs. */
+  /** The process id while it runs. */
   get pid(): number | undefined {
     return this.#child?.pid;
   }
@@ -100,10 +100,10 @@ export class Etcd implements AsyncDisposable {
     });
     if (ended === undefined) return;
     this.#child = undefined;
-    throw new Error(`Cannot start etcd: it ended with code ${ended}`);
+    throw new Error(`Cannot start etcd: exit status ${ended}`);
   }
 
-  /** Ends the server in good order, or at once; its data stays. */
+  /** Ends the server in order, or at once; its data stays. */
   async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     const child = this.#child;
     if (child === undefined) return;
@@ -111,18 +111,18 @@ export class Etcd implements AsyncDisposable {
     await endChild(child, signal);
   }
 
-  /** Ends the server and forgets its data: what starts next is another, empty store. */
+  /** Ends the server and deletes its data: the next start has an empty store. */
   async wipe(): Promise<void> {
     await this.end("SIGKILL");
     await Deno.remove(this.#dir.file("data"), { recursive: true });
   }
 
-  /** Keeps a copy of the data of a server that does not run. */
+  /** Backs up the data of a server that does not run. */
   async backUp(): Promise<void> {
     await this.#copy("data", "backup");
   }
 
-  /** Puts the copy in the place of the data. */
+  /** Restores the data from the backup. */
   async restore(): Promise<void> {
     await Deno.remove(this.#dir.file("data"), { recursive: true });
     await this.#copy("backup", "data");
@@ -134,12 +134,12 @@ export class Etcd implements AsyncDisposable {
     if (!success) throw new Error(`Cannot copy ${from}`);
   }
 
-  /** Makes the server silent: connections stand and are even taken, but nobody answers. */
+  /** Stops the server from answering: connections stay open and are even accepted. */
   pause(): void {
     this.#child?.kill("SIGSTOP");
   }
 
-  /** Lets a paused server go on. */
+  /** Resumes a paused server. */
   resume(): void {
     this.#child?.kill("SIGCONT");
   }
@@ -150,7 +150,7 @@ export class Etcd implements AsyncDisposable {
     return status.Status.leader === status.Status.header.member_id;
   }
 
-  /** Runs etcdctl with it; answers what it prints. */
+  /** Runs etcdctl against the server; returns its output. */
   async ctl(...args: readonly string[]): Promise<string> {
     const { success, stdout, stderr } = await new Deno.Command("etcdctl", {
       args: [`--endpoints=${this.#options.scheme ?? "http"}://${this.address}`, ...args],
@@ -161,7 +161,7 @@ export class Etcd implements AsyncDisposable {
     return new TextDecoder().decode(stdout);
   }
 
-  /** The keys that begin with a prefix, as etcdctl lists them. */
+  /** The keys with a prefix, as etcdctl lists them. */
   async keys(prefix: string): Promise<readonly string[]> {
     const text = await this.ctl("get", "--prefix", "--keys-only", prefix);
     return text.split("\n").filter((line) => line !== "");

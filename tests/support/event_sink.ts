@@ -1,14 +1,14 @@
-/** What was posted to an {@linkcode EventSink}. */
+/** A request posted to an {@linkcode EventSink}. */
 export interface Posted {
   readonly path: string;
   readonly headers: Headers;
   readonly body: string;
 }
 
-/** A real HTTP server that takes what notifiers post. */
+/** A real HTTP server that receives what notifiers post. */
 export class EventSink implements AsyncDisposable {
   readonly posted: Posted[] = [];
-  /** The status that it answers. */
+  /** The status of its answers. */
   status = 200;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
@@ -22,7 +22,7 @@ export class EventSink implements AsyncDisposable {
     });
   }
 
-  /** Where it listens: `http://127.0.0.1:PORT`. */
+  /** Its URL: `http://127.0.0.1:PORT`. */
   get url(): string {
     return `http://127.0.0.1:${this.#server.addr.port}`;
   }

@@ -1,5 +1,5 @@
 /**
- * Makes docs/events.md of `src/logging/events.ts`; run it to write the page:
+ * Generates docs/events.md from `src/logging/events.ts`; run it to write the page:
  * `deno run --allow-write=docs tests/support/events_page.ts`.
  *
  * @module

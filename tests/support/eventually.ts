@@ -1,9 +1,9 @@
 import { eventually as poll } from "../../src/conformance/eventually.ts";
 
-/** How long a test waits unless told: so long that a machine with ten times the work that it can do is no failure. */
+/** The default deadline of a wait: long enough for a machine with ten times the load it can handle. */
 const DEADLINE_MS = 60_000;
 
-/** Polls as a plugin's rules do, with more patience. */
+/** Polls as a plugin's rules do, with a longer deadline. */
 export function eventually<T>(
   what: string,
   probe: () => T | Promise<T>,

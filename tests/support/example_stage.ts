@@ -6,7 +6,7 @@ import { readWalkthrough, type Step, Transcript } from "./walkthrough.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
-/** An example, and the network that its README speaks of. */
+/** An example, and the network that its README names. */
 export interface ExampleName {
   /** Its folder. */
   readonly name: string;
@@ -14,17 +14,17 @@ export interface ExampleName {
   readonly network: string;
 }
 
-/** A step that launches hosts on a busy machine takes its time; one that hangs ends here. */
+/** The deadline of a step that launches hosts, long enough for a busy machine. */
 const STEP_DEADLINE_MS = 90_000;
 
-/** How long what only looks is looked at until it shows what is expected. */
+/** How long a step that only looks is repeated until it shows the expected output. */
 const LOOK_DEADLINE_MS = 45_000;
 
-/** An example in a directory and on a network of the test's own; whatever still runs at the end is killed. */
+/** An example in a test's own directory and network; whatever still runs at the end is killed. */
 export class ExampleStage implements AsyncDisposable {
-  /** Where its hosts keep their files. */
+  /** The directory of its hosts' files. */
   readonly dir: TempDir = new TempDir("example-");
-  /** As long as the READMEs' own, since columns are as wide as what is in them. */
+  /** As long as the READMEs' own, since the width of columns depends on it. */
   readonly network: string;
   readonly #claim: Deno.Listener;
 
@@ -32,13 +32,13 @@ export class ExampleStage implements AsyncDisposable {
     [this.network, this.#claim] = claimNetwork();
   }
 
-  /** Runs lines for a shell, as if the example were where its README puts it. */
+  /** Runs shell lines, with the example in this stage's directory instead of the README's. */
   async run(lines: string, of: ExampleName): Promise<Outcome> {
     const own = `deno task --quiet example ${of.name} ${this.options}`;
     return await this.shell(lines.replaceAll(`deno task example ${of.name}`, own), of);
   }
 
-  /** Runs lines for a shell, with this stage's network in the place of the README's. */
+  /** Runs shell lines, with this stage's network instead of the README's. */
   async shell(
     lines: string,
     of: Pick<ExampleName, "network">,
@@ -59,17 +59,17 @@ export class ExampleStage implements AsyncDisposable {
     };
   }
 
-  /** What its commands are told. */
+  /** The options of its commands. */
   get options(): string {
     return `--dir ${this.dir.path} --network ${this.network}`;
   }
 
-  /** The processes of the example that are there. */
+  /** The example's live processes. */
   processes(): Promise<readonly number[]> {
     return findProcesses((args) => args.some((arg) => arg.includes(this.dir.path) || arg.includes(`${this.network}.`)));
   }
 
-  /** What the hosts' Lighthouses have logged last. */
+  /** The end of the log of each host's Lighthouse. */
   async logs(): Promise<string> {
     let text = "";
     for await (const { name } of Deno.readDir(this.dir.path)) {
@@ -108,14 +108,14 @@ function claimNetwork(): [string, Deno.Listener] {
   }
 }
 
-/** What came of a step. */
+/** The result of a step. */
 export interface Outcome {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Runs a step, again and again if all it does is to look, until it prints what the README says. */
+/** Runs a step until it prints what the README shows; repeats it only if it has no effect. */
 async function follow(stage: ExampleStage, step: Step, transcript: Transcript, of: ExampleName) {
   const attempt = async () => {
     const { code, stdout, stderr } = await stage.run(step.script, of);
@@ -125,8 +125,9 @@ async function follow(stage: ExampleStage, step: Step, transcript: Transcript, o
   };
   const onlyLooks = step.script.split("\n").every((line) => /^deno task example \S+ (?:connect|status)\b/.test(line));
   try {
-    if (onlyLooks) await eventually("it looks as expected", attempt, { deadlineMs: LOOK_DEADLINE_MS, everyMs: 300 });
-    else await attempt();
+    if (onlyLooks) {
+      await eventually("the step prints what is expected", attempt, { deadlineMs: LOOK_DEADLINE_MS, everyMs: 300 });
+    } else await attempt();
   } catch (error) {
     throw new Error(`README line ${step.line}: ${step.script}\n${(error as Error).message}\n${await stage.logs()}`, {
       cause: error,
@@ -134,7 +135,7 @@ async function follow(stage: ExampleStage, step: Step, transcript: Transcript, o
   }
 }
 
-/** Follows the walk-through in an example's README from end to end; nothing may be left of it. */
+/** Follows the walk-through in an example's README from end to end; nothing may be left behind. */
 export async function followReadme(of: ExampleName): Promise<void> {
   await using stage = new ExampleStage();
   const transcript = new Transcript();

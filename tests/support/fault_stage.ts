@@ -5,9 +5,9 @@ import { freePort } from "./free_port.ts";
 import { Lighthouse, TestHost, WebService } from "./lighthouse.ts";
 import type { StatusClient } from "./status_client.ts";
 
-/** How the stage is set. */
+/** The setup of the stage. */
 export interface FaultStageOptions {
-  /** `discovery/zookeeper.yaml`, or the directory of the host as the registry if it is absent. */
+  /** `discovery/zookeeper.yaml`; if absent, a directory of the host is the registry. */
   readonly zookeeper?: {
     readonly hosts: readonly string[];
     readonly session_timeout?: number;
@@ -17,45 +17,45 @@ export interface FaultStageOptions {
   readonly store?: { readonly hosts: readonly string[]; readonly ttl?: number } | undefined;
   /** The file of another registry, by its plugin's name: `etcd`, `serf`. */
   readonly registry?: { readonly type: string; readonly config: Readonly<Record<string, unknown>> } | undefined;
-  /** The files of several registries, by name: cluster and service name all of them. */
+  /** The files of several registries, by name: the cluster and the service name all of them. */
   readonly registries?: Readonly<Record<string, Readonly<Record<string, unknown>>>> | undefined;
-  /** More keys of the balancer's file. */
+  /** Additional keys of the balancer's file. */
   readonly balancer?: Record<string, unknown>;
-  /** More keys of the cluster's file. */
+  /** Additional keys of the cluster's file. */
   readonly cluster?: Record<string, unknown>;
-  /** More keys of the service's file. */
+  /** Additional keys of the service's file. */
   readonly service?: Record<string, unknown>;
-  /** How many instances of the web service there are. */
+  /** The number of instances of the web service. */
   readonly instances?: number;
-  /** What the first writer is asked for its status by; it serves none if this is absent. */
+  /** Asks the first writer for its status; absent if it serves none. */
   readonly status?: StatusClient | undefined;
-  /** What stands before the command line of each process of Lighthouse. */
+  /** A prefix of the command line of each Lighthouse process. */
   readonly within?: readonly string[];
-  /** Makes the host ready before anything runs on it; answers what is to be disposed of when Lighthouse has ended. */
+  /** Prepares the host before anything runs on it; returns what to dispose of when Lighthouse has ended. */
   readonly prepare?: (host: TestHost) => Promise<AsyncDisposable | void>;
 }
 
-/** What came of a fault. */
+/** The effect of a fault on clients. */
 export interface Aftermath {
-  /** Requests sent while it lasted and shortly after. */
+  /** Requests sent during the fault and shortly after. */
   readonly sent: number;
-  /** How many of them were not answered with a 200. */
+  /** The number of requests without a 200 answer. */
   readonly failed: number;
-  /** How many of those were sent when all had healed. */
+  /** The number of those sent after recovery. */
   readonly failedAfterwards: number;
-  /** Why, at most ten. */
+  /** Their reasons, at most ten. */
   readonly reasons: readonly string[];
-  /** From the fault to when all was as it should be, in milliseconds; as long as the fault itself if it needs no healing. */
+  /** The time from the fault to recovery, in milliseconds; the duration of the fault if none is needed. */
   readonly tookMs: number;
 }
 
-/** So many requests show whether something is wrong afterwards. */
+/** This many requests show whether something is wrong afterwards. */
 const SHOWS = 150;
 
 /**
  * A host in service: three instances of a web service, a reporter and a writer
- * as processes of their own, a HAProxy under traffic. Faults befall it, and
- * what clients notice is counted.
+ * as processes of their own, a HAProxy under traffic. The host suffers faults,
+ * and the errors that clients see are counted.
  */
 export class FaultStage implements AsyncDisposable {
   readonly host: TestHost;
@@ -76,7 +76,7 @@ export class FaultStage implements AsyncDisposable {
     this.#stack = stack;
   }
 
-  /** Sets the stage: resolves when all instances are served, under traffic. */
+  /** Starts everything: resolves when all instances are served, under traffic. */
   static async set(options: FaultStageOptions = {}): Promise<FaultStage> {
     await using stack = new AsyncDisposableStack();
     const { zookeeper, store, registry, registries = {}, balancer = {}, cluster = {}, service = {} } = options;
@@ -104,7 +104,7 @@ export class FaultStage implements AsyncDisposable {
     const ports = services.map((service) => service.port);
     const checks = { interval: 0.2, http: { uri: "/health", rise: 1, fall: 2 } };
     await host.write("services/web", { discovery, ports, checks, ...service });
-    // A connection that meets a server at its end is tried once more, at another.
+    // A connection to a server that is ending is retried once, at another server.
     const backend = ["mode http", "option redispatch", "retries 3"];
     await host.write("clusters/web", { discovery, haproxy: { port, backend }, ...cluster });
     const writer = stack.use(Lighthouse.start("writer", host.configDir, status?.flags ?? [], { within }));
@@ -112,7 +112,7 @@ export class FaultStage implements AsyncDisposable {
     await host.untilServing("web", ports).catch((error) => {
       throw new Error(`${error.message}\n${writer.log}\n${reporter.log}`);
     });
-    // Whoever starts a HAProxy while the writer starts one is asked to leave: its start must be over.
+    // A HAProxy that is started while the writer starts one is asked to exit: the writer's start must be complete.
     await writer.event("balancer.serving", { balancer: "haproxy" });
     const traffic = stack.use(new Traffic({ port, clients: 3, pauseMs: 5 }));
     return new FaultStage({ host, services, port, writer, reporter, traffic }, stack.move());
@@ -124,8 +124,8 @@ export class FaultStage implements AsyncDisposable {
   }
 
   /**
-   * Lets something befall the host and waits until it has `healed`; answers
-   * what clients noticed, until a good number of requests after it.
+   * Starts a fault on the host and waits until it has `healed`; returns what
+   * clients saw, up to a good number of requests after it.
    */
   async during(fault: () => Promise<void>, healed: () => Promise<void> = () => Promise.resolve()): Promise<Aftermath> {
     const before = this.traffic.count;
@@ -133,9 +133,9 @@ export class FaultStage implements AsyncDisposable {
     await fault();
     await healed();
     const tookMs = performance.now() - began;
-    // What is under way was sent before.
+    // Requests in progress were sent earlier.
     const between = await this.traffic.between(() => Promise.resolve(this.traffic.count));
-    await eventually("requests go on", () => this.traffic.count.sent > between.sent + SHOWS);
+    await eventually("requests continue", () => this.traffic.count.sent > between.sent + SHOWS);
     const after = this.traffic.count;
     return {
       sent: after.sent - before.sent,
@@ -146,7 +146,7 @@ export class FaultStage implements AsyncDisposable {
     };
   }
 
-  /** Kills and replaces a process of Lighthouse; `meanwhile` nobody does its work. */
+  /** Kills and replaces a Lighthouse process; nobody does its work during `meanwhile`. */
   async replace(
     role: "writer" | "reporter",
     signal: Deno.Signal,
@@ -163,7 +163,7 @@ export class FaultStage implements AsyncDisposable {
   }
 }
 
-/** Holds that a change still reaches HAProxy, in both directions. */
+/** Asserts that a change still reaches HAProxy, in both directions. */
 export async function changesReach({ host, services, ports }: FaultStage): Promise<void> {
   const [first] = services;
   assert.ok(first !== undefined);
@@ -173,7 +173,7 @@ export async function changesReach({ host, services, ports }: FaultStage): Promi
   await host.untilServing("web", ports);
 }
 
-/** Holds that no client noticed, and says with how many requests. */
+/** Asserts that no client saw an error, and prints the number of requests. */
 export function assertUnnoticed({ name }: Pick<Deno.TestContext, "name">, aftermath: Aftermath): void {
   const { failed, reasons, sent } = aftermath;
   assert.deepEqual({ failed, reasons }, { failed: 0, reasons: [] });
@@ -181,7 +181,7 @@ export function assertUnnoticed({ name }: Pick<Deno.TestContext, "name">, afterm
   say(name, aftermath);
 }
 
-/** Holds that no client notices any more when all has healed; says how many did before. */
+/** Asserts that no client sees an error after recovery; prints how many did during the fault. */
 export function assertHealed({ name }: Pick<Deno.TestContext, "name">, aftermath: Aftermath): void {
   const { failedAfterwards, reasons } = aftermath;
   assert.equal(failedAfterwards, 0, reasons.join("\n"));
@@ -189,6 +189,6 @@ export function assertHealed({ name }: Pick<Deno.TestContext, "name">, aftermath
 }
 
 function say(name: string, { sent, failed, tookMs }: Aftermath): void {
-  // deno-lint-ignore no-console -- the figures are what is told of a release
+  // deno-lint-ignore no-console -- the figures are part of a release's report
   console.log(`faults: ${name}: ${sent} requests, ${failed} failed, ${(tookMs / 1000).toFixed(1)} s`);
 }

@@ -1,5 +1,5 @@
 /**
- * A process that registers one node in a directory and stays, to be stopped or
+ * A process that registers one node in a directory and waits, to be stopped or
  * killed: `file_reporter.ts DIR TTL_MS CLUSTER PORT`.
  *
  * @module

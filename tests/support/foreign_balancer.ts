@@ -1,17 +1,17 @@
 import { eventually } from "./eventually.ts";
 import { TempDir } from "./temp_dir.ts";
 
-/** The plugin `edge`, a balancer for nginx, by path as a server has it. */
+/** The plugin `edge`, a balancer for nginx, by path as a server serves it. */
 export async function edgeSource(): Promise<Readonly<Record<string, string>>> {
   const read = (name: string) => Deno.readTextFile(new URL(`./edge_balancer/${name}`, import.meta.url));
   return { "mod.ts": await read("mod.ts"), "schema.ts": await read("schema.ts") };
 }
 
-/** A place for one nginx, which is ended when it is disposed of. */
+/** A directory for one nginx, which is ended when it is disposed of. */
 export class EdgeBox implements AsyncDisposable {
   readonly #dir = new TempDir("lighthouse-nginx-");
 
-  /** What would be in `balancers/edge.yaml`. */
+  /** The contents of `balancers/edge.yaml`. */
   get file(): Readonly<Record<string, string>> {
     return {
       config_file: this.configFile,
@@ -21,7 +21,7 @@ export class EdgeBox implements AsyncDisposable {
     };
   }
 
-  /** What `plugins.yaml` would grant. */
+  /** The permissions in `plugins.yaml`. */
   get allow(): Readonly<Record<string, readonly string[]>> {
     return { net: [`unix:${this.socketFile}`], write: [this.configFile], run: ["/usr/sbin/nginx"] };
   }
@@ -36,18 +36,18 @@ export class EdgeBox implements AsyncDisposable {
     return this.#dir.file("nginx.sock");
   }
 
-  /** The config as it is on disk. */
+  /** The config on disk. */
   text(): Promise<string> {
     return Deno.readTextFile(this.configFile);
   }
 
-  /** The worker that answers, and the print of its config. */
+  /** The worker that answers, and the hash of its config. */
   async status(): Promise<string> {
     using client = Deno.createHttpClient({ proxy: { transport: "unix", path: this.socketFile } });
     return (await (await fetch("http://localhost/lighthouse", { client })).text()).trim();
   }
 
-  /** Waits until nginx runs a config with members of just these ports. */
+  /** Waits until nginx runs a config with exactly the members of these ports. */
   async untilServing(ports: readonly number[]): Promise<void> {
     const wanted = JSON.stringify(ports.toSorted());
     let seen: unknown;
@@ -76,8 +76,8 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /**
- * A balancer that is none: it runs `true`, keeps one file, and does what
- * `members` says instead of what it should. In there, `dir` is its directory.
+ * A balancer plugin without a balancer: it runs `true`, manages one file, and
+ * has `members` in place of its own. There, `dir` is its directory.
  */
 export function oddBalancerSource(dir: string, members: string): string {
   return `const dir = ${JSON.stringify(dir)};
@@ -85,9 +85,9 @@ const any = { "~standard": { version: 1, vendor: "test", validate: (value) => ({
 const install = (contents, more = {}) => ({
   do: "install", path: dir + "/file", contents, mode: 0o600, check: [dir + "/check", "%"], when: "now", ...more,
 });
-const start = (...run) => ({ do: "start", reason: "as it likes", run });
+const start = (...run) => ({ do: "start", reason: "at will", run });
 export default {
-  kind: "balancer", apiVersion: 1, name: "odd", summary: "Does what it likes.", stability: "experimental",
+  kind: "balancer", apiVersion: 1, name: "odd", summary: "Acts at will.", stability: "experimental",
   config: any, cluster: any,
   permissions: () => ({ net: ["unix:" + dir + "/socket"], write: [dir + "/file"], run: [dir + "/check"] }),
   sources: () => ({

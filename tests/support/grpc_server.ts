@@ -1,13 +1,13 @@
 import { freePort } from "./free_port.ts";
 import { listens, ServerProcess } from "./server_process.ts";
 
-/** Debian's Python: another on the PATH may not have grpcio. */
+/** Debian's Python: another one on the PATH may lack grpcio. */
 const PYTHON = "/usr/bin/python3";
 const SCRIPT = new URL("grpc_server.py", import.meta.url).pathname;
 
-/** A real gRPC server of the test's own on loopback, killed when it is disposed of. */
+/** A test's own real gRPC server on loopback, killed when it is disposed of. */
 export class GrpcServer implements AsyncDisposable {
-  /** Where it listens, as a check's target. */
+  /** Its address, as a check's target. */
   readonly target: string;
   readonly #process: ServerProcess;
 
@@ -16,12 +16,12 @@ export class GrpcServer implements AsyncDisposable {
     this.#process = process;
   }
 
-  /** Where it listens, under its name. */
+  /** Its address, under its name. */
   get named(): string {
     return this.target.replace("127.0.0.1", "localhost");
   }
 
-  /** Starts a server, with the health service unless told, over TLS if there are files (PEM) for it; resolves when it listens. */
+  /** Starts a server, with the health service by default, over TLS if files (PEM) are given; resolves when it listens. */
   static async start(
     { health = true, tls }: {
       readonly health?: boolean;

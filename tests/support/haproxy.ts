@@ -18,15 +18,15 @@ import { PROMPT } from "../../plugins/balancers/haproxy/sources.ts";
 import { wantedNode } from "../../src/membership/wanted.ts";
 import type { WantedNode } from "../../src/plugin/contract.ts";
 
-/** The name that the tests' own host has. */
+/** The name of the tests' own host. */
 export const TEST_FQDN = "lb.test";
 
-/** Answers a node on loopback. */
+/** Returns a node on loopback. */
 export function localNode(port: number, host = "app.test"): Node {
   return { host, ip: "127.0.0.1", port, metadata: {} };
 }
 
-/** Validates a balancer's config the way the program does, and fails the test if it is refused. */
+/** Validates a balancer's config as the program does, and fails the test if it is rejected. */
 export function haproxyConfig(file: Record<string, unknown>): HaproxyConfig {
   const result = haproxy.config["~standard"].validate(file);
   assert(!(result instanceof Promise));
@@ -34,7 +34,7 @@ export function haproxyConfig(file: Record<string, unknown>): HaproxyConfig {
   return result.value;
 }
 
-/** Validates a cluster's section the way the program does, and fails the test if it is refused. */
+/** Validates a cluster's section as the program does, and fails the test if it is rejected. */
 export function haproxyCluster(section: Record<string, unknown>): HaproxyCluster {
   const result = haproxy.cluster["~standard"].validate(section);
   assert(!(result instanceof Promise));
@@ -42,7 +42,7 @@ export function haproxyCluster(section: Record<string, unknown>): HaproxyCluster
   return result.value;
 }
 
-/** Lets HAProxy judge a file, and fails the test if it is refused. */
+/** Checks a file with HAProxy, and fails the test if it is rejected. */
 export async function checkConfig(text: string): Promise<void> {
   await using dir = new TempDir();
   const args = ["-c", "-f", await dir.write("haproxy.cfg", text), "-L", TEST_FQDN];
@@ -50,27 +50,26 @@ export async function checkConfig(text: string): Promise<void> {
   assert(success, new TextDecoder().decode(stderr) + new TextDecoder().decode(stdout));
 }
 
-/** A cluster as a test writes it. */
+/** A cluster in a test's notation. */
 export interface TestCluster {
   /** The `haproxy` section of its file. */
   readonly section?: Record<string, unknown>;
-  /** Its members: nodes as a registry has them, or with what each is to get. */
+  /** Its members: nodes as a registry has them, or with their shares. */
   readonly nodes?: readonly (Node | WantedNode)[];
   /** Its meta cluster. */
   readonly metaCluster?: string;
 }
 
 /**
- * A place for one HAProxy: config file, socket and pid file in a directory of
- * its own. Every HAProxy that was started from that directory, by whomever, is
- * killed when it is disposed of.
+ * A directory for one HAProxy: config file, socket and pid file. Every HAProxy
+ * started from that directory, by whomever, is killed when it is disposed of.
  */
 export class HaproxyBox implements AsyncDisposable {
   readonly #dir = new TempDir("lighthouse-haproxy-");
-  /** What would be in `balancers/haproxy.yaml`. */
+  /** The contents of `balancers/haproxy.yaml`. */
   readonly file: Record<string, unknown>;
 
-  /** `file`: keys to add to those that say where things are. */
+  /** `file`: additional keys of that file. */
   constructor(file: Record<string, unknown> = {}) {
     this.file = {
       config_file: this.#dir.file("haproxy.cfg"),
@@ -102,7 +101,7 @@ export class HaproxyBox implements AsyncDisposable {
     return this.#dir.file(name);
   }
 
-  /** Answers what would be wanted of this HAProxy. */
+  /** Returns a desired state of this HAProxy. */
   wanted(clusters: Record<string, TestCluster>, file: Record<string, unknown> = {}): HaproxyWanted {
     return {
       config: haproxyConfig({ ...this.file, ...file }),
@@ -116,7 +115,7 @@ export class HaproxyBox implements AsyncDisposable {
     };
   }
 
-  /** Asks the running HAProxy; answers one answer to a command. */
+  /** Asks the running HAProxy; returns one answer per command. */
   async ask(...commands: string[]): Promise<readonly string[]> {
     using socket = await RuntimeSocket.connect(this.socketFile, {
       dialect: PROMPT,
@@ -132,7 +131,7 @@ export class HaproxyBox implements AsyncDisposable {
     return pid;
   }
 
-  /** What the plugin observes. */
+  /** The plugin's observation. */
   async observe(): Promise<Observed> {
     const config = haproxyConfig(this.file);
     const seen = await new Executor().observe(haproxy.sources(config), haproxy.pid, new AbortController().signal);
@@ -148,7 +147,7 @@ export class HaproxyBox implements AsyncDisposable {
       .toSorted();
   }
 
-  /** Runs HAProxy as given, in the box's directory; answers what it wrote. Fails if it leaves with an error. */
+  /** Runs HAProxy with these arguments, in the box's directory; returns its output. Fails on an error exit. */
   async run(...args: string[]): Promise<string> {
     const { success, stdout, stderr } = await new Deno.Command("haproxy", { args }).output();
     const output = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
@@ -156,7 +155,7 @@ export class HaproxyBox implements AsyncDisposable {
     return output;
   }
 
-  /** The pids of all HAProxy processes that were started from this directory. */
+  /** The pids of all HAProxy processes started from this directory. */
   processes(): number[] {
     const pids: number[] = [];
     for (const { name } of Deno.readDirSync("/proc")) {
@@ -167,7 +166,7 @@ export class HaproxyBox implements AsyncDisposable {
           pids.push(Number(name));
         }
       } catch {
-        // It ended meanwhile, or is none of ours.
+        // It ended meanwhile, or belongs to somebody else.
       }
     }
     return pids;
@@ -183,7 +182,7 @@ export class HaproxyBox implements AsyncDisposable {
   }
 }
 
-/** Kills a process that may be gone already. */
+/** Kills a process that may have ended. */
 export function kill(pid: number, signal: Deno.Signal = "SIGKILL"): void {
   try {
     Deno.kill(pid, signal);
@@ -192,9 +191,9 @@ export function kill(pid: number, signal: Deno.Signal = "SIGKILL"): void {
   }
 }
 
-/** A writer at work, with all that it said and did. */
+/** A running writer, with everything that it logged and did. */
 export class RunningWriter implements AsyncDisposable {
-  /** Its log, a record to a line: `info text`. */
+  /** Its log, one record per line: `info text`. */
   readonly log: string[] = [];
   /** The same, with the fields. */
   readonly records: LoggedEvent[] = [];
@@ -229,22 +228,22 @@ export class RunningWriter implements AsyncDisposable {
     this.#ended = this.writer.run(this.#stop.signal);
   }
 
-  /** How many reloads and starts there were. */
+  /** The number of reloads and starts. */
   get reloads(): number {
     return this.turns.reduce((sum, turn) => sum + turn.reloads, 0);
   }
 
-  /** Puts what is wanted and waits until it is applied. */
+  /** Sets a desired state and waits until it is applied. */
   async apply(wanted: HaproxyWanted): Promise<void> {
     const generation = ++this.#generation;
     this.writer.put(wanted, { generation });
     const isInForce = () => this.turns.some((turn) => turn.generation === generation && turn.converged);
-    await eventually("what is wanted is applied", isInForce).catch((error) => {
+    await eventually("the desired state is applied", isInForce).catch((error) => {
       throw new Error(`${error.message}\n${this.log.join("\n")}`);
     });
   }
 
-  /** Waits until the log has an event with such fields; answers the record. */
+  /** Waits until the log has an event with such fields; returns the record. */
   event(
     event: string,
     fields?: Fields,
@@ -255,7 +254,7 @@ export class RunningWriter implements AsyncDisposable {
     });
   }
 
-  /** How often the log has an event with such fields. */
+  /** The number of such events in the log. */
   count(event: string, fields?: Fields): number {
     return this.records.filter((record) => isEvent(record, event, fields)).length;
   }
@@ -279,11 +278,11 @@ export class RunningWriter implements AsyncDisposable {
   }
 }
 
-/** A web server on loopback that answers with its own name. */
+/** A web server on loopback whose answer is its own name. */
 export class NamedServer implements AsyncDisposable {
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
-  /** `isFine`: answers whether a request is answered with 200; all are unless it says otherwise. */
+  /** `isFine`: whether a request gets a 200; all do by default. */
   constructor(readonly name: string, isFine: (request: Request) => boolean = () => true) {
     this.#server = Deno.serve(
       { hostname: "127.0.0.1", port: 0, onListen: () => {} },
@@ -291,12 +290,12 @@ export class NamedServer implements AsyncDisposable {
     );
   }
 
-  /** Where it listens. */
+  /** Its port. */
   get port(): number {
     return this.#server.addr.port;
   }
 
-  /** The node that it is. */
+  /** Its node. */
   get node(): Node {
     return localNode(this.port, this.name);
   }

@@ -6,29 +6,29 @@ import type { BalancerSources, CommandStep, Seen, Step } from "../../src/plugin/
 export interface ModelServer {
   address: string;
   port: number;
-  /** Where it goes next: from 3.0 on a new address holds once others look, not at once. */
+  /** The next address: from 3.0 on it is visible on the next connection, not at once. */
   next?: { readonly address: string; readonly port: number } | undefined;
   id: number;
   /** Whether it is in forced maintenance. */
   maintenance: boolean;
-  /** Its weight, and the one that it was given as it came. */
+  /** The weight, and the initial one. */
   weight: number;
   givenWeight: number;
   /** Whether it is being drained. */
   draining: boolean;
-  /** Its health check: absent, there but not running, or running. */
+  /** The health check: absent, present but stopped, or running. */
   check: "none" | "stopped" | "running";
-  /** Whether its check or an operator said that it is down. */
+  /** Whether its check or an operator marked it down. */
   down: boolean;
-  /** Whether someone is connected to it. */
+  /** Whether a client is connected to it. */
   busy: boolean;
-  /** When it last came into or out of service. */
+  /** When it last entered or left service. */
   changedAt: number;
 }
 
 /** A backend of the model. */
 export interface ModelBackend {
-  /** Whether it takes servers while it runs. */
+  /** Whether servers can be added at runtime. */
   readonly dynamic: boolean;
   /** Its servers, by name. */
   readonly servers: Map<string, ModelServer>;
@@ -37,10 +37,10 @@ export interface ModelBackend {
 /** A process of the model. */
 interface ModelProcess {
   readonly pid: number;
-  /** The version of the program that it was started from. */
+  /** The version of the program it was started from. */
   readonly version: ProgramVersion;
   readonly structure: string | undefined;
-  /** Its frontends, by name, and what `show stat` says of each. */
+  /** Its frontends, by name, with their status in `show stat`. */
   readonly frontends: Map<string, "OPEN" | "PAUSED" | "STOP">;
   readonly backends: Map<string, ModelBackend>;
 }
@@ -51,47 +51,47 @@ const HEADER = "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_
   "srv_agent_addr srv_agent_port";
 
 /**
- * HAProxy as far as a writer can see it, in memory: servers and their states,
- * the answers of the socket, the config file, starts and reloads. It answers
- * what the real one was seen to answer, of the version that it is given.
+ * A model of HAProxy in memory, as far as a writer can see it: servers and their
+ * states, the answers of the socket, the config file, starts and reloads. Its
+ * answers are those observed of the real HAProxy of the given version.
  */
 export class HaproxyModel implements BalancerEffects {
-  /** The version of the program; a process keeps the one that it was started from. */
+  /** The installed version; a process keeps the version that it was started from. */
   programVersion: ProgramVersion = [2, 6, 12];
-  /** The time, in milliseconds, by which it tells how long a server has been as it is. */
+  /** The time, in milliseconds, for how long a server has been in its state. */
   now: () => number = () => 0;
   /** The text of the config file. */
   file: string | undefined;
   /** The process that answers. */
   process: ModelProcess | undefined;
-  /** The master that owns it, if any. */
+  /** Its master process, if any. */
   masterPid: number | undefined;
-  /** Others that were started from the file. */
+  /** Other processes started from the file. */
   oldWorkers: readonly number[] = [];
-  /** The processes that were asked to leave. */
+  /** The processes that were asked to exit. */
   readonly dismissed: number[] = [];
-  /** All steps that were carried out, failed ones too. */
+  /** All executed steps, including failed ones. */
   readonly steps: Step[] = [];
-  /** What is wrong with a text, as the check command says, and a start; `undefined` accepts it. */
+  /** The error of the check command, and of a start, for a config; `undefined` accepts it. */
   refuses: (text: string) => string | undefined = () => undefined;
-  /** What else a start or a reload with a text meets; `undefined` lets it succeed. */
+  /** Another failure of a start or reload with a config; `undefined` lets it succeed. */
   fails: (text: string) => string | undefined = () => undefined;
-  /** What befalls a step before it is carried out; `undefined` lets it pass. */
+  /** A fault before a step is executed; `undefined` lets it pass. */
   fault: (step: Step) => StepFailure | undefined = () => undefined;
-  /** What a step's program writes. */
+  /** The output of a step's program. */
   output: (step: Step) => string = () => "";
-  /** What a step waits for before it is carried out; it may be aborted then. */
+  /** Delays a step before it is executed; the step can be aborted then. */
   before: ((step: Step, signal: AbortSignal) => Promise<void>) | undefined;
-  /** Whether a command is answered as if it had been carried out, and is not. */
+  /** Whether a command is acknowledged but not carried out. */
   swallows: (command: string) => boolean = () => false;
-  /** What becomes of an answer on its way. */
+  /** Changes an answer on its way. */
   garbles: (answer: string) => string = (answer) => answer;
-  /** What looking meets; throw to make the socket silent. */
+  /** Called on each observation; throw to make the socket silent. */
   beforeObserve: () => void = () => {};
-  /** Whether a process that is relieved goes on to serve what it has, the connection of the writer among that. */
+  /** Whether a replaced process keeps serving its connections, including the writer's. */
   lingers: () => boolean = () => false;
   #pids = 100;
-  /** The process that a connection is held to, and those that are relieved and not gone. */
+  /** The process that the held connection leads to, and the replaced processes that still run. */
   #heldPid: number | undefined;
   readonly #relieved = new Map<number, ModelProcess>();
   readonly #attending = new Set<() => void>();
@@ -102,7 +102,7 @@ export class HaproxyModel implements BalancerEffects {
     this.#tellAttending();
   }
 
-  /** Takes the file over into a new process, as a start or a reload does. */
+  /** Loads the file into a new process, as a start or a reload does. */
   boot(): void {
     const before = this.process;
     const lingers = before !== undefined && this.lingers();
@@ -112,11 +112,11 @@ export class HaproxyModel implements BalancerEffects {
       version: this.programVersion,
       ...readFile(this.file ?? "", this.programVersion),
     };
-    // The one before it leaves, and with it all who talk to it.
+    // The previous process exits, and its connections close.
     if (!lingers) this.#tellAttending();
   }
 
-  /** A server that must be there. */
+  /** A server that must exist. */
   server(key: string): ModelServer {
     this.settle();
     const server = this.#find(key);
@@ -133,7 +133,7 @@ export class HaproxyModel implements BalancerEffects {
       .toSorted();
   }
 
-  /** Looks at the model. */
+  /** Observes the model. */
   observe(
     sources: BalancerSources,
     _pidOf: unknown,
@@ -164,7 +164,7 @@ export class HaproxyModel implements BalancerEffects {
     });
   }
 
-  /** Carries commands out in the process that a connection is held to. */
+  /** Carries out commands in the process that the held connection leads to. */
   async executeHeld(
     steps: readonly CommandStep[],
     sources?: BalancerSources,
@@ -188,7 +188,7 @@ export class HaproxyModel implements BalancerEffects {
     return outcomes;
   }
 
-  /** Notes who is asked to leave: the model has one process at a time. */
+  /** Records which processes are asked to exit: the model has one process at a time. */
   softStop(pid: number): Promise<boolean> {
     this.dismissed.push(pid);
     return Promise.resolve(true);
@@ -199,12 +199,12 @@ export class HaproxyModel implements BalancerEffects {
     return Promise.resolve(this.programVersion);
   }
 
-  /** The program's file: another one for each version. */
+  /** The program's file: a different one for each version. */
   programFile(): string | undefined {
     return this.programVersion.join(".");
   }
 
-  /** Carries steps out, in order, up to the first failure. */
+  /** Carries out steps in order, up to the first failure. */
   async execute(
     steps: readonly Step[],
     _sources?: BalancerSources,
@@ -213,7 +213,7 @@ export class HaproxyModel implements BalancerEffects {
     const outcomes: StepOutcome[] = [];
     let isBroken = false;
     for (const step of steps) {
-      // Commands that follow one another go together: one that fails is no reason not to try the next.
+      // Consecutive commands go together: if one fails, the next is still tried.
       if (isBroken && (step.do !== "command" || outcomes.at(-1)?.step.do !== "command")) break;
       await this.before?.(step, signal ?? new AbortController().signal);
       this.steps.push(step);
@@ -373,12 +373,12 @@ export class HaproxyModel implements BalancerEffects {
     return "Server deleted.";
   }
 
-  /** What is wrong with a text by the version of the program, or as the test has it. */
+  /** The error in a config: the version's own, or the test's. */
   #refusal(text: string): string | undefined {
     return this.refuses(text) ?? (isAtLeast(this.programVersion, 3, 3) ? sharedName(text) : undefined);
   }
 
-  /** Lets new addresses hold: for whoever looks over a new connection they do. */
+  /** Makes new addresses visible, as they are over a new connection. */
   settle(): void {
     for (const { servers } of this.process?.backends.values() ?? []) {
       for (const server of servers.values()) {
@@ -392,7 +392,7 @@ export class HaproxyModel implements BalancerEffects {
     readonly version: ProgramVersion;
     readonly isDynamic: boolean;
   }): string {
-    // From 2.8 on the time counts from a change of the operational state alone, and draining is none.
+    // From 2.8 on the time counts only from changes of the operational state, and draining is none.
     const isStopped = () => server.down || server.maintenance;
     const before = isStopped();
     const answer = set(server, rest, { isNew: isAtLeast(version, 3, 0), isDynamic });
@@ -429,7 +429,7 @@ export class HaproxyModel implements BalancerEffects {
   }
 }
 
-/** What HAProxy 3.3 and later have against a frontend and a backend of one name. */
+/** The error of HAProxy 3.3 and later for a frontend and a backend of one name. */
 function sharedName(text: string): string | undefined {
   const frontends = new Set([...text.matchAll(/^frontend (\S+)$/gm)].map(([, name = ""]) => name));
   const lines = text.split("\n");
@@ -456,7 +456,7 @@ function setFrontend(frontends: ModelProcess["frontends"], name: string, verb: s
   return "";
 }
 
-/** A server that leaves maintenance is up, whatever it was before. */
+/** A server that leaves maintenance is up, whatever its earlier state. */
 function endMaintenance(server: ModelServer): void {
   if (server.maintenance) server.down = false;
   server.maintenance = false;
@@ -500,7 +500,7 @@ function set(
   return `${before} by 'stats socket command'`;
 }
 
-/** Sets a weight, as a number or in percent of the one that the server was given. */
+/** Sets a weight, as a number or in percent of the initial one. */
 function setWeight(server: ModelServer, value: string, isDynamic: boolean): string {
   const number = parseInt(value, 10);
   const isPercent = value === `${number}%`;
@@ -515,7 +515,7 @@ function setWeight(server: ModelServer, value: string, isDynamic: boolean): stri
   return "";
 }
 
-/** Reads what a process would make of a file: its mark, its backends and their servers. */
+/** Reads a file as a process would: its mark, its backends and their servers. */
 function readFile(
   text: string,
   version: ProgramVersion,

@@ -2,19 +2,19 @@ import { ANNOUNCED } from "./lighthouse.ts";
 import { eventually } from "./eventually.ts";
 import type { HaproxyBox } from "./haproxy.ts";
 
-/** How long a service manager waits before it starts again what has ended: systemd's `RestartSec`. */
+/** How long a service manager waits before a restart: systemd's `RestartSec`. */
 const RESTART_MS = 100;
 
 /**
- * HAProxy with a master process, run from the config file of a box the way a
- * service manager runs it: in the foreground, and started again when it ends.
+ * HAProxy with a master process, run from the config file of a box as a service
+ * manager runs it: in the foreground, and restarted when it ends.
  */
 export class HaproxyUnit implements AsyncDisposable {
   readonly #box: HaproxyBox;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
   #child: Deno.ChildProcess | undefined;
-  /** How often it was started. */
+  /** The number of starts. */
   starts = 0;
 
   private constructor(box: HaproxyBox) {
@@ -22,7 +22,7 @@ export class HaproxyUnit implements AsyncDisposable {
     this.#running = this.#run();
   }
 
-  /** Writes the file that a package brings, starts HAProxy from it and waits until it answers. */
+  /** Writes a packaged config, starts HAProxy from it and waits until it answers. */
   static async start(box: HaproxyBox): Promise<HaproxyUnit> {
     const global = ["global", `\tstats socket ${box.socketFile} mode 600 level admin expose-fd listeners`];
     await Deno.writeTextFile(box.configFile, [...global, "defaults", "\tmode http", ""].join("\n"));
@@ -33,11 +33,11 @@ export class HaproxyUnit implements AsyncDisposable {
 
   /** The master process. */
   get masterPid(): number {
-    if (this.#child === undefined) throw new Error("HAProxy has ended and is not started again yet");
+    if (this.#child === undefined) throw new Error("HAProxy has ended and is not restarted yet");
     return this.#child.pid;
   }
 
-  /** Stops HAProxy in its own way and starts it again, as `systemctl restart` does. */
+  /** Stops HAProxy gracefully and starts it again, as `systemctl restart` does. */
   restart(): void {
     this.#child?.kill("SIGTERM");
   }

@@ -1,6 +1,6 @@
 /**
- * The HAProxy that the tests run: the first `haproxy` that `PATH` leads to,
- * which `deno task test:haproxy` makes one of several versions.
+ * The HAProxy that the tests run: the first `haproxy` on `PATH`, which
+ * `deno task test:haproxy` sets to each of several versions.
  *
  * @module
  */
@@ -11,12 +11,12 @@ import { parseVersion } from "../../plugins/balancers/haproxy/observe.ts";
 /** Its version. */
 export const HAPROXY_VERSION: Version = askVersion();
 
-/** Whether it is of a version or of a later one. */
+/** Whether its version is this one or later. */
 export function isHaproxyAtLeast(major: number, minor: number): boolean {
   return isAtLeast(HAPROXY_VERSION, major, minor);
 }
 
-/** What a cluster's frontend is called in its file. */
+/** The name of a cluster's frontend in the file. */
 export function frontendName(cluster: string): string {
   return isHaproxyAtLeast(3, 1) ? `${cluster}:in` : cluster;
 }
@@ -24,6 +24,6 @@ export function frontendName(cluster: string): string {
 function askVersion(): Version {
   const { stdout } = new Deno.Command("haproxy", { args: ["-v"], stdin: "null", stderr: "null" }).outputSync();
   const version = parseVersion(new TextDecoder().decode(stdout));
-  assert(version !== undefined, "haproxy -v tells a version");
+  assert(version !== undefined, "haproxy -v prints a version");
   return version;
 }

@@ -2,7 +2,7 @@ import { eventually } from "./eventually.ts";
 
 const REQUEST = new TextEncoder().encode("GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
 
-/** Asks a port on loopback over a connection of its own; answers the body, or fails with what came instead. */
+/** Sends a request to a port on loopback over a connection of its own; returns the body, or fails with what was received. */
 export async function get(port: number): Promise<string> {
   const connection = await Deno.connect({ hostname: "127.0.0.1", port });
   await connection.write(REQUEST);
@@ -11,7 +11,7 @@ export async function get(port: number): Promise<string> {
   return answer.slice(answer.indexOf("\r\n\r\n") + 4);
 }
 
-/** Clients that ask one request a connection, as fast as they are answered. */
+/** Clients that send one request per connection, as fast as they are answered. */
 export class HttpLoad {
   #done = 0;
   readonly #failed: string[] = [];
@@ -22,13 +22,13 @@ export class HttpLoad {
     this.#clients = Array.from({ length: clients }, () => this.#client(port));
   }
 
-  /** Waits until so many more requests were answered. */
+  /** Waits until this many more requests were answered. */
   async more(count: number): Promise<void> {
     const until = this.#done + count;
     await eventually(`${count} more requests`, () => this.#done >= until);
   }
 
-  /** Stops; answers how many requests there were, and how those failed that did. */
+  /** Stops; returns the number of requests, and the failures. */
   async stop(): Promise<{ done: number; failed: readonly string[] }> {
     this.#stopped = true;
     await Promise.all(this.#clients);
@@ -43,7 +43,7 @@ export class HttpLoad {
   }
 }
 
-/** Asks so many requests over a few connections that stay open; answers how often each body came. Fails with the first that is not 200. */
+/** Sends this many requests over a few keep-alive connections; returns how often each body was received. Fails at the first that is not 200. */
 export async function countAnswers(port: number, requests: number, connections = 8): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
   const each = Math.ceil(requests / connections);
@@ -71,17 +71,17 @@ export async function countAnswers(port: number, requests: number, connections =
 
 const KEPT = new TextEncoder().encode("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
 
-/** What clients with connections that stay open saw. */
+/** What clients with keep-alive connections saw. */
 export interface KeptCount {
   /** Requests that were sent. */
   readonly sent: number;
-  /** Requests that got no answer because their connection had ended, and would be repeated by most clients. */
+  /** Requests without an answer because their connection had ended, which most clients would retry. */
   readonly cut: number;
-  /** Other failures: an answer that is not 200, a connection that is refused, half an answer. */
+  /** Other failures: an answer that is not 200, a connection refused, half an answer. */
   readonly failed: readonly string[];
 }
 
-/** Clients that send one request after another over connections that stay open, and open another when one ends. */
+/** Clients that send sequential requests over keep-alive connections, and reconnect when one ends. */
 export class KeptLoad {
   #sent = 0;
   #cut = 0;
@@ -93,7 +93,7 @@ export class KeptLoad {
     this.#clients = Array.from({ length: clients }, () => this.#client(port));
   }
 
-  /** Stops; answers the counts. */
+  /** Stops; returns the counts. */
   async stop(): Promise<KeptCount> {
     this.#stopped = true;
     await Promise.all(this.#clients);
@@ -111,7 +111,7 @@ export class KeptLoad {
     }
   }
 
-  /** Sends one request; answers whether the connection goes on. */
+  /** Sends one request; returns whether the connection stays open. */
   async #ask(connection: Deno.TcpConn): Promise<boolean> {
     const [decoder, buffer] = [new TextDecoder(), new Uint8Array(4_096)];
     let answer = "";

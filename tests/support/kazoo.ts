@@ -1,4 +1,4 @@
-/** Debian's Python: another on the PATH may not have kazoo. */
+/** Debian's Python: another one on the PATH may lack kazoo. */
 const PYTHON = "/usr/bin/python3";
 const SCRIPT = new URL("kazoo_peer.py", import.meta.url).pathname;
 
@@ -6,25 +6,25 @@ const SCRIPT = new URL("kazoo_peer.py", import.meta.url).pathname;
 export interface SeenZnode {
   /** Its bytes in base64. */
   readonly data: string;
-  /** The session that it ends with, in decimal; "0" if it is persistent. */
+  /** The session that owns it, in decimal; "0" if it is persistent. */
   readonly ephemeralOwner: string;
-  /** Changes of its data. */
+  /** The version of its data. */
   readonly version: number;
   /** Permissions, scheme and id of each entry. */
   readonly acl: readonly (readonly [number, string, string])[];
 }
 
-/** What came of looking at one znode again and again. */
+/** The result of polling one znode. */
 export interface Observed {
-  /** How often it was looked at. */
+  /** The number of polls. */
   readonly looks: number;
-  /** How often it was not there. */
+  /** How often it was absent. */
   readonly absent: number;
-  /** The sessions that it ended with, in decimal, in order. */
+  /** The sessions that owned it, in decimal, in order. */
   readonly owners: readonly string[];
 }
 
-/** A ZooKeeper client of kazoo's, the library that 1.0 uses, in a process of its own. */
+/** A client of kazoo, the ZooKeeper library that 1.0 uses, in a process of its own. */
 export class KazooPeer implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
@@ -60,17 +60,17 @@ export class KazooPeer implements AsyncDisposable {
     return peer;
   }
 
-  /** Looks at a znode; `null` if there is none. */
+  /** Reads a znode; `null` if there is none. */
   async look(path: string): Promise<SeenZnode | null> {
     return await this.ask("look", { path }) as SeenZnode | null;
   }
 
-  /** Creates an ephemeral znode, takes one over, or sets one's data. */
+  /** Creates an ephemeral znode, takes it over, or sets its data. */
   async write(how: "put" | "take_over" | "set", path: string, data: Uint8Array): Promise<void> {
     await this.ask(how, { path, data: data.toBase64() });
   }
 
-  /** Makes a znode of any kind, a numbered one if asked; answers its path. */
+  /** Creates a znode of any kind, sequential if asked; returns its path. */
   async make(
     path: string,
     text: string,
@@ -79,12 +79,12 @@ export class KazooPeer implements AsyncDisposable {
     return await this.ask("make", { path, text, ...kind }) as string;
   }
 
-  /** The values of all children of a znode, by their names. */
+  /** The data of all children of a znode, by name. */
   async readAll(path: string): Promise<Readonly<Record<string, string>>> {
     return await this.ask("read_all", { path }) as Record<string, string>;
   }
 
-  /** Answers a node's data in 1.0's form, written by Python itself. */
+  /** Returns a node's data in 1.0's form, written by Python itself. */
   async payload(
     port: number,
     { host = "localhost", metadata = {} }: { readonly host?: string; readonly metadata?: Record<string, unknown> } = {},
@@ -92,12 +92,12 @@ export class KazooPeer implements AsyncDisposable {
     return Uint8Array.fromBase64(await this.ask("payload", { host, port, metadata }) as string);
   }
 
-  /** What came of `observe` so far. */
+  /** The results of `observe` so far. */
   async observed(): Promise<Observed> {
     return await this.ask("observed") as Observed;
   }
 
-  /** Has a command of the script done; throws what it threw. */
+  /** Has the script run a command; throws what the command threw. */
   async ask(what: string, parameters: Record<string, unknown> = {}): Promise<unknown> {
     await this.#writer.write(new TextEncoder().encode(`${JSON.stringify({ do: what, ...parameters })}\n`));
     const answer = JSON.parse(await this.#readLine());
@@ -105,7 +105,7 @@ export class KazooPeer implements AsyncDisposable {
     return answer.ok;
   }
 
-  /** Ends it without a word: its session goes on until its time-out. */
+  /** Kills it: its session lives on until its timeout. */
   async kill(): Promise<void> {
     try {
       this.#child.kill("SIGKILL");

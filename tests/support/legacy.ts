@@ -5,7 +5,7 @@ import type { Node } from "../../src/model/node.ts";
 import type { Origin } from "../../src/plugin/contract.ts";
 import type { HaproxyFile } from "../../plugins/balancers/haproxy/render.ts";
 
-/** A config directory as wglass/lighthouse 1.0 reads it: each file's contents, as YAML gave them. */
+/** A config directory as wglass/lighthouse 1.0 reads it: the parsed contents of each file. */
 export interface LegacyConfig {
   /** `balancers/haproxy.yaml`. */
   readonly balancer: Balancer;
@@ -54,10 +54,9 @@ export function readYaml<T>(text: string): T {
 }
 
 /**
- * Writes the HAProxy file that 1.0 writes, less its time: the rules of its
- * generator as they were observed, told here once more so that what we render
- * can be compared with them for any config. The texts that it really wrote hold
- * this one to account.
+ * Writes the HAProxy file that 1.0 writes, without its time: the observed rules
+ * of its generator, written out here once more so that our output can be compared
+ * with them for any config. Files that 1.0 really wrote verify this function.
  */
 export function legacyText({ balancer, clusters, version }: LegacyConfig): string {
   const bind = balancer.bind_address ?? "";
@@ -155,7 +154,7 @@ function statsChapter({ stats }: Balancer): readonly (readonly [string, readonly
   ]];
 }
 
-/** Takes the lines out that 1.0 would have left out, or that were added, as a notice tells of each. */
+/** Removes the lines that 1.0 would have left out, and those that were added, which notices report. */
 export function withoutTold({ text, notices, origins }: HaproxyFile): string {
   const place = ({ cluster, path }: Origin) => JSON.stringify([cluster, path]);
   const told = new Set(
@@ -170,11 +169,11 @@ export function withoutTold({ text, notices, origins }: HaproxyFile): string {
 }
 
 /**
- * Takes out of a text what differs on purpose, and is listed in the plugin's
- * README: the time or the hash in the head, the order of sections and of what
- * comes of nodes, the address behind `listen stats`, the handing over of sockets
- * and the mark of the structure, ids of servers, cookies that HAProxy works out,
- * the section of peers, and backends without a line.
+ * Removes intentional differences, which the plugin's README lists: the time or
+ * the hash in the head, the order of sections and of what nodes bring, the
+ * address of `listen stats`, the passing of sockets and the mark of the
+ * structure, ids of servers, cookies that HAProxy generates, the section of
+ * peers, and backends without a line.
  */
 export function lessDifferences(text: string): string {
   const stanzas = text
@@ -192,21 +191,21 @@ export function lessDifferences(text: string): string {
     else if (!/^(?:backend \S+)?\n*$/.test(stanza)) found.at(-1)?.push(stanza.replace(/\n+$/, ""));
     return found;
   }, []);
-  // `global` comes before `defaults`; all others come in the order of their clusters.
+  // `global` stands before `defaults`; all others follow the order of their clusters.
   return chapters.map(([head = "", ...stanzas]) => {
     const rest = head.includes("Per-cluster peer listings") ? [] : stanzas;
     return [head, ...head.includes("Auto-generated") ? rest : rest.toSorted()].join("\n\n");
   }).join("\n\n\n");
 }
 
-/** Sorts the pairs of lines by which a meta cluster's frontend chooses. */
+/** Sorts the pairs of lines by which a meta cluster's frontend selects. */
 function sortChoices(stanza: string): string {
   const choices = stanza.match(/^\tacl is_.*\n\tuse_backend .*$/gm) ?? [];
   const rest = choices.reduce((text, choice) => text.replace(`\n${choice}`, ""), stanza);
   return [rest, ...choices.toSorted()].join("\n");
 }
 
-/** Sorts the lines of a cluster's members, and takes cookies out that HAProxy works out by itself. */
+/** Sorts the lines of a cluster's members, and removes cookies that HAProxy generates itself. */
 function sortMembers(stanza: string): string {
   if (!stanza.startsWith("backend ")) return stanza;
   const lines = stanza.split("\n");

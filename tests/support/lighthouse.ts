@@ -8,12 +8,12 @@ import { PROMPT } from "../../plugins/balancers/haproxy/sources.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
-/** What `deno` is told by the task `lighthouse`: the tests run what users run. */
+/** The `deno` arguments of the task `lighthouse`: the tests run what users run. */
 export const TASK_ARGS: readonly string[] = config.tasks.lighthouse.command.split(" ").slice(1, -1);
 /** The program of the task. */
 const PROGRAM: string = config.tasks.lighthouse.command.split(" ").at(-1) ?? "";
 
-/** The flags of the engine among them. */
+/** The V8 flags among them. */
 export const V8_FLAGS: readonly string[] = TASK_ARGS.filter((arg) => arg.startsWith("--v8-flags="));
 
 /** The name and the address that the tests announce. */
@@ -21,7 +21,7 @@ export const ANNOUNCED = { host: "test.host", ip: "127.0.0.1" } as const;
 
 /** A real lighthouse process. */
 export class Lighthouse extends ProcessLog implements AsyncDisposable {
-  /** What it has written to its standard output so far. */
+  /** Its standard output so far. */
   output = "";
   readonly #child: Deno.ChildProcess;
   readonly #read: Promise<unknown>;
@@ -35,16 +35,16 @@ export class Lighthouse extends ProcessLog implements AsyncDisposable {
     ]);
   }
 
-  /** Starts `lighthouse ROLE DIR`, which announces {@linkcode ANNOUNCED} unless it is to find out for itself. */
+  /** Starts `lighthouse ROLE DIR`, which announces {@linkcode ANNOUNCED} unless it must detect its own identity. */
   static start(
     role: "writer" | "reporter" | "run",
     configDir: string,
     flags: readonly string[] = [],
     { isTold = true, within = [], preload }: {
       readonly isTold?: boolean;
-      /** A module of the test's own that runs in its process, before it. */
+      /** A module of the test that runs in the process first. */
       readonly preload?: string;
-      /** What stands before the command line: a program that runs another. */
+      /** A prefix of the command line: a program that runs another. */
       readonly within?: readonly string[];
     } = {},
   ): Lighthouse {
@@ -65,7 +65,7 @@ export class Lighthouse extends ProcessLog implements AsyncDisposable {
     );
   }
 
-  /** Starts any command, with just these arguments. */
+  /** Starts any command, with exactly these arguments. */
   static startCommand(args: readonly string[]): Lighthouse {
     return new Lighthouse(
       new Deno.Command(Deno.execPath(), {
@@ -79,8 +79,8 @@ export class Lighthouse extends ProcessLog implements AsyncDisposable {
   }
 
   /**
-   * Starts writer and reporter with check plugins of a test's own: `data:` modules
-   * by name. Where it serves its status, a worker that is out of service for two seconds is a failure.
+   * Starts writer and reporter with a test's own check plugins: `data:` modules
+   * by name. With a status server, a worker that is out of service for two seconds is a failure.
    */
   static startWith(
     modules: Readonly<Record<string, string>>,
@@ -105,12 +105,12 @@ export class Lighthouse extends ProcessLog implements AsyncDisposable {
     this.#child.kill(signal);
   }
 
-  /** Waits for its end; answers its exit code. */
+  /** Waits for its end; returns its exit code. */
   ended(): Promise<number> {
     return endOf(this.#child, { read: this.#read, log: () => this.log });
   }
 
-  /** Asks it to end and waits for that. */
+  /** Stops it and waits for its end. */
   async stop(): Promise<number> {
     try {
       this.#child.kill("SIGTERM");
@@ -131,9 +131,9 @@ export class Lighthouse extends ProcessLog implements AsyncDisposable {
 
 /** A host of its own: a config directory, a HAProxy, and a directory as the registry. */
 export class TestHost implements AsyncDisposable {
-  /** Everything is in here. */
+  /** The directory of everything. */
   readonly dir: TempDir = new TempDir("lighthouse-host-");
-  /** The HAProxy that the writer keeps. */
+  /** The HAProxy that the writer manages. */
   readonly haproxy: HaproxyBox = new HaproxyBox();
 
   /** The config directory. */
@@ -157,13 +157,13 @@ export class TestHost implements AsyncDisposable {
     await Deno.remove(`${this.configDir}/${name}.yaml`);
   }
 
-  /** Writes what every test begins with: this HAProxy, and the registry in a directory. */
+  /** Writes the common start of all tests: this HAProxy, and the registry in a directory. */
   async configure(balancer: Record<string, unknown> = {}): Promise<void> {
     await this.write("balancers/haproxy", { ...this.haproxy.file, ...balancer });
     await this.write("discovery/file", { path: this.registryDir, ttl: 2 });
   }
 
-  /** Answers the ports of the servers of a cluster that HAProxy sends requests to, sorted. */
+  /** Returns the ports of the servers of a cluster that HAProxy sends requests to, sorted. */
   async serving(cluster: string): Promise<readonly number[]> {
     using socket = await RuntimeSocket.connect(this.haproxy.socketFile, {
       dialect: PROMPT,
@@ -175,7 +175,7 @@ export class TestHost implements AsyncDisposable {
     ).map((columns) => Number(columns[18])).toSorted();
   }
 
-  /** Waits until HAProxy sends a cluster's requests to just these ports. */
+  /** Waits until HAProxy sends a cluster's requests to exactly these ports. */
   async untilServing(cluster: string, ports: readonly number[]): Promise<void> {
     const wanted = JSON.stringify(ports.toSorted());
     let seen: unknown;
@@ -197,7 +197,7 @@ export class TestHost implements AsyncDisposable {
 export class WebService implements AsyncDisposable {
   /** Whether its check passes. */
   healthy = true;
-  /** Probes so far. */
+  /** The number of probes so far. */
   probes = 0;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
@@ -209,7 +209,7 @@ export class WebService implements AsyncDisposable {
     });
   }
 
-  /** Where it listens. */
+  /** Its port. */
   get port(): number {
     return this.#server.addr.port;
   }

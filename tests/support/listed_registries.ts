@@ -1,6 +1,5 @@
 /**
- * A cluster whose `discovery` is a list of registries, and what may happen to
- * each of them.
+ * A cluster whose `discovery` is a list of registries, and the faults of each.
  *
  * @module
  */
@@ -17,7 +16,7 @@ import { TempDir } from "./temp_dir.ts";
 import { ZooKeeper } from "./zookeeper.ts";
 
 /**
- * A test in which a registry and an etcd beside it are each killed, paused and
+ * Asserts that clients see no error while a registry and an etcd beside it are each killed, paused and
  * partitioned, one after the other. Gossip has none of the registry's names, so
  * beside it `combine` is `all`: both must have a node.
  */
@@ -62,7 +61,7 @@ export function etcdFile(address: string): Readonly<Record<string, unknown>> {
   return { type: "etcd", endpoints: [address], session_timeout: 2 };
 }
 
-/** Waits until the writer says that one registry is gone, later than it last said that it is there. */
+/** Waits until the writer reports a registry as unreachable, later than its last report as connected. */
 export async function untilUnreachable(
   { writer }: FaultStage,
   discovery: string,
@@ -71,12 +70,12 @@ export async function untilUnreachable(
   return await writer.event("registry.unreachable", { worker: `discovery ${discovery}` }, after && { after });
 }
 
-/** A registry in a list: what befalls its server, and the network before it. */
+/** A registry in a list, with the faults of its server and of the network before it. */
 interface Member extends Pick<TcpProxy, "pause" | "resume"> {
   readonly file: Readonly<Record<string, unknown>>;
   readonly kill: () => Promise<void>;
   readonly start: () => Promise<void>;
-  /** Stops the server's process (SIGSTOP), and lets it go on. */
+  /** Stops the server's process (SIGSTOP), and resumes it. */
   readonly stop: () => void;
   readonly goOn: () => void;
 }

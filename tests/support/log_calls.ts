@@ -1,16 +1,16 @@
-/** Finds the log calls of a module, and what each of them says of its event. */
+/** Finds the log calls of a module, and the event and fields of each. */
 
 /** One call of a logger. */
 export interface LogCall {
   /** `src/app/app.ts:246`. */
   readonly where: string;
-  /** The levels that it may log at; empty if that cannot be read from the source. */
+  /** The levels that it may log at; empty if the source does not show them. */
   readonly levels: ReadonlySet<string>;
   /** The events that it may log. */
   readonly events: ReadonlySet<string>;
-  /** The fields beside `event`, as far as they can be read from the source. */
+  /** The fields beside `event`, as far as the source shows them. */
   readonly fields: ReadonlySet<string>;
-  /** Whether it only hands on what another call has logged. */
+  /** Whether it only forwards what another call has logged. */
   readonly isPassedOn: boolean;
 }
 
@@ -22,10 +22,10 @@ export interface LogCalls {
 
 const METHODS = new Set(["debug", "info", "warn", "error"]);
 
-/** What records that are handed on are called. */
+/** The names of forwarded records. */
 const PASSED_ON = new Set(["properties", "clean"]);
 
-/** What a variable is at a place: the innermost of its name there. */
+/** The value of a variable at a place: the innermost of its name there. */
 type Inits = (name: string) => Deno.lint.Expression | undefined;
 
 /** A variable that is visible in a block. */
@@ -108,7 +108,7 @@ function readCall(
   return { levels, events, fields, isPassedOn };
 }
 
-/** Adds what an object says to `into`; answers whether it hands on what others have logged. */
+/** Adds the fields of an object to `into`; returns whether it forwards the records of others. */
 function readProperties(
   node: Deno.lint.Node | undefined,
   inits: Inits,

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { EVENTS } from "../../src/logging/events.ts";
 import { eventually } from "./eventually.ts";
 
-/** A record of a log: its event and its other fields, all as text; `msg` and `level` are among them. */
+/** A log record: its event and its other fields, all as strings; `msg` and `level` are among them. */
 export type LoggedEvent = Readonly<Record<string, string>>;
 
-/** What fields of a record must be: equal to a value, or like a pattern. */
+/** Conditions for fields of a record: equality with a value, or a pattern. */
 export type Fields = Readonly<Record<string, string | number | boolean | RegExp>>;
 
-/** Reads a log of logfmt lines, all or those of some events; lines that are none are left out. */
+/** Reads a log of logfmt lines, all or those of some events; other lines are skipped. */
 export function readEvents(log: string, events?: readonly string[]): readonly LoggedEvent[] {
   const isRead = (line: string) =>
     line.startsWith("time=") && (events === undefined || events.some((event) => line.includes(` event=${event}`)));
@@ -22,7 +22,7 @@ function unquoted(text = ""): string {
   return text.replaceAll(/\\(.)/g, (_, char: string) => char === "n" ? "\n" : char);
 }
 
-/** Whether a record is of an event, with such fields. */
+/** Whether a record has an event, with such fields. */
 export function isEvent(record: LoggedEvent, event: string, fields: Fields = {}): boolean {
   return record.event === event &&
     Object.entries(fields).every(([key, want]) => {
@@ -31,16 +31,16 @@ export function isEvent(record: LoggedEvent, event: string, fields: Fields = {})
     });
 }
 
-/** How many records of a log are of an event, with such fields. */
+/** The number of records of an event in a log, with such fields. */
 export function countEvents(log: string, event: string, fields: Fields = {}): number {
   return readEvents(log, [event]).filter((record) => isEvent(record, event, fields)).length;
 }
 
 /**
- * Waits until a log has an event, as often as `times` says; answers the record.
+ * Waits until a log has an event, as often as `times` says; returns the record.
  *
- * @param log answers the log so far, as text
- * @param after the event must come later than this one did
+ * @param log returns the log so far
+ * @param after the event must come later than this one
  */
 export function untilLogged(
   log: () => string,
@@ -64,10 +64,10 @@ export function untilLogged(
 
 /** The log of a process, as the process writes it. */
 export class ProcessLog {
-  /** What it has logged so far, as text. */
+  /** The log so far. */
   log = "";
 
-  /** Waits until the log has an event with such fields; answers the record. */
+  /** Waits until the log has an event with such fields; returns the record. */
   event(
     event: string,
     fields?: Fields,
@@ -76,7 +76,7 @@ export class ProcessLog {
     return untilLogged(() => this.log, event, fields, options);
   }
 
-  /** How often the log has an event with such fields. */
+  /** The number of such events in the log. */
   count(event: string, fields?: Fields): number {
     return countEvents(this.log, event, fields);
   }
@@ -89,12 +89,12 @@ export class ProcessLog {
   }
 }
 
-/** After so long, a process that was to end hangs: a busy machine needs a quarter of it. */
+/** The deadline of a process that should end: a busy machine needs a quarter of it. */
 const END_DEADLINE_MS = 120_000;
 
 /**
  * Waits for the end of a process whose log is read until `read` settles;
- * answers its exit code. One that hangs is killed, and the error has its log.
+ * returns its exit code. A process that hangs is killed, and the error has its log.
  */
 export async function endOf(
   child: Deno.ChildProcess,
@@ -118,7 +118,7 @@ export async function endOf(
   }
 }
 
-/** The same of records. */
+/** The same for records. */
 export async function untilEvent(
   records: () => readonly LoggedEvent[],
   event: string,
@@ -134,7 +134,7 @@ export async function untilEvent(
   return await eventually(`the log has event=${event}${wanted}`, find);
 }
 
-/** Fails unless each record has an event of the table, at the level that it promises; a plugin chooses its own. */
+/** Fails unless each record has an event of the table, at the table's level; a plugin chooses its own. */
 export function assertKnown(records: readonly LoggedEvent[]): void {
   const astray = records.filter(({ event = "", level }) => {
     const known = EVENTS[event];
@@ -144,7 +144,7 @@ export function assertKnown(records: readonly LoggedEvent[]): void {
   assert.deepEqual(astray, [], "records without an event of the table, or at another level");
 }
 
-/** A record as a logger takes it, as {@linkcode readEvents} would read it from a line. */
+/** Converts a record in a logger's form to the form of {@linkcode readEvents}. */
 export function toEvent(level: string, msg: string, properties: Readonly<Record<string, unknown>> = {}): LoggedEvent {
   const texts = Object.entries(properties).map(([key, value]) => [key, String(value)]);
   return { level, msg, ...Object.fromEntries(texts) };

@@ -10,7 +10,7 @@ export function readSamples(text: string): Readonly<Record<string, number>> {
   }));
 }
 
-/** The samples of what was collected, without the buckets of histograms. */
+/** The collected samples, without the buckets of histograms. */
 export function samplesOf(families: readonly MetricFamily[]): Readonly<Record<string, number>> {
   return Object.fromEntries(
     Object.entries(readSamples(write(families, "prometheus"))).filter(([name]) => !/_bucket\{/.test(name)),

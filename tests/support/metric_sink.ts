@@ -1,8 +1,8 @@
-/** A server that takes lines of metrics, over UDP as StatsD does, or over TCP as OpenTSDB and Graphite do. */
+/** A server that receives lines of metrics, over UDP like StatsD, or over TCP like OpenTSDB and Graphite. */
 export class MetricSink implements AsyncDisposable {
-  /** All lines that came. */
+  /** All lines received. */
   readonly lines: string[] = [];
-  /** What it says once a connection was read to its end. */
+  /** Its answer once a connection has been read to its end. */
   answer: string;
   readonly #port: number;
   readonly #close: () => void;
@@ -52,7 +52,7 @@ export class MetricSink implements AsyncDisposable {
     });
   }
 
-  /** Where it listens. */
+  /** Its address. */
   get address(): string {
     return `127.0.0.1:${this.#port}`;
   }

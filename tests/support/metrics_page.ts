@@ -1,5 +1,5 @@
 /**
- * Makes docs/metrics.md of `src/metrics/table.ts`; run it to write the page:
+ * Generates docs/metrics.md from `src/metrics/table.ts`; run it to write the page:
  * `deno run --allow-write=docs tests/support/metrics_page.ts`.
  *
  * @module

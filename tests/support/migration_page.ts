@@ -3,7 +3,7 @@ import { TempDir } from "./temp_dir.ts";
 
 /**
  * A page of docs/migrate with its files, written below a temporary directory
- * in the place of `/`, and its commands. What differs in a test is replaced.
+ * that replaces `/`, and its commands. Tests replace what differs for them.
  */
 export class MigrationPage implements AsyncDisposable {
   readonly #text: string;
@@ -57,7 +57,7 @@ export class MigrationPage implements AsyncDisposable {
   }
 }
 
-/** The words of a shell's line: parts in quotes are one. */
+/** The words of a shell line: a quoted part is one word. */
 function splitWords(line: string): readonly string[] {
   return [...line.matchAll(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g)].map(([word]) =>
     word.replaceAll(/'([^']*)'|"([^"]*)"/g, "$1$2")

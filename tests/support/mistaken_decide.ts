@@ -1,6 +1,6 @@
 /**
- * Writers that decide as they should but for one mistake: what tests of a writer
- * have to find.
+ * Writers that decide correctly except for one mistake, which the tests of a
+ * writer must find.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { decide, type Input, type WriterState } from "../../src/balance/decide.t
 
 type State = WriterState<unknown, unknown>;
 
-/** Decides as it should, but changes the state after each decision. */
+/** Decides correctly, but changes the state after each decision. */
 function withMistake(
   change: (after: State, input: Input<unknown, unknown>, before: State) => Partial<State>,
 ): typeof decide {
@@ -18,7 +18,7 @@ function withMistake(
   };
 }
 
-/** Each by what it does wrong. */
+/** Each by its mistake. */
 export const MISTAKES = {
   "forgets the rate of reloads": withMistake(({ pace }) => ({ pace: { ...pace, reloadAllowedAt: -Infinity } })),
   "forgets what was rejected": withMistake(({ acceptance }) => ({
@@ -30,23 +30,23 @@ export const MISTAKES = {
   "forgets what was accepted": withMistake(({ acceptance }) => ({
     acceptance: { ...acceptance, accepted: undefined },
   })),
-  "looks once": withMistake(({ turn }) => turn === undefined ? { lookAt: Infinity } : {}),
-  "loses the file that waits": withMistake(({ file }) => ({ file: { ...file, steps: [], dueAt: Infinity } })),
-  "drops a desired state that comes": withMistake((_, { type }, { next, desired }) =>
+  "polls once": withMistake(({ turn }) => turn === undefined ? { lookAt: Infinity } : {}),
+  "loses the pending file": withMistake(({ file }) => ({ file: { ...file, steps: [], dueAt: Infinity } })),
+  "drops a desired state that arrives": withMistake((_, { type }, { next, desired }) =>
     type === "wanted" && desired !== undefined ? { next } : {}
   ),
-  "takes what it has sent for applied": (state, input, circumstances) => {
+  "treats sent commands as applied": (state, input, circumstances) => {
     if (input.type !== "changed") return decide(state, input, circumstances);
     const outcomes = input.outcomes.map(({ step }) => ({ ok: true, step, tookMs: 0, output: "" } as const));
     return decide(state, { ...input, outcomes }, circumstances);
   },
-  "looks no more once it has taken a shortcut": withMistake(({ turn, file }, { type }) =>
+  "stops polling after a shortcut": withMistake(({ turn, file }, { type }) =>
     type === "changed" && turn === undefined ? { lookAt: Infinity, file: { ...file, dueAt: Infinity } } : {}
   ),
-  "takes shortcuts for ever": withMistake(({ base }, { type }) =>
+  "takes shortcuts forever": withMistake(({ base }, { type }) =>
     type === "changed" && base !== undefined ? { base: { ...base, lookedMs: Infinity }, lookAt: Infinity } : {}
   ),
-  "takes a look that it broke off for made": (state, input, circumstances) => {
+  "counts an aborted poll as complete": (state, input, circumstances) => {
     const answer = decide(state, input, circumstances);
     const { base } = answer.state;
     if (input.type !== "stoodBack" || base === undefined) return answer;
@@ -55,5 +55,5 @@ export const MISTAKES = {
     return { ...answer, state: { ...answer.state, lookAt, base: { ...base, lookedMs: now } } };
   },
   "acts in a pause": withMistake(() => ({ isPaused: false })),
-  "does not notice who serves": withMistake((_, __, { processes }) => ({ processes })),
+  "does not notice which process serves": withMistake((_, __, { processes }) => ({ processes })),
 } as const satisfies Readonly<Record<string, typeof decide>>;

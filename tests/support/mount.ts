@@ -1,13 +1,13 @@
-/** Why nothing can be mounted from here, for a test that is left out then; `undefined` if it can. */
+/** Why nothing can be mounted, for a test that is skipped then; `undefined` if mounting works. */
 export const WHY_NO_MOUNT: string | undefined = whyNot();
 
-/** Something mounted by a test, gone when disposed of. */
+/** A test's mount, removed when disposed of. */
 export class Mount implements AsyncDisposable {
   #isThere = true;
 
   private constructor(readonly path: string) {}
 
-  /** Makes a file or a directory read-only, for root too: what replaces it or writes to it fails. */
+  /** Makes a file or a directory read-only, for root too: replacing it or writing to it fails. */
   static async readOnly(path: string): Promise<Mount> {
     await run("mount", "--bind", path, path);
     const mount = new Mount(path);
@@ -15,20 +15,20 @@ export class Mount implements AsyncDisposable {
     return mount;
   }
 
-  /** Mounts a file by itself, as containers do with a single file: it can be written, not replaced. */
+  /** Mounts a single file, as containers do: it can be written, not replaced. */
   static async alone(path: string, { from = path }: { readonly from?: string } = {}): Promise<Mount> {
     await run("mount", "--bind", from, path);
     return new Mount(path);
   }
 
-  /** Mounts an empty disk of so many bytes over a directory, which is made if it is not there. */
+  /** Mounts an empty disk of this many bytes over a directory, which is created if it does not exist. */
   static async disk(path: string, { bytes }: { readonly bytes: number }): Promise<Mount> {
     await Deno.mkdir(path, { recursive: true });
     await run("mount", "-t", "tmpfs", "-o", `size=${bytes}`, "lighthouse-test", path);
     return new Mount(path);
   }
 
-  /** Takes it away; what is still open there stays with whoever holds it. */
+  /** Unmounts it; files that are open stay with their processes. */
   async undo(): Promise<void> {
     if (!this.#isThere) return;
     this.#isThere = false;

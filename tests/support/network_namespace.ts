@@ -1,39 +1,38 @@
 import { systemRandom } from "../../src/kernel/random.ts";
 
-/** Why no network can be made from here, for a test that is left out then; `undefined` if one can. */
+/** Why no network can be made, for a test that is skipped then; `undefined` if one can. */
 export const WHY_NO_NAMESPACE: string | undefined = whyNot();
 
-/** What befalls the packets between the two sides. */
+/** Faults of the packets between the two sides. */
 export type Trouble =
-  /** None arrives. */
+  /** All are dropped. */
   | "drop"
-  /** Each is answered with a reset. */
+  /** Each gets a reset. */
   | "reject"
   /** Three of ten are lost, in either direction. */
   | "loss";
 
 /**
- * A network beside the one of this process, with a cable between the two.
- * What befalls the cable is done at its far end, so nothing else of the
- * machine is touched.
+ * A network beside this process's own, with a cable between the two. Faults are
+ * made at the cable's far end, so nothing else on the machine is touched.
  */
 export class NetworkNamespace implements AsyncDisposable {
   /** Its name, for `ip netns exec`. */
   readonly name: string;
-  /** Its address, which this process reaches. */
+  /** Its address, reachable from this process. */
   readonly address: string;
   readonly #near: string;
   readonly #cable: string;
 
   private constructor(number: number) {
     [this.name, this.#cable] = [`lh-faults-${number}`, `lhf${number}`];
-    // A network of two hosts, in a part of 10.0.0.0/8 that is picked at random.
+    // A network of two hosts, in a random part of 10.0.0.0/8.
     const base = [10, 128 + (number >> 14 & 127), number >> 6 & 255];
     const last = (number & 63) * 4;
     [this.#near, this.address] = [[...base, last + 1].join("."), [...base, last + 2].join(".")];
   }
 
-  /** Makes one. */
+  /** Creates one. */
   static async make(): Promise<NetworkNamespace> {
     const number = Math.floor(systemRandom() * 2 ** 21);
     const made = new NetworkNamespace(number);
@@ -52,15 +51,15 @@ export class NetworkNamespace implements AsyncDisposable {
     }
   }
 
-  /** Lets trouble befall all packets, until it is healed. */
+  /** Applies a fault to all packets, until it is healed. */
   async befall(trouble: Trouble): Promise<void> {
     const rule = { drop: "drop", reject: "reject with tcp reset", loss: "numgen random mod 100 < 30 drop" }[trouble];
-    // What is rejected on its way in needs its answer to get out.
+    // A packet rejected on its way in needs its answer to get out.
     const out = trouble === "reject" ? "" : rule;
     await this.#rules({ in: `meta l4proto tcp ${rule}`, out: out && `meta l4proto tcp ${out}` });
   }
 
-  /** Loses all packets of connections that stand now, for as long as they are tried; new ones get through. */
+  /** Drops all packets of the open connections; new connections work. */
   async forgetConnections(): Promise<void> {
     const table = await run(["ss", "--no-header", "--tcp", "--numeric", "dst", this.address]);
     const ports = table.split("\n").map((row) => /:([0-9]+)\s+\S+\s*$/.exec(row)?.[1]).filter((port) => port);
@@ -68,13 +67,13 @@ export class NetworkNamespace implements AsyncDisposable {
     await this.#rules({ in: `tcp sport ${set} drop`, out: `tcp dport ${set} drop` });
   }
 
-  /** Ends all trouble. */
+  /** Ends all faults. */
   async heal(): Promise<void> {
     await run([...this.#within, "nft", "flush", "ruleset"]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // By itself the cable would go only when the last who uses the network has gone.
+    // The kernel would remove the cable only with the last user of the network.
     await run(["ip", "link", "delete", this.#cable]).catch(() => {});
     await run(["ip", "netns", "delete", this.name]);
   }

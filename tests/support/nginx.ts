@@ -32,15 +32,15 @@ export function nginxCluster(section: Record<string, unknown>): NginxCluster {
   return result.value;
 }
 
-/** A cluster as a test writes it. */
+/** A cluster in a test's notation. */
 export interface NginxTestCluster {
   /** The `nginx` section of its file. */
   readonly section?: Record<string, unknown>;
-  /** Its members: nodes as a registry has them, or with what each is to get. */
+  /** Its members: nodes as a registry has them, or with their shares. */
   readonly nodes?: readonly (Node | WantedNode)[];
 }
 
-/** Makes what a test writes into what the plugin gets. */
+/** Converts a test's notation to the plugin's input. */
 export function nginxWanted(
   file: Record<string, unknown>,
   clusters: Record<string, NginxTestCluster>,
@@ -56,13 +56,13 @@ export function nginxWanted(
   };
 }
 
-/** A place for one nginx, whose processes are killed when it is disposed of. */
+/** A directory for one nginx, whose processes are killed when it is disposed of. */
 export class NginxBox implements AsyncDisposable {
   readonly #dir = new TempDir("lighthouse-nginx-");
-  /** What would be in `balancers/nginx.yaml`. */
+  /** The contents of `balancers/nginx.yaml`. */
   readonly file: Record<string, unknown>;
 
-  /** `file`: keys besides those that say where things are. */
+  /** `file`: additional keys of that file. */
   constructor(file: Record<string, unknown> = {}) {
     this.file = {
       config_file: this.configFile,
@@ -90,17 +90,17 @@ export class NginxBox implements AsyncDisposable {
     return this.#dir.file(name);
   }
 
-  /** What would be wanted of this nginx. */
+  /** A desired state of this nginx. */
   wanted(clusters: Record<string, NginxTestCluster>, file: Record<string, unknown> = {}): NginxWanted {
     return nginxWanted({ ...this.file, ...file }, clusters);
   }
 
-  /** The config as it is on disk. */
+  /** The config on disk. */
   text(): Promise<string> {
     return Deno.readTextFile(this.configFile);
   }
 
-  /** What a worker answers. */
+  /** The answer of a worker. */
   async status(): Promise<Status> {
     const [answer = ""] = await askOverHttp(this.socketFile, ["/lighthouse"], { signal: AbortSignal.timeout(5_000) });
     return parseStatus(answer) ?? assert.fail(answer);
@@ -113,7 +113,7 @@ export class NginxBox implements AsyncDisposable {
     return Number(parent);
   }
 
-  /** Waits until nginx serves a config with just these members. */
+  /** Waits until nginx serves a config with exactly these members. */
   async untilServing(ports: readonly number[]): Promise<void> {
     const wanted = JSON.stringify(ports.toSorted());
     let seen: unknown;
@@ -127,7 +127,7 @@ export class NginxBox implements AsyncDisposable {
     });
   }
 
-  /** Runs nginx as given with this config file; answers what it wrote. */
+  /** Runs nginx with these arguments and this config file; returns its output. */
   async run(...args: string[]): Promise<string> {
     const command = new Deno.Command("nginx", { args: ["-c", this.configFile, ...args], stdin: "null" });
     const { success, stdout, stderr } = await command.output();
@@ -161,7 +161,7 @@ export class NginxBox implements AsyncDisposable {
   }
 }
 
-/** A writer of an nginx at work, with all that it logged and did. */
+/** A running writer of an nginx, with everything that it logged and did. */
 export class NginxWriter implements AsyncDisposable {
   /** Its log. */
   readonly records: LoggedEvent[] = [];
@@ -189,7 +189,7 @@ export class NginxWriter implements AsyncDisposable {
     this.#ended = this.writer.run(this.#stop.signal);
   }
 
-  /** How many reloads and starts there were. */
+  /** The number of reloads and starts. */
   get reloads(): number {
     return this.turns.reduce((sum, turn) => sum + turn.reloads, 0);
   }
@@ -199,14 +199,14 @@ export class NginxWriter implements AsyncDisposable {
     return this.records.map((record) => JSON.stringify(record)).join("\n");
   }
 
-  /** Puts what is wanted, without waiting. */
+  /** Sets a desired state, without waiting. */
   put(wanted: NginxWanted): number {
     const generation = ++this.#generation;
     this.writer.put(wanted, { generation });
     return generation;
   }
 
-  /** Puts what is wanted, and waits until it is applied. */
+  /** Sets a desired state, and waits until it is applied. */
   async apply(wanted: NginxWanted): Promise<void> {
     const generation = this.put(wanted);
     const isApplied = () => this.turns.some((turn) => turn.generation === generation && turn.converged);
@@ -215,14 +215,14 @@ export class NginxWriter implements AsyncDisposable {
     });
   }
 
-  /** Waits until the log has an event with such fields; answers the record. */
+  /** Waits until the log has an event with such fields; returns the record. */
   event(event: string, fields?: Fields, options?: { readonly times?: number }): Promise<LoggedEvent> {
     return untilEvent(() => this.records, event, fields, options).catch((error) => {
       throw new Error(`${error.message}\n${this.log}`);
     });
   }
 
-  /** How often the log has an event with such fields. */
+  /** The number of such events in the log. */
   count(event: string, fields?: Fields): number {
     return this.records.filter((record) => isEvent(record, event, fields)).length;
   }

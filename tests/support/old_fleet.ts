@@ -5,7 +5,7 @@ import type { ZooKeeper } from "./zookeeper.ts";
 /** The base path of 1.0's examples. */
 export const BASE_PATH = "/lighthouse/services";
 
-/** Checks that are quick enough for a test. */
+/** Checks that are fast enough for a test. */
 const CHECKS = { interval: 0.1, http: { uri: "/health", rise: 1, fall: 1 } };
 
 /** A host of a fleet that shares one ensemble with hosts of 1.0. */
@@ -18,7 +18,7 @@ export class FleetHost extends TestHost {
     this.port = port;
   }
 
-  /** Writes what both halves need: the ensemble, with a session of two seconds unless told, and HAProxy. */
+  /** Writes what both roles need: the ensemble, with a session of two seconds by default, and HAProxy. */
   async join(
     ensemble: ZooKeeper,
     { sessionTimeout = 2, balancer = {}, path = BASE_PATH }: {
@@ -42,7 +42,7 @@ export class FleetHost extends TestHost {
     await this.write("clusters/web", { discovery: "zookeeper", haproxy });
   }
 
-  /** The lines of HAProxy's file as it is now. */
+  /** The current lines of HAProxy's file. */
   async fileLines(): Promise<readonly string[]> {
     return (await Deno.readTextFile(this.haproxy.configFile)).split("\n");
   }

@@ -5,18 +5,18 @@ import { Lighthouse, TestHost } from "./lighthouse.ts";
 import { freePort } from "./free_port.ts";
 import { StatusClient } from "./status_client.ts";
 
-/** A host whose HAProxy serves a cluster of static nodes, and whose writer takes commands of an operator. */
+/** A host whose HAProxy serves a cluster of static nodes, and whose writer accepts commands of an operator. */
 export class OperatorStage implements AsyncDisposable {
   readonly host: TestHost = new TestHost();
   readonly status: StatusClient = new StatusClient();
-  /** Where the cluster `web` is served. */
+  /** The port of the cluster `web`. */
   readonly port: number = freePort();
   /** The nodes of the cluster. */
   readonly servers: readonly NamedServer[];
   writer: Lighthouse | undefined;
   readonly #section: Record<string, unknown>;
 
-  /** `names`: what the nodes' hosts are called; `section`: keys of the cluster's section. */
+  /** `names`: the host names of the nodes; `section`: keys of the cluster's section. */
   constructor(names: readonly string[], section: Record<string, unknown> = {}) {
     this.servers = names.map((name) => new NamedServer(name));
     this.#section = { port: this.port, backend: ["mode http", "timeout connect 5s", "timeout server 60s"], ...section };
@@ -61,12 +61,12 @@ export class OperatorStage implements AsyncDisposable {
     return this.writer;
   }
 
-  /** Runs a command of an operator. */
+  /** Runs an operator's command. */
   async run(verb: string, ...args: readonly string[]): Promise<CliResult> {
     return await runCli([verb, this.host.configDir, ...args, "--admin", `unix:${this.socket}`]);
   }
 
-  /** Runs one that has to succeed; answers what it printed. */
+  /** Runs a command that must succeed; returns its output. */
   async do(verb: string, ...args: readonly string[]): Promise<string> {
     const { code, stdout, stderr } = await this.run(verb, ...args);
     assert.equal(code, 0, `${verb} ${args.join(" ")}: ${stderr}\n${this.writer?.log}`);

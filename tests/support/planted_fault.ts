@@ -1,6 +1,6 @@
 /**
- * Runs in a daemon of a test, before it: SIGUSR2 is a fault that nobody
- * catches, as one of the daemon's own would be.
+ * Runs in a daemon of a test, before it: SIGUSR2 throws an error that nobody
+ * catches, like one of the daemon's own.
  *
  * @module
  */

@@ -1,13 +1,13 @@
 import { hashGraph } from "../../src/plugin/hash.ts";
 
-/** What a {@linkcode PluginServer} answers at a path: a module's text, or whatever else it is told. */
+/** The answer of a {@linkcode PluginServer} at a path: a module's source, or any response. */
 export type Served = string | ((request: Request) => Response | Promise<Response>);
 
-/** A web server on loopback with the modules of plugins, whose contents a test changes as it goes. */
+/** A web server on loopback with the modules of plugins, whose contents a test changes as it runs. */
 export class PluginServer implements AsyncDisposable {
-  /** What is served, by path: `/mod.ts`. */
+  /** The contents, by path: `/mod.ts`. */
   readonly files: Map<string, Served>;
-  /** The paths that were asked for so far. */
+  /** The paths requested so far. */
   readonly asked: string[] = [];
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #scheme: string;
@@ -28,7 +28,7 @@ export class PluginServer implements AsyncDisposable {
     });
   }
 
-  /** Where it listens. */
+  /** Its port. */
   get port(): number {
     return this.#server.addr.port;
   }
@@ -45,7 +45,7 @@ export class PluginServer implements AsyncDisposable {
 
 /**
  * The modules of a check in TypeScript, which connects to its target. `version`
- * is in what it says, and so in its hash.
+ * is part of its detail, and so of its hash.
  */
 export function checkSource(
   { version = 1, permissions = "{ net: [target] }", members = "" }: {

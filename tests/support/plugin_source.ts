@@ -1,4 +1,4 @@
-/** Makes a `data:` module of a check plugin from the body of its `probe`, and of what stands before it. */
+/** Makes a `data:` module of a check plugin from the body of its `probe`, and the code before it. */
 export function checkModule(
   probe: string,
   { top = "", permissions = "net: [target]", validate = "({ value })" }: {
@@ -16,7 +16,7 @@ export default {
 };`);
 }
 
-/** Makes a `data:` module of a discovery plugin from the members of the session that its `open` answers. */
+/** Makes a `data:` module of a discovery plugin from the members of the session that its `open` returns. */
 export function discoveryModule(
   session: string,
   { top = "", open = "" }: { top?: string; open?: string } = {},

@@ -2,7 +2,7 @@ import { freePort } from "./free_port.ts";
 import { ServerProcess } from "./server_process.ts";
 import { TempDir } from "./temp_dir.ts";
 
-/** How to log in, by user; `seal` may do so over TLS alone, and nobody else is known. */
+/** Authentication rules, by user; `seal` may log in over TLS only, and other users are unknown. */
 const HBA = [
   "local all all trust",
   "host all trusting 127.0.0.1/32 trust",
@@ -13,7 +13,7 @@ const HBA = [
   "host all all 127.0.0.1/32 scram-sha-256",
 ];
 
-/** The users; all but the first have the password `s3cret`. */
+/** The users; all except the first have the password `s3cret`. */
 const ROLES = `
   CREATE ROLE trusting LOGIN;
   CREATE ROLE clear LOGIN PASSWORD 's3cret';
@@ -27,9 +27,9 @@ const ROLES = `
   GRANT SELECT ON jobs TO health;
 `;
 
-/** A PostgreSQL server of the test's own on loopback, stopped when it is disposed of. */
+/** A test's own PostgreSQL server on loopback, stopped when it is disposed of. */
 export class PostgresServer implements AsyncDisposable {
-  /** Where it listens, as a check's target. */
+  /** Its address, as a check's target. */
   readonly target: string;
   readonly #process: ServerProcess;
   readonly #dir: TempDir;
@@ -40,18 +40,18 @@ export class PostgresServer implements AsyncDisposable {
     this.#dir = dir;
   }
 
-  /** Where it listens, under its name. */
+  /** Its address, under its name. */
   get named(): string {
     return this.target.replace("127.0.0.1", "localhost");
   }
 
-  /** Starts a server with {@linkcode ROLES}, which offers TLS if there are files (PEM) for it; resolves when it serves. */
+  /** Starts a server with {@linkcode ROLES}, which offers TLS if files (PEM) are given; resolves when it serves. */
   static async start(
     { tls }: { readonly tls?: { readonly key: string; readonly certificate: string } } = {},
   ): Promise<PostgresServer> {
     const port = freePort();
     const dir = new TempDir("lighthouse-postgres-");
-    // It refuses to run as root.
+    // PostgreSQL does not run as root.
     const owner = Deno.uid() === 0 ? { uid: await idOf("-u"), gid: await idOf("-g") } : undefined;
     const data = dir.file("data");
     const settings = ["fsync=off", "listen_addresses=127.0.0.1", `unix_socket_directories=${dir.path}`];

@@ -12,14 +12,14 @@ const WAIT = { deadlineMs: 60_000 };
 export interface CheckInWorker extends AsyncDisposable {
   /** Probes once; throws what the check threw. */
   probe(timeoutMs?: number): Promise<ProbeOutcome>;
-  /** Stops the worker in order, whatever it is doing. */
+  /** Stops the worker in order, whatever its state. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts a built-in check with what it was granted for `grantedFor`, which is
- * the target unless a test wants to see a refusal. `change` may alter the
- * config after it was judged, as nothing but a fault could.
+ * Starts a built-in check with the permissions for `grantedFor`, which is the
+ * target unless a test expects a denial. `change` may alter the config after
+ * validation, which otherwise only a bug could do.
  */
 export async function startInWorker(
   name: string,

@@ -1,5 +1,5 @@
 /**
- * A process that has no open file left, and probes all the same: each check
+ * A process without a free file descriptor that probes nevertheless: each check
  * that ships, against a service that listens. Prints the outcomes as JSON.
  *
  * @module
@@ -14,14 +14,14 @@ import redis from "../../plugins/checks/redis/mod.ts";
 import tcp from "../../plugins/checks/tcp/mod.ts";
 import { probe } from "./probe.ts";
 
-/** Listens, and hangs up on whoever connects. */
+/** Listens, and closes each connection. */
 const service = Deno.listen({ hostname: "127.0.0.1", port: 0 });
 void (async () => {
   for await (const connection of service) connection.close();
 })();
 const target = `127.0.0.1:${service.addr.port}`;
 
-/** An outcome, and the check that it is of. */
+/** An outcome, and its check. */
 type Named = readonly [name: string, outcome: ProbeOutcome];
 
 const probes: readonly (() => Promise<Named>)[] = [
@@ -49,7 +49,7 @@ function ask<Config>(name: string, check: CheckPlugin<Config>, raw: unknown): ()
   };
 }
 
-// What a check has to load, it loads while it can.
+// Each check loads what it needs while it can.
 for (const each of probes) await each();
 const held: Deno.FsFile[] = [];
 try {

@@ -2,7 +2,7 @@ import { freePort } from "./free_port.ts";
 import { ServerProcess } from "./server_process.ts";
 import { TempDir } from "./temp_dir.ts";
 
-/** What a test has Prometheus scrape. */
+/** A scrape target. */
 export interface ScrapeJob {
   readonly job: string;
   /** `127.0.0.1:9180`. */
@@ -10,7 +10,7 @@ export interface ScrapeJob {
   readonly params?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** A sample that a query answers. */
+/** A sample in the answer of a query. */
 export interface QuerySample {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
@@ -46,7 +46,7 @@ export class Prometheus implements AsyncDisposable {
     return new Prometheus(port, resources.move());
   }
 
-  /** Answers an instant query. Throws what Prometheus says against it. */
+  /** Runs an instant query. Throws Prometheus's error. */
   async query(query: string): Promise<readonly QuerySample[]> {
     const url = `http://127.0.0.1:${this.#port}/api/v1/query?${new URLSearchParams({ query })}`;
     const { status, error, data } = await (await fetch(url)).json();
@@ -62,7 +62,7 @@ export class Prometheus implements AsyncDisposable {
   }
 }
 
-/** Runs promtool; answers whether it is content, and what it says. */
+/** Runs promtool; returns whether it succeeded, and its output. */
 export async function promtool(
   args: readonly string[],
   { cwd, stdin = "" }: { readonly cwd?: string; readonly stdin?: string } = {},

@@ -1,8 +1,8 @@
 import type { Logger } from "../../src/kernel/logger.ts";
 
-/** A logger that keeps what it is told, as `level text`. */
+/** A logger that records what it gets, as `level text`. */
 export class RecordingLogger implements Logger {
-  /** What was told, in order. */
+  /** The records, in order. */
   readonly lines: string[] = [];
   /** The same, with the properties. */
   readonly records: {
@@ -10,24 +10,24 @@ export class RecordingLogger implements Logger {
     readonly text: string;
     readonly properties: Readonly<Record<string, unknown>> | undefined;
   }[] = [];
-  /** Keeps detail. */
+  /** Records detail. */
   debug(text: string, properties?: Readonly<Record<string, unknown>>): void {
     this.#note("debug", text, properties);
   }
-  /** Keeps a change of state. */
+  /** Records a change of state. */
   info(text: string, properties?: Readonly<Record<string, unknown>>): void {
     this.#note("info", text, properties);
   }
-  /** Keeps what somebody should look at. */
+  /** Records a warning. */
   warn(text: string, properties?: Readonly<Record<string, unknown>>): void {
     this.#note("warn", text, properties);
   }
-  /** Keeps what does not work. */
+  /** Records an error. */
   error(text: string, properties?: Readonly<Record<string, unknown>>): void {
     this.#note("error", text, properties);
   }
 
-  /** The events that were told so far, as `level id`, without detail. */
+  /** The events recorded so far, as `level id`, without detail. */
   get events(): readonly string[] {
     return this.records.filter(({ level }) => level !== "debug").map(({ level, properties }) =>
       `${level} ${properties?.event}`
@@ -39,7 +39,7 @@ export class RecordingLogger implements Logger {
     this.records.push({ level, text, properties });
   }
 
-  /** What was told since the last time, without detail. */
+  /** What was recorded since the last call, without detail. */
   take(): readonly string[] {
     return this.lines.splice(0).filter((line) => !line.startsWith("debug "));
   }

@@ -2,9 +2,9 @@ import { freePort } from "./free_port.ts";
 import { listens, ServerProcess } from "./server_process.ts";
 import { TempDir } from "./temp_dir.ts";
 
-/** A Redis server of the test's own on loopback, killed when it is disposed of. */
+/** A test's own Redis server on loopback, killed when it is disposed of. */
 export class RedisServer implements AsyncDisposable {
-  /** Where it listens. */
+  /** Its port. */
   readonly port: number;
   readonly #process: ServerProcess;
   readonly #dir: TempDir;
@@ -15,7 +15,7 @@ export class RedisServer implements AsyncDisposable {
     this.#dir = dir;
   }
 
-  /** Where it listens, as a check's target. */
+  /** Its address, as a check's target. */
   get target(): string {
     return `127.0.0.1:${this.port}`;
   }

@@ -15,21 +15,21 @@ import { groupInstances } from "../../src/supervisor/reconcile.ts";
 import { isSilent, ScriptedServer } from "./scripted_server.ts";
 import { TempDir } from "./temp_dir.ts";
 
-/** The parts of an attacker: what it does in each place where it is run. All is a check's, in TypeScript. */
+/** The parts of an attacker: its code in each place that runs. It is a check in TypeScript. */
 export interface Attacker {
-  /** What stands before the plugin. */
+  /** Code before the plugin. */
   readonly top?: string;
   /** The body of its `probe`. */
   readonly probe?: string;
-  /** What its `permissions` answers. */
+  /** The result of its `permissions`. */
   readonly permissions?: string;
-  /** What its `validate` answers. */
+  /** The result of its `validate`. */
   readonly validate?: string;
-  /** More members, or others. */
+  /** Additional members, or replacements. */
   readonly members?: string;
 }
 
-/** The text of an attacker's module. */
+/** The source of an attacker's module. */
 export function attackerText(
   {
     top = "",
@@ -51,17 +51,17 @@ export default plugin;
 `;
 }
 
-/** A fleet with a good check of a service that is well, beside which attackers run, loaded as the daemon loads them. */
+/** A fleet with a good check of a healthy service, beside which attackers run, loaded as the daemon loads them. */
 export class Sandbox implements AsyncDisposable {
-  /** The service whose address is what attackers may touch. */
+  /** The service whose address attackers may connect to. */
   readonly service: ScriptedServer = new ScriptedServer(isSilent);
-  /** Where attackers are written. */
+  /** The directory of attackers. */
   readonly dir: TempDir = new TempDir("lighthouse-sandbox-");
   /** Lines of the fleet's log: level, message, properties. */
   readonly log: string[] = [];
   /** Why workers were out of service, by instance. */
   readonly downs: string[] = [];
-  /** What workers said without being asked. */
+  /** Unsolicited messages of workers. */
   readonly events: { readonly key: string; readonly event: WorkerEvent }[] = [];
   readonly #fleet: Fleet;
   readonly #good: PluginInstance;
@@ -75,7 +75,7 @@ export class Sandbox implements AsyncDisposable {
       clock: systemClock,
       random: systemRandom,
       log,
-      // Quicker than the product's, yet slow enough that a worker which serves is not ended on a busy machine.
+      // Shorter than the product's, but long enough that a working worker survives on a busy machine.
       heartbeat: { everyMs: 1_500, missesMax: 3 },
       events: {
         onEvent: (key, event) => void this.events.push({ key, event }),
@@ -95,10 +95,10 @@ export class Sandbox implements AsyncDisposable {
     this.#fleet.apply(groupInstances([this.#good], isolation));
   }
 
-  /** How checks are put into workers. */
+  /** How checks are placed in workers. */
   readonly isolation: "worker" | "shared";
 
-  /** Loads an attacker and lets it probe; answers what it said, or throws why it was refused. */
+  /** Loads an attacker and lets it probe; returns its outcome, or throws why it was rejected. */
   async attack(
     attacker: Attacker | string,
     { allow, config = {}, timeoutMs = 5_000 }: {
@@ -141,7 +141,7 @@ export class Sandbox implements AsyncDisposable {
     return answer.outcome;
   }
 
-  /** Fails unless the good check goes on, in the worker that it always had. */
+  /** Fails unless the good check still works, in its original worker. */
   async goesOn(): Promise<void> {
     assert.equal((await this.probe("check good", 15_000)).status, "pass");
     assert.deepEqual(this.downs.filter((down) => /good|builtin/.test(down)), []);

@@ -2,22 +2,22 @@ import { eventually } from "./eventually.ts";
 import { freePort } from "./free_port.ts";
 import { listens } from "./server_process.ts";
 
-/** How an agent is set up. */
+/** The setup of an agent. */
 export interface SerfOptions {
   /** The name of its member. */
   readonly name?: string;
-  /** The address that it listens on, and that the others know it by. */
+  /** The address that it listens on and advertises. */
   readonly ip?: string;
   readonly tags?: Readonly<Record<string, string>>;
-  /** The agents that it knows from the start. */
+  /** The agents that it joins at start. */
   readonly join?: readonly Serf[];
-  /** More arguments. */
+  /** Additional arguments. */
   readonly args?: readonly string[];
 }
 
-/** A real serf agent of Debian's on free ports of loopback. */
+/** A real serf agent (Debian's) on free ports of loopback. */
 export class Serf implements AsyncDisposable {
-  /** Where it answers, the same after each restart. */
+  /** Its RPC port, the same after each restart. */
   readonly rpcPort: number = freePort();
   readonly #gossipPort = freePort();
   readonly #options: SerfOptions;
@@ -46,17 +46,17 @@ export class Serf implements AsyncDisposable {
     return `127.0.0.1:${this.rpcPort}`;
   }
 
-  /** The process id, for as long as it runs. */
+  /** The process id while it runs. */
   get pid(): number | undefined {
     return this.#child?.pid;
   }
 
-  /** Where other agents find it. */
+  /** The address for other agents. */
   get gossip(): string {
     return `${this.#options.ip ?? "127.0.0.1"}:${this.#gossipPort}`;
   }
 
-  /** Starts the agent again, which has forgotten all that it knew. */
+  /** Restarts the agent without any of its state. */
   async start(): Promise<void> {
     const { tags = {}, join = [], args = [] } = this.#options;
     const child = new Deno.Command("serf", {
@@ -74,17 +74,17 @@ export class Serf implements AsyncDisposable {
     let ended = false;
     void child.status.then(() => ended = true);
     await eventually(`serf answers at ${this.address}`, async () => ended || (await listens(this.rpcPort), true));
-    if (ended) throw new Error(`Cannot start serf ${this.name}: it ended`);
+    if (ended) throw new Error(`Cannot start serf ${this.name}: exited`);
   }
 
-  /** Ends the agent: at once, or after it has said so to the others. */
+  /** Ends the agent: at once, or after it has left the cluster. */
   async end(signal: "SIGKILL" | "SIGINT"): Promise<void> {
     const child = this.#child;
     if (child === undefined) return;
     this.#child = undefined;
     try {
       child.kill(signal);
-      // A stopped process takes any signal but SIGKILL only once it goes on.
+      // A stopped process handles signals other than SIGKILL only once it continues.
       child.kill("SIGCONT");
     } catch {
       // It has ended by itself.
@@ -92,17 +92,17 @@ export class Serf implements AsyncDisposable {
     await child.status;
   }
 
-  /** Makes the agent silent. */
+  /** Stops the agent from answering. */
   pause(): void {
     this.#child?.kill("SIGSTOP");
   }
 
-  /** Lets a paused agent go on. */
+  /** Resumes a paused agent. */
   resume(): void {
     this.#child?.kill("SIGCONT");
   }
 
-  /** Runs serf's own command with it; answers what it prints. */
+  /** Runs serf's own command against it; returns its output. */
   async ctl(command: string, ...args: readonly string[]): Promise<string> {
     const { success, stdout, stderr } = await new Deno.Command("serf", {
       args: [command, `-rpc-addr=${this.address}`, ...args],
@@ -118,7 +118,7 @@ export class Serf implements AsyncDisposable {
     return members[0]?.tags ?? {};
   }
 
-  /** Waits until it knows so many members that are alive. */
+  /** Waits until it knows this many live members. */
   async knows(count: number): Promise<void> {
     await eventually(`${this.name} knows ${count}`, async () => {
       const { members } = JSON.parse(await this.ctl("members", "-format=json", "-status=alive"));

@@ -1,13 +1,13 @@
 import { eventually } from "./eventually.ts";
 
-/** What a server is started with, and how its coming is seen. */
+/** A server's command line, and how its readiness is detected. */
 export interface ServerProcessOptions
   extends Pick<Deno.CommandOptions, "args" | "cwd" | "env" | "clearEnv" | "uid" | "gid"> {
-  /** What it is called in messages. */
+  /** Its name in messages. */
   readonly name: string;
-  /** Looks whether it serves; a throw or `false` is not yet. */
+  /** Whether it serves; a throw or `false` means not yet. */
   readonly serves: () => Promise<unknown>;
-  /** What ends it at once. */
+  /** Ends it at once. */
   readonly endSignal?: Deno.Signal;
 }
 
@@ -15,7 +15,7 @@ export interface ServerProcessOptions
 export async function endChild(child: Deno.ChildProcess, signal: Deno.Signal): Promise<void> {
   try {
     child.kill(signal);
-    // A stopped process takes any signal but SIGKILL only once it goes on.
+    // A stopped process handles signals other than SIGKILL only once it continues.
     child.kill("SIGCONT");
   } catch {
     // It has ended by itself.
@@ -23,7 +23,7 @@ export async function endChild(child: Deno.ChildProcess, signal: Deno.Signal): P
   await child.status;
 }
 
-/** A server of the test's own, ended when it is disposed of. */
+/** A test's own server, ended when it is disposed of. */
 export class ServerProcess implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #endSignal: Deno.Signal;
@@ -32,7 +32,7 @@ export class ServerProcess implements AsyncDisposable {
     [this.#child, this.#endSignal] = [child, endSignal];
   }
 
-  /** Starts a program and resolves when it serves; throws if it ends before, or does not in time. */
+  /** Starts a program and resolves when it serves; throws if it exits first, or misses the deadline. */
   static async start(program: string, options: ServerProcessOptions): Promise<ServerProcess> {
     const { name, serves, endSignal = "SIGKILL", ...command } = options;
     const child = new Deno.Command(program, { ...command, stdin: "null", stdout: "null", stderr: "null" }).spawn();
@@ -41,7 +41,7 @@ export class ServerProcess implements AsyncDisposable {
     let ended = false;
     void child.status.then(() => ended = true);
     await eventually(`${name} serves or ends`, async () => ended || await serves() !== false);
-    if (ended) throw new Error(`${name} ended at once: ${program} ${command.args?.join(" ") ?? ""}`);
+    if (ended) throw new Error(`${name} exited at once: ${program} ${command.args?.join(" ") ?? ""}`);
     stack.move();
     return server;
   }
@@ -55,14 +55,14 @@ export class ServerProcess implements AsyncDisposable {
     try {
       this.#child.kill(this.#endSignal);
     } catch (error) {
-      // It ended before, which the test will have noticed.
+      // It ended earlier, which the test has noticed.
       if (!(error instanceof TypeError)) throw error;
     }
     await this.#child.status;
   }
 }
 
-/** Whether somebody takes connections there; throws if nobody does. */
+/** Whether somebody accepts connections there; throws if nobody does. */
 export async function listens(port: number, hostname = "127.0.0.1"): Promise<void> {
   (await Deno.connect({ hostname, port })).close();
 }

@@ -1,7 +1,7 @@
 /**
  * Documents whose tables name, in the last cell of each row, the tests that
- * show what the row says: `[a test's name][file]`, with `[file]: path` below,
- * or a link to a golden file.
+ * prove the row: `[a test's name][file]`, with `[file]: path` below, or a link to
+ * a golden file.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 
 /** A document with such tables. */
 export class ShownByDocument {
-  /** The cells of each row of each table, but for the heads. */
+  /** The cells of each row of each table, without the heads. */
   readonly rows: readonly (readonly string[])[];
   readonly #url: URL;
   readonly #text: string;
@@ -21,7 +21,7 @@ export class ShownByDocument {
       .map((row) => row.split(/(?<!\\)\|/).map((cell) => cell.trim()));
   }
 
-  /** Reads a document, by its path from the project's root; of the tables those below a heading alone, if one is given. */
+  /** Reads a document, by its path from the project's root; with a heading, only the tables below it. */
   static async read(path: string, { heading }: { readonly heading?: string } = {}): Promise<ShownByDocument> {
     const url = new URL(`../../${path}`, import.meta.url);
     const text = await Deno.readTextFile(url);
@@ -31,7 +31,7 @@ export class ShownByDocument {
     return new ShownByDocument(url, text, section);
   }
 
-  /** Fails unless each row has so many cells, none of them empty. */
+  /** Fails unless each row has this many cells, none of them empty. */
   assertFilled(cells: number): void {
     for (const row of this.rows) {
       assert.equal(row.length, cells, row.join(" | "));
@@ -39,14 +39,14 @@ export class ShownByDocument {
     }
   }
 
-  /** Fails unless each row names a test or a golden file, and all that the document names are there. */
+  /** Fails unless each row names a test or a golden file, and everything that the document names exists. */
   async assertShown(): Promise<void> {
     for (const row of this.rows) assert.match(row.at(-1) ?? "", /\]\[[\w-]+\]|\]\(\S+\)/, row.join(" | "));
     const sources = new Map<string, string>();
     for (const [, name = "", path = ""] of this.#text.matchAll(/^\[([\w-]+)\]: (\S+)$/gm)) {
       sources.set(name, await Deno.readTextFile(new URL(path, this.#url)));
     }
-    // What the other cells say may look like a reference: a log line has brackets, too.
+    // Other cells may contain what looks like a reference: log lines have brackets, too.
     const shown = [this.#text.replaceAll(/^\|.*$/gm, ""), ...this.rows.map((row) => row.at(-1))].join("\n");
     for (const [, test = "", file = ""] of shown.matchAll(/\[([^\]]+)\]\[([\w-]+)\]/g)) {
       assert.ok(sources.get(file)?.includes(test), `There is no test "${test}" in ${file}`);

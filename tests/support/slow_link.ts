@@ -1,24 +1,24 @@
 /**
- * A link to a server that takes its time: all that goes in at one end comes
- * out at the other after a delay, in order. It stands between two programs as
- * a TCP proxy, since not every kernel can delay packets.
+ * A slow link to a server: bytes sent at one end arrive at the other after a
+ * delay, in order. It stands between two programs as a TCP proxy, since not every
+ * kernel can delay packets.
  */
 export class SlowLink implements AsyncDisposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #target: Deno.ConnectOptions;
-  /** How long each direction takes; of what is on its way, what it was then. */
+  /** The delay of each direction; bytes in transit keep the delay they were sent with. */
   delayMs: number;
   readonly #open = new Set<Deno.TcpConn>();
   readonly #running: Promise<void>;
 
-  /** `address`: the server, as `127.0.0.1:port`; `delayMs`: how long each direction takes at first. */
+  /** `address`: the server, as `127.0.0.1:port`; `delayMs`: the initial delay of each direction. */
   constructor(address: string, { delayMs }: { readonly delayMs: number }) {
     const [hostname = "", port = ""] = address.split(":");
     [this.#target, this.delayMs] = [{ hostname, port: Number(port) }, delayMs];
     this.#running = this.#accept();
   }
 
-  /** Where it listens, as `127.0.0.1:port`. */
+  /** Its address, as `127.0.0.1:port`. */
   get address(): string {
     return `127.0.0.1:${this.#listener.addr.port}`;
   }
@@ -50,7 +50,7 @@ export class SlowLink implements AsyncDisposable {
     }
   }
 
-  /** Carries one direction; what ends on one side ends on the other when all before it has arrived. */
+  /** Forwards one direction; an end on one side is an end on the other when everything before it has arrived. */
   async #pump(from: Deno.TcpConn, to: Deno.TcpConn): Promise<void> {
     let arrived = Promise.resolve();
     const buffer = new Uint8Array(65_536);

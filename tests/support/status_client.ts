@@ -3,24 +3,24 @@ import type { Status } from "../../src/status/status_shape.ts";
 import { eventually } from "./eventually.ts";
 import { freePort } from "./free_port.ts";
 
-/** How long an answer may take. */
+/** The deadline of an answer. */
 const ANSWER_MS = 10_000;
 
-/** Asks a daemon how it stands, at a port of its own. */
+/** Asks a daemon for its status, at a port of its own. */
 export class StatusClient {
   readonly #port = freePort();
 
-  /** Where the daemon is to serve its status. */
+  /** The daemon's status address. */
   get address(): string {
     return `127.0.0.1:${this.#port}`;
   }
 
-  /** What the daemon is told. */
+  /** The daemon's flags. */
   get flags(): readonly string[] {
     return ["--status", this.address];
   }
 
-  /** Asks for a path, with a name of the host if it is another. */
+  /** Requests a path, optionally with another Host header. */
   async ask(path: string): Promise<Response> {
     return await fetch(`http://${this.address}${path}`, { signal: AbortSignal.timeout(ANSWER_MS) });
   }
@@ -30,13 +30,13 @@ export class StatusClient {
     return await (await this.ask("/status")).json();
   }
 
-  /** The health, and the HTTP status that it comes with. */
+  /** The health, and the HTTP status of the answer. */
   async health(): Promise<Health & { readonly code: number }> {
     const response = await this.ask("/health");
     return { code: response.status, ...await response.json() };
   }
 
-  /** Waits until the status is so; answers it. */
+  /** Waits until the status is as expected; returns it. */
   async until(what: string, is: (status: Status) => boolean): Promise<Status> {
     let seen: Status | undefined;
     return await eventually(what, async () => {
@@ -47,7 +47,7 @@ export class StatusClient {
     });
   }
 
-  /** Waits until the health is so; answers it. */
+  /** Waits until the health is as expected; returns it. */
   async untilHealth(
     what: string,
     is: (health: Health & { readonly code: number }) => boolean,

@@ -1,7 +1,7 @@
 /**
  * A host of a registry in a store, as a process of its own: registers a node
- * in the cluster `web`, if it is given a port, and prints the ports of each
- * snapshot on a line: `store_client.ts HOSTS TTL_MS [PORT]`.
+ * in the cluster `web`, if a port is given, and prints the ports of each
+ * snapshot on one line: `store_client.ts HOSTS TTL_MS [PORT]`.
  *
  * @module
  */
@@ -22,6 +22,6 @@ const register = async () => {
 };
 if (port !== undefined) void register();
 for await (const { nodes } of session.watch("web", new AbortController().signal)) {
-  // deno-lint-ignore no-console -- what its parent reads.
+  // deno-lint-ignore no-console -- what the parent reads.
   console.log(nodes.map((node) => node.port).join(","));
 }

@@ -1,12 +1,12 @@
 /**
- * A fleet with two checks whose threads nothing stops: one in a loop, one in a
- * loop of microtasks, which is no better. Prints how many were counted, and
- * whether another check goes on; leaves with 75. A program, since a process
+ * A fleet with two checks whose threads are stuck: one in a loop, one in a loop
+ * of microtasks, which is no better. Prints how many were counted, and whether
+ * another check still works; exits with status 75. A program, since a process
  * with such threads does not end by itself.
  *
  * @module
  */
-// deno-lint-ignore-file no-console -- what it prints is its answer.
+// deno-lint-ignore-file no-console -- the output is the result.
 import { type Clock, systemClock } from "../../src/kernel/clock.ts";
 import { SILENT } from "../../src/kernel/logger.ts";
 import { systemRandom } from "../../src/kernel/random.ts";
@@ -16,7 +16,7 @@ import { groupInstances } from "../../src/supervisor/reconcile.ts";
 import { eventually } from "./eventually.ts";
 import { checkModule } from "./plugin_source.ts";
 
-/** A second takes 200 ms. */
+/** One second of the product is 200 ms here. */
 const QUICK: Clock = {
   now: () => systemClock.now() * 5,
   after: (ms, callback) => systemClock.after(ms / 5, callback),
@@ -46,8 +46,8 @@ await Promise.all([probe("check loop").catch(() => {}), probe("check microtasks"
 fleet.apply(groupInstances([good], "worker"));
 await eventually("both are counted", () => stuck === 2);
 console.log(`stuck: ${fleet.stuckThreads}`);
-// The two that burn a core each may cost it a heartbeat.
-const goesOn = await eventually("it goes on", async () => {
+// The two stuck threads use a core each, which may delay a heartbeat.
+const goesOn = await eventually("the other check works", async () => {
   const answer = await probe("check good").catch(() => undefined);
   return answer?.type === "outcome" && answer.outcome.status === "pass" && answer.outcome.detail;
 });

@@ -14,7 +14,7 @@ const CATALOG: Parameters<TakeOptions["judge"]>[1]["catalog"] = {
   names: () => [],
 };
 
-/** Takes a config directory with plugins of any name that accept every config. */
+/** Loads a config directory with plugins of any name that accept every config. */
 export function takeWithAnyPlugin(
   dir: string,
   options: Pick<TakeOptions, "role" | "signal" | "clock" | "readNameService" | "additions">,

@@ -1,4 +1,4 @@
-/** A directory of the test's own, removed with everything in it when disposed of. */
+/** A test's own directory, removed with its contents when disposed of. */
 export class TempDir implements AsyncDisposable {
   /** Its absolute path. */
   readonly path: string;
@@ -7,12 +7,12 @@ export class TempDir implements AsyncDisposable {
     this.path = Deno.realPathSync(Deno.makeTempDirSync({ prefix }));
   }
 
-  /** The absolute path of something inside. */
+  /** The absolute path of a file inside. */
   file(name: string): string {
     return `${this.path}/${name}`;
   }
 
-  /** Writes a file inside, with the folders it needs. */
+  /** Writes a file inside, creating its folders. */
   async write(name: string, contents: string): Promise<string> {
     const path = this.file(name);
     await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });

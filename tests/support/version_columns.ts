@@ -1,7 +1,7 @@
 /**
- * What golden files say of several HAProxy versions: the text for the oldest
- * one, and behind a line `---- 3.4` what is otherwise with a later one: `-`
- * before a line that is not there, `+` before one that is there instead.
+ * Golden files for several HAProxy versions: the text for the oldest version,
+ * and below a line `---- 3.4` the differences of a later one: `-` before a line
+ * that is absent, `+` before a line that replaces it.
  *
  * @module
  */
@@ -9,16 +9,16 @@ import { HAPROXY_VERSIONS, type HaproxyVersion } from "../haproxy_versions.ts";
 import { compareCase, type GoldenCase } from "./balancer_case.ts";
 import { HAPROXY_VERSION } from "./haproxy_version.ts";
 
-/** The version whose text is written whole. */
+/** The version whose text is complete. */
 const WHOLE: HaproxyVersion = "2.6";
 
-/** The column that fits the HAProxy that the tests run: the newest that is not newer. */
+/** The column for the HAProxy that the tests run: the newest that is not newer. */
 export const COLUMN: HaproxyVersion = HAPROXY_VERSIONS.findLast((version) => {
   const [major = 0, minor = 0] = version.split(".").map(Number);
   return HAPROXY_VERSION[0] > major || (HAPROXY_VERSION[0] === major && HAPROXY_VERSION[1] >= minor);
 }) ?? WHOLE;
 
-/** The columns of what a golden file expects, by version. */
+/** The columns of a golden file's expectation, by version. */
 export function readColumns(expected: string): ReadonlyMap<HaproxyVersion, string> {
   const [whole = "", ...rest] = expected.split(/^---- (?=\d)/m);
   const columns = rest.map((part) => {
@@ -28,7 +28,7 @@ export function readColumns(expected: string): ReadonlyMap<HaproxyVersion, strin
   return new Map([[WHOLE, whole], ...columns]);
 }
 
-/** Puts what is shown with the HAProxy at hand into its column. */
+/** Writes the output of the present HAProxy into its column. */
 export function withColumn(expected: string, shown: string): string {
   const columns = new Map(readColumns(expected));
   const whole = COLUMN === WHOLE ? shown : columns.get(WHOLE) ?? "";
@@ -39,17 +39,17 @@ export function withColumn(expected: string, shown: string): string {
   return whole + rest.map(([version, text]) => `---- ${version}\n${text}`).join("");
 }
 
-/** Compares with what is expected of the HAProxy at hand, or with `UPDATE_GOLDEN=1` writes that again. */
+/** Compares with the expectation for the present HAProxy, or with `UPDATE_GOLDEN=1` updates it. */
 export async function compareColumn(path: URL, golden: GoldenCase<unknown>, shown: string): Promise<void> {
   await compareCase(path, golden, withColumn(golden.expected, shown));
 }
 
-/** The lines in which two texts differ, in order; hashes of the whole are left out, for they always differ. */
+/** The lines in which two texts differ, in order; hashes of the whole are excluded, since they always differ. */
 function difference(before: string, after: string): string {
   const [a, b] = [before, after].map((text) =>
     text.replaceAll(/^(.*LIGHTHOUSE_STRUCTURE |.*\(sha256:)[0-9a-f]{16}/gm, "$1HASH").split("\n")
   ) as [string[], string[]];
-  // How many lines the rests from (i, j) on have in common.
+  // The number of lines that the remainders from (i, j) on have in common.
   const common = Array.from({ length: a.length + 1 }, () => new Array<number>(b.length + 1).fill(0));
   const at = (i: number, j: number) => common[i]?.[j] ?? 0;
   for (let i = a.length - 1; i >= 0; i--) {

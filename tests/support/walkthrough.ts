@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 
-/** A block of commands of a document, and what they are said to print. */
+/** A block of commands in a document, and their documented output. */
 export interface Step {
   /** The line of the document on which the block begins. */
   readonly line: number;
   /** The commands, a line each. */
   readonly script: string;
-  /** What they print, if the document says it. */
+  /** Their output, if the document shows it. */
   readonly expected?: string | undefined;
 }
 
-/** Reads the blocks `sh` of a document, each with the block `text` that comes right after it. */
+/** Reads the blocks `sh` of a document, each with the block `text` directly after it. */
 export function readWalkthrough(markdown: string): readonly Step[] {
   const steps: Step[] = [];
   for (const match of markdown.matchAll(/^```sh\n([^]*?)\n```\n(?:\n```text\n([^]*?)\n```\n)?/gm)) {
@@ -21,14 +21,14 @@ export function readWalkthrough(markdown: string): readonly Step[] {
 }
 
 /**
- * Compares what is printed with what was said. Placeholders stand for what
- * varies: `<n>` for any number, `<token>` for any word, and `<pid of NAME>` and
- * `<files of NAME>` for the same number or path each time.
+ * Compares the output with the documented one. Placeholders match what varies:
+ * `<n>` any number, `<token>` any word, and `<pid of NAME>` and `<files of NAME>`
+ * the same number or path each time.
  */
 export class Transcript {
   readonly #known = new Map<string, string>();
 
-  /** Throws unless they agree. */
+  /** Throws unless they match. */
   compare(actual: string, expected: string): void {
     const names: string[] = [];
     const pattern = expected.split(/(<(?:n|token|(?:pid|files) of [a-z0-9]+)>)/).map((part, i) => {
@@ -41,7 +41,7 @@ export class Transcript {
       return part.startsWith("<pid") ? "(\\d+)" : "(\\S+)";
     }).join("");
     const match = new RegExp(`^${pattern}$`).exec(actual.trimEnd());
-    // Where they differ, the whole of both is what helps.
+    // If they differ, both complete texts help.
     if (match === null) assert.equal(actual.trimEnd(), expected, this.#told());
     names.forEach((name, i) => this.#known.set(name, match?.[i + 1] ?? ""));
   }

@@ -3,35 +3,35 @@ import { freePort } from "./free_port.ts";
 import { TempDir } from "./temp_dir.ts";
 import { endChild } from "./server_process.ts";
 
-/** Where Debian puts the server; the jar's manifest names the other jars it needs. */
+/** Debian's path of the server; the jar's manifest names the other jars it needs. */
 const SERVER_JAR = "/usr/share/java/zookeeper.jar";
 
-/** What the server needs beside that to speak TLS, which the manifest leaves out. */
+/** Additional jars for TLS, which the manifest leaves out. */
 const TLS_JARS = ["codec", "resolver", "transport-native-unix-common"].map((name) =>
   `/usr/share/java/netty-${name}.jar`
 );
 
-/** Writes the log; without it ZooKeeper's log goes nowhere, which is fine too. */
+/** Writes the log; without it ZooKeeper logs nothing, which is fine too. */
 const LOG_JAR = "/usr/share/java/slf4j-simple.jar";
 
-/** How long a four letter command may take. */
+/** The deadline of a four letter command. */
 const ANSWER_MS = 1_000;
 
-/** How a server is set up. */
+/** The setup of a server. */
 export interface ZooKeeperOptions {
-  /** ZooKeeper's heartbeat, and the step in which it expires sessions. */
+  /** ZooKeeper's heartbeat, and the granularity of session expiry. */
   readonly tickTimeMs?: number;
-  /** More lines of `zoo.cfg`. */
+  /** Additional lines of `zoo.cfg`. */
   readonly config?: readonly string[];
-  /** Its number among the servers of an ensemble. */
+  /** Its number in an ensemble. */
   readonly id?: number;
-  /** Has it speak TLS at a port of its own. */
+  /** Enables TLS on a port of its own. */
   readonly tls?: ZooKeeperTls | undefined;
-  /** The network namespace that it is in; the one of this process unless told. */
+  /** Its network namespace; by default this process's own. */
   readonly namespace?: { readonly name: string; readonly address: string };
 }
 
-/** The files (PEM) of a server that speaks TLS and demands a client's certificate. */
+/** The files (PEM) of a server with TLS that requires a client certificate. */
 export interface ZooKeeperTls {
   readonly cert: string;
   readonly key: string;
@@ -40,14 +40,14 @@ export interface ZooKeeperTls {
 }
 
 /**
- * A real ZooKeeper 3.8 of Debian's on a free port of loopback, with data in a
- * temporary directory. It starts in a quarter of a second and takes 50 MB;
+ * A real ZooKeeper 3.8 (Debian's) on a free port of loopback, with data in a
+ * temporary directory. It starts in a quarter of a second and uses 50 MB;
  * sessions may be as short as two ticks.
  */
 export class ZooKeeper implements AsyncDisposable {
   /** The port, the same after each restart. */
   readonly port: number;
-  /** The port for TLS, if it speaks that. */
+  /** The TLS port, if enabled. */
   readonly securePort: number;
   readonly #directory: TempDir;
   readonly #options: ZooKeeperOptions;
@@ -70,7 +70,7 @@ export class ZooKeeper implements AsyncDisposable {
     }
   }
 
-  /** `127.0.0.1:port`, or the address of its namespace. */
+  /** `127.0.0.1:port`, or the address in its namespace. */
   get address(): string {
     return `${this.#hostname}:${this.port}`;
   }
@@ -79,19 +79,19 @@ export class ZooKeeper implements AsyncDisposable {
     return this.#options.namespace?.address ?? "127.0.0.1";
   }
 
-  /** The process id, for as long as it runs. */
+  /** The process id while it runs. */
   get pid(): number | undefined {
     return this.#child?.pid;
   }
 
-  /** What the server has logged since the last start. */
+  /** The server's log since the last start. */
   async log(): Promise<string> {
     return await Deno.readTextFile(this.#directory.file("log")).catch(() => "");
   }
 
   /** Starts the server again, on the same port and data, and waits until it answers. */
   async start(): Promise<void> {
-    if (this.#child !== undefined) throw new Error("Cannot start ZooKeeper as it runs already");
+    if (this.#child !== undefined) throw new Error("Cannot start ZooKeeper as it is running");
     if (this.#options.id !== undefined) await this.#directory.write("data/myid", `${this.#options.id}\n`);
     const file = await this.#directory.write(
       "zoo.cfg",
@@ -132,7 +132,7 @@ export class ZooKeeper implements AsyncDisposable {
     if (exited === undefined) return;
     await ended;
     this.#child = undefined;
-    throw new Error(`Cannot start ZooKeeper: it ended with code ${exited}: ${await this.log()}`);
+    throw new Error(`Cannot start ZooKeeper: exit status ${exited}: ${await this.log()}`);
   }
 
   async #tlsConfig(): Promise<readonly string[]> {
@@ -151,7 +151,7 @@ export class ZooKeeper implements AsyncDisposable {
     ];
   }
 
-  /** Ends the server in good order; its data stays. */
+  /** Ends the server in order; its data stays. */
   async stop(): Promise<void> {
     await this.#end("SIGTERM");
   }
@@ -161,23 +161,23 @@ export class ZooKeeper implements AsyncDisposable {
     await this.#end("SIGKILL");
   }
 
-  /** Ends the server and forgets its data: what starts next is another, empty registry. */
+  /** Ends the server and deletes its data: the next start has an empty registry. */
   async wipe(): Promise<void> {
     await this.kill();
     await Deno.remove(this.#directory.file("data"), { recursive: true });
   }
 
-  /** Makes the server silent: connections stand and are even taken, but nobody answers. */
+  /** Stops the server from answering: connections stay open and are even accepted. */
   pause(): void {
     this.#child?.kill("SIGSTOP");
   }
 
-  /** Lets a paused server go on. */
+  /** Resumes a paused server. */
   resume(): void {
     this.#child?.kill("SIGCONT");
   }
 
-  /** The same as {@linkcode ask}, from within its namespace: whatever befalls the network there. */
+  /** The same as {@linkcode ask}, from within its namespace: independent of faults of the network. */
   async askWithin(command: string): Promise<string> {
     const { namespace } = this.#options;
     if (namespace === undefined) return await this.ask(command);
@@ -187,9 +187,9 @@ export class ZooKeeper implements AsyncDisposable {
     return new TextDecoder().decode(stdout);
   }
 
-  /** Sends a four letter command (`mntr`, `cons`, `wchs`, …) and answers what the server says. */
+  /** Sends a four letter command (`mntr`, `cons`, `wchs`, …) and returns the answer. */
   async ask(command: string): Promise<string> {
-    // A server that is just starting may take a connection and then forget it.
+    // A server that is just starting may accept a connection and then drop it.
     using connection = await Deno.connect({ hostname: this.#hostname, port: this.port });
     using _deadline = deadline(ANSWER_MS, () => connection.close());
     await connection.write(new TextEncoder().encode(command));
@@ -216,14 +216,14 @@ export class ZooKeeper implements AsyncDisposable {
   }
 }
 
-/** The text of `zoo.cfg` for a server by itself. */
+/** The text of `zoo.cfg` for a standalone server. */
 export function serverConfig(
   { address, port, dataDir, tickTimeMs = 100, more = [] }: {
     readonly address: string;
     readonly port: number;
     readonly dataDir: string;
     readonly tickTimeMs?: number | undefined;
-    /** More lines. */
+    /** Additional lines. */
     readonly more?: readonly string[] | undefined;
   },
 ): string {
@@ -242,14 +242,14 @@ export function serverConfig(
   ].join("\n");
 }
 
-/** What `java` is told to run a server. */
+/** The arguments of `java` for a server. */
 export function serverArgs(
   { configFile, logFile, isMember = false, jars = [] }: {
     readonly configFile: string;
     readonly logFile: string;
-    /** Whether it is one of an ensemble. */
+    /** Whether it belongs to an ensemble. */
     readonly isMember?: boolean;
-    /** More jars. */
+    /** Additional jars. */
     readonly jars?: readonly string[];
   },
 ): readonly string[] {

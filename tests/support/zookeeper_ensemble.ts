@@ -1,7 +1,7 @@
 import { freePort } from "./free_port.ts";
 import { ZooKeeper } from "./zookeeper.ts";
 
-/** Three real ZooKeepers that are one registry. */
+/** An ensemble of three real ZooKeepers. */
 export class ZooKeeperEnsemble implements AsyncDisposable {
   private constructor(readonly servers: readonly ZooKeeper[]) {}
 
@@ -11,7 +11,7 @@ export class ZooKeeperEnsemble implements AsyncDisposable {
     const members = peers.map(({ id, quorum, election }) => `server.${id}=127.0.0.1:${quorum}:${election}`);
     const config = ["initLimit=50", "syncLimit=20", ...members];
     await using stack = new AsyncDisposableStack();
-    // None answers before two of them have found each other.
+    // None answers before two of them have connected.
     const servers = await Promise.all(
       peers.map(async ({ id }) => stack.use(await ZooKeeper.start({ config, id }))),
     );
@@ -25,7 +25,7 @@ export class ZooKeeperEnsemble implements AsyncDisposable {
     return this.servers.map((server) => server.address);
   }
 
-  /** The server that leads now. */
+  /** The current leader. */
   async leader(): Promise<ZooKeeper> {
     for (const server of this.servers) {
       if (server.pid !== undefined && (await server.ask("srvr").catch(() => "")).includes("Mode: leader")) {

@@ -3,12 +3,12 @@ import { findProcesses } from "../../src/system/processes.ts";
 import { setUp } from "../setup.ts";
 import { ExampleStage, followReadme } from "../support/example_stage.ts";
 
-Deno.test("the walk-through of simple_web goes as its README says, and leaves nothing behind", async () => {
+Deno.test("the walk-through of simple_web follows its README and leaves nothing behind", async () => {
   await setUp(["haproxy", "zookeeper", "redis"]);
   await followReadme({ name: "simple_web", network: "127.88.0" });
 });
 
-Deno.test("an example says what it cannot do, and does nothing", async () => {
+Deno.test("an example rejects invalid commands and does nothing", async () => {
   await using stage = new ExampleStage();
   const of = { name: "api_meta_cluster", network: stage.network };
   for (
@@ -29,7 +29,7 @@ Deno.test("an example says what it cannot do, and does nothing", async () => {
   assert.deepEqual(await stage.processes(), []);
 });
 
-Deno.test("a host that cannot be launched leaves nothing, and stop ends no process but its own", async () => {
+Deno.test("a host that cannot be launched leaves nothing behind, and stop ends only its own processes", async () => {
   await setUp(["zookeeper"]);
   await using stage = new ExampleStage();
   const of = { name: "api_meta_cluster", network: stage.network };

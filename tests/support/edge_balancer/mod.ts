@@ -1,6 +1,6 @@
 /**
- * A third-party balancer of a process that is asked over HTTP, for tests: a
- * small one for nginx, by the name `edge`, as `nginx` itself ships.
+ * A third-party balancer plugin, for tests, whose process reports its config over
+ * HTTP: a small one for nginx, named `edge` because `nginx` itself ships.
  *
  * @module
  */
@@ -20,50 +20,50 @@ import type {
 } from "../../../mod.ts";
 import { listOfTexts, mapSchema, path, port, text } from "./schema.ts";
 
-/** What `balancers/NAME.yaml` says. */
+/** The config in `balancers/NAME.yaml`. */
 interface NginxConfig {
-  /** The file that is written, and that nginx is started from. */
+  /** The file that is written, and that nginx runs. */
   readonly config_file: string;
-  /** The socket at which nginx says which config it runs. */
+  /** The socket at which nginx reports the config that it runs. */
   readonly socket_file: string;
-  /** Where nginx writes its pid. */
+  /** nginx's pid file. */
   readonly pid_file: string;
-  /** Where nginx writes what goes wrong. */
+  /** nginx's error log. */
   readonly error_log: string;
   /** nginx itself. */
   readonly program: string;
 }
 
-/** What a cluster's section says. */
+/** A cluster's section. */
 interface NginxCluster {
-  /** The port at which it is served. */
+  /** The port of the cluster. */
   readonly port: number;
-  /** The address at which it is served. */
+  /** The address of the cluster. */
   readonly bind_address: string;
-  /** Lines for its server, as nginx wants them, without the semicolon. */
+  /** Lines for its server, in nginx's syntax without the semicolon. */
   readonly lines: readonly string[];
 }
 
-/** What is seen of nginx. */
+/** The observed state of nginx. */
 interface Observed {
-  /** The print of the config that it runs; `undefined` if nobody answers. */
+  /** The hash of the running config; `undefined` if nobody answers. */
   readonly running?: string | undefined;
-  /** The file as it is. */
+  /** The contents of the file. */
   readonly file?: string | undefined;
 }
 
-/** The path at which nginx says its pid and the print of its config. */
+/** The path at which nginx reports its pid and the hash of its config. */
 const STATUS_PATH = "/lighthouse";
-/** Reloads are joined for as long. */
+/** Reloads within this time are joined. */
 const RELOAD_INTERVAL_MS = 1_000;
-/** Members are nobody else's business. */
+/** The file mode: members are not readable by everybody. */
 const FILE_MODE = 0o640;
 
 const edge: BalancerPlugin<NginxConfig, NginxCluster, Observed> = {
   kind: "balancer",
   apiVersion: 1,
   name: "edge",
-  summary: "Keeps a local nginx in step by reloads",
+  summary: "Keeps a local nginx in sync by reloads",
   stability: "experimental",
   example: {
     config_file: "/run/nginx/lighthouse.conf",
@@ -112,7 +112,9 @@ function observe({ answers, files }: Seen, { config_file }: NginxConfig): Observ
   if (answers === undefined) return { file };
   const [answer = ""] = answers;
   const status = parseStatus(answer);
-  if (status === undefined) throw new Error(`It is no nginx of Lighthouse's: it answers ${JSON.stringify(answer)}`);
+  if (status === undefined) {
+    throw new Error(`Not an nginx managed by Lighthouse: the answer is ${JSON.stringify(answer)}`);
+  }
   return { running: status.print, file };
 }
 
@@ -125,9 +127,9 @@ function render({ config, clusters, leftOut = [] }: Wanted<NginxConfig, NginxClu
   const lines: { readonly text: string; readonly origin?: Origin }[] = clusters.flatMap((cluster, index) =>
     renderCluster(cluster, { upstream: `lighthouse_${index}`, leftOut })
   );
-  // The status says which config runs, so it cannot be in what is printed.
+  // The status reports which config runs, so it is excluded from the hash.
   const body = [
-    "# Written by Lighthouse: what is changed here is undone.",
+    "# Written by Lighthouse: changes are reverted.",
     "worker_processes 1;",
     `pid ${config.pid_file};`,
     `error_log ${config.error_log};`,
@@ -145,7 +147,7 @@ function render({ config, clusters, leftOut = [] }: Wanted<NginxConfig, NginxClu
   );
   const notices = clusters.filter(({ nodes }) => nodes.length === 0)
     .map(({ name }) => ({
-      text: `Cluster ${name} has no members: it answers 503`,
+      text: `Cluster ${name} has no members: answering 503`,
       origin: { cluster: name, path: [] },
     }));
   const text = [...head, ...lines.map(({ text }) => text), "}", ""].join("\n");
@@ -162,7 +164,7 @@ function renderCluster(
   const own = config.lines.flatMap((line, index) =>
     isLeftOut(index) ? [] : [{ text: `${line};`, origin: origin("lines", index) }]
   );
-  // An upstream without servers is rejected; one whose servers are all down answers 502.
+  // nginx rejects an upstream without servers; one whose servers are all down answers 502.
   const members = nodes.length === 0 ? [] : [`upstream ${upstream} {`, ...nodes.map(serverLine), "}"];
   return [
     { text: `# cluster ${JSON.stringify(name)}`, origin: origin() },
@@ -178,7 +180,7 @@ function renderCluster(
   ];
 }
 
-/** nginx knows no drain: what it has begun with a server goes on after a reload, and one that is down gets nothing new. */
+/** nginx has no drain: requests in progress continue after a reload, and a server that is down gets nothing new. */
 function serverLine({ node, weight, state, pool }: WantedNode): string {
   const isDown = state !== "ready" || pool === "overflow" || weight === 0;
   const share = isDown ? " down" : weight === undefined ? "" : ` weight=${weight}`;
@@ -189,19 +191,19 @@ function endpoint({ ip, port }: Node): string {
   return ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
 }
 
-/** A number for a text, in hexadecimal digits (FNV-1a, 32 bits): other text, other number, but for chance. */
+/** The hash of a string, in hexadecimal digits (FNV-1a, 32 bits). */
 function printOf(text: string): string {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
   return (hash >>> 0).toString(16).padStart(8, "0");
 }
 
-/** The print in a file that was rendered here. */
+/** The hash in a file that was rendered here. */
 function printIn(file: string): string | undefined {
   return /return 200 "\$pid ([0-9a-f]+)\\n"/.exec(file)?.[1];
 }
 
-/** Reads the members back that get requests. */
+/** Reads the members that get requests from the file. */
 function adopt(
   files: ReadonlyMap<string, string>,
   { config_file }: NginxConfig,
@@ -238,9 +240,9 @@ function plan(
       when,
     }];
   if (running === undefined) {
-    return [...install("now"), { do: "start", reason: "it does not run", run: [program, "-c", config_file] }];
+    return [...install("now"), { do: "start", reason: "not running", run: [program, "-c", config_file] }];
   }
-  const reason = because ?? (running === printIn(text) ? undefined : "its config has changed");
+  const reason = because ?? (running === printIn(text) ? undefined : "config changed");
   if (reason === undefined) return install("soon");
   if (!reload) return [];
   const how = { run: [program, "-c", config_file, "-s", "reload"] };

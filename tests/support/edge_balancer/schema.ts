@@ -8,11 +8,11 @@ import type { Schema, SchemaIssue } from "../../../mod.ts";
 
 /** One key of a map. */
 export interface Key<T> {
-  /** What is wanted, for messages. */
+  /** The wanted value, for messages. */
   readonly wanted: string;
-  /** What it is if it is left out; needed if there is no such value. */
+  /** The default; the key is required if there is none. */
   readonly fallback?: T | undefined;
-  /** Whether a value can be used. */
+  /** Whether a value is valid. */
   readonly is: (value: unknown) => boolean;
 }
 
