@@ -229,6 +229,8 @@ class TcpAgent extends Agent {
         ? { servername: serverName }
         : isIP(address.host) === 0 && { servername: address.host }),
     });
+    // A request that is aborted before the agent has assigned it the socket destroys it with nobody listening.
+    socket.on("error", () => {});
     socket.once("close", () => plain.destroy());
     plain.on("error", (error) => socket.destroy(error));
     return socket;

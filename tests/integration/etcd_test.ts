@@ -455,6 +455,24 @@ Deno.test("TLS is spoken with the authority, the client's certificate and the se
   await assert.rejects(open({ endpoints: [etcd.address], tls: { ca: pem.key } }), /tls.ca .* must have a certificate/);
 });
 
+Deno.test("a session over TLS can be closed at any moment, without an uncaught error", async () => {
+  await using dir = new TempDir();
+  const pem = await makeCertificates(dir);
+  await using etcd = await Etcd.start({
+    args: ["--cert-file", pem.good, "--key-file", pem.key],
+    scheme: "https",
+    isOpen: false,
+  });
+  const file = { endpoints: [`https://${etcd.address}`], tls: { ca: pem.ca, server_name: "localhost" } };
+  for (let round = 0; round < 120; round++) {
+    await using session = await open(file);
+    await session.session.register("web", up(testNode(8001)), soon());
+    await using web = new Follower(session.session, "web");
+    if (round % 2 === 0) await web.has(8001);
+    await delay(round % 20, { clock: systemClock, signal: soon() });
+  }
+});
+
 Deno.test("an etcd that was restored from an older backup has another epoch, and is followed from where it is", async () => {
   await using etcd = await Etcd.start();
   await using reporter = await open({ endpoints: [etcd.address], session_timeout: 60 });
