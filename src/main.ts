@@ -21,6 +21,7 @@ import { systemRandom } from "./kernel/random.ts";
 import type { Logger } from "./kernel/logger.ts";
 import { Meters, UNMETERED } from "./metrics/meter.ts";
 import { Tally } from "./metrics/tally.ts";
+import { openSpans } from "./publish/spans.ts";
 import type { PublisherTarget } from "./publish/target.ts";
 import type { EventRecord } from "./model/event_record.ts";
 import type { Publishing } from "./status/publishing.ts";
@@ -55,6 +56,8 @@ async function daemon(given: DaemonArguments): Promise<number> {
   // What nobody can read is not counted.
   const meters = new Meters();
   if (given.status !== undefined) meters.add(tally);
+  const spans = openSpans({ version: config.version, wallNow: Date.now });
+  if (spans !== undefined) meters.add(spans);
   let lookAgain = () => {};
   using _systemd = reportToSystemd(log);
   let hear = (_record: EventRecord) => {};

@@ -521,6 +521,11 @@ export class App {
       this.#sources = sources;
       this.#options.onTaken?.({ accepted, sources });
       await this.#apply(accepted);
+      const { begunMs } = this.#configs.reading;
+      if (begunMs !== undefined) {
+        const { clock, meter = UNMETERED } = this.#options;
+        meter.observe("lighthouse_config_apply_duration_seconds", {}, (clock.now() - begunMs) / 1_000);
+      }
     }
     if (!signal.aborted) this.#ended.resolve("unconfigured");
   }

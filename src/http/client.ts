@@ -126,7 +126,7 @@ export class HttpClient implements Disposable {
       reject(error);
       failed.reject(error);
     };
-    const headers = { ...asked.headers, ...(bytes === undefined ? {} : { "content-length": String(bytes.length) }) };
+    const headers = headerList({ host, port }, asked, bytes?.length);
     const asking = request({ host, port, method, path, headers, agent: this.#agent, signal });
     this.#open.add(asking);
     const abort = () => {
@@ -179,6 +179,25 @@ export class HttpClient implements Disposable {
     for (const asking of this.#open) asking.destroy(new Error("client closed"));
     this.#agent.destroy();
   }
+}
+
+/**
+ * Makes the headers of a request: a list, name and value by turns, to which `node:http` adds neither host nor length.
+ * Of a request with a map of headers the runtime makes a span under `OTEL_DENO`, with the whole URL,
+ * and paths may be secrets.
+ */
+function headerList(
+  { host, port }: HttpAddress,
+  { method, headers = {} }: HttpRequest,
+  length: number | undefined,
+): string[] {
+  const given = new Set(Object.keys(headers).map((name) => name.toLowerCase()));
+  const name = host.includes(":") ? `[${host}]` : host;
+  const own = {
+    host: port === 80 ? name : `${name}:${port}`,
+    ...(length !== undefined || method === "POST" || method === "PUT") && { "content-length": String(length ?? 0) },
+  };
+  return [...Object.entries(own).filter(([each]) => !given.has(each)), ...Object.entries(headers)].flat();
 }
 
 /** A request in progress. */

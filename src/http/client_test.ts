@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { isSilent, ScriptedServer, sends } from "../../tests/support/scripted_server.ts";
 import { eventually } from "../../tests/support/eventually.ts";
-import { HttpClient } from "./client.ts";
+import { HttpClient, type HttpRequest } from "./client.ts";
 
 const REQUEST = { method: "GET", path: "/", bytesMax: 1_000 } as const;
 
@@ -138,4 +138,55 @@ Deno.test("HttpClient closes the connection of an answer that is read no further
   controller.abort(new Error("enough"));
   await assert.rejects(aborted.lines.next(), /enough/);
   await eventually("the connection is closed", () => server.open === 0);
+});
+
+/** Sends a request to a server that answers nothing else; answers what it received. */
+async function received(asked: Partial<HttpRequest>): Promise<readonly string[]> {
+  let text = "";
+  await using server = new ScriptedServer(async (connection) => {
+    const buffer = new Uint8Array(4_096);
+    while (!text.endsWith(`\r\n\r\n${asked.body ?? ""}`)) {
+      const read = await connection.read(buffer);
+      if (read === null) return;
+      text += new TextDecoder().decode(buffer.subarray(0, read));
+    }
+    await connection.write(new TextEncoder().encode("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+  });
+  using client = new HttpClient();
+  await client.ask({ host: "127.0.0.1", port: server.port }, {
+    ...REQUEST,
+    signal: AbortSignal.timeout(60_000),
+    ...asked,
+  });
+  return text.replaceAll(String(server.port), "PORT").split("\r\n").filter((line) => !/^connection:/i.test(line));
+}
+
+Deno.test("HttpClient sends host, length and headers once, those of the caller first", async () => {
+  assert.deepEqual(await received({ headers: { "X-One": "1" } }), [
+    "GET / HTTP/1.1",
+    "host: 127.0.0.1:PORT",
+    "X-One: 1",
+    "",
+    "",
+  ]);
+  assert.deepEqual(await received({ method: "POST", body: "é", headers: { Host: "other" } }), [
+    "POST / HTTP/1.1",
+    "content-length: 2",
+    "Host: other",
+    "",
+    "é",
+  ]);
+  assert.deepEqual(await received({ method: "PUT" }), [
+    "PUT / HTTP/1.1",
+    "host: 127.0.0.1:PORT",
+    "content-length: 0",
+    "",
+    "",
+  ]);
+});
+
+Deno.test("HttpClient sends no header that would be two", async () => {
+  for (const headers of [{ one: "1\r\ntwo: 2" }, { "one: 1\r\ntwo": "2" }]) {
+    await assert.rejects(received({ headers }), /[Ii]nvalid|must be a valid/);
+  }
 });

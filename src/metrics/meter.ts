@@ -4,8 +4,13 @@ import type { LabelsOf, MetricName } from "./table.ts";
 export interface Meter {
   /** Adds to a counter: 1 by default; 0 has it exposed before anything happens. */
   count<Name extends MetricName<"counter">>(name: Name, labels: LabelsOf<Name>, by?: number): void;
-  /** Records a value in a histogram, in its base unit. */
-  observe<Name extends MetricName<"histogram">>(name: Name, labels: LabelsOf<Name>, value: number): void;
+  /** Records a value in a histogram, in its base unit; `details` are for who records each one by itself. */
+  observe<Name extends MetricName<"histogram">>(
+    name: Name,
+    labels: LabelsOf<Name>,
+    value: number,
+    details?: Readonly<Record<string, string>>,
+  ): void;
 }
 
 /** Passes what is counted on to those who read it: nobody at first. */
@@ -23,8 +28,13 @@ export class Meters implements Meter {
   }
 
   /** See {@linkcode Meter.observe}. */
-  observe<Name extends MetricName<"histogram">>(name: Name, labels: LabelsOf<Name>, value: number): void {
-    for (const meter of this.#to) meter.observe(name, labels, value);
+  observe<Name extends MetricName<"histogram">>(
+    name: Name,
+    labels: LabelsOf<Name>,
+    value: number,
+    details?: Readonly<Record<string, string>>,
+  ): void {
+    for (const meter of this.#to) meter.observe(name, labels, value, details);
   }
 }
 

@@ -113,6 +113,14 @@ export const METRICS = {
     labels: [],
     help: "Since the config directory was last read.",
   },
+  lighthouse_config_apply_duration_seconds: {
+    part: "The config",
+    kind: "histogram",
+    unit: "seconds",
+    labels: [],
+    help: "From the beginning of the read of a changed config to its being applied.",
+    buckets: SECONDS,
+  },
   lighthouse_probes_total: {
     part: "Checks and services",
     kind: "counter",

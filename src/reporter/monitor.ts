@@ -209,6 +209,7 @@ export class Monitor implements AsyncDisposable {
           "lighthouse_probe_duration_seconds",
           { check: check.name },
           (current.probedMs - startedMs) / 1_000,
+          { service: running.port.key, result },
         );
         this.#take(running, current, outcome);
         this.#update(running);
