@@ -110,7 +110,7 @@ export const STEPS: readonly Step[] = [
   },
   {
     name: "packages",
-    title: "the npm package, the binaries, an older Deno",
+    title: "the npm package, the binaries, an older Deno, the units under systemd",
     args: ["test", "--no-check", "--parallel", "-A"],
     tests: ["tests/packages"],
     programs: ["haproxy", "curl", "iproute"],
