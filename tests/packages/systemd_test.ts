@@ -5,7 +5,7 @@ import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 import { NamedServer } from "../support/haproxy.ts";
 import { TASK_ARGS, TestHost } from "../support/lighthouse.ts";
-import { ServiceManager, WHY_NO_SYSTEMD } from "../support/service_manager.ts";
+import { Systemd, WHY_NO_SYSTEMD } from "../support/systemd.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const MAIN = `${ROOT}src/main.ts`;
@@ -53,25 +53,25 @@ Deno.test({
   });
   const socket = host.dir.file("admin.sock");
   const shipped = await Deno.readTextFile(`${ROOT}examples/systemd/${UNIT}`);
-  await using manager = await ServiceManager.start({
+  await using systemd = await Systemd.start({
     [UNIT]: shipped,
     [`${UNIT}.d/test.conf`]: dropIn(host, socket),
   });
   const seen = async (what: string, is: (unit: Readonly<Record<string, string>>) => boolean) => {
     let last: Readonly<Record<string, string>> = {};
     return await eventually(what, async () => {
-      last = await manager.show(UNIT);
+      last = await systemd.show(UNIT);
       return is(last) && last;
     }, { deadlineMs: 90_000, everyMs: 100 }).catch((error) => {
       const { ActiveState, SubState, Result, StatusText, NRestarts } = last;
       const state = JSON.stringify({ ActiveState, SubState, Result, StatusText, NRestarts });
-      throw new Error(`${error.message}: last seen ${state}\n${manager.log}`);
+      throw new Error(`${error.message}: last seen ${state}\n${systemd.log}`);
     });
   };
 
   // `systemctl start` of a unit of this type waits until the service says that it is ready.
-  const started = await manager.systemctl("start", UNIT);
-  assert.equal(started.code, 0, `${started.stderr}\n${manager.log}`);
+  const started = await systemd.systemctl("start", UNIT);
+  assert.equal(started.code, 0, `${started.stderr}\n${systemd.log}`);
   const ready = await seen("it is ready", ({ ActiveState }) => ActiveState === "active");
   assert.deepEqual(
     [
@@ -89,7 +89,7 @@ Deno.test({
 
   const units = async () => {
     const args = ["doctor", host.configDir, "--json", "--admin", `unix:${socket}`];
-    const { stdout, stderr } = await manager.run(["env", ...ENVIRONMENT, Deno.execPath(), ...TASK_ARGS, MAIN, ...args]);
+    const { stdout, stderr } = await systemd.run(["env", ...ENVIRONMENT, Deno.execPath(), ...TASK_ARGS, MAIN, ...args]);
     assert.ok(stdout.startsWith("["), stderr);
     const found: readonly { readonly check: string; readonly text: string; readonly fix?: string }[] = JSON.parse(
       stdout,
@@ -99,12 +99,12 @@ Deno.test({
     );
   };
   assert.deepEqual(await units(), [`${UNIT} leaves HAProxy running`]);
-  await manager.write(`${UNIT}.d/wrong.conf`, "[Unit]\nStartLimitIntervalSec=10\n[Service]\nKillMode=mixed\n");
+  await systemd.write(`${UNIT}.d/wrong.conf`, "[Unit]\nStartLimitIntervalSec=10\n[Service]\nKillMode=mixed\n");
   assert.deepEqual(await units(), [
     `${UNIT} has KillMode=mixed: a restart of the writer kills HAProxy | systemctl edit ${UNIT}: [Service] KillMode=process`,
     `${UNIT} has a start limit: after a few failed starts systemd tries no more | systemctl edit ${UNIT}: [Unit] StartLimitIntervalSec=0`,
   ]);
-  await manager.write(`${UNIT}.d/wrong.conf`, "");
+  await systemd.write(`${UNIT}.d/wrong.conf`, "");
 
   // Signs of life come: more than one watchdog's time passes without a restart.
   const alive = Number(ready.WatchdogTimestampMonotonic);
@@ -115,7 +115,7 @@ Deno.test({
   assert.deepEqual([later.NRestarts, later.MainPID], ["0", ready.MainPID]);
 
   // A main loop that stands still is restarted.
-  await manager.run(["kill", "-STOP", ready.MainPID ?? ""]);
+  await systemd.run(["kill", "-STOP", ready.MainPID ?? ""]);
   await seen("the watchdog has ended it", ({ Result }) => Result === "watchdog");
   const revived = await seen(
     "it is restarted by the watchdog",
@@ -123,13 +123,13 @@ Deno.test({
   );
   assert.equal(await host.haproxy.pid(), haproxy, "HAProxy outlives the watchdog");
 
-  const restarted = await manager.systemctl("restart", UNIT);
+  const restarted = await systemd.systemctl("restart", UNIT);
   assert.equal(restarted.code, 0, restarted.stderr);
   const again = await seen("it is ready again", ({ ActiveState }) => ActiveState === "active");
   assert.notEqual(again.MainPID, revived.MainPID);
   assert.equal(await host.haproxy.pid(), haproxy, "HAProxy outlives a restart");
 
-  assert.equal((await manager.systemctl("stop", UNIT)).code, 0);
+  assert.equal((await systemd.systemctl("stop", UNIT)).code, 0);
   const stopped = await seen("it has stopped", ({ ActiveState }) => ActiveState === "inactive");
   assert.deepEqual([stopped.Result, stopped.ExecMainStatus, stopped.StatusText], ["success", "0", "Stopping"]);
   assert.equal(await host.haproxy.pid(), haproxy, "HAProxy outlives the unit");

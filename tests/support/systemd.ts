@@ -1,7 +1,7 @@
 import { eventually } from "./eventually.ts";
 import { TempDir } from "./temp_dir.ts";
 
-/** Where Debian has the service manager. */
+/** Where Debian has the service systemd. */
 const SYSTEMD = "/lib/systemd/systemd";
 /** What makes the namespaces that it runs in: it sees and ends no process of this machine. */
 const NAMESPACES = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--ipc", "--uts", "--cgroup"] as const;
@@ -13,7 +13,7 @@ const TARGETS = ["sysinit", "basic", "shutdown", "network-online", "multi-user",
 export const WHY_NO_SYSTEMD: string | undefined = whyNot();
 
 /** A real systemd, the first process of namespaces of its own, with units of the test's own and no others. */
-export class ServiceManager implements AsyncDisposable {
+export class Systemd implements AsyncDisposable {
   /** What it has printed. */
   log = "";
   readonly #dir: TempDir;
@@ -31,7 +31,7 @@ export class ServiceManager implements AsyncDisposable {
   }
 
   /** Starts one that knows these units, by name. */
-  static async start(units: Readonly<Record<string, string>>): Promise<ServiceManager> {
+  static async start(units: Readonly<Record<string, string>>): Promise<Systemd> {
     const dir = new TempDir("lighthouse-systemd-");
     for (const target of TARGETS) await dir.write(`units/${target}.target`, `[Unit]\nDescription=${target}\n`);
     for (const [name, text] of Object.entries(units)) await dir.write(`units/${name}`, text);
@@ -50,17 +50,17 @@ export class ServiceManager implements AsyncDisposable {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
-    const manager = new ServiceManager(dir, group, child);
+    const systemd = new Systemd(dir, group, child);
     try {
       await eventually("systemd answers", async () => {
         const { stdout } = await run(["ps", "--ppid", String(child.pid), "-o", "pid="]);
-        manager.#pid = Number(stdout.trim() || NaN);
-        return (await manager.systemctl("is-active", "test.target")).stdout.trim() === "active";
+        systemd.#pid = Number(stdout.trim() || NaN);
+        return (await systemd.systemctl("is-active", "test.target")).stdout.trim() === "active";
       }, { deadlineMs: 60_000, everyMs: 200 });
-      return manager;
+      return systemd;
     } catch (error) {
-      await manager[Symbol.asyncDispose]();
-      throw new Error(`${error instanceof Error ? error.message : error}\n${manager.log}`);
+      await systemd[Symbol.asyncDispose]();
+      throw new Error(`${error instanceof Error ? error.message : error}\n${systemd.log}`);
     }
   }
 
@@ -73,7 +73,7 @@ export class ServiceManager implements AsyncDisposable {
   }
 
   /** Asks it for something. */
-  async systemctl(...args: readonly string[]): ReturnType<ServiceManager["run"]> {
+  async systemctl(...args: readonly string[]): ReturnType<Systemd["run"]> {
     return await this.run(["systemctl", ...args]);
   }
 
