@@ -18,8 +18,8 @@ interface Logged {
   readonly state: Reachable["state"];
   /** When an outage was last logged as a warning. */
   readonly warnedMs: number;
-  /** Ends the wait for an outage to prove that it lasts. */
-  readonly cancel: () => void;
+  /** Ends the wait for an outage to prove that it lasts, while there is one. */
+  readonly cancel?: (() => void) | undefined;
 }
 
 /** An outage that follows another within this time is logged as a warning only if it lasts. */
@@ -27,7 +27,7 @@ const AGAIN_MS = 60_000;
 /** How long such an outage must last. */
 const LASTING_MS = 5_000;
 
-const NOT_LOGGED: Logged = { state: "unknown", warnedMs: -Infinity, cancel: () => {} };
+const NOT_LOGGED: Logged = { state: "unknown", warnedMs: -Infinity };
 
 /**
  * Which registries are reachable, by the worker that speaks to each, and the log of it. A registry that comes and
@@ -55,7 +55,7 @@ export class Connectivity implements Disposable {
   apply(workers: ReadonlySet<string>): void {
     for (const [worker, { cancel }] of this.#logged) {
       if (workers.has(worker)) continue;
-      cancel();
+      cancel?.();
       this.#logged.delete(worker);
     }
     for (const worker of this.#now.keys()) if (!workers.has(worker)) this.#now.delete(worker);
@@ -65,12 +65,12 @@ export class Connectivity implements Disposable {
   hear(worker: string, state: "connected" | "disconnected", detail: string): void {
     this.#note(worker, state, detail);
     const logged = this.#logged.get(worker) ?? NOT_LOGGED;
-    logged.cancel();
     if (state === "connected") return this.#tellConnected(worker, detail, logged);
-    if (this.#clock.now() - logged.warnedMs >= AGAIN_MS) return this.#tellLost(worker, detail);
+    if (this.#clock.now() - logged.warnedMs >= AGAIN_MS) return this.#tellLost(worker, logged);
     this.#log.debug("Registry unreachable", { event: "registry.unreachable", worker, detail });
-    if (logged.state === "disconnected") return void this.#logged.set(worker, { ...logged, cancel: () => {} });
-    const cancel = this.#clock.after(LASTING_MS, () => this.#tellLost(worker, detail));
+    // It lasts from when it was first heard of, however often it is heard of again.
+    if (logged.state === "disconnected" || logged.cancel !== undefined) return;
+    const cancel = this.#clock.after(LASTING_MS, () => this.#tellLost(worker, logged));
     this.#logged.set(worker, { ...logged, cancel });
   }
 
@@ -79,30 +79,32 @@ export class Connectivity implements Disposable {
     if (!this.#now.has(worker)) return;
     this.#note(worker, "unknown", reason);
     const logged = this.#logged.get(worker) ?? NOT_LOGGED;
-    logged.cancel();
+    logged.cancel?.();
     // The end of the worker is logged by now, so the next connection is news.
-    this.#logged.set(worker, { ...logged, state: "unknown", cancel: () => {} });
+    this.#logged.set(worker, { ...logged, state: "unknown", cancel: undefined });
   }
 
   /** Logs nothing any more. */
   [Symbol.dispose](): void {
-    for (const { cancel } of this.#logged.values()) cancel();
+    for (const { cancel } of this.#logged.values()) cancel?.();
   }
 
   #tellConnected(worker: string, detail: string, logged: Logged): void {
+    logged.cancel?.();
     const level = logged.state === "connected" ? "debug" : "info";
     const fields = { event: "registry.connected", worker, ...detail !== "" && { detail } };
     this.#log[level]("Registry connected", fields);
-    this.#logged.set(worker, { ...logged, state: "connected", cancel: () => {} });
+    this.#logged.set(worker, { ...logged, state: "connected", cancel: undefined });
   }
 
-  #tellLost(worker: string, detail: string): void {
+  #tellLost(worker: string, logged: Logged): void {
+    logged.cancel?.();
     this.#log.warn("Registry unreachable; serving last known members", {
       event: "registry.unreachable",
       worker,
-      detail,
+      detail: this.#now.get(worker)?.detail ?? "",
     });
-    this.#logged.set(worker, { state: "disconnected", warnedMs: this.#clock.now(), cancel: () => {} });
+    this.#logged.set(worker, { state: "disconnected", warnedMs: this.#clock.now() });
   }
 
   #note(worker: string, state: Reachable["state"], detail: string): void {

@@ -48,6 +48,14 @@ Deno.test("Connectivity logs an outage that lasts, though another was over a mom
   assert.deepEqual(stage.log.slice(-2), ["info registry.connected", "warn registry.unreachable"]);
 });
 
+Deno.test("Connectivity logs an outage that lasts five seconds, however often it is reported again meanwhile", () => {
+  const stage = new Stage();
+  stage.hear("disconnected", 1_000);
+  stage.hear("connected", 1_000);
+  for (let i = 0; i < 5; i++) stage.hear("disconnected", 1_000);
+  assert.equal(stage.log.at(-1), "warn registry.unreachable");
+});
+
 Deno.test("Connectivity logs a registry that comes and goes each second once a minute", () => {
   const stage = new Stage();
   for (let i = 0; i < 60; i++) {
