@@ -144,9 +144,10 @@ export async function gather<C, K, Observed>(
       (!planned.some(isPaced) || mayReload(state.pace, nowMs, reloadJitterMs));
     // Until the reload may be, members come and go in what was last applied.
     const standIn = lastApplied(acceptance, wanted) ?? target.wanted;
-    const meanwhile = isPossible
-      ? undefined
-      : await balancer.plan(standIn, await balancer.render(standIn), observed, { reload: false, ...known });
+    const meanwhile = isPossible ? undefined : withoutUnseen(
+      await balancer.plan(standIn, await balancer.render(standIn), observed, { reload: false, ...known }),
+      there,
+    );
     return {
       type: "looked",
       view: {
@@ -198,6 +199,20 @@ export function findShortcut<C, K, Observed>(
   const known = recall(state.commands, { pid: base.pid, version: wanted.version, nowMs });
   const shortcut = balancer.shortcut(change, base.observed as Observed, known);
   return shortcut && { type: "differs", wanted, shortcut };
+}
+
+/**
+ * The steps that write what was looked at. The files of a config that was applied earlier may have been elsewhere, and
+ * a file that was not looked at is not missing. Of a process the file is known by the process.
+ */
+function withoutUnseen(steps: readonly Step[], sources: BalancerSources): readonly Step[] {
+  if (sources.kind !== "files") return steps;
+  const { file, moreFiles = [], directory } = sources;
+  const seen = new Set([file, ...moreFiles]);
+  const isSeen = (path: string) =>
+    seen.has(path) ||
+    directory !== undefined && path.startsWith(`${directory.path}/`) && path.endsWith(directory.suffix);
+  return steps.filter((step) => step.do !== "install" && step.do !== "remove" || isSeen(step.path));
 }
 
 /** The clusters that a balancer serves: those of its files, if its process runs or there is none. */

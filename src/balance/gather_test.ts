@@ -47,9 +47,10 @@ class Bench {
     Promise.resolve({ answers: ["7"], files: new Map([[file, this.served]]) });
   version: () => Promise<[number, number, number] | undefined> = () => Promise.resolve([2, 6, 12]);
   plan: (config: string, allowed: PlanAllowance) => readonly Step[] = () => [];
+  sources: (config: string) => BalancerSources = sourcesOf;
   readonly #balancer = {
     name: "haproxy",
-    sources: sourcesOf,
+    sources: (config) => this.sources(config),
     observe: (_, config) => `${config}!`,
     render: ({ config }) => {
       this.rendered.push(config);
@@ -142,6 +143,28 @@ Deno.test("gather() plans what needs no reload from what was last applied, unles
   assert.deepEqual([plan, meanwhile], [[RELOAD], [COMMAND]]);
   bench.clock.advance(2_000);
   assert.equal((await bench.view(desired("new"))).meanwhile, undefined);
+});
+
+Deno.test("gather() writes no file of what was last applied that is not one of the desired ones, as after a renaming", async () => {
+  const install = (path: string): Step => ({ do: "install", path, contents: "x", mode: 0o644, check: [], when: "now" });
+  const notify: Step = { do: "notify", reason: "it changed", run: ["p"] };
+  const bench = new Bench();
+  bench.sources = (config) => ({
+    kind: "files",
+    file: `/etc/${config}.json`,
+    moreFiles: ["/etc/kept.json"],
+    directory: { path: `/etc/${config}.d`, suffix: ".json" },
+    reloadIntervalMs: 2_000,
+  });
+  bench.state = {
+    ...bench.state,
+    acceptance: withAccepted(bench.state.acceptance, desired("old")),
+    pace: withReload(UNHURRIED, notify, 0, 2_000),
+  };
+  const kept = [install("/etc/kept.json"), install("/etc/new.d/web.json")];
+  const unseen: readonly Step[] = [install("/etc/old.json"), { do: "remove", path: "/etc/old.d/web.json" }];
+  bench.plan = (_, { reload }) => reload ? [notify] : [...unseen, ...kept];
+  assert.deepEqual((await bench.view(desired("new"))).meanwhile, kept);
 });
 
 Deno.test("gather() hands on why there must be a reload, as for a config file that has moved", async () => {
