@@ -35,7 +35,7 @@ import { reloadByMaster, ReloadFailedError } from "./master_socket.ts";
 import { NobodyListensError, RuntimeSocket, SocketSilentError } from "./runtime_socket.ts";
 import { outputOf } from "./outputs.ts";
 import { filesOf, programName, socketOf } from "./sources.ts";
-import { findSupervised, Supervision } from "./supervision.ts";
+import { Supervision } from "./supervision.ts";
 import { removeDeadSocket, verifyWrittenPaths } from "./written_paths.ts";
 import { OtherWriterError, SoleWriter } from "./sole_writer.ts";
 import { findTakenAddress, type TakenAddress } from "./taken_address.ts";
@@ -110,7 +110,7 @@ export class Executor implements BalancerEffects, Disposable {
     const [said, texts, supervised] = await Promise.all([
       this.#ask(sources, signal),
       readFiles(sources),
-      sources.children === undefined ? undefined : findSupervised(sources.children),
+      sources.children === undefined ? undefined : this.#supervision.find(sources.children),
     ]);
     const files = new Map(texts.flatMap(([path, text]) => text === undefined ? [] : [[path, text] as const]));
     const seen: Seen = { files, ...supervised !== undefined && { supervised } };
@@ -184,8 +184,10 @@ export class Executor implements BalancerEffects, Disposable {
     const socket = socketOf(sources);
     try {
       await this.#soleWriter?.claim([sources.file, ...socket === undefined ? [] : [socket]]);
+      this.#supervision.isSole = this.#soleWriter !== undefined;
       return undefined;
     } catch (error) {
+      this.#supervision.isSole = false;
       if (!(error instanceof OtherWriterError)) throw error;
       return error.message;
     }

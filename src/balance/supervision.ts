@@ -2,7 +2,7 @@ import { systemClock } from "../kernel/clock.ts";
 import { delay } from "../kernel/delay.ts";
 import type { BalancerSources, EndSignal, Step, Supervised } from "../plugin/contract.ts";
 import { writeAtomically } from "../system/atomic_file.ts";
-import { readArguments } from "../system/processes.ts";
+import { readBirth, readBirthSync } from "../system/processes.ts";
 import { readTrusted } from "../system/trusted_file.ts";
 import { programEnvironment } from "./program.ts";
 
@@ -16,33 +16,53 @@ const LINE_LENGTH_MAX = 4_096;
 const PID_FILE_MODE = 0o600;
 
 type Children = NonNullable<BalancerSources["children"]>;
+type Child = Children[number];
 
 type Supervise = Step & { readonly do: "supervise" };
 
-/**
- * Finds the children that run: each whose pid file names a process that has the
- * command line that it was started with. A pid that means another process by
- * now is none.
- */
-export async function findSupervised(children: Children): Promise<readonly Supervised[]> {
-  const found = await Promise.all(children.map(async ({ name, pidFile }) => {
-    const noted = parseNote(await readTrusted(pidFile).catch(() => ""));
-    if (noted === undefined) return undefined;
-    return isSame(await readArguments(noted.pid), noted.run) ? { name, ...noted } : undefined;
-  }));
-  return found.filter((child) => child !== undefined);
+/** A child that runs, and what tells it from another process with its pid; unknown of one that has just begun. */
+interface Running extends Supervised {
+  readonly birth: string | undefined;
 }
 
-/** Starts and ends the child processes of a balancer. */
+/**
+ * Starts, finds and ends the child processes of a balancer. One that an earlier writer started is found by its pid file,
+ * which names its pid and its birth: another process that has the pid by now is none.
+ */
 export class Supervision implements Disposable {
   /** Those that this process has started, by pid; what ends with it is marked. */
   readonly #started = new Map<number, { readonly endsWithWriter: boolean; readonly signal: EndSignal }>();
+  /** Those that an earlier writer has started and that end with the writer, by name. */
+  readonly #inherited = new Map<string, { readonly child: Child; readonly running: Running }>();
   readonly #waiting = new Set<() => void>();
   readonly #onLine: ((child: string, line: string) => void) | undefined;
+  /** Whether no other writer has the balancer, whose children would be that one's. */
+  isSole = false;
 
   /** `onLine` hears the lines that children write that end with the writer. */
   constructor(onLine?: (child: string, line: string) => void) {
     this.#onLine = onLine;
+  }
+
+  /** Finds the children that run. */
+  async find(children: Children): Promise<readonly Supervised[]> {
+    const all = await Promise.all(children.map((child) => this.#find(child)));
+    return all.flatMap((running) => running === undefined ? [] : [publicOf(running)]);
+  }
+
+  async #find(child: Child): Promise<Running | undefined> {
+    const { name, pidFile, endsWithWriter } = child;
+    const noted = parseNote(await readTrusted(pidFile).catch(() => ""));
+    const running = noted !== undefined && await this.#runs(noted) ? { name, ...noted } : undefined;
+    if (running !== undefined && endsWithWriter === true && !this.#started.has(running.pid)) {
+      this.#inherited.set(name, { child, running });
+    } else this.#inherited.delete(name);
+    return running;
+  }
+
+  /** Whether a child has not ended. Nobody else gets the pid of one that this process started before it has heard of its end. */
+  async #runs({ pid, birth }: Pick<Running, "pid" | "birth">): Promise<boolean> {
+    return this.#started.has(pid) || birth !== undefined && await readBirth(pid) === birth;
   }
 
   /** Has a child run as a step says, if it does not. Throws if its program cannot be started. */
@@ -50,9 +70,9 @@ export class Supervision implements Disposable {
     const { name, run } = step;
     const child = children.find((child) => child.name === name);
     if (child === undefined) throw new Error(`no child process ${JSON.stringify(name)} in its sources`);
-    const [there] = await findSupervised([child]);
+    const there = await this.#find(child);
     if (there !== undefined && isSame(there.run, run)) return;
-    if (there !== undefined) await end(there, step, signal);
+    if (there !== undefined) await this.#end(there, step, signal);
     if (run.length > 0) await this.#start(step, child.pidFile);
   }
 
@@ -72,6 +92,10 @@ export class Supervision implements Disposable {
   /** Asks those to end that are to end with the writer. */
   [Symbol.dispose](): void {
     for (const [pid, { endsWithWriter, signal }] of this.#started) if (endsWithWriter) signalIfThere(pid, signal);
+    if (!this.isSole) return;
+    for (const { child: { signal = "SIGTERM" }, running: { pid, birth } } of this.#inherited.values()) {
+      if (birth !== undefined && readBirthSync(pid) === birth) signalIfThere(pid, signal);
+    }
   }
 
   async #start(step: Supervise, pidFile: string): Promise<void> {
@@ -100,11 +124,31 @@ export class Supervision implements Disposable {
     });
     try {
       const run = JSON.stringify([program, ...args]);
-      await writeAtomically(pidFile, `${pid}\n${run}\n`, { mode: PID_FILE_MODE });
+      // One that has ended already is none's to find.
+      const birth = await readBirth(pid) ?? "";
+      await writeAtomically(pidFile, `${pid}\n${run}\n${birth}\n`, { mode: PID_FILE_MODE });
     } catch (error) {
       // Nobody would find it again.
       signalIfThere(pid, "SIGKILL");
       throw error;
+    }
+  }
+
+  /** Ends a child, by force if it takes too long. */
+  async #end(
+    child: Running,
+    { signal: asks = "SIGTERM", graceMs = END_MS }: Pick<Supervise, "signal" | "graceMs">,
+    signal: AbortSignal,
+  ): Promise<void> {
+    signalIfThere(child.pid, asks);
+    const killAt = systemClock.now() + graceMs;
+    let isKilled = false;
+    while (await this.#runs(child)) {
+      if (!isKilled && systemClock.now() >= killAt) {
+        signalIfThere(child.pid, "SIGKILL");
+        isKilled = true;
+      }
+      await delay(END_POLL_MS, { clock: systemClock, signal });
     }
   }
 
@@ -124,25 +168,6 @@ export class Supervision implements Disposable {
   }
 }
 
-/** Ends a child, by force if it takes too long. */
-async function end(
-  { pid, run }: Supervised,
-  { signal: asks = "SIGTERM", graceMs = END_MS }: Pick<Supervise, "signal" | "graceMs">,
-  signal: AbortSignal,
-): Promise<void> {
-  const isThere = async () => isSame(await readArguments(pid), run);
-  signalIfThere(pid, asks);
-  const killAt = systemClock.now() + graceMs;
-  let isKilled = false;
-  while (await isThere()) {
-    if (!isKilled && systemClock.now() >= killAt) {
-      signalIfThere(pid, "SIGKILL");
-      isKilled = true;
-    }
-    await delay(END_POLL_MS, { clock: systemClock, signal });
-  }
-}
-
 function signalIfThere(pid: number, signal: EndSignal | "SIGKILL"): void {
   try {
     Deno.kill(pid, signal);
@@ -151,18 +176,22 @@ function signalIfThere(pid: number, signal: EndSignal | "SIGKILL"): void {
   }
 }
 
-function parseNote(text: string): Pick<Supervised, "pid" | "run"> | undefined {
-  const [, pid, line] = /^([1-9][0-9]{0,9})\n(\[.*\])\n$/.exec(text) ?? [];
+function publicOf({ name, run, pid }: Supervised): Supervised {
+  return { name, run, pid };
+}
+
+function parseNote(text: string): Omit<Running, "name"> | undefined {
+  const [, pid, line, birth] = /^([1-9][0-9]{0,9})\n(\[.*\])\n(.*)\n$/.exec(text) ?? [];
   if (pid === undefined || line === undefined || Number(pid) < 2) return undefined;
   try {
     const run: unknown = JSON.parse(line);
     const isRun = Array.isArray(run) && run.every((word) => typeof word === "string");
-    return isRun ? { pid: Number(pid), run } : undefined;
+    return isRun ? { pid: Number(pid), run, birth: birth === "" ? undefined : birth } : undefined;
   } catch {
     return undefined;
   }
 }
 
-function isSame(one: readonly string[] | undefined, other: readonly string[]): boolean {
-  return one !== undefined && JSON.stringify(one) === JSON.stringify(other);
+function isSame(one: readonly string[], other: readonly string[]): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }

@@ -465,13 +465,22 @@ export interface SourcesBase {
   readonly reloadIntervalMs: number;
   /** A pending reload is delayed by a random part of this time, so that a fleet does not reload at once. */
   readonly reloadJitterMs?: number | undefined;
-  /**
-   * The child processes that `supervise` steps may start, and the file by which the host finds each again, also
-   * after a restart of the writer: only the host writes it. It ends in `.pid`.
-   */
-  readonly children?: readonly { readonly name: string; readonly pidFile: string }[] | undefined;
+  /** The child processes that `supervise` steps may start. */
+  readonly children?: readonly ChildSource[] | undefined;
   /** A directory whose files with this suffix belong to the balancer: they are read at each observation. */
   readonly directory?: { readonly path: string; readonly suffix: string } | undefined;
+}
+
+/** A child process that the host may start, and how it is found again. */
+export interface ChildSource {
+  /** Its name in the step. */
+  readonly name: string;
+  /** The file by which the host finds it, also after a restart of the writer: only the host writes it. It ends in `.pid`. */
+  readonly pidFile: string;
+  /** Whether it ends with the writer although an earlier one has started it. */
+  readonly endsWithWriter?: boolean | undefined;
+  /** The signal that asks it to end then; SIGTERM if absent. */
+  readonly signal?: EndSignal | undefined;
 }
 
 /** Files only: the programs that read them are notified, and nobody is queried. */

@@ -105,8 +105,13 @@ export function sources(value: unknown): BalancerSources {
     },
     ...children !== undefined && {
       children: listOf(children, "children", CHILDREN_MAX).map((child) => {
-        const { name, pidFile } = record(child, "child");
-        return { name: exactText(name, "name"), pidFile: exactText(pidFile, "pidFile") };
+        const { name, pidFile, endsWithWriter, signal } = record(child, "child");
+        return {
+          name: exactText(name, "name"),
+          pidFile: exactText(pidFile, "pidFile"),
+          ...endsWithWriter !== undefined && { endsWithWriter: endsWithWriter === true },
+          ...signal !== undefined && { signal: endSignal(signal) },
+        };
       }),
     },
     ...directory !== undefined && { directory: directoryOf(directory) },

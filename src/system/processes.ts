@@ -97,6 +97,35 @@ export async function readArguments(pid: number): Promise<readonly string[] | un
   return output === "" ? undefined : output.replace(/\0$/, "").split("\0");
 }
 
+/**
+ * Reads what distinguishes a process from every other with its pid, whatever it shows as its command line: the boot
+ * and the time in it at which it began. `undefined` if it is gone, or a zombie.
+ */
+export async function readBirth(pid: number): Promise<string | undefined> {
+  return parseBirth(await look("cat", birthFiles(pid)));
+}
+
+/** Reads the same at once, for who ends and waits for nobody; `undefined` too without /proc. */
+export function readBirthSync(pid: number): string | undefined {
+  try {
+    const { stdout } = new Deno.Command("cat", { args: birthFiles(pid), stdin: "null", stderr: "null" }).outputSync();
+    return parseBirth(new TextDecoder().decode(stdout));
+  } catch {
+    return undefined;
+  }
+}
+
+function birthFiles(pid: number): string[] {
+  return ["/proc/sys/kernel/random/boot_id", `/proc/${Math.trunc(pid)}/stat`];
+}
+
+/** Parses the id of the boot and a line of `/proc/PID/stat`, one after the other. Pure. */
+export function parseBirth(output: string): string | undefined {
+  // Of the fields behind the name the first is the state (Z and X: ended), the twentieth the time of the start.
+  const [, boot, start] = /^([0-9a-f-]+)\n[0-9]+ \([^]*\) [^ZX] (?:\S+ ){18}([0-9]+) /.exec(output) ?? [];
+  return boot === undefined ? undefined : `${boot}/${start}`;
+}
+
 /** Counts the threads of this process whose name matches a pattern; `undefined` without /proc. */
 export async function countOwnThreads(name: RegExp): Promise<number | undefined> {
   const output = await look("sh", ["-c", 'exec cat /proc/"$0"/task/*/comm', String(Deno.pid)]);

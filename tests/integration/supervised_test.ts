@@ -8,6 +8,7 @@ import { eventually } from "../support/eventually.ts";
 import { kill } from "../support/haproxy.ts";
 import { Lighthouse } from "../support/lighthouse.ts";
 import { OutputHost } from "../support/output_host.ts";
+import { StatusClient } from "../support/status_client.ts";
 
 /** Writes a stand-in: it notes its arguments and the signals that ask it to end, and stays. */
 async function standIn(host: OutputHost, onSignal = "exit 0"): Promise<string> {
@@ -27,9 +28,8 @@ async function prepare(host: OutputHost, more: Readonly<Record<string, unknown>>
   await host.write("balancers/mirror", {
     type: "supervised",
     clusters: "all",
-    // A script's interpreter is what the system shows of it.
+    // The system shows it with its interpreter, so otherwise than it was started.
     command: [
-      "/bin/sh",
       await standIn(host),
       "--input-raw",
       ":8080",
@@ -120,4 +120,35 @@ Deno.test("a supervised program is restarted no more often than its interval all
   for (const port of [8002, 8003, 8004]) await host.addNode("web", port);
   await eventually("it runs with all", async () => (await host.read("calls")).includes("8004"));
   assert.equal((await host.read("calls")).split("\n").filter((line) => line.startsWith("--")).length, 2, writer.log);
+});
+
+Deno.test("a supervised program of a writer that was killed is kept by the next writer, and ends with that one if it is to", async () => {
+  await using host = new OutputHost();
+  await prepare(host, { ends_with_writer: true, output: "none" });
+  await host.addNode("web", 8001);
+  {
+    await using writer = Lighthouse.start("writer", host.configDir);
+    await writer.event("balancer.child");
+    writer.kill("SIGKILL");
+  }
+  const pid = await pidOf(host);
+  assert.equal(await runs(pid), true);
+  {
+    await using writer = Lighthouse.start("writer", host.configDir);
+    await writer.event("config.applied");
+    await host.addNode("web", 8002);
+    // It ends the program that it has found, and only then starts another.
+    await writer.event("balancer.child");
+    assert.equal(await runs(pid), false);
+    writer.kill("SIGKILL");
+  }
+  const next = await pidOf(host);
+  assert.equal(await runs(next), true);
+  {
+    const client = new StatusClient();
+    await using _writer = Lighthouse.start("writer", host.configDir, client.flags);
+    await client.until("it has found the program", ({ balancers }) => balancers.mirror?.inForce === true);
+  }
+  assert.equal(await pidOf(host), next, "it was kept");
+  await eventually("it has ended with its last writer", async () => !await runs(next));
 });

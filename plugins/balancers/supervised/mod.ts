@@ -87,11 +87,11 @@ const supervised: BalancerPlugin<SupervisedConfig, object, Seen> = {
     return { read: paths, write: paths, run: typeof program === "string" ? [program] : [] };
   },
   inputs: ({ clusters }) => clusters === undefined ? {} : { clusters },
-  sources: ({ pidFile }) => ({
+  sources: ({ pidFile, endsWithWriter, signal }) => ({
     kind: "files",
     file: fileOf(pidFile),
     reloadIntervalMs: 0,
-    children: [{ name: CHILD, pidFile }],
+    children: [{ name: CHILD, pidFile, endsWithWriter, signal }],
   }),
   pid: () => undefined,
   observe: (seen) => seen,
