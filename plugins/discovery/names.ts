@@ -54,8 +54,11 @@ export class Names implements Disposable {
   #wanted: ReadonlySet<string> = new Set();
   readonly #waiting = { refresh: new Set<string>(), first: new Set<string>(), again: new Set<string>() };
   readonly #running = new Map<string, AbortController>();
+  /** The names that are looked up later, by the second in which they are due: a lookup costs nothing of the others. */
+  readonly #resting = new Map<number, Set<string>>();
   /** The addresses given out: another cluster's lookup may change what is known of a name. */
   readonly #given = new Map<string, string | undefined>();
+  #dueMs = Infinity;
   #cancelDue: () => void = () => {};
   /** When names are forgotten next: each time, all of them are gone through. */
   #forgetMs = -Infinity;
@@ -66,13 +69,16 @@ export class Names implements Disposable {
 
   /** Keeps these names looked up, and no others. */
   want(names: ReadonlySet<string>): void {
+    const before = this.#wanted;
     this.#wanted = names;
     for (const [name, lookup] of this.#running) if (!names.has(name)) lookup.abort();
     for (const name of this.#given.keys()) if (!names.has(name)) this.#given.delete(name);
-    for (const waiting of Object.values(this.#waiting)) {
-      for (const name of waiting) if (!names.has(name)) waiting.delete(name);
+    for (const queue of [...Object.values(this.#waiting), ...this.#resting.values()]) {
+      for (const name of queue) if (!names.has(name)) queue.delete(name);
     }
-    this.#schedule();
+    // One whose lookup ends is put in order again then.
+    for (const name of names) if (!before.has(name) && !this.#running.has(name)) this.#order(name);
+    this.#look();
   }
 
   /** What a name stands for; `undefined` before its first lookup. */
@@ -84,7 +90,8 @@ export class Names implements Disposable {
 
   /** Whether a name has never been looked up. */
   get hasUnknown(): boolean {
-    return this.#wanted.values().some((name) => !this.#options.known.has(name));
+    const isUnknown = (name: string) => !this.#options.known.has(name);
+    return this.#running.keys().some(isUnknown) || this.#waiting.first.values().some(isUnknown);
   }
 
   /** Whether a name is being looked up, or is about to be. */
@@ -94,37 +101,59 @@ export class Names implements Disposable {
 
   [Symbol.dispose](): void {
     this.want(new Set());
+    this.#resting.clear();
     this.#cancelDue();
   }
 
-  /** Queues the names whose time is over, and waits for the next; reports addresses that other clusters found. */
-  #schedule(): void {
-    const { clock, known, onNews } = this.#options;
-    const now = clock.now();
-    let [dueMs, isNews] = [Infinity, false];
-    for (const name of this.#wanted) {
-      isNews ||= this.#given.has(name) && this.#given.get(name) !== known.get(name)?.ip;
-      if (this.#running.has(name)) continue;
-      const { ip, failure, untilMs } = known.get(name) ?? { untilMs: -Infinity };
-      if (untilMs > now) dueMs = Math.min(dueMs, untilMs - now);
-      else if (ip !== undefined) this.#waiting.refresh.add(name);
-      else if (failure === undefined) this.#waiting.first.add(name);
-      else this.#waiting.again.add(name);
-    }
-    this.#cancelDue();
-    this.#cancelDue = dueMs === Infinity ? () => {} : clock.after(dueMs, () => this.#schedule());
+  /** Puts a name where it is to wait, by what is known of it. */
+  #order(name: string): void {
+    const { clock, known } = this.#options;
+    const { ip, failure, untilMs } = known.get(name) ?? { untilMs: -Infinity };
+    if (untilMs > clock.now()) {
+      const second = Math.ceil(untilMs / 1_000);
+      const resting = this.#resting.get(second) ?? new Set();
+      this.#resting.set(second, resting.add(name));
+    } else if (ip !== undefined) this.#waiting.refresh.add(name);
+    else if (failure === undefined) this.#waiting.first.add(name);
+    else this.#waiting.again.add(name);
+  }
+
+  /** Begins as many lookups as there is room for, and waits for the next that is due. */
+  #look(): void {
     for (const waiting of Object.values(this.#waiting)) {
       const most = waiting === this.#waiting.again ? AGAIN_MAX : LOOKUPS_MAX;
       for (const name of waiting) {
         if (this.#running.size >= most) break;
         waiting.delete(name);
-        void this.#look(name);
+        void this.#lookUp(name);
       }
     }
+    const { clock } = this.#options;
+    const dueMs = Math.min(...this.#resting.keys()) * 1_000;
+    if (dueMs === this.#dueMs) return;
+    this.#cancelDue();
+    this.#dueMs = dueMs;
+    this.#cancelDue = dueMs === Infinity ? () => {} : clock.after(dueMs - clock.now(), () => this.#wake());
+  }
+
+  /** Has the names looked up that are due; reports addresses that other clusters found meanwhile. */
+  #wake(): void {
+    const { clock, known, onNews } = this.#options;
+    this.#dueMs = Infinity;
+    let isNews = false;
+    for (const [second, names] of this.#resting) {
+      if (second * 1_000 > clock.now()) continue;
+      this.#resting.delete(second);
+      for (const name of names) {
+        isNews ||= this.#given.has(name) && this.#given.get(name) !== known.get(name)?.ip;
+        this.#order(name);
+      }
+    }
+    this.#look();
     if (isNews) onNews();
   }
 
-  async #look(name: string): Promise<void> {
+  async #lookUp(name: string): Promise<void> {
     const { known, onNews } = this.#options;
     const lookup = new AbortController();
     this.#running.set(name, lookup);
@@ -141,7 +170,8 @@ export class Names implements Disposable {
         onNews();
       }
     }
-    this.#schedule();
+    if (this.#wanted.has(name)) this.#order(name);
+    this.#look();
   }
 
   /** Answers what a name stands for now; `undefined` if nobody wants to know any more. */
@@ -202,7 +232,8 @@ export async function* addressed(
   const either = AbortSignal.any([signal, over.signal]);
   const source = follow(either)[Symbol.asyncIterator]();
   let news = Promise.withResolvers<void>();
-  using names = new Names({ ...options, onNews: () => news.resolve() });
+  using pace = new NewsPace(clock, () => news.resolve());
+  using names = new Names({ ...options, onNews: () => pace.hear() });
   const nodes = new Addresses(names);
   let [latest, last]: (ClusterFacts | undefined)[] = [];
   let faults: ReadonlyMap<string, string> = new Map();
@@ -231,6 +262,7 @@ export async function* addressed(
         if (either.aborted) return;
         continue;
       }
+      pace.take(latest.nodes.length);
       const found = nodes.of(latest.nodes);
       if (found.nodes.length === 0 && latest.nodes.length > 0) {
         if (names.isBusy) continue;
@@ -252,6 +284,40 @@ export async function* addressed(
   } finally {
     over.abort();
     await source.return?.();
+  }
+}
+
+/** So many nodes are gone through in a millisecond at most, on average: news of each lookup would cost all of them. */
+const NODES_PER_MS = 100;
+
+/** Passes news on at once, or so much later that all nodes are not gone through for each of them. */
+class NewsPace implements Disposable {
+  readonly #clock: Clock;
+  readonly #pass: () => void;
+  #nextMs = -Infinity;
+  #cancel: (() => void) | undefined;
+
+  constructor(clock: Clock, pass: () => void) {
+    [this.#clock, this.#pass] = [clock, pass];
+  }
+
+  hear(): void {
+    if (this.#cancel !== undefined) return;
+    const waitMs = this.#nextMs - this.#clock.now();
+    if (waitMs <= 0) return this.#pass();
+    this.#cancel = this.#clock.after(waitMs, () => {
+      this.#cancel = undefined;
+      this.#pass();
+    });
+  }
+
+  /** Notes that so many nodes are gone through now. */
+  take(nodes: number): void {
+    this.#nextMs = this.#clock.now() + Math.floor(nodes / NODES_PER_MS);
+  }
+
+  [Symbol.dispose](): void {
+    this.#cancel?.();
   }
 }
 

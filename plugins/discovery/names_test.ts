@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { ClusterFacts, Node } from "../../mod.ts";
 import { type Resolved, UnresolvedError } from "../../src/dns/resolver.ts";
+import { eventually } from "../../tests/support/eventually.ts";
 import { FakeClock } from "../../src/kernel/fake_clock.ts";
 import { Latest } from "../../src/kernel/latest.ts";
 import { addressed, type KnownName } from "./names.ts";
@@ -128,7 +129,7 @@ Deno.test("addressed() looks a name up again when its record expires, and keeps 
   stage.zone["a.example"] = ["10.0.0.1", "10.0.0.2"];
   assert.deepEqual(await stage.advance(10_001), ["a.example=10.0.0.2", "10.9.9.9=10.9.9.9"]);
   stage.zone["a.example"] = ["10.0.0.1"];
-  assert.deepEqual(await stage.advance(10_001), ["a.example=10.0.0.1", "10.9.9.9=10.9.9.9"]);
+  assert.deepEqual(await stage.advance(11_000), ["a.example=10.0.0.1", "10.9.9.9=10.9.9.9"]);
 });
 
 Deno.test("addressed() asks once for a name that does not exist, and again after 5 s though its answer holds for none", async () => {
@@ -182,10 +183,36 @@ Deno.test("addressed() looks up a name after hundreds whose servers are silent w
   assert.deepEqual(stage.answers.at(-1), ["a.example=10.0.0.1"]);
   for (let round = 0; round < 12; round++) await stage.advance(5_000);
   // All of them have failed: what is new goes before them, and so does what has an address.
-  assert.deepEqual(await stage.say("a.example", "b.example", ...hostile), ["a.example=10.0.0.1", "b.example=10.0.0.2"]);
+  await stage.say("a.example", "b.example", ...hostile);
+  assert.deepEqual(await stage.advance(10), ["a.example=10.0.0.1", "b.example=10.0.0.2"]);
   stage.zone["a.example"] = ["10.0.0.9"];
   for (let round = 0; round < 3; round++) await stage.advance(5_000);
   assert.deepEqual(stage.answers.at(-1), ["a.example=10.0.0.9", "b.example=10.0.0.2"]);
+});
+
+Deno.test("addressed() looks up names that come one by one, and again when their records expire, in time in proportion to their number", async () => {
+  const took = async (length: number) => {
+    const hosts = Array.from({ length }, (_, i) => `h${i}.example`);
+    await using stage = new Stage(Object.fromEntries(hosts.map((name) => [name, ["10.0.0.1"]])));
+    // Beyond the first answer, which waits for all of its names.
+    await stage.say("10.9.9.9");
+    await stage.advance(5_001);
+    const beganMs = performance.now();
+    await stage.say("10.9.9.9", ...hosts);
+    for (let round = 1; round <= 2; round++) {
+      while (stage.asked.length < round * length) await stage.settled();
+      await stage.advance(1_000);
+      await stage.advance(10_001);
+    }
+    assert.equal(stage.answers.at(-1)?.length, length + 1);
+    return performance.now() - beganMs;
+  };
+  // With its square the long one would take two hundred and fifty times as long; the quickest runs count.
+  let [short, long] = [Infinity, Infinity];
+  await eventually("sixteen times the names take about as many times as long", async () => {
+    [short, long] = [Math.min(short, await took(500)), Math.min(long, await took(8_000))];
+    return long < 64 * short;
+  });
 });
 
 Deno.test("addressed() asks ever less often for a name that fails, and 60 s apart at most", async () => {
