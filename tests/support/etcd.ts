@@ -1,5 +1,6 @@
 import { eventually } from "./eventually.ts";
 import { freePort } from "./free_port.ts";
+import { replaceDirectory } from "./replace_directory.ts";
 import { TempDir } from "./temp_dir.ts";
 import { endChild } from "./server_process.ts";
 
@@ -119,19 +120,12 @@ export class Etcd implements AsyncDisposable {
 
   /** Backs up the data of a server that does not run. */
   async backUp(): Promise<void> {
-    await this.#copy("data", "backup");
+    await replaceDirectory(this.#dir.file("data"), this.#dir.file("backup"));
   }
 
   /** Restores the data from the backup. */
   async restore(): Promise<void> {
-    await Deno.remove(this.#dir.file("data"), { recursive: true });
-    await this.#copy("backup", "data");
-  }
-
-  async #copy(from: string, to: string): Promise<void> {
-    const { success } = await new Deno.Command("cp", { args: ["-a", this.#dir.file(from), this.#dir.file(to)] })
-      .output();
-    if (!success) throw new Error(`Cannot copy ${from}`);
+    await replaceDirectory(this.#dir.file("backup"), this.#dir.file("data"));
   }
 
   /** Stops the server from answering: connections stay open and are even accepted. */

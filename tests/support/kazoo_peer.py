@@ -12,6 +12,7 @@ import threading
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoNodeError
+from kazoo.security import make_acl
 
 tls = json.loads(sys.argv[3]) if len(sys.argv) > 3 else {}
 client = KazooClient(hosts=sys.argv[1], timeout=float(sys.argv[2]), **tls)
@@ -49,6 +50,11 @@ def read_all(path):
         return {name: client.get(f"{path}/{name}")[0].decode() for name in names}
     except NoNodeError:
         return {}
+
+
+def allow(path, all):
+    """Lets everybody do everything with a znode, or nothing but change that again."""
+    client.set_acls(path, [make_acl("world", "anyone", all=all, admin=True)])
 
 
 def take_over(path, data):
@@ -132,6 +138,7 @@ COMMANDS = {
     "put": put,
     "make": make,
     "read_all": read_all,
+    "allow": allow,
     "take_over": take_over,
     "set": lambda path, data: client.set(path, base64.b64decode(data)) and None,
     "delete": lambda path: client.delete(path),

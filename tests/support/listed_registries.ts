@@ -4,16 +4,10 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { StoreProcess } from "../store/process.ts";
 import { runCli } from "./cli.ts";
-import { Etcd } from "./etcd.ts";
 import { assertUnnoticed, changesReach, FaultStage } from "./fault_stage.ts";
-import { freePort } from "./free_port.ts";
+import { faultyEtcd, type FaultyRegistry, faultySerf, faultyStore, faultyZooKeeper } from "./faulty_registry.ts";
 import type { LoggedEvent } from "./logged_events.ts";
-import { Serf } from "./serf.ts";
-import { TcpProxy } from "./tcp_proxy.ts";
-import { TempDir } from "./temp_dir.ts";
-import { ZooKeeper } from "./zookeeper.ts";
 
 /**
  * Asserts that clients see no error while a registry and an etcd beside it are each killed, paused and
@@ -30,7 +24,7 @@ export async function survivesFaultsOfEach(
   await using stack = new AsyncDisposableStack();
   const members = { [`first-${name}`]: await MEMBERS[name](stack), other: await MEMBERS.etcd(stack) };
   const registries = Object.fromEntries(
-    Object.entries(members).map(([at, { file }]) => [at, at === "other" ? file : { type: name, ...file }]),
+    Object.entries(members).map(([at, { type, file }]) => [at, { type, ...file() }]),
   );
   await using stage = await FaultStage.set({ registries, cluster: { combine } });
   const aftermath = await stage.during(async () => {
@@ -50,7 +44,7 @@ export async function survivesFaultsOfEach(
       };
       await survives(member.kill, member.start);
       await survives(member.stop, member.goOn);
-      await survives(member.pause, member.resume);
+      await survives(() => member.proxy.pause(), () => member.proxy.resume());
     }
   });
   assertUnnoticed(t, aftermath);
@@ -70,81 +64,13 @@ export async function untilUnreachable(
   return await writer.event("registry.unreachable", { worker: `discovery ${discovery}` }, after && { after });
 }
 
-/** A registry in a list, with the faults of its server and of the network before it. */
-interface Member extends Pick<TcpProxy, "pause" | "resume"> {
-  readonly file: Readonly<Record<string, unknown>>;
-  readonly kill: () => Promise<void>;
-  readonly start: () => Promise<void>;
-  /** Stops the server's process (SIGSTOP), and resumes it. */
-  readonly stop: () => void;
-  readonly goOn: () => void;
-}
-
-/** Puts a server behind a network that a test can cut off. */
-function behind(
-  server: { readonly port: number; readonly pause: () => void; readonly resume: () => void },
-  stack: AsyncDisposableStack,
-): Pick<Member, "pause" | "resume" | "stop" | "goOn"> & { readonly address: string } {
-  const proxy = stack.use(TcpProxy.start(server.port));
-  return {
-    address: proxy.address,
-    pause: () => proxy.pause(),
-    resume: () => proxy.resume(),
-    stop: () => server.pause(),
-    goOn: () => server.resume(),
-  };
-}
-
 /** A registry that may be named in a list. */
 type ListedRegistry = "etcd" | "lighthouse" | "serf" | "zookeeper";
 
 /** How each is started. */
-const MEMBERS: Readonly<Record<ListedRegistry, (stack: AsyncDisposableStack) => Promise<Member>>> = {
-  async etcd(stack) {
-    const server = stack.use(await Etcd.start());
-    const { address, ...faults } = behind(server, stack);
-    return { ...faults, file: etcdFile(address), kill: () => server.end("SIGKILL"), start: () => server.start() };
-  },
-  async zookeeper(stack) {
-    const server = stack.use(await ZooKeeper.start());
-    const { address, ...faults } = behind(server, stack);
-    const file = { hosts: [address], path: "/lighthouse/services", session_timeout: 4 };
-    return { ...faults, file, kill: () => server.kill(), start: () => server.start() };
-  },
-  async lighthouse(stack) {
-    const dir = stack.use(new TempDir("lighthouse-store-"));
-    const port = freePort();
-    const begin = async () => {
-      const store = stack.use(
-        new StoreProcess(["--data.d", dir.path, "--bind", `127.0.0.1:${port}`, "--bootstrap"]),
-      );
-      await store.event("store.listening");
-      return store;
-    };
-    let store = await begin();
-    const pause = () => store.kill("SIGSTOP");
-    const { address, ...faults } = behind({ port, pause, resume: () => store.kill("SIGCONT") }, stack);
-    return {
-      ...faults,
-      file: { hosts: [address], path: "/lighthouse/services", ttl: 3 },
-      kill: async () => {
-        store.kill("SIGKILL");
-        await store.ended();
-      },
-      start: async () => void (store = await begin()),
-    };
-  },
-  async serf(stack) {
-    const agent = stack.use(await Serf.start({ ip: "127.0.0.1" }));
-    const { address, ...faults } = behind(
-      { port: agent.rpcPort, pause: () => agent.pause(), resume: () => agent.resume() },
-      stack,
-    );
-    return {
-      ...faults,
-      file: { address, refresh: 0.5 },
-      kill: () => agent.end("SIGKILL"),
-      start: () => agent.start(),
-    };
-  },
+const MEMBERS: Readonly<Record<ListedRegistry, (stack: AsyncDisposableStack) => Promise<FaultyRegistry>>> = {
+  etcd: faultyEtcd,
+  lighthouse: faultyStore,
+  serf: faultySerf,
+  zookeeper: faultyZooKeeper,
 };

@@ -1,5 +1,6 @@
 import { eventually } from "./eventually.ts";
 import { freePort } from "./free_port.ts";
+import { replaceDirectory } from "./replace_directory.ts";
 import { TempDir } from "./temp_dir.ts";
 import { endChild } from "./server_process.ts";
 
@@ -165,6 +166,16 @@ export class ZooKeeper implements AsyncDisposable {
   async wipe(): Promise<void> {
     await this.kill();
     await Deno.remove(this.#directory.file("data"), { recursive: true });
+  }
+
+  /** Keeps a copy of the data of a server that does not run. */
+  async backUp(): Promise<void> {
+    await replaceDirectory(this.#directory.file("data"), this.#directory.file("backup"));
+  }
+
+  /** Puts the copy in the place of the data. */
+  async restore(): Promise<void> {
+    await replaceDirectory(this.#directory.file("backup"), this.#directory.file("data"));
   }
 
   /** Stops the server from answering: connections stay open and are even accepted. */
