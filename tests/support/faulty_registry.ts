@@ -24,7 +24,7 @@ type Keys = Readonly<Record<string, unknown>>;
 export interface FaultyRegistry {
   /** The plugin that speaks to it. */
   readonly type: string;
-  /** Its discovery file, where the server answers at an address; behind {@linkcode proxy} unless told. */
+  /** Its discovery file, where the server answers at an address; behind {@linkcode proxy} by default. */
   readonly file: (address?: string) => Keys;
   /** The port of the server itself, on 127.0.0.1. */
   readonly port: number;
