@@ -9,6 +9,7 @@ import type { Accepted } from "../config/accepted.ts";
 import { BalancerPlugins } from "./balancer_plugins.ts";
 import { Balancers } from "./balancers.ts";
 import type { ConfigSource, Taken } from "../config/reading.ts";
+import { isConfigured } from "./configured.ts";
 import { Intake, type IntakeOptions } from "./intake.ts";
 import { OperatorOrders } from "../membership/operator_orders.ts";
 import type { Operator } from "../admin/operator.ts";
@@ -224,6 +225,8 @@ export class App {
       log: log.part("notify"),
       meter,
       resolvedBy: (event) => [EVENTS[event]?.resolvedBy ?? []].flat(),
+      isConfigured: (record) =>
+        this.#accepted === undefined || isConfigured(record, this.#accepted, this.#fleet.status),
       host: () => this.#announcement.facts?.fqdn,
       deliver: (notifier, events, { timeoutMs, signal }) => this.#notify(notifier, events, { timeoutMs, signal }),
     });

@@ -105,6 +105,13 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     meaning: "something about a file that is good to know",
     action: NOTHING,
   },
+  "config.obsolete": {
+    level: "info",
+    fields: ["of", "worker", "balancer", "cluster", "source", "service", "check"],
+    meaning:
+      "what the event `of` was about is not in the config any more: its state is over, and no other event will end it",
+    action: NOTHING,
+  },
   "config.unwatched": {
     level: "warn",
     fields: ["everyMs", "cause"],
@@ -318,7 +325,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     fields: ["worker", "detail"],
     meaning: "a connection with a changed config does not reach its registry; the previous one goes on",
     action: "check the change, or see to the registry",
-    resolvedBy: "registry.connected",
+    resolvedBy: ["registry.connected", "worker.started"],
   },
   "cluster.changed": {
     level: "info",

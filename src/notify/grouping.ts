@@ -57,6 +57,14 @@ const SUBJECT = [
   "file",
 ];
 
+/** Ends the states that the event `of` began, as what they are about is not in the config any more. */
+const OBSOLETE = "config.obsolete";
+
+/** The states that last, each with what began it. */
+export function statesOf({ groups }: Grouping): readonly EventRecord[] {
+  return [...groups.values()].flatMap(({ open }) => [...open.values()].map(({ record }) => record));
+}
+
 /** Takes an event; answers whether it was dropped, as too many wait. */
 export function takeEvent(
   grouping: Grouping,
@@ -157,7 +165,10 @@ function endedBy(
   const ended: { readonly group: string; readonly subject: string }[] = [];
   for (const [group, { open }] of groups) {
     for (const [subject, each] of open) {
-      if (resolvedBy(each.record.event).includes(record.event) && isAbout(each.record, record)) {
+      const isEnd = record.event === OBSOLETE
+        ? record.fields.of === each.record.event
+        : resolvedBy(each.record.event).includes(record.event);
+      if (isEnd && isAbout(each.record, record)) {
         ended.push({ group, subject });
       }
     }

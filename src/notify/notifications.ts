@@ -7,7 +7,7 @@ import type { Random } from "../kernel/random.ts";
 import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import type { EventRecord } from "../model/event_record.ts";
 import { afterFailure, WHOLE } from "./batching.ts";
-import { type Grouping, nextDueMs, NO_GROUPS, type ResolvedBy, takeDue, takeEvent } from "./grouping.ts";
+import { type Grouping, nextDueMs, NO_GROUPS, type ResolvedBy, statesOf, takeDue, takeEvent } from "./grouping.ts";
 import type { NotificationRules } from "./rules.ts";
 
 /** Has the worker of a notifier deliver events. */
@@ -24,14 +24,14 @@ export interface NotificationsOptions {
   readonly meter?: Meter | undefined;
   readonly resolvedBy: ResolvedBy;
   readonly deliver: Deliver;
+  /** Whether what an event is about is in the config; everything is by default. */
+  readonly isConfigured?: ((record: EventRecord) => boolean) | undefined;
   /** What is added to the fields of each event: the name of the host. */
   readonly host: () => string | undefined;
 }
 
 /** How long one delivery may take. */
 const DELIVERY_TIMEOUT_MS = 10_000;
-/** The wait after a delivery that failed. */
-const BACKOFF = { firstMs: 1_000, maxMs: 300_000 };
 /** So many events are remembered until the first config names the notifiers. */
 const EARLY_MAX = 1_000;
 /** How long a process that ends tries to deliver what waits. */
@@ -63,7 +63,7 @@ export class Notifications implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Takes the notifiers of a config, whole. */
+  /** Takes the notifiers of a config, whole, and ends the states of what is not in the config any more. */
   apply(wanted: ReadonlyMap<string, NotificationRules>): void {
     for (const [name, running] of this.#running) {
       if (wanted.has(name)) continue;
@@ -81,6 +81,7 @@ export class Notifications implements AsyncDisposable {
     const early = this.#early;
     this.#early = undefined;
     for (const record of early ?? []) this.hear(record);
+    this.#endObsolete();
   }
 
   /** Takes an event. */
@@ -100,6 +101,30 @@ export class Notifications implements AsyncDisposable {
         running.dropped++;
         meter.count("lighthouse_notifications_total", { notifier, result: "dropped" });
       } else running.wake();
+    }
+  }
+
+  /** Logs the end of each state that no event would end; the log is heard here, too. */
+  #endObsolete(): void {
+    const { log, isConfigured = () => true } = this.#options;
+    const states = [...this.#running.values()].flatMap(({ grouping }) => statesOf(grouping));
+    const logged = new Set<string>();
+    for (const state of states.filter((each) => !isConfigured(each))) {
+      const { worker, balancer, cluster, source, service, check } = state.fields;
+      const at = {
+        of: state.event,
+        ...worker !== undefined && { worker },
+        ...balancer !== undefined && { balancer },
+        ...cluster !== undefined && { cluster },
+        ...source !== undefined && { source },
+        ...service !== undefined && { service },
+        ...check !== undefined && { check },
+      };
+      // Several notifiers have it.
+      const key = JSON.stringify(at);
+      if (logged.has(key)) continue;
+      logged.add(key);
+      log.info("State is over, as its object left the config", { event: "config.obsolete", ...at });
     }
   }
 
@@ -194,7 +219,7 @@ export class Notifications implements AsyncDisposable {
           log.warn("Notifier rejects an event; dropping it", { event: "notifier.failed", notifier: name, reason });
           continue;
         }
-        const waitMs = Math.round(backoffMs(attempt++, BACKOFF, random));
+        const waitMs = Math.round(backoffMs(attempt++, after.backoff, random));
         log[attempt === 1 ? "warn" : "debug"]("Notifier cannot deliver; it is tried again", {
           event: "notifier.failed",
           notifier: name,

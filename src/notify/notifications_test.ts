@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { SILENT } from "../kernel/logger.ts";
 import { seededRandom } from "../kernel/random.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import type { EventRecord } from "../model/event_record.ts";
@@ -22,17 +23,34 @@ const record = (event: string): EventRecord => ({ event, level: "warn", message:
 class Bench implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly delivered: string[] = [];
-  readonly notifications = new Notifications({
+  /** What has left the config. */
+  readonly gone = new Set<unknown>();
+  readonly #log = new RecordingLogger();
+  readonly notifications: Notifications = new Notifications({
     clock: this.clock,
     random: seededRandom(1),
-    log: new RecordingLogger(),
-    resolvedBy: () => [],
+    log: {
+      ...SILENT,
+      // As the log of a daemon is heard by its notifiers.
+      info: (message, { event = "", ...fields } = {}) => {
+        this.#log.info(message, { event, ...fields });
+        const record = { event: String(event), level: "info", message, atMs: 0, fields } as EventRecord;
+        this.notifications.hear(record);
+      },
+    },
+    resolvedBy: (event) => event === "cluster.held" ? ["cluster.released"] : [],
+    isConfigured: ({ fields }) => !this.gone.has(fields.cluster),
     deliver: (_notifier, events) => {
       this.delivered.push(...events.map(({ event }) => event));
       return Promise.resolve();
     },
     host: () => "web01",
   });
+
+  /** What was logged, with its fields. */
+  get logged(): readonly unknown[] {
+    return this.#log.records.map(({ properties }) => properties);
+  }
 
   /** Lets everything that waits have its turn. */
   async settle(): Promise<void> {
@@ -54,6 +72,26 @@ Deno.test("Notifications delivers what came before the first config named the no
   bench.notifications.apply(new Map([["ops", RULES]]));
   await bench.settle();
   assert.deepEqual(bench.delivered, ["config.invalid"]);
+});
+
+Deno.test("Notifications ends the states of what has left the config, once, for notifiers that announced them", async () => {
+  await using bench = new Bench();
+  const rules = new Map([["ops", { ...RULES, events: ["cluster.held"] }], ["dev", { ...RULES, events: ["a.b"] }]]);
+  bench.notifications.apply(rules);
+  for (const cluster of ["web", "api"]) bench.notifications.hear({ ...record("cluster.held"), fields: { cluster } });
+  await bench.settle();
+  bench.delivered.length = 0;
+  bench.gone.add("web");
+  for (let times = 0; times < 2; times++) {
+    bench.notifications.apply(rules);
+    await bench.settle();
+  }
+  assert.deepEqual(bench.delivered, ["config.obsolete"]);
+  assert.deepEqual(bench.logged, [{ event: "config.obsolete", of: "cluster.held", cluster: "web" }]);
+  bench.notifications.hear({ ...record("cluster.released"), fields: { cluster: "api" } });
+  bench.notifications.hear({ ...record("cluster.released"), fields: { cluster: "web" } });
+  await bench.settle();
+  assert.deepEqual(bench.delivered, ["config.obsolete", "cluster.released"]);
 });
 
 Deno.test("Notifications adds one listener to its signal, however many events come", async () => {

@@ -351,6 +351,7 @@ export class Registrar implements AsyncDisposable {
     } finally {
       entry.isOnItsWay = false;
     }
+    const hadFailed = entry.failure !== undefined;
     entry.failure = undefined;
     if (session === entry.session) {
       entry.done = wanted;
@@ -361,7 +362,8 @@ export class Registrar implements AsyncDisposable {
       // In a session that has ended meanwhile it is not registered, and is about to be.
       const isInForce = entry.done === wanted;
       if (isInForce && isRegistered) log.info("Registered", { event: "registration.registered", ...at });
-      if (isInForce && !isRegistered && entry.isOurs) {
+      // A failure that was logged has an end, whoever had registered the node.
+      if (isInForce && !isRegistered && (entry.isOurs || hadFailed)) {
         log.info("Deregistered", { event: "registration.deregistered", ...at });
       }
       entry.isOurs = isRegistered;

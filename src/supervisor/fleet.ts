@@ -101,6 +101,8 @@ interface Member {
   servesSinceMs: number;
   /** The member that serves until this one does. */
   replaced: Member | undefined;
+  /** Whether it was logged that a worker of its key fails, ended, or cannot replace another: its next start is news. */
+  isFaultLogged: boolean;
   /** Whether a successor serves in its place: it waits to be stopped, and starts no further worker. */
   isSuperseded: boolean;
   /** Resolves when its first worker is in service, or could not be started. */
@@ -345,6 +347,7 @@ export class Fleet implements AsyncDisposable {
       servesSinceMs: this.#clock.now(),
       // A member that never started leaves its place, and what it was to replace, to the new one.
       replaced: old?.crew === undefined ? old?.replaced : old,
+      isFaultLogged: old?.isFaultLogged ?? false,
       isSuperseded: false,
       tried: Promise.withResolvers(),
       controller: new AbortController(),
@@ -394,7 +397,7 @@ export class Fleet implements AsyncDisposable {
         const bootSeconds = (this.#clock.now() - bornMs) / 1_000;
         this.#meter.observe("lighthouse_worker_boot_duration_seconds", { kind }, bootSeconds);
         // A first start is not news; the end of an outage is.
-        this.#log[attempt > 0 ? "info" : "debug"]("Worker is in service", {
+        this.#log[member.isFaultLogged ? "info" : "debug"]("Worker is in service", {
           event: "worker.started",
           worker: key,
           bootMs: Math.round(this.#clock.now() - bornMs),
@@ -406,6 +409,7 @@ export class Fleet implements AsyncDisposable {
         // Make before break: the previous worker ends only now.
         if (member.replaced !== undefined) this.#retire(member.replaced);
         member.replaced = undefined;
+        member.isFaultLogged = false;
         member.down = await abortable(crew.death, signal);
       } catch (error) {
         if (signal.aborted) break;
@@ -424,6 +428,7 @@ export class Fleet implements AsyncDisposable {
       if (isReady && this.#clock.now() - bornMs > PROVEN_MS) [attempt, member.downSinceMs] = [0, this.#clock.now()];
       const waitMs = Math.round(backoffMs(attempt++, RESTART_BACKOFF, this.#random));
       const at = { worker: key, reason: member.down, waitMs, attempt };
+      member.isFaultLogged = true;
       if (this.#fallBack(member)) {
         this.#log.warn("Cannot replace a worker; the previous one goes on", { event: "worker.replace_failed", ...at });
       } else {
@@ -496,6 +501,7 @@ export class Fleet implements AsyncDisposable {
     // Outside the gate: a slow registry takes no core of this machine.
     if (spec.kind !== "discovery" || replaced === undefined) return crew;
     const onUnreachable = (detail: string) => {
+      member.isFaultLogged = true;
       this.#log.warn("Registry unreachable by a new connection; the previous one goes on", {
         event: "registry.replacement_unreachable",
         worker: key,

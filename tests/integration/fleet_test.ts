@@ -26,6 +26,8 @@ const KEY = "discovery zoo";
 /** What a fleet said, and the means to hold it up. */
 class Bench implements AsyncDisposable {
   readonly said: string[] = [];
+  /** What was logged as news that is no fault: its event and its worker. */
+  readonly news: string[] = [];
   readonly events: WorkerEvent[] = [];
   readonly tally = new Tally();
   /** Set to keep the fleet from retiring what is replaced. */
@@ -42,7 +44,12 @@ class Bench implements AsyncDisposable {
       // Five seconds between two pings by either clock: on a busy machine a quarter of one is no sign of death.
       heartbeat: { everyMs: clock === QUICK ? 100_000 : 5_000, missesMax: 3 },
       meter: this.tally,
-      log: { debug() {}, info() {}, warn: record("warn"), error: record("error") },
+      log: {
+        debug() {},
+        info: (_, { event, worker } = {}) => void this.news.push(`${event} ${worker}`),
+        warn: record("warn"),
+        error: record("error"),
+      },
       events: {
         onEvent: (_key, event) => void this.events.push(event),
         onReady: (key) => {
@@ -224,6 +231,25 @@ Deno.test("Fleet leaves the old worker serving while the new one cannot start, a
   assert.equal(bench.count(/down/), 0, "nobody is down");
   bench.fleet.apply([check("newer")]);
   await eventually("a later one takes over", async () => await probe(bench) === "newer");
+});
+
+Deno.test("Fleet logs the start of a worker whose corrected config ends a fault, and no other first start", async () => {
+  await using bench = new Bench();
+  const broken = check("broken", { module: dataModule(`throw new Error("broken at load")`) });
+  bench.fleet.apply([broken]);
+  await eventually("it cannot start", () => bench.count(/^warn: Cannot start a worker/) > 0);
+  assert.deepEqual(bench.news, []);
+  bench.fleet.apply([check("right")]);
+  await eventually("it is in service", async () => await probe(bench) === "right");
+  assert.deepEqual(bench.news.splice(0), ["worker.started check a"]);
+  bench.fleet.apply([check("other")]);
+  await eventually("it is replaced", async () => await probe(bench) === "other");
+  assert.deepEqual(bench.news, []);
+  bench.fleet.apply([broken]);
+  await eventually("it cannot be replaced", () => bench.count(/^warn: Cannot replace a worker/) > 0);
+  bench.fleet.apply([check("other")]);
+  await eventually("the fault is over", () => bench.news.length > 0);
+  assert.deepEqual(bench.news, ["worker.started check a"]);
 });
 
 Deno.test("Fleet keeps the old worker alive by restarts while the new one cannot start", async () => {
