@@ -5,24 +5,24 @@ import { Mount, WHY_NO_MOUNT } from "../support/mount.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 
-/** Without root there is no disk to fill. */
+/** Filling a disk needs root. */
 const noMount = WHY_NO_MOUNT !== undefined;
-// deno-lint-ignore no-console -- a test that is left out says why
-if (noMount) console.log(`faults: the test with a disk that is full is left out, as ${WHY_NO_MOUNT}`);
+// deno-lint-ignore no-console -- a skipped test says why
+if (noMount) console.log(`faults: the test with a full disk is skipped: ${WHY_NO_MOUNT}`);
 
-/** So large is the disk that gets full. */
+/** The size of the disk that fills up. */
 const DISK_BYTES = 512 * 1024;
 
-/** So many files come at once; so many of them are services, each in a cluster of its own. */
+/** The number of files added at once, and of services among them, each in a cluster of its own. */
 const FILES = 5_000, SERVICES = 500;
 
-/** So long they may take on a machine that has ten times the work that it can do: nothing is said of how fast they are. */
+/** The deadline, long enough for a machine with ten times the load it can handle: the test is not about speed. */
 const FILES_DEADLINE_MS = 180_000;
 
-/** Takes from root what lets it pass over permissions. */
+/** Drops the capabilities with which root bypasses permissions. */
 const WITHOUT_PASSING_OVER = Deno.uid() === 0 ? ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] : [];
 
-/** Fills a disk until nothing more goes in. */
+/** Fills a disk completely. */
 async function fill(path: string): Promise<void> {
   using file = await Deno.open(path, { write: true, create: true });
   const block = new Uint8Array(4_096);
@@ -33,7 +33,7 @@ async function fill(path: string): Promise<void> {
   }
 }
 
-/** Waits until HAProxy's file names a port, or does not. */
+/** Waits until HAProxy's file names a port, or no longer does. */
 async function untilFile({ host }: FaultStage, has: boolean, what: string): Promise<void> {
   await eventually(`the file has ${has ? "" : "no "}${what}`, async () => {
     return (await Deno.readTextFile(host.haproxy.configFile)).includes(what) === has;
@@ -41,7 +41,7 @@ async function untilFile({ host }: FaultStage, has: boolean, what: string): Prom
 }
 
 Deno.test(
-  "the disk of HAProxy's file is full, and the writer is started anew: no request fails, members come and go, and the file follows when there is room",
+  "the disk of HAProxy's file is full and the writer restarts: no request fails, members join and leave, and the file is updated once there is room",
   {
     ignore: noMount,
   },
@@ -59,7 +59,7 @@ Deno.test(
       await stage.writer.event("balancer.file_behind", { reason: /No space left/ });
       await untilFile(stage, true, gone);
       await stage.replace("writer", "SIGKILL", async () => {
-        // The next one has no room for the pid in its lock files.
+        // The next writer has no room for the pid in its lock files.
         for (const file of ["configFile", "socketFile"] as const) await Deno.remove(`${stage.host.haproxy[file]}.lock`);
         await fill(`${ballast}.more`);
       });
@@ -73,7 +73,7 @@ Deno.test(
   },
 );
 
-Deno.test("the config directory is moved away and back: no request fails, and what is changed in it afterwards counts", async (t) => {
+Deno.test("the config directory is moved away and back: no request fails, and later edits apply", async (t) => {
   await using stage = await FaultStage.set();
   const { configDir } = stage.host;
   const aftermath = await stage.during(async () => {
@@ -91,7 +91,7 @@ Deno.test("the config directory is moved away and back: no request fails, and wh
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("permissions are wrong: no request fails, what cannot be read stays as it was, and what cannot be written follows", async (t) => {
+Deno.test("permissions are wrong: no request fails, unreadable config keeps its last good value, and the unwritable file is updated later", async (t) => {
   await using stage = await FaultStage.set({ within: WITHOUT_PASSING_OVER });
   const { host } = stage;
   const cluster = `${host.configDir}/clusters/web.yaml`;
@@ -101,7 +101,7 @@ Deno.test("permissions are wrong: no request fails, what cannot be read stays as
     await untilFile(stage, true, gone);
     await Deno.chmod(cluster, 0);
     await stage.writer.event("config.invalid", { file: /clusters\/web\.yaml$/, msg: /denied|read/i });
-    // A file that cannot be replaced is written in place, so it is shut as well.
+    // A file that cannot be replaced is written in place, so its own mode is changed as well.
     await Deno.chmod(host.haproxy.configFile, 0o400);
     await Deno.chmod(dir, 0o500);
     stage.services[0]!.healthy = false;
@@ -114,7 +114,7 @@ Deno.test("permissions are wrong: no request fails, what cannot be read stays as
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test(`${FILES} config files come at once: no request fails, members go meanwhile, and all are served`, async (t) => {
+Deno.test(`${FILES} config files are added at once: no request fails, members leave meanwhile, and all clusters are served`, async (t) => {
   const clusters = FILES - SERVICES;
   let ready = "";
   await using stage = await FaultStage.set({
@@ -125,14 +125,14 @@ Deno.test(`${FILES} config files come at once: no request fails, members go mean
     },
   });
   const { host } = stage;
-  // Leases of two seconds are not to be renewed for hundreds of nodes.
+  // Longer leases than two seconds, so that hundreds of nodes need few renewals.
   await host.write("discovery/file", { path: host.registryDir, ttl: 60 });
   const aftermath = await stage.during(async () => {
-    // A process of its own writes them, so that the traffic of this one goes on.
+    // A separate process writes them, so that this one's traffic continues.
     const { success } = await new Deno.Command("cp", { args: ["-r", `${ready}/.`, host.configDir] }).output();
     assert(success);
     stage.services[0]!.healthy = false;
-    await eventually("a member goes meanwhile", async () => {
+    await eventually("a member leaves meanwhile", async () => {
       return (await host.serving("web")).length === stage.ports.length - 1;
     }, { deadlineMs: FILES_DEADLINE_MS, everyMs: 100 });
   }, async () => {
@@ -149,19 +149,19 @@ Deno.test(`${FILES} config files come at once: no request fails, members go mean
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("the clock jumps an hour ahead, and then two back: no request fails, and members come and go", async (t) => {
+Deno.test("the clock jumps an hour ahead, then two back: no request fails, and members join and leave", async (t) => {
   await using dir = new TempDir();
   await using zookeeper = await ZooKeeper.start();
   const clock = await dir.write("clock", "+0\n");
   const library = (await Array.fromAsync(Deno.readDir("/usr/lib")))
     .map(({ name }) => `/usr/lib/${name}/faketime/libfaketimeMT.so.1`).find((path) => exists(path));
-  assert(library !== undefined, "libfaketime is not there");
+  assert(library !== undefined, "libfaketime is not installed");
   const within = [
     "env",
     `LD_PRELOAD=${library}`,
     `FAKETIME_TIMESTAMP_FILE=${clock}`,
     "FAKETIME_NO_CACHE=1",
-    // A clock that jumps is the wall's: the one by which waits are measured never does.
+    // Only the wall clock jumps; the monotonic clock, which measures waits, never does.
     "FAKETIME_DONT_FAKE_MONOTONIC=1",
   ];
   await using stage = await FaultStage.set({
@@ -192,7 +192,7 @@ function exists(path: string): boolean {
   }
 }
 
-/** Writes all files into a directory, which is made. */
+/** Writes all files into a new directory. */
 function writeAll(configDir: string, clusters: number): void {
   for (const folder of ["clusters", "services"]) Deno.mkdirSync(`${configDir}/${folder}`, { recursive: true });
   for (let i = 0; i < clusters; i++) {

@@ -6,12 +6,12 @@ import { TempDir } from "../support/temp_dir.ts";
 
 const WEB = "/lighthouse/services/web/";
 
-/** A host in service whose registry is etcd. */
+/** A host in service with etcd as its registry. */
 function stageWith(config: Readonly<Record<string, unknown>>): Promise<FaultStage> {
   return FaultStage.set({ registry: { type: "etcd", config: { session_timeout: 2, ...config } } });
 }
 
-/** Waits until so many nodes are registered. */
+/** Waits until this many nodes are registered. */
 async function untilRegistered(etcd: Etcd, count: number, ...user: readonly string[]): Promise<void> {
   await eventually(`${count} are registered`, async () => {
     const text = await etcd.ctl(...user, "get", "--prefix", "--keys-only", `${WEB}t`);
@@ -19,7 +19,7 @@ async function untilRegistered(etcd: Etcd, count: number, ...user: readonly stri
   });
 }
 
-/** Kills etcd and starts it again: no request may fail, and changes must go on. */
+/** Kills and restarts etcd: no request may fail, and changes must still apply. */
 async function survivesKill(
   t: Deno.TestContext,
   etcd: Etcd,
@@ -37,12 +37,12 @@ async function survivesKill(
   assertUnnoticed(t, aftermath);
 }
 
-Deno.test("etcd is killed and started again: no request fails, and every node is registered", async (t) => {
+Deno.test("etcd is killed and restarted: no request fails, and every node is registered", async (t) => {
   await using etcd = await Etcd.start();
   await survivesKill(t, etcd, { endpoints: [etcd.address] }, () => untilRegistered(etcd, 3));
 });
 
-Deno.test("etcd is killed and started again, over TLS with a client's certificate: no request fails", async (t) => {
+Deno.test("etcd is killed and restarted, over TLS with a client's certificate: no request fails", async (t) => {
   await using dir = new TempDir();
   const pem = await makeCertificates(dir);
   const args = ["--cert-file", pem.good, "--key-file", pem.key, "--client-cert-auth", "--trusted-ca-file", pem.ca];
@@ -51,7 +51,7 @@ Deno.test("etcd is killed and started again, over TLS with a client's certificat
   await survivesKill(t, etcd, { endpoints: [`https://${etcd.address}`], tls });
 });
 
-Deno.test("etcd is silent for longer than a session: no request fails, and every node comes back", async (t) => {
+Deno.test("etcd is silent for longer than a session: no request fails, and every node is registered again", async (t) => {
   await using etcd = await Etcd.start();
   await using stage = await stageWith({ endpoints: [etcd.address] });
   const aftermath = await stage.during(async () => {
@@ -64,7 +64,7 @@ Deno.test("etcd is silent for longer than a session: no request fails, and every
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("etcd comes back with nothing in it: no request fails, and every node is registered again", async (t) => {
+Deno.test("etcd returns without its data: no request fails, and every node is registered again", async (t) => {
   await using etcd = await Etcd.start();
   await using stage = await stageWith({ endpoints: [etcd.address] });
   const aftermath = await stage.during(async () => {
@@ -76,7 +76,7 @@ Deno.test("etcd comes back with nothing in it: no request fails, and every node 
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("etcd is restored from a backup that knows no node: no request fails, and every node is registered again", async (t) => {
+Deno.test("etcd is restored from a backup without nodes: no request fails, and every node is registered again", async (t) => {
   await using etcd = await Etcd.start();
   for (let at = 0; at < 5; at++) await etcd.ctl("put", "/elsewhere", String(at));
   await etcd.end("SIGTERM");
@@ -108,7 +108,7 @@ Deno.test("etcd's history is compacted while it is unreachable: no request fails
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("the leader of three is killed, then silenced, then back: no request fails", async (t) => {
+Deno.test("the leader of three is killed, then silent, then back: no request fails", async (t) => {
   await using members = await Etcd.cluster();
   const leader = () =>
     eventually("one leads", async () => {
@@ -131,7 +131,7 @@ Deno.test("the leader of three is killed, then silenced, then back: no request f
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("tokens expire, and the permission is revoked and granted again: no request fails", async (t) => {
+Deno.test("tokens expire, and the permission is revoked and restored: no request fails", async (t) => {
   await using etcd = await Etcd.start({ args: ["--auth-token-ttl=1", "--bcrypt-cost=4"] });
   const root = "--user=root:toor";
   for (
@@ -173,12 +173,12 @@ Deno.test("somebody deletes all keys: no request fails, and every node is regist
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("nobody listens at the first endpoint, and the second is killed and started again: no request fails", async (t) => {
+Deno.test("nobody listens at the first endpoint, and the second is killed and restarted: no request fails", async (t) => {
   await using etcd = await Etcd.start();
   await survivesKill(t, etcd, { endpoints: ["127.0.0.1:1", `localhost:${etcd.port}`] });
 });
 
-Deno.test("by API 2 etcd is killed and started again, then comes back with nothing in it: no request fails", async (t) => {
+Deno.test("over API 2, etcd is killed and restarted, then returns without its data: no request fails", async (t) => {
   await using etcd = await Etcd.start({ args: ["--enable-v2"] });
   await using stage = await stageWith({ endpoints: [etcd.address], api: "v2" });
   const untilBack = () =>

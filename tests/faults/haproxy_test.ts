@@ -7,7 +7,7 @@ import { ANNOUNCED } from "../support/lighthouse.ts";
 import { Mount, WHY_NO_MOUNT } from "../support/mount.ts";
 import { StatusClient } from "../support/status_client.ts";
 
-/** Sets the stage around a HAProxy that a service manager runs. */
+/** Builds the stage around a HAProxy that a service manager runs. */
 async function withUnit(): Promise<{ stage: FaultStage; unit: HaproxyUnit } & AsyncDisposable> {
   let unit: HaproxyUnit | undefined;
   const stage = await FaultStage.set({
@@ -25,27 +25,27 @@ async function withUnit(): Promise<{ stage: FaultStage; unit: HaproxyUnit } & As
     stage,
     unit,
     async [Symbol.asyncDispose]() {
-      // The manager first: it would start anew what the stage takes down.
+      // The manager first: it would restart what the stage stops.
       await ended[Symbol.asyncDispose]();
       await stage[Symbol.asyncDispose]();
     },
   };
 }
 
-/** Waits until another process than these serves all, and nobody beside it. */
+/** Waits until a process other than these serves all members, with no other process beside it. */
 async function untilReplaced(
   { host, ports, writer }: FaultStage,
   { pid, processes = 1 }: { readonly pid: number; readonly processes?: number },
 ): Promise<void> {
   await eventually("another process answers", async () => await host.haproxy.pid() !== pid);
   await host.untilServing("web", ports);
-  await eventually(`${processes} of HAProxy's processes are there`, () => host.haproxy.processes().length === processes)
+  await eventually(`${processes} HAProxy processes run`, () => host.haproxy.processes().length === processes)
     .catch((error) => {
       throw new Error(`${error.message}: ${host.haproxy.processes()}\n${writer.log}`);
     });
 }
 
-/** Waits until HAProxy's file has just these members, as it does a second after HAProxy has; answers its text. */
+/** Waits until HAProxy's file has exactly these members, a second after HAProxy has; returns its text. */
 function fileHas({ host }: FaultStage, ports: readonly number[]): Promise<string> {
   const wanted = ports.map((port) => `server ${ANNOUNCED.host}:${port} `).toSorted();
   return eventually("the file has the members", async () => {
@@ -55,21 +55,21 @@ function fileHas({ host }: FaultStage, ports: readonly number[]): Promise<string
   });
 }
 
-/** The name that HAProxy has for a server. */
+/** HAProxy's name of a server. */
 function server(port: number | undefined): string {
   return `web/${ANNOUNCED.host}:${port}`;
 }
 
-Deno.test("HAProxy is killed: refused while nobody listens, then one process serves all members again", async (t) => {
+Deno.test("HAProxy is killed: connections are refused while nobody listens, then one process serves all members again", async (t) => {
   await using stage = await FaultStage.set();
   const pid = await stage.host.haproxy.pid();
   const aftermath = await stage.during(() => Promise.resolve(kill(pid)), () => untilReplaced(stage, { pid }));
   await stage.writer.event("balancer.restarted", { reason: /^nobody answers at/ });
-  // A port that nobody listens on refuses: no request can be answered until HAProxy is back.
+  // Nobody listens on the port, so no request can be answered until HAProxy is back.
   assertHealed(t, aftermath);
 });
 
-Deno.test("HAProxy stands still and goes on: no request fails, and what changed meanwhile is in force", async (t) => {
+Deno.test("HAProxy is paused and resumed: no request fails, and changes made meanwhile are applied", async (t) => {
   await using stage = await FaultStage.set();
   const pid = await stage.host.haproxy.pid();
   const aftermath = await stage.during(async () => {
@@ -77,7 +77,7 @@ Deno.test("HAProxy stands still and goes on: no request fails, and what changed 
     stage.services[0]!.healthy = false;
     await stage.reporter.event("registration.deregistered");
     const since = performance.now();
-    await eventually("it has stood still for a while", () => performance.now() - since > 2_000);
+    await eventually("it has been paused for a while", () => performance.now() - since > 2_000);
     kill(pid, "SIGCONT");
   }, () => stage.host.untilServing("web", stage.ports.slice(1)));
   assert.equal(await stage.host.haproxy.pid(), pid);
@@ -92,7 +92,7 @@ Deno.test("the worker below a master is killed: the service manager and the writ
     () => Promise.resolve(kill(pid)),
     () => untilReplaced(stage, { pid, processes: 2 }),
   );
-  // The master ends with its worker, so nobody listens until the service manager has started both.
+  // The master exits with its worker, so nobody listens until the service manager has started both.
   assertHealed(t, aftermath);
 });
 
@@ -104,11 +104,11 @@ Deno.test("the master is killed: the service manager and the writer end up with 
     () => Promise.resolve(kill(unit.masterPid)),
     () => untilReplaced(stage, { pid, processes: 2 }),
   );
-  // A worker ends with its master, so nobody listens until the service manager has started both.
+  // A worker exits with its master, so nobody listens until the service manager has started both.
   assertHealed(t, aftermath);
 });
 
-Deno.test("the service manager restarts HAProxy: all members are there from the first request on", async (t) => {
+Deno.test("the service manager restarts HAProxy: all members serve from the first request on", async (t) => {
   await using held = await withUnit();
   const { stage, unit } = held;
   const pid = await stage.host.haproxy.pid();
@@ -116,22 +116,22 @@ Deno.test("the service manager restarts HAProxy: all members are there from the 
     () => Promise.resolve(unit.restart()),
     () => untilReplaced(stage, { pid, processes: 2 }),
   );
-  // Between the two nobody listens; whoever is answered is answered with a 200.
+  // Between the two processes nobody listens; every answer is a 200.
   assert.deepEqual(aftermath.reasons.filter((reason) => reason.includes("503")), []);
   assertHealed(t, aftermath);
 });
 
-Deno.test("the master stands still while a cluster comes: no request fails, and it is served when the master goes on", async (t) => {
+Deno.test("the master is paused while a cluster is added: no request fails, and the cluster is served once the master resumes", async (t) => {
   await using held = await withUnit();
   const { stage, unit } = held;
   const aftermath = await stage.during(async () => {
     kill(unit.masterPid, "SIGSTOP");
     await stage.host.write("clusters/late", { discovery: "file", haproxy: {} });
     const since = performance.now();
-    await eventually("it has stood still for a while", () => performance.now() - since > 2_000);
+    await eventually("it has been paused for a while", () => performance.now() - since > 2_000);
     kill(unit.masterPid, "SIGCONT");
   }, async () => {
-    await eventually("the new cluster is there", async () => {
+    await eventually("the new cluster is served", async () => {
       const [backends = ""] = await stage.host.haproxy.ask("show backend");
       return backends.includes("late");
     });
@@ -140,7 +140,7 @@ Deno.test("the master stands still while a cluster comes: no request fails, and 
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("somebody else reloads HAProxy from the file: no request fails, and all members are there at once", async (t) => {
+Deno.test("somebody else reloads HAProxy from the file: no request fails, and all members serve at once", async (t) => {
   await using stage = await FaultStage.set();
   const { haproxy } = stage.host;
   const pid = await haproxy.pid();
@@ -154,7 +154,7 @@ Deno.test("somebody else reloads HAProxy from the file: no request fails, and al
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("somebody else starts a second HAProxy beside the first: no request fails, and the first leaves", async (t) => {
+Deno.test("somebody else starts a second HAProxy beside the first: no request fails, and the first exits", async (t) => {
   await using stage = await FaultStage.set();
   const { haproxy } = stage.host;
   await fileHas(stage, stage.ports);
@@ -183,16 +183,16 @@ Deno.test.each([
   { what: "deleted", harm: (path: string) => Deno.remove(path) },
   { what: "edited", harm: (path: string) => Deno.writeTextFile(path, "# by hand\n", { append: true }) },
   { what: "emptied", harm: (path: string) => Deno.truncate(path) },
-])("the config file is $what: no request fails, and it is what it was without a reload", async ({ harm, what }) => {
+])("the config file is $what: no request fails, and it is restored without a reload", async ({ harm, what }) => {
   await using stage = await FaultStage.set();
   const { haproxy } = stage.host;
   const pid = await haproxy.pid();
   const good = await fileHas(stage, stage.ports);
   const aftermath = await stage.during(async () => {
-    // Harm that comes before the writer has seen all in place is mended without a word.
-    await eventually("the log says what was found", async () => {
+    // Damage done before the writer has seen everything in sync is repaired without a record.
+    await eventually("the drift is logged", async () => {
       await harm(haproxy.configFile);
-      await eventually("the file is what it was", async () => await Deno.readTextFile(haproxy.configFile) === good);
+      await eventually("the file is restored", async () => await Deno.readTextFile(haproxy.configFile) === good);
       return stage.writer.count("balancer.drift", { found: /the file .* was (?:removed|changed)$/ }) > 0;
     });
   });
@@ -201,11 +201,11 @@ Deno.test.each([
 });
 
 const readOnly =
-  "a config file that cannot be replaced is told of, members come and go, and it is written when it can be";
+  "a config file that cannot be replaced is logged, members join and leave, and it is written once it can be";
 Deno.test(readOnly, { ignore: WHY_NO_MOUNT !== undefined }, async (t) => {
   await using stage = await FaultStage.set();
   const { haproxy } = stage.host;
-  // Before the members are in it, the file would be due anyway, and have nothing to say once the node is gone again.
+  // Before the members are in the file, a write would be due anyway, with nothing left to write once the node is gone.
   await fileHas(stage, stage.ports);
   await using mount = await Mount.readOnly(haproxy.configFile);
   const aftermath = await stage.during(async () => {
@@ -219,7 +219,7 @@ Deno.test(readOnly, { ignore: WHY_NO_MOUNT !== undefined }, async (t) => {
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("what is changed by hand over the socket is undone, and the log says what was found", async (t) => {
+Deno.test("changes by hand over the socket are reverted, and the drift is logged", async (t) => {
   const client = new StatusClient();
   await using stage = await FaultStage.set({ instances: 4, status: client });
   const [maint, deleted, weighed, moved] = stage.ports.map(server);
@@ -231,9 +231,12 @@ Deno.test("what is changed by hand over the socket is undone, and the log says w
       .map((columns) => `${columns[3]} ${columns[4]}:${columns[18]} ${columns[6]} ${columns[7]}`).toSorted();
   };
   await fileHas(stage, stage.ports);
-  // A HAProxy that was just started serves all before the writer has looked at it: a change that comes
-  // between is undone without a record, as the writer cannot know that its own start did not leave it so.
-  await client.until("the writer has seen all in place", ({ balancers }) => balancers["haproxy"]?.inForce === true);
+  // A HAProxy that was just started serves all members before the writer has polled it: a change before that
+  // poll is reverted without a record, as the writer cannot know that its own start did not cause it.
+  await client.until(
+    "the writer has seen everything in sync",
+    ({ balancers }) => balancers["haproxy"]?.inForce === true,
+  );
   const before = await state();
   const aftermath = await stage.during(async () => {
     await haproxy.ask(
@@ -247,7 +250,7 @@ Deno.test("what is changed by hand over the socket is undone, and the log says w
       return /deleted|No such server/.test(answer ?? "");
     });
   }, async () => {
-    await eventually("all is as it was", async () => {
+    await eventually("everything is restored", async () => {
       assert.deepEqual(await state(), before);
       return true;
     });

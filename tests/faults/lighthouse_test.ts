@@ -5,19 +5,19 @@ import { type Aftermath, assertUnnoticed, FaultStage } from "../support/fault_st
 import { KazooPeer } from "../support/kazoo.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 
-/** Where the nodes of the stage are. */
+/** The znode path of the stage's nodes. */
 const CLUSTER = "/lighthouse/services/web";
 
-/** How often the writer is killed in a storm. */
+/** How often the writer is killed. */
 const KILLS = 20;
 
-/** Lets some time pass in which things happen. */
+/** Waits while other things happen. */
 async function pass(ms: number): Promise<void> {
   const since = performance.now();
   await eventually("the time has passed", () => performance.now() - since > ms);
 }
 
-Deno.test("the writer is killed, and another takes over: no request fails, HAProxy stays, and what changed is in force", async (t) => {
+Deno.test("the writer is killed, and another takes over: no request fails, HAProxy keeps running, and changes are applied", async (t) => {
   await using stage = await FaultStage.set();
   const pid = await stage.host.haproxy.pid();
   const aftermath = await stage.during(async () => {
@@ -30,7 +30,7 @@ Deno.test("the writer is killed, and another takes over: no request fails, HAPro
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("the writer stands still and goes on: no request fails, and what changed meanwhile is in force", async (t) => {
+Deno.test("the writer is paused and resumed: no request fails, and changes made meanwhile are applied", async (t) => {
   await using stage = await FaultStage.set();
   const pid = await stage.host.haproxy.pid();
   const aftermath = await stage.during(async () => {
@@ -43,7 +43,7 @@ Deno.test("the writer stands still and goes on: no request fails, and what chang
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("the writer is restarted in order: no request fails, and HAProxy stays", async (t) => {
+Deno.test("the writer is restarted in order: no request fails, and HAProxy keeps running", async (t) => {
   await using stage = await FaultStage.set();
   const pid = await stage.host.haproxy.pid();
   const aftermath = await stage.during(async () => {
@@ -54,16 +54,16 @@ Deno.test("the writer is restarted in order: no request fails, and HAProxy stays
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test(`the writer is killed ${KILLS} times in the midst of changes: no request fails, and it ends up right each time`, async (t) => {
+Deno.test(`the writer is killed ${KILLS} times during changes: no request fails, and the next one converges each time`, async (t) => {
   await using stage = await FaultStage.set({ instances: 4 });
   const random = seededRandom(20);
-  // One instance stays, so that there is always someone to answer.
+  // One instance stays, so that somebody always answers.
   const restless = stage.services.slice(1);
   let changing = true;
   const storm = async () => {
     while (changing) {
       restless[Math.floor(random() * restless.length)]!.healthy = random() < 0.5;
-      // Half of the changes are of structure: a cluster comes or goes.
+      // Half of the changes are of structure: a cluster is added or removed.
       if (random() < 0.5) await stage.host.write("clusters/other", { discovery: "file", haproxy: {} });
       else await stage.host.remove("clusters/other").catch(() => {});
       await pass(100 + random() * 200);
@@ -90,7 +90,7 @@ Deno.test(`the writer is killed ${KILLS} times in the midst of changes: no reque
   await eventually("one HAProxy is left", () => stage.host.haproxy.processes().length === 1);
 });
 
-/** What befalls a reporter whose nodes are in ZooKeeper. */
+/** The faults of a reporter whose nodes are in ZooKeeper. */
 async function reporterFault(
   { sessionTimeout }: { readonly sessionTimeout: number },
   fault: (given: { stage: FaultStage; kazoo: KazooPeer; owners: () => Promise<readonly unknown[]> }) => Promise<void>,
@@ -98,7 +98,7 @@ async function reporterFault(
   await using zookeeper = await ZooKeeper.start();
   await using stage = await FaultStage.set({
     zookeeper: { hosts: [zookeeper.address], session_timeout: sessionTimeout },
-    // Where nothing is said, an empty cluster is believed when it was read twice, two seconds apart.
+    // An empty cluster is accepted after two reads, two seconds apart, unless the file says otherwise.
     cluster: { on_empty: "keep" },
   });
   await using kazoo = await KazooPeer.start(zookeeper.address);
@@ -113,12 +113,12 @@ async function reporterFault(
   });
 }
 
-Deno.test("the reporter is killed, and another takes over before its session ends: no node is missing at any time", async (t) => {
+Deno.test("the reporter is killed, and another takes over before its session ends: no node is ever missing", async (t) => {
   let isMissing = false;
   const aftermath = await reporterFault({ sessionTimeout: 6 }, async ({ stage, owners }) => {
     const before = await owners();
     await stage.replace("reporter", "SIGKILL");
-    await eventually("every node is another session's", async () => {
+    await eventually("every node belongs to another session", async () => {
       const now = await owners();
       isMissing ||= now.includes(undefined);
       return now.every((owner, index) => owner !== undefined && owner !== before[index]);
@@ -128,7 +128,7 @@ Deno.test("the reporter is killed, and another takes over before its session end
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("the reporter is killed: its nodes stay until its session ends, and come back with the next", async (t) => {
+Deno.test("the reporter is killed: its nodes stay until its session ends, and the next session registers them", async (t) => {
   const aftermath = await reporterFault({ sessionTimeout: 2 }, async ({ stage, owners }) => {
     await stage.replace("reporter", "SIGKILL", async () => {
       assert.ok((await owners()).every((owner) => owner !== undefined));
@@ -138,7 +138,7 @@ Deno.test("the reporter is killed: its nodes stay until its session ends, and co
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("the reporter stands still for longer than its session, and goes on: no request fails, every node comes back", async (t) => {
+Deno.test("the reporter is paused for longer than its session: no request fails, and every node is registered again", async (t) => {
   const aftermath = await reporterFault({ sessionTimeout: 1.5 }, async ({ stage, owners }) => {
     stage.reporter.kill("SIGSTOP");
     await eventually("the session has ended", async () => (await owners()).every((owner) => owner === undefined));
@@ -147,11 +147,11 @@ Deno.test("the reporter stands still for longer than its session, and goes on: n
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("the reporter is restarted in order: no request fails, every node comes back", async (t) => {
+Deno.test("the reporter is restarted in order: no request fails, and every node is registered again", async (t) => {
   const aftermath = await reporterFault({ sessionTimeout: 10 }, async ({ stage, owners }) => {
     const before = await owners();
     await stage.replace("reporter", "SIGTERM");
-    await eventually("every node is another session's", async () => {
+    await eventually("every node belongs to another session", async () => {
       const now = await owners();
       return now.every((owner, index) => owner !== undefined && owner !== before[index]);
     });

@@ -6,15 +6,15 @@ import { NetworkNamespace, type Trouble, WHY_NO_NAMESPACE } from "../support/net
 import { SlowLink } from "../support/slow_link.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 
-/** Where the nodes of the stage are. */
+/** The znode path of the stage's nodes. */
 const CLUSTER = "/lighthouse/services/web";
 
-/** Without root there are no networks to part. */
+/** Network namespaces need root. */
 const ignore = WHY_NO_NAMESPACE !== undefined;
-// deno-lint-ignore no-console -- a test that is left out says why
-if (ignore) console.log(`faults: the tests with networks are left out, as ${WHY_NO_NAMESPACE}`);
+// deno-lint-ignore no-console -- a skipped test says why
+if (ignore) console.log(`faults: the tests with networks are skipped: ${WHY_NO_NAMESPACE}`);
 
-/** Waits until all nodes are registered, and by a session that is alive: each is there and is served. */
+/** Waits until all nodes are registered by a live session: each exists and is served. */
 async function untilRegistered({ host, ports }: FaultStage, zookeeper: ZooKeeper): Promise<void> {
   await using kazoo = await KazooPeer.start(zookeeper.address);
   await eventually("all are registered", async () => {
@@ -24,18 +24,18 @@ async function untilRegistered({ host, ports }: FaultStage, zookeeper: ZooKeeper
   await host.untilServing("web", ports);
 }
 
-/** Waits until the registry has forgotten the reporter's session, as seen from the registry's own side. */
+/** Waits until the registry has expired the reporter's session, as seen from the registry's own side. */
 async function untilExpired(zookeeper: ZooKeeper): Promise<void> {
   await eventually("the session has expired", async () => !/web\/test\.host/.test(await zookeeper.askWithin("dump")));
 }
 
 Deno.test.each(
   [
-    { trouble: "drop", how: "loses all packets" },
-    { trouble: "reject", how: "is cut and refuses all connections" },
+    { trouble: "drop", how: "drops all packets" },
+    { trouble: "reject", how: "rejects all packets" },
   ] as const,
 )(
-  "the network to ZooKeeper $how for longer than a session: no request fails, and every node comes back",
+  "the network to ZooKeeper $how for longer than a session: no request fails, and every node is registered again",
   { ignore },
   async ({ trouble, how }: { trouble: Trouble; how: string }) => {
     await using namespace = await NetworkNamespace.make();
@@ -52,7 +52,7 @@ Deno.test.each(
 );
 
 Deno.test(
-  "the network to ZooKeeper loses three packets of ten: no request fails, and members come and go",
+  "the network to ZooKeeper loses 30 % of packets: no request fails, and members join and leave",
   { ignore },
   async (t) => {
     await using namespace = await NetworkNamespace.make();
@@ -74,7 +74,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a connection to ZooKeeper is open at one end alone: no request fails, and another one takes its place",
+  "a connection to ZooKeeper is half-open: no request fails, and a new one replaces it",
   { ignore },
   async (t) => {
     await using namespace = await NetworkNamespace.make();
@@ -94,7 +94,7 @@ Deno.test(
   },
 );
 
-Deno.test("every byte to and from ZooKeeper takes half a second: no request fails, members come and go, and it stays in reach", async (t) => {
+Deno.test("every byte to and from ZooKeeper takes half a second: no request fails, members join and leave, and ZooKeeper stays reachable", async (t) => {
   await using zookeeper = await ZooKeeper.start();
   await using link = new SlowLink(zookeeper.address, { delayMs: 0 });
   await using stage = await FaultStage.set({ zookeeper: { hosts: [link.address], session_timeout: 12 } });

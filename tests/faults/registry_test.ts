@@ -7,14 +7,14 @@ import { TempDir } from "../support/temp_dir.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 import { ZooKeeperEnsemble } from "../support/zookeeper_ensemble.ts";
 
-/** Where the nodes of the stage are. */
+/** The znode path of the stage's nodes. */
 const CLUSTER = "/lighthouse/services/web";
 
 async function children(kazoo: KazooPeer): Promise<readonly string[]> {
   return await kazoo.ask("children", { path: CLUSTER }) as readonly string[];
 }
 
-Deno.test("ZooKeeper is killed and started again: no request fails, and every node is registered again", async (t) => {
+Deno.test("ZooKeeper is killed and restarted: no request fails, and every node is registered again", async (t) => {
   await using zookeeper = await ZooKeeper.start();
   await using stage = await FaultStage.set({ zookeeper: { hosts: [zookeeper.address], session_timeout: 2 } });
   const aftermath = await stage.during(async () => {
@@ -28,13 +28,13 @@ Deno.test("ZooKeeper is killed and started again: no request fails, and every no
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("ZooKeeper is silent for longer than a session: no request fails, and every node comes back", async (t) => {
+Deno.test("ZooKeeper is silent for longer than a session: no request fails, and every node is registered again", async (t) => {
   await using zookeeper = await ZooKeeper.start();
   await using stage = await FaultStage.set({ zookeeper: { hosts: [zookeeper.address], session_timeout: 1 } });
   const aftermath = await stage.during(async () => {
     zookeeper.pause();
     await stage.writer.event("registry.unreachable");
-    // Twice the session's time: what was registered is gone when it wakes up.
+    // Twice the session's time: the registrations are gone when it wakes up.
     const asleep = performance.now();
     await eventually("the session's time is over", () => performance.now() - asleep > 2_500);
     zookeeper.resume();
@@ -68,7 +68,7 @@ Deno.test("ZooKeeper is killed, then silent for longer than a session, over TLS 
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("a cluster of a serverset: a znode that is deleted by hand, and ZooKeeper killed and wiped: no request fails", async (t) => {
+Deno.test("a serverset's znode is deleted by hand, and ZooKeeper is killed and wiped: no request fails", async (t) => {
   await using zookeeper = await ZooKeeper.start();
   const section = { path: "/aurora/web", format: "serverset", endpoint: "http" };
   await using stage = await FaultStage.set({
@@ -86,7 +86,7 @@ Deno.test("a cluster of a serverset: a znode that is deleted by hand, and ZooKee
       const [first = ""] = await kazoo.ask("children", { path: section.path }) as readonly string[];
       await kazoo.ask("delete", { path: `${section.path}/${first}` });
     }
-    await eventually("it is there again", async () => (await names()).length === 3);
+    await eventually("the znode exists again", async () => (await names()).length === 3);
     await zookeeper.kill();
     await stage.writer.event("registry.unreachable");
     await zookeeper.start();
@@ -99,7 +99,7 @@ Deno.test("a cluster of a serverset: a znode that is deleted by hand, and ZooKee
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("ZooKeeper comes back with nothing in it: no request fails, and every node is registered anew", async (t) => {
+Deno.test("ZooKeeper returns without its data: no request fails, and every node is registered again", async (t) => {
   await using zookeeper = await ZooKeeper.start();
   await using stage = await FaultStage.set({ zookeeper: { hosts: [zookeeper.address], session_timeout: 1 } });
   const aftermath = await stage.during(async () => {
@@ -112,7 +112,7 @@ Deno.test("ZooKeeper comes back with nothing in it: no request fails, and every 
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("the leader of three is killed, then silenced, then back: no request fails", async (t) => {
+Deno.test("the leader of three is killed, then silent, then back: no request fails", async (t) => {
   await using ensemble = await ZooKeeperEnsemble.start();
   await using stage = await FaultStage.set({ zookeeper: { hosts: ensemble.hosts, session_timeout: 4 } });
   const aftermath = await stage.during(async () => {
@@ -131,7 +131,7 @@ Deno.test("the leader of three is killed, then silenced, then back: no request f
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("a session is ended by another client that has its id: no request fails, and every node comes back", async (t) => {
+Deno.test("a session is ended by another client with its id: no request fails, and every node is registered again", async (t) => {
   await using zookeeper = await ZooKeeper.start();
   await using stage = await FaultStage.set({ zookeeper: { hosts: [zookeeper.address], session_timeout: 10 } });
   await using kazoo = await KazooPeer.start(zookeeper.address);
@@ -140,7 +140,7 @@ Deno.test("a session is ended by another client that has its id: no request fail
   assert.ok(before !== undefined);
   const aftermath = await stage.during(async () => {
     await kazoo.ask("end_session", { session: before, address: zookeeper.address });
-    await eventually("every node is another session's", async () => {
+    await eventually("every node belongs to another session", async () => {
       for (const port of stage.ports) if ([before, undefined].includes(await owner(port))) return false;
       return true;
     });

@@ -1,6 +1,6 @@
 /**
- * Ten faults, each planted once: what an operator sees of it in `status`,
- * `explain`, `history`, `doctor`, /metrics, /health and a notification.
+ * Ten faults, each planted once, and their report in `status`, `explain`,
+ * `history`, `doctor`, /metrics, /health and a notification.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { Mount, WHY_NO_MOUNT } from "../support/mount.ts";
 import { StatusClient } from "../support/status_client.ts";
 import { StoreProcess } from "../store/process.ts";
 
-/** What each view of the host must say. */
+/** The expected output of each view of the host. */
 interface Seen {
   readonly status: RegExp;
   /** The exit code of `status`: 1 degraded, 2 failing. */
@@ -26,7 +26,7 @@ interface Seen {
   readonly health: RegExp;
 }
 
-/** A host with a history and a notifier, whose process is writer and reporter. */
+/** A host with a history and a notifier, with writer and reporter in one process. */
 class SeenStage implements AsyncDisposable {
   readonly host = new TestHost();
   readonly sink = new EventSink();
@@ -41,7 +41,7 @@ class SeenStage implements AsyncDisposable {
     return `unix:${this.host.dir.file("admin.sock")}`;
   }
 
-  /** Has something disposed of when the process has ended. */
+  /** Registers a resource to dispose of after the process has ended. */
   use<T extends AsyncDisposable | Disposable>(resource: T): T {
     return this.#resources.use(resource);
   }
@@ -55,7 +55,7 @@ class SeenStage implements AsyncDisposable {
     await this.host.write("notifiers/hook", { type: "webhook", url: this.sink.url, ...rules });
   }
 
-  /** Writes the cluster `web` with so many nodes. */
+  /** Writes the cluster `web` with this many nodes. */
   async serve(nodes: number, section: Record<string, unknown> = {}): Promise<void> {
     const list = Array.from({ length: nodes }, (_, i) => ({ host: `n${i}`, address: "127.0.0.1", port: 20_000 + i }));
     await this.host.write("clusters/web", {
@@ -86,7 +86,7 @@ class SeenStage implements AsyncDisposable {
   }
 }
 
-/** Waits until each view says what it must. */
+/** Waits until each view shows what it must. */
 async function assertSeen(stage: SeenStage, event: string, seen: Seen): Promise<void> {
   const says = async (what: string, view: () => Promise<string>, pattern: RegExp) => {
     let text = "";
@@ -123,7 +123,7 @@ interface Fault {
 
 const FAULTS: readonly Fault[] = [
   {
-    name: "a dead registry",
+    name: "an unreachable registry",
     event: "registry.unreachable",
     async plant(stage) {
       const store = new StoreProcess([
@@ -137,7 +137,10 @@ const FAULTS: readonly Fault[] = [
       await stage.host.write("discovery/lighthouse", { hosts: [`127.0.0.1:${stage.storePort}`], path: "/services" });
       await stage.host.write("clusters/far", { discovery: "lighthouse", haproxy: { backend: ["mode http"] } });
       await stage.start();
-      await stage.status.until("it is connected", ({ discovery }) => discovery.lighthouse?.registry === "connected");
+      await stage.status.until(
+        "the registry is connected",
+        ({ discovery }) => discovery.lighthouse?.registry === "connected",
+      );
       await store[Symbol.asyncDispose]();
     },
     seen: {
@@ -151,7 +154,7 @@ const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: "a shrink that is held",
+    name: "a held shrink",
     event: "cluster.held",
     async plant(stage) {
       await stage.start();
@@ -168,7 +171,7 @@ const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: "a directive that HAProxy refuses",
+    name: "a directive that HAProxy rejects",
     event: "balancer.config_rejected",
     async plant(stage) {
       await stage.start();
@@ -185,7 +188,7 @@ const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: "a port that somebody else holds",
+    name: "a port in use by another process",
     event: "balancer.address_taken",
     async plant(stage) {
       await stage.start();
@@ -207,7 +210,7 @@ const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: "a node that its check finds down",
+    name: "a node whose check fails",
     event: "service.down",
     async plant(stage) {
       const check = { type: "tcp", rise: 1, fall: 1, timeout: 0.5 };
@@ -231,7 +234,7 @@ const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: "a balancer that is paused",
+    name: "a paused balancer",
     event: "management.paused",
     async plant(stage) {
       await stage.start();
@@ -249,10 +252,10 @@ const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: "a worker that is stuck",
+    name: "a stuck worker",
     event: "worker.stuck",
     async plant(stage) {
-      // Other code each time: one that hung on this machine before is not run again.
+      // Different code each time: a plugin that hung on this machine earlier is not run again.
       const plugin = `// ${crypto.randomUUID()}
       export default {
         kind: "check", apiVersion: 1, name: "loop", summary: "never ends", stability: "stable", example: {},
@@ -278,11 +281,11 @@ const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: "a disk that is full",
+    name: "a full disk",
     event: "balancer.file_behind",
     ignore: WHY_NO_MOUNT !== undefined,
     async plant(stage) {
-      // What HAProxy's file is on; the history has a disk of its own.
+      // The disk of HAProxy's file; the history has a disk of its own.
       stage.use(await Mount.disk(stage.host.haproxy.path("."), { bytes: 512 * 1024 }));
       await stage.start();
       await stage.host.untilServing("web", [20_000, 20_001, 20_002, 20_003]);
@@ -323,7 +326,7 @@ const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: "a token that has expired",
+    name: "an expired token",
     event: "cluster.watch_failed",
     async plant(stage) {
       const tokens = stage.host.dir.file("tokens.yaml");
@@ -348,7 +351,7 @@ const FAULTS: readonly Fault[] = [
         token: "host-correct-horse",
       });
       await stage.host.write("clusters/far", { discovery: "lighthouse", haproxy: { backend: ["mode http"] } });
-      // So that there is a member to lose sight of.
+      // A member, so that a watch can fail.
       await stage.host.write("services/far", {
         host: "127.0.0.1",
         port: freePort(),
@@ -356,12 +359,15 @@ const FAULTS: readonly Fault[] = [
         checks: { interval: 1 },
       });
       await stage.start();
-      await stage.status.until("it is connected", ({ discovery }) => discovery.lighthouse?.registry === "connected");
-      await stage.status.until("its node is there", ({ clusters }) => clusters.far?.nodes === 1);
+      await stage.status.until(
+        "the registry is connected",
+        ({ discovery }) => discovery.lighthouse?.registry === "connected",
+      );
+      await stage.status.until("its node is known", ({ clusters }) => clusters.far?.nodes === 1);
       await Deno.writeTextFile(tokens, token("other"));
       store.kill("SIGHUP");
       await store.event("store.secrets_reloaded");
-      // A watch that waits for changes is answered again within half a minute.
+      // A watch that waits for changes gets an answer within half a minute.
     },
     seen: {
       health: /Cluster far has been stale for [^"]*401 Unauthorized/,

@@ -14,7 +14,7 @@ async function stageWith(
   return await FaultStage.set({ registries: { east: east ?? {}, west: west ?? {} }, cluster });
 }
 
-/** Waits until so many nodes are registered. */
+/** Waits until this many nodes are registered. */
 async function untilRegistered(etcd: Etcd, count: number): Promise<void> {
   await eventually(`${count} are registered`, async () => {
     const text = await etcd.ctl("get", "--prefix", "--keys-only", `${WEB}t`);
@@ -29,7 +29,7 @@ const POLICIES = [
 ] as const;
 
 Deno.test.each(POLICIES)(
-  "one of two registries is killed and started again, with $policy: no request fails",
+  "one of two registries is killed and restarted, with $policy: no request fails",
   async ({ combine }, t) => {
     await using east = await Etcd.start();
     await using west = await Etcd.start();
@@ -53,7 +53,7 @@ Deno.test.each(POLICIES)(
 );
 
 Deno.test.each(POLICIES)(
-  "one of two registries comes back with nothing in it, with $policy: no request fails",
+  "one of two registries returns without its data, with $policy: no request fails",
   async ({ combine }, t) => {
     await using east = await Etcd.start();
     await using west = await Etcd.start();
@@ -78,7 +78,7 @@ Deno.test("one of two registries is partitioned from this host for longer than a
     west.pause();
     await untilUnreachable(stage, "west");
     stage.services[0]!.healthy = false;
-    // The last word of the silent registry stands: a node that it had is not removed on the word of the other.
+    // The silent registry's last answer stands: the other one alone cannot remove a node that it had.
     await stage.reporter.event("registration.failed");
     stage.services[0]!.healthy = true;
     west.resume();
@@ -88,7 +88,7 @@ Deno.test("one of two registries is partitioned from this host for longer than a
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("the writer restarts while one of two registries is gone: what that one alone had is served, and no request fails", async (t) => {
+Deno.test("the writer restarts while one of two registries is gone: that registry's own nodes are served, and no request fails", async (t) => {
   await using east = await Etcd.start();
   await using west = await Etcd.start();
   await using extra = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => new Response("ok"));

@@ -5,7 +5,7 @@ import { FaultStage } from "../support/fault_stage.ts";
 import { freePort } from "../support/free_port.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-/** A store that listens: a process of its own, which a test may kill and start anew. */
+/** A store that listens: a process of its own, which a test may kill and restart. */
 async function start(dir: string, address: string, ...more: readonly string[]): Promise<StoreProcess> {
   const store = new StoreProcess(["--data.d", dir, "--bind", address, ...more]);
   await store.event("store.listening");
@@ -17,7 +17,7 @@ async function kill(store: StoreProcess): Promise<void> {
   await store.ended();
 }
 
-/** Waits until a store has so many nodes of the stage. */
+/** Waits until a store has this many nodes of the stage. */
 async function untilRegistered(address: string, count: number): Promise<void> {
   await eventually(`${count} are registered at ${address}`, async () => {
     const response = await fetch(`http://${address}/data/lighthouse/services/web`);
@@ -25,7 +25,7 @@ async function untilRegistered(address: string, count: number): Promise<void> {
   });
 }
 
-Deno.test("a store is killed and started again: no request fails, and every node is registered", async () => {
+Deno.test("a store is killed and restarted: no request fails, and every node is registered", async () => {
   await using dir = new TempDir("lighthouse-store-");
   const address = `127.0.0.1:${freePort()}`;
   await using stack = new AsyncDisposableStack();
@@ -43,7 +43,7 @@ Deno.test("a store is killed and started again: no request fails, and every node
   assert.ok(sent > 100);
 });
 
-Deno.test("a store comes back with nothing in it: no request fails, and every node is registered anew", async () => {
+Deno.test("a store returns without its data: no request fails, and every node is registered again", async () => {
   await using dir = new TempDir("lighthouse-store-");
   const address = `127.0.0.1:${freePort()}`;
   await using stack = new AsyncDisposableStack();
@@ -59,7 +59,7 @@ Deno.test("a store comes back with nothing in it: no request fails, and every no
   assert.deepEqual({ failed, reasons }, { failed: 0, reasons: [] });
 });
 
-Deno.test("one of two instances is killed, then silenced, then back: no request fails", async () => {
+Deno.test("one of two instances is killed, then silent, then back: no request fails", async () => {
   await using dir = new TempDir("lighthouse-store-");
   await using stack = new AsyncDisposableStack();
   const hosts = [freePort(), freePort()].map((port) => `127.0.0.1:${port}`);

@@ -1,6 +1,6 @@
 /**
- * Nodes and sources that are added to clusters over the admin interface, and
- * what a scheduler asks of a task, with a real HAProxy.
+ * Nodes and sources added to clusters over the admin interface, and a scheduler's
+ * requests for a task, with a real HAProxy.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 import { Lighthouse, TestHost } from "../support/lighthouse.ts";
 
-Deno.test("nodes and sources are added and removed over the admin interface, end by themselves, and are kept over a restart", async () => {
+Deno.test("nodes and sources added over the admin interface can be removed, expire, and survive a restart", async () => {
   await using host = new TestHost();
   await host.configure();
   await host.write("discovery/static", {});
@@ -63,7 +63,7 @@ Deno.test("nodes and sources are added and removed over the admin interface, end
     await host.untilServing("web", [9001, 9003, 9004]);
     assert.equal((await ask("DELETE", "web/sources/more")).status, 204);
     await host.untilServing("web", [9001, 9003]);
-    // The file decides: what it no longer allows has no effect.
+    // The file decides: what it no longer allows is ignored.
     await host.write("clusters/web", cluster);
     await host.untilServing("web", [9001]);
   }
@@ -123,7 +123,7 @@ Deno.test("a scheduler sees the health, adds sources in aurproxy's paths, and en
   }
 });
 
-/** Asks a server at a socket, with curl. */
+/** Requests a path of a server at a socket, with curl. */
 async function curl(
   socket: string,
   method: string,

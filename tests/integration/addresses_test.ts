@@ -6,7 +6,7 @@ import { DEAD, HOLE, HOLE_PORT, LIVE } from "./addresses/names.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
-/** Makes a network of its own, in which names have several addresses and one of these swallows what it is sent. */
+/** Makes a network namespace in which names have several addresses and one of these drops packets. */
 const WITHIN = `
 set -e
 ip link set lo up
@@ -18,7 +18,7 @@ shift
 exec "$@"
 `;
 
-/** What /etc/hosts says there; the address that comes first is the one that does not answer. */
+/** The /etc/hosts of that network; the first address is the one that does not answer. */
 const HOSTS = `127.0.0.1 localhost
 ${DEAD.first} first.test
 ${LIVE.first} first.test
@@ -32,7 +32,7 @@ ${LIVE.first} hole.test
 `;
 
 Deno.test({
-  name: "connections try all addresses of a name, within the permission for the name alone",
+  name: "connections try all addresses of a name, with a permission for the name only",
   ignore: WHY_NO_NAMESPACE !== undefined || WHY_NO_MOUNT !== undefined,
   async fn() {
     await using dir = new TempDir("lighthouse-addresses-");

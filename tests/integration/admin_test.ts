@@ -14,7 +14,7 @@ import { Lighthouse } from "../support/lighthouse.ts";
 import { OperatorStage } from "../support/operator_stage.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-/** What `show servers state` has of the members of `web`: `name state weight`, sorted. */
+/** The members of `web` in `show servers state`: `name state weight`, sorted. */
 async function membersOf({ host }: OperatorStage): Promise<readonly string[]> {
   const { running } = await host.haproxy.observe();
   return [...running?.backends.get("web")?.values() ?? []].map(({ name, inMaintenance, draining, weight }) =>
@@ -32,7 +32,7 @@ async function untilMembers(stage: OperatorStage, members: readonly string[]): P
   });
 }
 
-Deno.test("the admin interface is a socket for its user alone, and there is none unless asked for", async () => {
+Deno.test("the admin interface is a socket for its user only, and is off by default", async () => {
   await using stage = new OperatorStage(["one.test", "two.test"]);
   await stage.configure();
   await stage.start();
@@ -40,7 +40,7 @@ Deno.test("the admin interface is a socket for its user alone, and there is none
   assert.equal(await stage.do("overrides"), "");
   const { role, dir, overrides } = JSON.parse(await stage.do("overrides", "--json"));
   assert.deepEqual([role, dir, overrides], ["writer", stage.host.configDir, []]);
-  // Another config directory is another process.
+  // Another config directory means another process.
   const elsewhere = await runCli(["overrides", "/tmp", "--admin", `unix:${stage.socket}`]);
   assert.equal(elsewhere.code, 1);
   assert.match(elsewhere.stderr, /Cannot use the writer at unix:\S+ as its config directory is \S+, not \/tmp/);
@@ -93,7 +93,7 @@ Deno.test("drain, maint and weight change what nodes get without a reload, and a
   assert.equal(stage.writer?.count("balancer.reloaded"), 0);
 });
 
-Deno.test("the last ready node of a cluster is drained by force alone", async () => {
+Deno.test("the last ready node of a cluster is drained only with --force", async () => {
   await using stage = new OperatorStage(["one.test", "two.test"]);
   await stage.configure();
   await stage.start();
@@ -109,7 +109,7 @@ Deno.test("the last ready node of a cluster is drained by force alone", async ()
   await untilMembers(stage, ["one.test drain 1", "two.test drain 1"]);
 });
 
-Deno.test("nodes that the cluster's file excludes are drained until the file says otherwise, without a reload", async () => {
+Deno.test("nodes that the cluster's file excludes are drained without a reload until the file includes them again", async () => {
   await using stage = new OperatorStage(["one.test", "two.test"]);
   await stage.configure();
   const writer = await stage.start();
@@ -124,7 +124,7 @@ Deno.test("nodes that the cluster's file excludes are drained until the file say
   assert.equal(writer.count("balancer.reloaded"), 0);
 });
 
-Deno.test("overrides outlive the writer and HAProxy, and end at their time", async () => {
+Deno.test("overrides survive a restart of the writer and HAProxy, and expire", async () => {
   await using stage = new OperatorStage(["one.test", "two.test", "three.test"]);
   await stage.configure();
   await stage.start();
@@ -136,7 +136,7 @@ Deno.test("overrides outlive the writer and HAProxy, and end at their time", asy
     const file = await Deno.readTextFile(stage.host.haproxy.configFile);
     return / disabled # lighthouse: state=maint/.test(file) && / weight 0 # lighthouse: drained/.test(file);
   });
-  // Nobody but HAProxy: what it serves comes from its file.
+  // Only HAProxy is running: what it serves comes from its file.
   await stage.writer?.stop();
   for (const pid of stage.host.haproxy.processes()) kill(pid);
   await eventually("HAProxy is gone", () => stage.host.haproxy.processes().length === 0);
@@ -155,7 +155,7 @@ Deno.test("overrides outlive the writer and HAProxy, and end at their time", asy
   const planned = await runCli(["plan", stage.host.configDir, "--host", "test.host", "--ip", "127.0.0.1"]);
   assert.match(planned.stdout, /^# steps: none/m, planned.stdout);
   assert.match(planned.stdout, / disabled # lighthouse: state=maint/);
-  // Killed, so that nothing is written at its end.
+  // Killed, so that nothing is written at the end.
   kill(writer.pid);
   await writer.ended();
   await stage.start([stage.ports[2] as number]);
@@ -167,7 +167,7 @@ Deno.test("overrides outlive the writer and HAProxy, and end at their time", asy
   assert.deepEqual((await load.stop()).failed, []);
 });
 
-Deno.test("in a pause nothing of HAProxy is changed, reverted, reloaded or started, and all is caught up after it", async () => {
+Deno.test("while paused, HAProxy is not changed, reverted, reloaded or started; afterwards everything is reconciled", async () => {
   await using stage = new OperatorStage(["one.test", "two.test", "three.test"]);
   await stage.configure();
   await stage.start();
@@ -183,7 +183,7 @@ Deno.test("in a pause nothing of HAProxy is changed, reverted, reloaded or start
   const pid = await stage.host.haproxy.pid();
   const file = await Deno.readTextFile(stage.host.haproxy.configFile);
   await stage.host.haproxy.ask(`set server web/one.test:${one.port} state drain`);
-  // Members and structure change, and the writer is started again.
+  // Members and structure change, and the writer is restarted.
   await stage.serve([one, two], { haproxy: { port: stage.port, backend: ["mode http", "retries 5"] } });
   await stage.status.until("the change is known", ({ clusters }) => clusters["web"]?.nodes === 2);
   await stage.writer?.stop();
@@ -197,11 +197,11 @@ Deno.test("in a pause nothing of HAProxy is changed, reverted, reloaded or start
     pid,
     file,
   ]);
-  // Explain says what HAProxy has, which is not what the writer would do.
+  // Explain shows what HAProxy has, which differs from the writer's desired state.
   let explained = "";
-  // After a restart the loss of a member is confirmed first.
+  // After a restart the loss of a member must be confirmed first.
   await eventually(
-    "the member that has left is none",
+    "the removed node is no member",
     async () => (explained = await stage.do("explain", "web")).includes(" is no member "),
   );
   assert.match(
@@ -217,7 +217,7 @@ Deno.test("in a pause nothing of HAProxy is changed, reverted, reloaded or start
     explained,
     /^ {2}three\.test:\d+ {2}is no member {2}haproxy has: in rotation {2}share 50 % {2}weight 1$/m,
   );
-  // HAProxy is taken away: nobody starts it, and that is a failure.
+  // HAProxy ends: nobody starts it, and health fails.
   for (const each of stage.host.haproxy.processes()) kill(each);
   const { code, reasons } = await stage.status.untilHealth("it fails", ({ code }) => code === 503);
   assert.equal(code, 503);
@@ -233,7 +233,7 @@ Deno.test("in a pause nothing of HAProxy is changed, reverted, reloaded or start
   assert.match(again.stderr, /Cannot resume all balancers as its management is not paused|is not paused/);
 });
 
-Deno.test("a pause ends by itself, and what was done by hand is reverted", async () => {
+Deno.test("a pause expires, and changes made by hand are reverted", async () => {
   await using stage = new OperatorStage(["one.test", "two.test"]);
   await stage.configure();
   const writer = await stage.start();
@@ -246,7 +246,7 @@ Deno.test("a pause ends by itself, and what was done by hand is reverted", async
 
 const AUTHORITY = "admin-write-0123456789", READER = "admin-read-0123456789";
 
-Deno.test("a port takes commands over TLS from bearers of tokens alone", async () => {
+Deno.test("a port accepts commands over TLS only with a token", async () => {
   await using dir = new TempDir();
   const { ca, good, key } = await makeCertificates(dir);
   const asked: AdminCommand[] = [];
@@ -298,7 +298,7 @@ Deno.test("a port takes commands over TLS from bearers of tokens alone", async (
   assert.deepEqual(await post(READER, body), [403, { error: "Cannot drain with the token eve as its access is read" }]);
   assert.deepEqual(asked, []);
   assert.deepEqual(await post(AUTHORITY, body), [200, { did: ["done"], warnings: [] }]);
-  // The author is who bears the token, whatever is said.
+  // The author is the token's name, whatever the request claims.
   assert.deepEqual(asked, [{ verb: "drain", cluster: "web", target: "one.test", author: "ci", force: false }]);
   for (
     const [wrong, status, error] of [
@@ -326,7 +326,7 @@ Deno.test("a port takes commands over TLS from bearers of tokens alone", async (
   assert.deepEqual([done.code, JSON.parse(done.stdout)], [0, { did: ["done"], warnings: [] }]);
   assert.equal(lastVerb(), "undrain");
 
-  // Tokens are read again; a bad file leaves those that were good.
+  // Tokens are read again; an invalid file leaves the valid ones active.
   await dir.write("tokens.yaml", "- {name: ci}\n");
   await server.reload();
   assert.equal((await post(AUTHORITY, body))[0], 200);
@@ -335,7 +335,7 @@ Deno.test("a port takes commands over TLS from bearers of tokens alone", async (
   assert.equal((await post(AUTHORITY, body))[0], 403);
 });
 
-Deno.test("a daemon that cannot serve its admin interface as asked ends with exit code 1, and says why", async () => {
+Deno.test("a daemon that cannot serve its admin interface exits with status 1 and the reason", async () => {
   await using stage = new OperatorStage([]);
   await stage.configure();
   const writer = Lighthouse.start("writer", stage.host.configDir, ["--admin", "127.0.0.1:0"]);

@@ -6,7 +6,7 @@ import { ZooKeeper } from "../support/zookeeper.ts";
 
 const CHECKS = { interval: 0.1, http: { uri: "/health", rise: 2, fall: 2 } };
 
-/** Writes one service of these ports, and the cluster that this host consumes it as; answers the cluster's local port. */
+/** Writes one service of these ports, and the cluster through which this host consumes it; returns the cluster's local port. */
 async function configureWeb(host: TestHost, ports: readonly number[], discovery = "file"): Promise<number> {
   const port = freePort();
   await host.write("services/web", { discovery, ports, checks: CHECKS });
@@ -14,7 +14,7 @@ async function configureWeb(host: TestHost, ports: readonly number[], discovery 
   return port;
 }
 
-/** Writes the same over a ZooKeeper; answers the cluster's local port. */
+/** Writes the same over a ZooKeeper; returns the cluster's local port. */
 async function configureOverZookeeper(host: TestHost, server: ZooKeeper, ports: readonly number[]): Promise<number> {
   await host.write("balancers/haproxy", host.haproxy.file);
   await host.write("discovery/zookeeper", { hosts: [server.address], path: "/lighthouse/services" });
@@ -66,12 +66,12 @@ Deno.test("reporter and writer in one process do the same", async () => {
   await host.untilServing("web", [web.port]);
   assert.equal(await get(port), `hello from ${web.port}`);
   assert.equal(await both.stop(), 0, both.log);
-  assert.equal(both.count("registration.draining"), 0, "without deregister_grace nobody is waited for");
+  assert.equal(both.count("registration.draining"), 0, "without deregister_grace there is no wait");
   const left = await Array.fromAsync(Deno.readDir(`${host.registryDir}/web`), ({ name }) => name);
   assert.deepEqual(left.filter((name) => name.endsWith(".json")), []);
 });
 
-Deno.test("a bad file harms only itself, is told with its line, and is picked up once it is right", async () => {
+Deno.test("an invalid file affects only itself, is reported with its line, and applies once it is fixed", async () => {
   await using host = new TestHost();
   await using web = new WebService();
   await using other = new WebService();
@@ -98,7 +98,7 @@ Deno.test("a bad file harms only itself, is told with its line, and is picked up
   await both.event("balancer.reloaded");
 });
 
-Deno.test("a service stays registered while its check is edited, and goes with its file", async () => {
+Deno.test("a service stays registered while its check is edited, and is deregistered with its file", async () => {
   await using host = new TestHost();
   await using web = new WebService();
   await host.configure();
@@ -109,7 +109,7 @@ Deno.test("a service stays registered while its check is edited, and goes with i
     const http = { uri: `/health?${rise}`, rise, fall: 2 };
     await host.write("services/web", { discovery: "file", port: web.port, checks: { interval: 0.1, http } });
     const { probes } = web;
-    await eventually("it is probed on", () => web.probes > probes + 5);
+    await eventually("the service is still probed", () => web.probes > probes + 5);
     assert.deepEqual(await host.serving("web"), [web.port]);
   }
   assert.equal(both.count("registration.deregistered"), 0, both.log);
@@ -117,7 +117,7 @@ Deno.test("a service stays registered while its check is edited, and goes with i
   await host.untilServing("web", []);
 });
 
-Deno.test("a writer that starts while the registry is away serves the members of the last file", async () => {
+Deno.test("a writer that starts while the registry is unreachable serves the members of the last file", async () => {
   await using server = await ZooKeeper.start();
   await using host = new TestHost();
   await using web = new WebService();
@@ -143,14 +143,14 @@ Deno.test("a writer that starts while the registry is away serves the members of
   assert.deepEqual(await host.serving("web"), [web.port]);
 });
 
-Deno.test("a registry that goes away for a while empties nothing", async () => {
+Deno.test("an unreachable registry empties no cluster", async () => {
   await using server = await ZooKeeper.start();
   await using host = new TestHost();
   await using web = new WebService();
   const port = await configureOverZookeeper(host, server, [web.port]);
   await using both = Lighthouse.start("run", host.configDir);
   await host.untilServing("web", [web.port]);
-  // The reporter makes the cluster's znode before that of its first node: an empty cluster may be seen in between.
+  // The reporter creates the cluster's znode before that of its first node: an empty cluster may be seen in between.
   const emptied = both.count("cluster.changed", { nodes: 0 });
   await server.kill();
   const lost = await both.event("registry.unreachable");
@@ -162,7 +162,7 @@ Deno.test("a registry that goes away for a while empties nothing", async () => {
   assert.equal(both.count("cluster.changed", { nodes: 0 }), emptied, both.log);
 });
 
-Deno.test("a cluster that leaves the config and comes back while the registry is away keeps its members", async () => {
+Deno.test("a cluster removed from the config and added again while the registry is unreachable keeps its members", async () => {
   await using server = await ZooKeeper.start();
   await using host = new TestHost();
   await using web = new WebService();
@@ -178,7 +178,7 @@ Deno.test("a cluster that leaves the config and comes back while the registry is
   await host.untilServing("web", [web.port]);
 });
 
-Deno.test("a writer that starts without its file and without its registry takes the members from the HAProxy that runs", async () => {
+Deno.test("a writer that starts without its file and its registry takes the members from the running HAProxy", async () => {
   await using server = await ZooKeeper.start();
   await using host = new TestHost();
   await using web = new WebService();
@@ -216,7 +216,7 @@ Deno.test("no password reaches the log or the plan", async () => {
   assert.doesNotMatch(writer.log, /hunter2/);
 });
 
-Deno.test("shared isolation serves all checks of a plugin from one worker, and can be switched live", async () => {
+Deno.test("shared isolation runs all checks of a plugin in one worker, and can be switched while running", async () => {
   await using host = new TestHost();
   await using one = new WebService();
   await using two = new WebService();
@@ -229,18 +229,18 @@ Deno.test("shared isolation serves all checks of a plugin from one worker, and c
   await host.write("lighthouse", { isolation: "worker" });
   await both.event("config.applied", { workers: 3 });
   const { probes } = one;
-  await eventually("it is probed on", () => one.probes > probes + 5);
+  await eventually("the service is still probed", () => one.probes > probes + 5);
   assert.deepEqual(await host.serving("web"), [one.port, two.port].toSorted());
   assert.equal(both.count("service.down"), 0, both.log);
 });
 
-Deno.test("a config directory that is missing at the start ends with exit code 1 and says so", async () => {
+Deno.test("a config directory that is missing at the start is reported, exit status 1", async () => {
   const lighthouse = Lighthouse.start("run", "/nonexistent/config");
   assert.equal(await lighthouse.ended(), 1);
   assert.match(lighthouse.log, /Cannot read the config directory/);
 });
 
-Deno.test("SIGHUP looks at the config again; SIGINT ends as SIGTERM does", async () => {
+Deno.test("SIGHUP reads the config again; SIGINT ends the process like SIGTERM", async () => {
   await using host = new TestHost();
   await host.configure();
   await using writer = Lighthouse.start("writer", host.configDir, ["--log-level", "debug"]);

@@ -12,7 +12,7 @@ async function modeOf(path: string): Promise<number> {
   return ((await Deno.stat(path)).mode ?? 0) & 0o777;
 }
 
-Deno.test("writeAtomically() makes a file with the mode that it is told", async () => {
+Deno.test("writeAtomically() creates a file with the given mode", async () => {
   await using dir = new TempDir();
   await writeAtomically(dir.file("a"), "one", { mode: 0o640 });
   assert.equal(await Deno.readTextFile(dir.file("a")), "one");
@@ -20,7 +20,7 @@ Deno.test("writeAtomically() makes a file with the mode that it is told", async 
   assert.deepEqual(names(dir), ["a"]);
 });
 
-Deno.test("writeAtomically() replaces a file, which keeps its mode; who has the old one open still reads it", async () => {
+Deno.test("writeAtomically() replaces a file and keeps its mode; readers of the old file are unaffected", async () => {
   await using dir = new TempDir();
   await dir.write("a", "old");
   await Deno.chmod(dir.file("a"), 0o604);
@@ -32,7 +32,7 @@ Deno.test("writeAtomically() replaces a file, which keeps its mode; who has the 
   assert.equal(new TextDecoder().decode(bytes.subarray(0, await open.read(bytes) ?? 0)), "old");
 });
 
-Deno.test("writeAtomically() shows the check the whole candidate, and leaves the file as it was when it throws", async () => {
+Deno.test("writeAtomically() gives the check the whole candidate, and leaves the file unchanged if the check throws", async () => {
   await using dir = new TempDir();
   await dir.write("a", "old");
   let shown = "";
@@ -47,7 +47,7 @@ Deno.test("writeAtomically() shows the check the whole candidate, and leaves the
   assert.deepEqual(names(dir), ["a"]);
 });
 
-Deno.test("writeAtomically() writes what a link points to, and the link stays", async () => {
+Deno.test("writeAtomically() writes the target of a link, and the link stays", async () => {
   await using dir = new TempDir();
   await dir.write("real/a", "old");
   await Deno.symlink("real/a", dir.file("link"));
@@ -56,7 +56,7 @@ Deno.test("writeAtomically() writes what a link points to, and the link stays", 
   assert((await Deno.lstat(dir.file("link"))).isSymlink);
 });
 
-Deno.test("writeAtomically() removes candidates that a killed process left, and not those that another one checks now", async () => {
+Deno.test("writeAtomically() removes candidates of killed processes, but not those that another process is checking", async () => {
   await using dir = new TempDir();
   const left = [
     "a.lighthouse-0188e7b4-1111-4222-8333-444455556666",
@@ -72,7 +72,7 @@ Deno.test("writeAtomically() removes candidates that a killed process left, and 
 });
 
 Deno.test(
-  "writeAtomically() writes a file in place that is mounted by itself, once the check has passed",
+  "writeAtomically() writes a single-file mount in place, once the check has passed",
   { ignore: WHY_NO_MOUNT !== undefined },
   async () => {
     await using dir = new TempDir();
@@ -91,7 +91,7 @@ Deno.test(
 );
 
 Deno.test(
-  "writeAtomically() writes a file in place whose directory may not be written, and says so where neither may be",
+  "writeAtomically() writes a file in place if its directory is read-only, and reports that both are",
   { ignore: WHY_NO_MOUNT !== undefined },
   async () => {
     await using dir = new TempDir();
@@ -108,7 +108,7 @@ Deno.test(
   },
 );
 
-Deno.test("writeAtomically() makes no candidate for a directory", async () => {
+Deno.test("writeAtomically() creates no candidate for a directory", async () => {
   await using dir = new TempDir();
   await dir.write("granted/a", "a");
   const check = () => assert.fail("there is nothing to check");
@@ -116,7 +116,7 @@ Deno.test("writeAtomically() makes no candidate for a directory", async () => {
   assert.deepEqual(names(dir), ["granted"]);
 });
 
-Deno.test("writeAtomically() says that a directory is missing, and makes none", async () => {
+Deno.test("writeAtomically() reports a missing directory and creates none", async () => {
   await using dir = new TempDir();
   await assert.rejects(writeAtomically(dir.file("none/a"), "new", { mode: 0o640 }), Deno.errors.NotFound);
   assert.deepEqual(names(dir), []);

@@ -1,7 +1,7 @@
 /**
- * Where HAProxy listens, with real ones: an edit of an address, and ports that
- * others have. HAProxy shares its ports with everybody (`SO_REUSEPORT`), so it
- * would not notice them itself.
+ * HAProxy's listening addresses, with real ones: an edit of an address, and ports
+ * in use by others. HAProxy shares its ports with everybody (`SO_REUSEPORT`), so
+ * it would not notice them itself.
  *
  * @module
  */
@@ -22,7 +22,7 @@ async function listensAt(hostname: string, port: number): Promise<boolean> {
   }
 }
 
-Deno.test("an edit of bind_address takes effect by one reload, there and back, and fails no request", async () => {
+Deno.test("an edit of bind_address applies with one reload in each direction and fails no request", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using server = new NamedServer("app.test");
   await using running = new RunningWriter();
@@ -42,7 +42,7 @@ Deno.test("an edit of bind_address takes effect by one reload, there and back, a
   assert.doesNotMatch(running.log.join("\n"), /\berror\b/);
 });
 
-Deno.test("a HAProxy with a master takes an edit of bind_address under load as well", async () => {
+Deno.test("a HAProxy with a master applies an edit of bind_address under load as well", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using server = new NamedServer("app.test");
   await using running = new RunningWriter();
@@ -59,7 +59,7 @@ Deno.test("a HAProxy with a master takes an edit of bind_address under load as w
   assert.equal(running.reloads, 2);
 });
 
-Deno.test("a port of another HAProxy is not shared with it: its holder is named, and it is had once that has ended", async () => {
+Deno.test("a port of another HAProxy is not shared: its holder is named, and the port is used once that has ended", async () => {
   await using mine = new HaproxyBox({ restart_interval: 0 });
   await using server = new NamedServer("app.test");
   await using other = new NamedServer("other.test");
@@ -71,14 +71,14 @@ Deno.test("a port of another HAProxy is not shared with it: its holder is named,
     await using their = new RunningWriter();
     const section = { frontend: [`bind 127.0.0.1:${late}`], port: first };
     await their.apply(theirs.wanted({ web: { section, nodes: [other.node] } }));
-    // As it starts.
+    // At its start.
     running.writer.put(mine.wanted({ web: cluster(web), first: cluster(first) }));
     const pid = await theirs.pid();
     const held = (port: number) =>
       new RegExp(`cannot bind 127.0.0.1:${port}: address already in use \\(held by haproxy, pid ${pid}\\)`);
     await running.logged(held(first));
     await eventually("the rest is served", async () => await get(web) === "app.test");
-    // As it is reloaded, though it holds the port at no address yet, and all of them in one go.
+    // At a reload, though it holds the port at no address yet, and then for all addresses.
     running.writer.put(mine.wanted({ web: cluster(web), late: cluster(late) }, { bind_address: "" }));
     await running.event("balancer.address_taken", {
       msg: new RegExp(`cannot bind 0.0.0.0:${late}: .*held by haproxy, pid ${pid}`),
@@ -86,11 +86,11 @@ Deno.test("a port of another HAProxy is not shared with it: its holder is named,
     for (let i = 0; i < 20; i++) assert.equal(await get(late), "other.test");
     assert.equal(await get(web), "app.test");
   }
-  await eventually("the port is had when it is free", async () => await get(late) === "app.test");
+  await eventually("the port is used once it is free", async () => await get(late) === "app.test");
 });
 
 for (const runs of [false, true]) {
-  Deno.test(`a port that stays taken blames no hand for the file while ${runs ? "reloads are" : "a start is"} tried again`, async () => {
+  Deno.test(`a port that stays in use causes no report of a manual edit while ${runs ? "reloads are" : "a start is"} retried`, async () => {
     await using box = new HaproxyBox({ restart_interval: 0 });
     await using server = new NamedServer("app.test");
     await using running = new RunningWriter({ reconcileMs: 100 });
@@ -100,14 +100,14 @@ for (const runs of [false, true]) {
     using _other = Deno.listen({ hostname: "127.0.0.1", port: late });
     running.writer.put(box.wanted({ web, late: { section: { port: late }, nodes: [server.node] } }));
     const tries = () => running.records.filter(({ msg = "" }) => /aborted: cannot bind/.test(msg)).length;
-    await eventually("it was tried again and again", () => tries() >= 4);
+    await eventually("the attempt was repeated", () => tries() >= 4);
     assert.equal(running.count("balancer.drift"), 0, running.log.join("\n"));
     await Deno.writeTextFile(box.configFile, "# a hand\n");
     await running.event("balancer.drift", { found: /^the file .* was changed$/ });
   });
 }
 
-Deno.test("a stats socket of the user's own on the path of socket_file keeps neither reloads nor members from working", async () => {
+Deno.test("a user's own stats socket at the path of socket_file does not break reloads or membership changes", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using server = new NamedServer("app.test");
   await using running = new RunningWriter();

@@ -52,10 +52,10 @@ Deno.test("bridge prints what would change and changes nothing; with --write it 
   assert.equal(await portsIn(etcd), "8002,8003", "an unreachable source changes nothing");
   running.kill("SIGTERM");
   assert.equal(await running.ended(), 0);
-  assert.equal(await portsIn(etcd), "8002,8003", "what it registered stays for a successor");
+  assert.equal(await portsIn(etcd), "8002,8003", "its registrations stay for the next process");
 });
 
-Deno.test("bridge never empties its target: an empty source changes nothing", async () => {
+Deno.test("bridge never empties its target when the source is empty", async () => {
   await using etcd = await Etcd.start();
   await using host = new TestHost();
   await host.configure();
@@ -78,7 +78,7 @@ Deno.test("bridge never empties its target: an empty source changes nothing", as
   assert.equal(await portsIn(etcd), "8002");
 });
 
-Deno.test("bridge reports an unreachable registry and a command line that cannot be carried out", async () => {
+Deno.test("bridge reports an unreachable registry and an impossible command line", async () => {
   await using host = new TestHost();
   await host.configure();
   await host.write("discovery/etcd", { endpoints: [`127.0.0.1:${freePort()}`] });

@@ -1,6 +1,6 @@
 /**
- * What `check` and `plan` say that takes more than the files: HAProxy itself,
- * names, a candidate in the place of a file, and a registry that is not there.
+ * Findings of `check` and `plan` that need more than the files: HAProxy itself,
+ * names, a candidate in place of a file, and an unreachable registry.
  *
  * @module
  */
@@ -31,13 +31,13 @@ async function directory(
   return temp;
 }
 
-/** Each finding in one line: `balancers/haproxy.yaml:4:1: warning: …`. */
+/** Each finding on one line: `balancers/haproxy.yaml:4:1: warning: …`. */
 async function findings(temp: TempDir, options: TryOptions = {}): Promise<readonly string[]> {
   const { diagnostics } = await validateDirectory(temp.file("c"), { role: "check", ...options });
   return diagnostics.map((each) => formatDiagnostic(each).split("\n")[0]?.replace(`${temp.file("c")}/`, "") ?? "");
 }
 
-Deno.test("check says which directory of a balancer's files is missing, and is content", async () => {
+Deno.test("check reports a missing directory of a balancer's files, and passes", async () => {
   await using temp = await directory({ own: "" });
   await temp.write(
     "c/balancers/haproxy.yaml",
@@ -53,7 +53,7 @@ Deno.test("check says which directory of a balancer's files is missing, and is c
   assert.match(text, /: valid: 0 errors, 0 warnings, 2 notices$/);
 });
 
-/** Runs `check`; answers its exit code and all that it printed. */
+/** Runs `check`; returns its exit status and output. */
 async function checked(
   temp: TempDir,
   options: { readonly strict?: boolean; readonly ignoresNames?: boolean; readonly candidates?: Record<string, string> },
@@ -75,7 +75,7 @@ async function checked(
   return { code, text: lines.join("\n").replaceAll(`${temp.file("c")}/`, "") };
 }
 
-Deno.test("check shows what HAProxy warns of, where the line stands", async () => {
+Deno.test("check reports HAProxy's warnings at their lines", async () => {
   await using temp = await directory({
     own: "bind_address: 127.0.0.1\ndirectives: all\n",
     section: "\n  port: 64001\n  backend:\n    - maxconn 500",
@@ -86,7 +86,7 @@ Deno.test("check shows what HAProxy warns of, where the line stands", async () =
   ]);
 });
 
-Deno.test("check shows a warning of HAProxy that names a value alone at the line that has the value", async () => {
+Deno.test("check reports a warning of HAProxy that names only a value at the line with the value", async () => {
   await using temp = await directory({
     own: "bind_address: 127.0.0.1\n",
     section: "\n  port: 64001\n  backend:\n    - mode http\n    - timeout server 5sec",
@@ -94,7 +94,7 @@ Deno.test("check shows a warning of HAProxy that names a value alone at the line
   assert.match((await findings(temp)).join("\n"), /^clusters\/web\.yaml:6:7: warning: haproxy warns: .*'5sec'/);
 });
 
-Deno.test("check says that HAProxy was not asked, and fails for it with --strict", async () => {
+Deno.test("check reports that HAProxy was not run, and fails with --strict", async () => {
   await using temp = await directory({ own: "bind_address: 127.0.0.1\nprogram: /nonexistent/haproxy\n" });
   const said = /balancers\/haproxy\.yaml:1:1: (\w+): haproxy was not asked, as the program \/nonexistent\/haproxy/;
   const lenient = await checked(temp, {});
@@ -106,7 +106,7 @@ Deno.test("check says that HAProxy was not asked, and fails for it with --strict
   assert.equal(strict.code, 1);
 });
 
-Deno.test("check rejects a key of the haproxy section that stands one level too high", async () => {
+Deno.test("check rejects a key of the haproxy section that is one level too high", async () => {
   await using temp = await directory();
   await temp.write(
     "c/clusters/web.yaml",
@@ -117,7 +117,7 @@ Deno.test("check rejects a key of the haproxy section that stands one level too 
   ]);
 });
 
-Deno.test("check notices that clusters listen on all addresses, but fails for it never", async () => {
+Deno.test("check notes that clusters listen on all addresses, and never fails for it", async () => {
   await using temp = await directory();
   const { code, text } = await checked(temp, { strict: true });
   assert.match(text, /notice: Without bind_address, clusters listen on all addresses of this host \(ports 64001\)/);
@@ -136,7 +136,7 @@ Deno.test("check warns of a service at the port of a cluster", async () => {
   ]);
 });
 
-Deno.test("check --no-resolve passes over names that do not resolve, and over nothing else", async () => {
+Deno.test("check --no-resolve skips names that do not resolve, and nothing else", async () => {
   const upstreams = "upstreams: [{host: partner.invalid, port: 80}]";
   await using temp = await directory({ own: `bind_address: 127.0.0.1\nproxies: {p: {port: 64002, ${upstreams}}}\n` });
   const [refusal, ...more] = await findings(temp);
@@ -150,7 +150,7 @@ Deno.test("check --no-resolve passes over names that do not resolve, and over no
   assert.match((await findings(temp, { ignoresNames: true })).join("\n"), /^clusters\/web\.yaml.*balnce[^\n]*$/);
 });
 
-Deno.test("check --file judges the directory with a candidate in the place of one of its files", async () => {
+Deno.test("check --file checks the directory with a candidate in place of one of its files", async () => {
   await using temp = await directory({ own: "bind_address: 127.0.0.1\n" });
   await temp.write("candidate", "discovery: registry\nhaproxy: {port: 0}\n");
   await temp.write("new", "discovery: registry\nhaproxy: {port: 64001}\n");
@@ -168,7 +168,7 @@ Deno.test("check --file judges the directory with a candidate in the place of on
   assert.equal(missing.code, 1);
 });
 
-Deno.test("check of a file says how a file is checked in its directory", async () => {
+Deno.test("check FILE suggests how to check a file in its directory", async () => {
   await using temp = await directory();
   const file = temp.file("c/clusters/web.yaml");
   const { code, stderr } = await runCli(["check", file]);
@@ -176,7 +176,7 @@ Deno.test("check of a file says how a file is checked in its directory", async (
   assert.equal(stderr, `To check a file in its directory: lighthouse check DIR --file services/NAME.yaml=${file}\n`);
 });
 
-Deno.test("plan says that a registry is unreachable, and why, exit status 1", async () => {
+Deno.test("plan reports an unreachable registry with the reason, exit status 1", async () => {
   const port = freePort();
   await using temp = await directory({ discovery: `type: zookeeper\nhosts: ["127.0.0.1:${port}"]\npath: /services\n` });
   const { code, stdout, stderr } = await runCli(["plan", "--wait", "10s", "--log-format", "logfmt", temp.file("c")]);
@@ -189,7 +189,7 @@ Deno.test("plan says that a registry is unreachable, and why, exit status 1", as
   assert.equal(code, 1);
 });
 
-Deno.test("a writer whose config directory is missing says nothing of a HAProxy that never ran", async () => {
+Deno.test("a writer whose config directory is missing reports nothing about a HAProxy that never ran", async () => {
   await using temp = new TempDir();
   const { code, stderr } = await runCli(["writer", temp.file("nowhere"), "--log-format", "logfmt"]);
   assert.equal(code, 1);

@@ -21,7 +21,7 @@ Deno.test.beforeAll(async () => {
 });
 Deno.test.afterAll(() => dir[Symbol.asyncDispose]());
 
-/** Serves HTTPS with the certificate of a file; answers the path it was asked for. */
+/** Serves HTTPS with the certificate of a file; returns the requested path. */
 function serveTls(cert: string) {
   const server = Deno.serve(
     {
@@ -58,10 +58,10 @@ Deno.test.each(
   [
     { what: "from an unknown authority", cert: "good", ca: undefined, reason: /unable to verify/ },
     { what: "that is self-signed", cert: "selfSigned", ca: undefined, reason: /self-signed certificate/ },
-    { what: "that ran out", cert: "expired", ca: "ca", reason: /certificate has expired/ },
+    { what: "that has expired", cert: "expired", ca: "ca", reason: /certificate has expired/ },
     { what: "for another name", cert: "misnamed", ca: "ca", reason: /does not match certificate's altnames/ },
   ] as const,
-)("http refuses a certificate $what, unless it is told not to look", async ({ cert, ca, reason }) => {
+)("http rejects a certificate $what, unless verify is off", async ({ cert, ca, reason }) => {
   await using server = serveTls(pem[cert]);
   const config = { uri: "/", https: true, ...(ca !== undefined && { ca: pem[ca] }) };
   const said = await reasonOf(http, config, server.target);
@@ -71,7 +71,7 @@ Deno.test.each(
   assert.equal((await probe(http, unverified, server.target)).status, "pass");
 });
 
-Deno.test("http says what is wrong with its ca file", async () => {
+Deno.test("http reports an invalid ca file", async () => {
   await using server = serveTls(pem.good);
   const missing = dir.file("missing.pem");
   const unread = await reasonOf(http, { uri: "/", https: true, ca: missing }, server.target);
@@ -81,7 +81,7 @@ Deno.test("http says what is wrong with its ca file", async () => {
 });
 
 Deno.test.each([{ verify: true }, { verify: false }])(
-  "http says that a server does not speak TLS, with verify $verify",
+  "http reports a server without TLS, with verify $verify",
   async ({ verify }) => {
     await using plain = new ScriptedServer(sends("HTTP/1.1 400 Bad Request\r\n\r\n"));
     assert.match(await reasonOf(http, { uri: "/", https: true, verify }, plain.target), /does not speak TLS|reset by/);
@@ -94,7 +94,7 @@ Deno.test.each([{ verify: true }, { verify: false }])(
 );
 
 Deno.test.each([{ verify: true }, { verify: false }])(
-  "http gives up a silent TLS handshake when it is aborted, with verify $verify",
+  "http aborts a silent TLS handshake with its signal, with verify $verify",
   async ({ verify }) => {
     await using server = new ScriptedServer(isSilent);
     const controller = new AbortController();
@@ -109,7 +109,7 @@ Deno.test.each([{ verify: true }, { verify: false }])(
   },
 );
 
-Deno.test("http tells a plain request to a TLS server from a healthy one", async () => {
+Deno.test("http fails on a plain request to a TLS server", async () => {
   await using server = serveTls(pem.good);
   const reason = await reasonOf(http, { uri: "/" }, server.target);
   assert.match(reason, /want an HTTP response|without an answer|reset by/);
@@ -150,7 +150,7 @@ Deno.test("redis speaks TLS to a real Redis", async () => {
   assert.match(await reasonOf(redis, { tls: true }, server.target), /is not valid: self-signed certificate in/);
 });
 
-/** Probes once in a worker with what it was granted. */
+/** Probes once in a worker with the permissions it requests. */
 async function probeInWorker(
   name: string,
   raw: unknown,
@@ -161,7 +161,7 @@ async function probeInWorker(
   return await check.probe();
 }
 
-Deno.test("http passes in a worker with what it asked for, and reaches nothing else", async () => {
+Deno.test("http passes in a worker with the permissions it requests, and reaches nothing else", async () => {
   await using server = new ScriptedServer(answers("HTTP/1.1 200 OK\r\n\r\n"));
   await using other = new ScriptedServer(isSilent);
   assert.equal((await probeInWorker("http", { uri: "/" }, server.target)).status, "pass");
@@ -173,7 +173,7 @@ Deno.test("http passes in a worker with what it asked for, and reaches nothing e
   assert.equal(other.accepted, 0);
 });
 
-Deno.test("http over TLS passes in a worker with what it asked for, and reaches nothing else", async () => {
+Deno.test("http over TLS passes in a worker with the permissions it requests, and reaches nothing else", async () => {
   await using server = serveTls(pem.good);
   await using other = serveTls(pem.good);
   const configs = [{ ca: pem.ca }, { ca: pem.ca, server_name: "localhost" }, { verify: false }, {
@@ -190,7 +190,7 @@ Deno.test("http over TLS passes in a worker with what it asked for, and reaches 
   }
 });
 
-Deno.test("tcp passes in a worker with what it asked for, and reaches nothing else", async () => {
+Deno.test("tcp passes in a worker with the permissions it requests, and reaches nothing else", async () => {
   await using server = new ScriptedServer(isSilent);
   await using other = new ScriptedServer(isSilent);
   assert.equal((await probeInWorker("tcp", {}, server.target)).status, "pass");
@@ -201,7 +201,7 @@ Deno.test("tcp passes in a worker with what it asked for, and reaches nothing el
   assert.equal(other.accepted, 0);
 });
 
-Deno.test("redis passes in a worker with what it asked for, and reaches nothing else", async () => {
+Deno.test("redis passes in a worker with the permissions it requests, and reaches nothing else", async () => {
   await using server = await RedisServer.start(["requirepass s3cret"]);
   await using other = new ScriptedServer(isSilent);
   assert.equal((await probeInWorker("redis", { password: "s3cret" }, server.target)).status, "pass");
@@ -220,13 +220,13 @@ Deno.test.each([
     reason: /does not speak TLS as expected: the key of its certificate is not supported, such as RSA with fewer than/,
   },
   {
-    what: "RSA key exchange alone",
+    what: "only RSA key exchange",
     bits: 2048,
     args: ["-tls1_2", "-cipher", "AES128-GCM-SHA256"],
     reason: /does not speak TLS as expected: .*HandshakeFailure/,
   },
   {
-    what: "a CBC suite alone",
+    what: "only a CBC suite",
     bits: 2048,
     args: ["-tls1_2", "-cipher", "ECDHE-RSA-AES128-SHA"],
     reason: /does not speak TLS as expected: .*HandshakeFailure/,
@@ -238,12 +238,12 @@ Deno.test.each([
     reason: /does not speak TLS as expected: .*HandshakeFailure/,
   },
   {
-    what: "TLS 1.1 alone",
+    what: "only TLS 1.1",
     bits: 2048,
     args: ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"],
     reason: /does not speak TLS as expected: .*ProtocolVersion/,
   },
-])("http fails on TLS with $what, and says so", async ({ bits, args, reason }) => {
+])("http fails on TLS with $what, and names the problem", async ({ bits, args, reason }) => {
   await using server = await openssl(bits, args);
   assert.match(await reasonOf(http, { uri: "/", https: true, verify: false }, server.target), reason);
 });
@@ -253,7 +253,7 @@ Deno.test("http passes on TLS 1.2 with ECDHE and AES-GCM", async () => {
   assert.equal((await probe(http, { uri: "/", https: true, verify: false }, server.target)).status, "pass");
 });
 
-/** OpenSSL's own web server, with a certificate whose RSA key has so many bits. */
+/** OpenSSL's own web server, with a certificate whose RSA key has this many bits. */
 async function openssl(bits: number, args: readonly string[]): Promise<AsyncDisposable & { readonly target: string }> {
   const [key, cert] = [dir.file(`rsa${bits}.key`), dir.file(`rsa${bits}.pem`)];
   const made = [

@@ -6,11 +6,11 @@ import { TempDir } from "../support/temp_dir.ts";
 
 const COMMANDS = ["writer", "reporter", "run", "check", "plan"];
 
-/** A service whose file is right. */
+/** A service with a valid file. */
 const THRESHOLDS = { rise: 1, fall: 1 };
 const SERVICE = { discovery: "file", port: 8080, checks: { interval: 1, tcp: THRESHOLDS } };
 
-/** A config directory in which all is right, but for the files given: contents by name, `undefined` for none. */
+/** A valid config directory, except for the files given: contents by name, `undefined` for none. */
 async function configDir(files: Readonly<Record<string, unknown>> = {}): Promise<TempDir> {
   const temp = new TempDir();
   const all = { "discovery/file": { path: temp.file("registry") }, "services/web": SERVICE, ...files };
@@ -46,7 +46,7 @@ Deno.test.each([
       } \\(\\S+\\)\nhaproxy \\d+\\.\\d+\\S*\n$`,
     ),
   },
-])("lighthouse $args answers and leaves with 0", async ({ args, says }) => {
+])("lighthouse $args prints its answer, exit status 0", async ({ args, says }) => {
   const { code, stdout, stderr } = await runCli(args);
   assert.match(stdout, says);
   assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
@@ -64,14 +64,14 @@ Deno.test.each([
   { args: ["reporter", "--ip", "nonsense", "dir"], says: /"nonsense"/ },
   { args: ["store", "gte", "/x"], says: /Unknown command gte; did you mean get\? See: lighthouse store --help/ },
   { args: ["completion", "tcsh"], says: /tcsh/ },
-])("lighthouse $args is wrong usage: one line says what is wrong, exit status 2", async ({ args, says }) => {
+])("lighthouse $args is wrong usage: one line of explanation, exit status 2", async ({ args, says }) => {
   const { code, stdout, stderr } = await runCli(args);
   assert.match(stderr, /^lighthouse: [^\n]+\n$/);
   assert.match(stderr, says);
   assert.deepEqual({ code, stdout }, { code: 2, stdout: "" });
 });
 
-Deno.test("lighthouse check leaves with 0 if nothing is wrong, and touches nothing", async () => {
+Deno.test("lighthouse check exits with 0 for a valid config, and touches nothing", async () => {
   await using temp = await configDir();
   const before = await contentsOf(temp.path);
   const { code, stdout, stderr } = await runCli(["check", temp.path]);
@@ -80,7 +80,7 @@ Deno.test("lighthouse check leaves with 0 if nothing is wrong, and touches nothi
   assert.deepEqual(await contentsOf(temp.path), before);
 });
 
-Deno.test("lighthouse check leaves with 1 if something is wrong, and says all of it", async () => {
+Deno.test("lighthouse check exits with 1 for an invalid config, and reports every fault", async () => {
   await using temp = await configDir({
     "services/web": { ...SERVICE, port: "eighty" },
     "services/api": {
@@ -102,7 +102,7 @@ Deno.test("lighthouse check leaves with 1 if something is wrong, and says all of
   assert.match(stdout, /\n\S+: not valid: \d+ errors, \d+ warnings?\n$/);
 });
 
-Deno.test("lighthouse check takes an unknown key for a warning, and for a failure with --strict", async () => {
+Deno.test("lighthouse check reports an unknown key as a warning, and as a failure with --strict", async () => {
   await using temp = await configDir({ "services/web": { ...SERVICE, metdata: {} } });
   const lenient = await runCli(["check", temp.path]);
   assert.match(lenient.stdout, /warning: Unknown key metdata, which is not used: did you mean metadata\?/);
@@ -113,7 +113,7 @@ Deno.test("lighthouse check takes an unknown key for a warning, and for a failur
   assert.equal(strict.code, 1);
 });
 
-Deno.test("lighthouse check --json prints one object for each finding, and nothing if there is none", async () => {
+Deno.test("lighthouse check --json prints one object for each finding, and nothing without findings", async () => {
   await using good = await configDir();
   assert.deepEqual(await runCli(["check", "--json", good.path]), { code: 0, stdout: "", stderr: "" });
   await using bad = await configDir({ "services/web": { ...SERVICE, port: 0, more: 1 }, "services/api": SERVICE });
@@ -141,7 +141,7 @@ Deno.test("lighthouse check prints no secret", async () => {
   }
 });
 
-Deno.test("lighthouse leaves with 1 if there is no config directory", async () => {
+Deno.test("lighthouse exits with 1 if the config directory does not exist", async () => {
   await using temp = new TempDir();
   const missing = temp.file("nothing");
   for (const command of COMMANDS) {
@@ -171,7 +171,7 @@ Deno.test("lighthouse plan prints the file and the steps, and touches nothing", 
   await assert.rejects(Deno.stat(String(box.file.config_file)), Deno.errors.NotFound);
 });
 
-Deno.test("lighthouse plan without a balancer says what is missing and leaves with 1", async () => {
+Deno.test("lighthouse plan without a balancer reports the missing file, exit status 1", async () => {
   await using temp = await configDir();
   const { code, stdout, stderr } = await runCli(["plan", temp.path]);
   assert.deepEqual({ code, stdout }, { code: 1, stdout: "" });
@@ -179,7 +179,7 @@ Deno.test("lighthouse plan without a balancer says what is missing and leaves wi
 });
 
 Deno.test.each(["bash", "zsh", "fish", "nu", "pwsh"].map((shell) => ({ shell })))(
-  "lighthouse completion $shell prints a script, and what it asks for names every command",
+  "lighthouse completion $shell prints a script, and the completions that it requests name every command",
   async ({ shell }) => {
     const script = await runCli(["completion", shell]);
     assert.deepEqual([script.code, script.stderr], [0, ""]);
@@ -190,7 +190,7 @@ Deno.test.each(["bash", "zsh", "fish", "nu", "pwsh"].map((shell) => ({ shell }))
   },
 );
 
-Deno.test("lighthouse is completed by bash", async () => {
+Deno.test("bash completes lighthouse commands", async () => {
   await using temp = new TempDir();
   const command = config.tasks.lighthouse.command.replace(
     /\S+$/,
@@ -219,7 +219,7 @@ Deno.test("lighthouse is completed by bash", async () => {
   assert.equal(new TextDecoder().decode(stdout), "writer weight\n--strict\nlogfmt\n", new TextDecoder().decode(stderr));
 });
 
-Deno.test("lighthouse goes on to its end if nobody reads what it prints", async () => {
+Deno.test("lighthouse completes if nobody reads its output", async () => {
   const main = new URL("../../src/main.ts", import.meta.url).pathname;
   await using temp = await configDir({ "services/web": "checks: [" });
   const command = config.tasks.lighthouse.command.replace(/\S+$/, `${main} check --strict ${temp.path}`);
@@ -233,7 +233,7 @@ Deno.test("lighthouse goes on to its end if nobody reads what it prints", async 
   assert.deepEqual([new TextDecoder().decode(stdout), new TextDecoder().decode(stderr)], ["1\n", ""]);
 });
 
-Deno.test("lighthouse check tells what HAProxy refuses, and what 1.0 never gave it, where it is written", async () => {
+Deno.test("lighthouse check reports lines that HAProxy rejects, and lines that 1.0 never passed on, at their source", async () => {
   await using box = new HaproxyBox();
   await using own = new TempDir();
   await using dir = await configDir({
@@ -254,7 +254,7 @@ Deno.test("lighthouse check tells what HAProxy refuses, and what 1.0 never gave 
   await assert.rejects(Deno.stat(box.configFile), Deno.errors.NotFound);
 });
 
-Deno.test("lighthouse takes a relative directory from where the command was typed", async () => {
+Deno.test("lighthouse resolves a relative directory from the caller's working directory", async () => {
   await using dir = await configDir();
   const { code, stdout } = await runCli(["check", "."], { variables: { INIT_CWD: dir.path } });
   assert.equal(code, 0, stdout);

@@ -1,6 +1,6 @@
 /**
- * What a writer does with the files of `clusters/`: several discovery methods
- * side by side, and what is named before it is there.
+ * The files of `clusters/` in a writer: several discovery methods side by side,
+ * and references to files that do not exist yet.
  *
  * @module
  */
@@ -19,7 +19,7 @@ function cluster(discovery: string, more: Record<string, unknown> = {}): Record<
   return { discovery, haproxy: { port: freePort(), backend: ["mode http"] }, ...more };
 }
 
-/** Has kazoo announce a node as 1.0 does. */
+/** Has kazoo register a node as 1.0 does. */
 async function announce(kazoo: KazooPeer, name: string, port: number): Promise<void> {
   const peer = JSON.stringify({ ip: "127.0.0.1", name: "old.host", port: 1024 });
   const node = { host: "old.host", ip: "127.0.0.1", metadata: "{}", peer, port };
@@ -46,7 +46,7 @@ Deno.test("clusters of several discovery methods are served side by side", async
   await host.untilServing("old", [81]);
 });
 
-Deno.test("a cluster that names a discovery which is not there yet is served once it comes", async () => {
+Deno.test("a cluster that names a missing discovery is served once the discovery is added", async () => {
   await using host = new TestHost();
   await using web = new WebService();
   await host.configure();
@@ -57,7 +57,7 @@ Deno.test("a cluster that names a discovery which is not there yet is served onc
   await both.event("config.suspect", { msg: /No discovery named late: there is no discovery\/late\.yaml/ });
   await host.write("discovery/late", late);
   await host.untilServing("web", [web.port]);
-  // One that goes away empties nothing, and is picked up again.
+  // Removing a discovery empties nothing, and adding it again is picked up.
   await host.remove("discovery/late");
   const withBoth = await both.event("config.applied", { discovery: 2 });
   await both.event("config.applied", { discovery: 1 }, { after: withBoth });
@@ -68,7 +68,7 @@ Deno.test("a cluster that names a discovery which is not there yet is served onc
   await host.untilServing("web", [other.port]);
 });
 
-Deno.test("a cluster that names a balancer which is not there yet is served once it comes", async () => {
+Deno.test("a cluster that names a missing balancer is served once the balancer is added", async () => {
   await using host = new TestHost();
   await using web = new WebService();
   await host.write("discovery/file", { path: host.registryDir, ttl: 2 });
@@ -95,7 +95,7 @@ Deno.test("B5: a cluster moves from one discovery to another while it is served,
   await using both = Lighthouse.start("run", host.configDir);
   await host.untilServing("web", [web.port]);
   const pid = await host.haproxy.pid();
-  // Where nobody is known yet, the members stay.
+  // While the new registry has no nodes yet, the members stay.
   await host.write("clusters/web", { ...file, discovery: "zookeeper" });
   await both.event("config.applied", {}, { times: 2 });
   assert.deepEqual(await host.serving("web"), [web.port]);
@@ -123,7 +123,7 @@ Deno.test("B20: a cluster that does not exist yet is waited for through restarts
   await host.untilServing("web", [81]);
 });
 
-Deno.test("B27: a cluster that is removed while ZooKeeper is away leaves at once, and the others go on", async () => {
+Deno.test("B27: a cluster removed while ZooKeeper is unreachable is gone at once, and the others continue", async () => {
   await using server = await ZooKeeper.start();
   await using kazoo = await KazooPeer.start(server.address);
   await using host = new TestHost();
@@ -146,7 +146,7 @@ Deno.test("B27: a cluster that is removed while ZooKeeper is away leaves at once
   assert.equal(await writer.stop(), 0, writer.log);
 });
 
-Deno.test("two clusters that want one port: the first has it, the other is told and keeps what it had", async () => {
+Deno.test("of two clusters with one port, the first gets it, and the other is reported and keeps its old port", async () => {
   await using host = new TestHost();
   await using web = new WebService();
   await host.configure();

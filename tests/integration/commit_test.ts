@@ -8,7 +8,7 @@ async function git(dir: string, ...args: string[]): Promise<void> {
   assert.ok(success, new TextDecoder().decode(stderr));
 }
 
-Deno.test("describeCommit() names the commit of a checkout, and no other: not that of a checkout around it", async () => {
+Deno.test("describeCommit() returns the commit of a checkout, never that of an enclosing one", async () => {
   await using dir = new TempDir();
   await git(dir.path, "init", "--quiet");
   await dir.write("archive/a", "a");
@@ -21,7 +21,7 @@ Deno.test("describeCommit() names the commit of a checkout, and no other: not th
   assert.equal(await describeCommit(url("archive/")), "unknown");
 });
 
-Deno.test("describeCommit() names what the environment says where there is no repository", async () => {
+Deno.test("describeCommit() returns the environment's value without a repository", async () => {
   await using dir = new TempDir();
   Deno.env.set("LIGHTHOUSE_COMMIT", "0123456789ab\n");
   try {

@@ -4,7 +4,7 @@ import { loadDirectory } from "../../src/config/load.ts";
 import { SOURCE_BYTES_MAX } from "../../src/config/source.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-Deno.test("loadDirectory() never waits for a pipe, nor reads what is not a file, or too much", async () => {
+Deno.test("loadDirectory() never waits for a pipe, and reads no special or oversized file", async () => {
   await using temp = new TempDir();
   await temp.write(
     "conf/services/web.yaml",

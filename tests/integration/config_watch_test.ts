@@ -6,12 +6,12 @@ import { eventually } from "../support/eventually.ts";
 import { takeWithAnyPlugin } from "../support/taken_config.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-/** The rescan is put off, so that only what the system tells is tested. */
+/** The rescan is delayed, so that only the system's notifications are tested. */
 const NEVER_MS = 600_000;
 
 const service = (port: number) => `discovery: zookeeper\nport: ${port}\nchecks: {interval: 2}\n`;
 
-/** What a process does with the directory: it takes it at each hint. */
+/** A process that follows the directory: it loads at each hint. */
 class Follower implements AsyncDisposable {
   loads = 0;
   taken: TakenConfig | undefined;
@@ -47,7 +47,7 @@ class Follower implements AsyncDisposable {
     this.#watch.poke();
   }
 
-  /** Waits until the services are these, as `name:port name:port`; answers after how long. */
+  /** Waits until the services are these, as `name:port name:port`; returns the time taken. */
   async sees(wanted: string, what: string): Promise<void> {
     const start = performance.now();
     await eventually(`${what}: ${wanted}`, () => {
@@ -64,7 +64,7 @@ class Follower implements AsyncDisposable {
   }
 }
 
-/** How long each kind of change took to be seen, in milliseconds. */
+/** The time until each kind of change was seen, in milliseconds. */
 const times: [what: string, ms: number][] = [];
 
 Deno.test.afterAll(() => {
@@ -103,7 +103,7 @@ Deno.test("watchDirectory() leads to a load after each kind of change of a file"
   await follower.sees("", "delete");
 });
 
-Deno.test("watchDirectory() sees a folder that is made, filled and moved later", async () => {
+Deno.test("watchDirectory() sees a folder that is created, filled and moved later", async () => {
   await using temp = new TempDir();
   await Deno.mkdir(temp.file("conf"));
   await using follower = new Follower(temp.file("conf"));
@@ -131,20 +131,20 @@ Deno.test("watchDirectory() follows the whole directory through removals and re-
   for (let round = 2; round <= 6; round++) {
     await Deno.remove(temp.file("conf"), { recursive: true });
     await eventually(
-      "the loader tells that the directory is missing",
+      "the loader reports that the directory is missing",
       () => follower.taken?.diagnostics.some(({ message }) => message.includes("it does not exist")),
     );
-    assert.equal(follower.ports(), `web:${round - 1}`, "what was last read stays active");
+    assert.equal(follower.ports(), `web:${round - 1}`, "the last valid config stays active");
     await temp.write("conf/services/web.yaml", service(0 + round));
-    await follower.sees(`web:${round}`, "directory removed and made anew");
+    await follower.sees(`web:${round}`, "directory removed and recreated");
     await temp.write("conf/services/two.yaml", service(1000 + round));
-    await follower.sees(`two:${1000 + round} web:${round}`, "create in a directory made anew");
+    await follower.sees(`two:${1000 + round} web:${round}`, "create in a recreated directory");
     await Deno.remove(temp.file("conf/services/two.yaml"));
-    await follower.sees(`web:${round}`, "delete in a directory made anew");
+    await follower.sees(`web:${round}`, "delete in a recreated directory");
   }
 });
 
-Deno.test("watchDirectory() follows a directory that is exchanged for another by renaming", async () => {
+Deno.test("watchDirectory() follows a directory that is replaced by renaming", async () => {
   await using temp = await configDir();
   await using follower = new Follower(temp.file("conf"));
   await follower.sees("web:1", "start");
@@ -178,7 +178,7 @@ Deno.test("watchDirectory() sees the swap of ..data in a mounted folder", async 
   }
 });
 
-Deno.test("watchDirectory() sees the swap of ..data in a directory that is mounted whole", async () => {
+Deno.test("watchDirectory() sees the swap of ..data in a directory that is a mount itself", async () => {
   await using temp = new TempDir();
   const publish = async (version: number) => {
     await temp.write(`conf/..v${version}/services/web.yaml`, service(version));
@@ -258,10 +258,10 @@ Deno.test("watchDirectory() waits for a directory whose parents do not exist yet
   await follower.sees("web:1", "directory and its parents made");
   await Deno.remove(temp.file("a"), { recursive: true });
   await temp.write("a/b/conf/services/web.yaml", service(2));
-  await follower.sees("web:2", "parents removed and made anew");
+  await follower.sees("web:2", "parents removed and recreated");
 });
 
-Deno.test("watchDirectory() gives a hint now and then, and when poked", async () => {
+Deno.test("watchDirectory() gives a hint periodically, and when poked", async () => {
   await using temp = await configDir();
   await using rescanning = new Follower(temp.file("conf"), { rescanMs: 20 });
   await eventually("it looks again and again", () => rescanning.loads > 5);
@@ -272,7 +272,7 @@ Deno.test("watchDirectory() gives a hint now and then, and when poked", async ()
   await eventually("it looked", () => poked.loads > loads);
 });
 
-Deno.test("watchDirectory() is still when nothing that matters changes", async () => {
+Deno.test("watchDirectory() gives no hint for irrelevant changes", async () => {
   await using temp = await configDir();
   await using follower = new Follower(temp.file("conf"), { rescanMs: NEVER_MS });
   await follower.sees("web:1", "start");
@@ -280,13 +280,13 @@ Deno.test("watchDirectory() is still when nothing that matters changes", async (
   await temp.write("conf/services/notes.txt", "nothing");
   await temp.write("conf/haproxy.cfg", "nothing");
   const { loads } = follower;
-  // A change that matters comes after those that do not: when it is seen, they have been passed over.
+  // A relevant change follows the irrelevant ones: when it is seen, those have been skipped.
   await temp.write("conf/services/web.yaml", service(2));
   await follower.sees("web:2", "edit in place");
   assert.ok(follower.loads - loads <= 3, `${follower.loads - loads} loads`);
 });
 
-Deno.test("watchDirectory() is still when a folder changes that its role does not read", async () => {
+Deno.test("watchDirectory() gives no hint for changes in a folder that its role does not read", async () => {
   await using temp = await configDir();
   await temp.write("conf/clusters/web.yaml", "discovery: zookeeper\n");
   const folders = ["discovery", "services"] as const;
@@ -303,7 +303,7 @@ Deno.test("watchDirectory() is still when a folder changes that its role does no
   assert.ok(follower.loads - loads <= 4, `${follower.loads - loads} loads after ${edits} edits elsewhere`);
 });
 
-Deno.test("watchDirectory() looks again and again while the system refuses to watch, and stops that when it can", async () => {
+Deno.test("watchDirectory() rescans while the system cannot watch, and stops once it can", async () => {
   await using temp = await configDir();
   const said: string[] = [];
   const log = {
@@ -332,7 +332,7 @@ Deno.test("watchDirectory() looks again and again while the system refuses to wa
   }
 });
 
-Deno.test("watchDirectory() ends with its signal, and when disposed of", async () => {
+Deno.test("watchDirectory() ends with its signal or when disposed of", async () => {
   await using temp = await configDir();
   const stop = new AbortController();
   const watch = watchDirectory(temp.file("conf"), { signal: stop.signal });

@@ -12,7 +12,7 @@ import { ZooKeeper } from "../support/zookeeper.ts";
 /** A registry, and how to open a session of another host at it. */
 interface Registry extends AsyncDisposable {
   open(): Promise<DiscoverySession>;
-  /** Waits until a session has noticed that it lost a node, where it is not told at once. */
+  /** Waits until a session has noticed the loss of a node, where it is not notified at once. */
   lost?(session: DiscoverySession): Promise<void>;
 }
 
@@ -38,7 +38,7 @@ async function store(): Promise<Registry> {
       contexts.set(session, context);
       return session;
     },
-    // A store tells who has lost a node with the next renewal of its lease.
+    // A store reports the loss of a node with the next renewal of the lease.
     async lost(session) {
       const lines = contexts.get(session)?.lines ?? [];
       await eventually("the loss is noticed", () => lines.some((line) => line.includes("was taken over")));
@@ -59,7 +59,7 @@ Deno.test.each([
   { what: "ZooKeeper", start: zookeeper },
   { what: "a store", start: store },
   { what: "a directory", start: directory },
-])("two hosts that register one node in $what are each told of the other's address", async ({ start }) => {
+])("two hosts that register one node in $what each log the other's address", async ({ start }) => {
   await using registry = await start();
   await using one = await registry.open();
   await using two = await registry.open();

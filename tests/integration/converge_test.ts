@@ -1,6 +1,6 @@
 /**
- * What befalls a real HAProxy and its file behind the writer's back, and heals
- * by itself: each time the log says what was found and what was done.
+ * Changes to a real HAProxy and its file behind the writer's back, which are
+ * reverted: each time the log names the drift and the action.
  *
  * @module
  */
@@ -12,19 +12,19 @@ import { HaproxyBox, kill, localNode, NamedServer, RunningWriter } from "../supp
 import { frontendName } from "../support/haproxy_version.ts";
 import { get, HttpLoad } from "../support/http_load.ts";
 
-/** Runs a program as a container does: it numbers its processes for itself, and all of them end with the first. */
+/** Runs a program as in a container: in a PID namespace of its own, which ends with its first process. */
 const CONTAINED = ["--pid", "--fork", "--kill-child"];
 
-/** Whether there can be one here. */
+/** Whether such a namespace can be made here. */
 const MAY_CONTAIN = new Deno.Command("unshare", { args: [...CONTAINED, "true"], stdin: "null" }).outputSync().success;
 
-Deno.test("what a hand has changed of members heals, and the log says which were otherwise, and how", async () => {
+Deno.test("manual changes of members are reverted, and the log names each difference", async () => {
   await using box = new HaproxyBox();
   await using running = new RunningWriter({ reconcileMs: 100 });
   const nodes = ["a", "b", "c", "d", "e"].map((name, index) => localNode(20_001 + index, `${name}.test`));
   await running.apply(box.wanted({ web: { section: { port: freePort() }, nodes } }));
   const healthy = await box.serving("web");
-  await eventually("it is looked at in peace", () => running.turns.some(({ converged }) => converged));
+  await eventually("the writer has seen everything in sync", () => running.turns.some(({ converged }) => converged));
   for (
     const [done, told] of [
       ["set server web/a.test:20001 state maint", "web/a.test:20001 is in maintenance"],
@@ -44,7 +44,7 @@ Deno.test("what a hand has changed of members heals, and the log says which were
   }
   await box.ask("set server web/e.test:20005 state maint", "del server web/e.test:20005");
   await running.event("balancer.drift", { found: /web\/e\.test:20005 is missing/ });
-  await eventually("all is as it was", async () => {
+  await eventually("everything is restored", async () => {
     const { running: seen } = await box.observe();
     assert.deepEqual(await box.serving("web"), healthy);
     assert.equal(seen?.backends.get("web")?.size, 5);
@@ -53,25 +53,25 @@ Deno.test("what a hand has changed of members heals, and the log says which were
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("a frontend that a hand has closed is open again: one that was disabled at once, one that was shut down by a reload", async () => {
+Deno.test("a frontend closed by hand is open again: a disabled one at once, one that was shut down after a reload", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using server = new NamedServer("app.test");
   await using running = new RunningWriter({ reconcileMs: 100 });
   const section = { port: freePort() };
   await running.apply(box.wanted({ web: { section, nodes: [server.node] } }));
-  await eventually("it is looked at in peace", () => running.turns.some(({ converged }) => converged));
+  await eventually("the writer has seen everything in sync", () => running.turns.some(({ converged }) => converged));
   const pid = await box.pid();
   await box.ask(`disable frontend ${frontendName("web")}`);
   await running.event("balancer.drift", { found: `frontend ${frontendName("web")} is disabled` });
-  await eventually("it serves again", async () => await get(section.port) === "app.test");
+  await eventually("the frontend serves again", async () => await get(section.port) === "app.test");
   assert.equal(await box.pid(), pid);
   await box.ask(`shutdown frontend ${frontendName("web")}`);
   await running.event("balancer.reloaded", { reason: new RegExp(`^frontend ${frontendName("web")} was shut down`) });
-  await eventually("it serves again", async () => await get(section.port) === "app.test");
+  await eventually("the frontend serves again", async () => await get(section.port) === "app.test");
   await eventually("that was one reload", () => running.reloads === 2);
 });
 
-Deno.test("what the writer itself has changed is told to be nobody else's doing", async () => {
+Deno.test("the writer's own changes are not reported as drift", async () => {
   await using box = new HaproxyBox();
   await using running = new RunningWriter({ reconcileMs: 50 });
   const section = { port: freePort(), drain_timeout: 1 };
@@ -83,12 +83,12 @@ Deno.test("what the writer itself has changed is told to be nobody else's doing"
   assert.equal(running.count("balancer.drift"), 0, running.log.join("\n"));
 });
 
-Deno.test("a config file that is deleted or edited is as it was, and the log says so", async () => {
+Deno.test("a deleted or edited config file is restored, and the log reports it", async () => {
   await using box = new HaproxyBox();
   await using running = new RunningWriter({ reconcileMs: 100 });
   await running.apply(box.wanted({ web: { section: { port: freePort() }, nodes: [localNode(20_001)] } }));
   const text = await Deno.readTextFile(box.configFile);
-  const isBack = () => eventually("it is back", async () => await Deno.readTextFile(box.configFile) === text);
+  const isBack = () => eventually("the file is restored", async () => await Deno.readTextFile(box.configFile) === text);
   await Deno.writeTextFile(box.configFile, `${text}\n# a hand was here\n`);
   await isBack();
   await running.event("balancer.drift", { found: /haproxy\.cfg was changed$/ });
@@ -98,7 +98,7 @@ Deno.test("a config file that is deleted or edited is as it was, and the log say
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("a worker that somebody's reload replaced is seen, and has the members of today under load", async () => {
+Deno.test("a worker that replaced another in somebody's reload is noticed, and gets the current members under load", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");
@@ -109,7 +109,7 @@ Deno.test("a worker that somebody's reload replaced is seen, and has the members
   const { masterPid } = (await box.observe()).running ?? {};
   assert(masterPid !== undefined);
   const load = new HttpLoad(section.port);
-  // The file does not know of the second member yet when somebody reloads.
+  // The file does not have the second member yet when somebody reloads.
   running.writer.put(box.wanted({ web: { section, nodes: [one.node, two.node] } }, file));
   await eventually("both serve", async () => (await box.serving("web")).length === 2);
   const pid = await box.pid();
@@ -121,11 +121,11 @@ Deno.test("a worker that somebody's reload replaced is seen, and has the members
   assert.deepEqual((await load.stop()).failed, []);
 });
 
-/** An executor whose eyes can be closed: a look begins once they are open again. */
+/** An executor whose observations can be delayed. */
 class BlindExecutor extends Executor {
   #open: Promise<void> = Promise.resolve();
 
-  /** Closes the eyes; answers what opens them. */
+  /** Delays observations; returns what ends that. */
   close(): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#open = promise;
@@ -148,7 +148,7 @@ Deno.test("a HAProxy that a service manager has restarted is brought up to date,
   await running.apply(wanted);
   const [old] = box.processes();
   assert(old !== undefined);
-  // Stopped and started between two looks, as within the time that a HAProxy that is gone is given.
+  // Stopped and started between two polls, within the time that the writer waits for a missing HAProxy.
   const see = effects.close();
   kill(old);
   await box.run("-W", "-D", "-f", box.configFile, "-p", box.pidFile, "-L", "lb.test");
@@ -160,12 +160,12 @@ Deno.test("a HAProxy that a service manager has restarted is brought up to date,
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("a HAProxy that a service manager starts at the same moment as the writer does leaves again", async () => {
+Deno.test("of two HAProxys that a service manager and the writer start at the same moment, one exits", async () => {
   await using box = new HaproxyBox();
   await using one = new NamedServer("one.test");
   await using running = new RunningWriter({ reconcileMs: 100 });
   const section = { port: freePort() };
-  // What the writer runs finds that somebody was quicker, by so little that the writer did not see it.
+  // The writer's program finds that another one was faster, by so little that the writer did not see it.
   const program = box.path("haproxy");
   const manager = `-W -D -f ${box.configFile} -p ${box.pidFile} -L lb.test`;
   await Deno.writeTextFile(program, `#!/bin/sh\n[ "$1" = -D ] && haproxy ${manager}\nexec haproxy "$@"\n`, {
@@ -178,7 +178,7 @@ Deno.test("a HAProxy that a service manager starts at the same moment as the wri
   assert.equal((await box.observe()).running?.pid, box.processes()[0]);
 });
 
-Deno.test("a HAProxy in a container with a file of the same name is nobody that the writer would relieve", {
+Deno.test("a HAProxy in a container with a file of the same name is not replaced by the writer", {
   ignore: !MAY_CONTAIN,
 }, async () => {
   await using box = new HaproxyBox();
@@ -194,7 +194,7 @@ Deno.test("a HAProxy in a container with a file of the same name is nobody that 
   container.kill("SIGKILL");
 });
 
-Deno.test("a cluster without nodes is listened for, and answers 503 at once", async () => {
+Deno.test("a cluster without nodes has its listener, and answers 503 at once", async () => {
   await using box = new HaproxyBox();
   await using one = new NamedServer("one.test");
   await using running = new RunningWriter();

@@ -1,3 +1,3 @@
 import { checkDemo } from "../support/demo.ts";
 
-Deno.test("the demo over a directory ends by itself, with no request failed and no reload", () => checkDemo());
+Deno.test("the demo over a directory ends by itself without a failed request or a reload", () => checkDemo());

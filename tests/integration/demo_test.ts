@@ -3,19 +3,19 @@ import config from "../../deno.json" with { type: "json" };
 import { checkDemo, demo } from "../support/demo.ts";
 import { eventually } from "../support/eventually.ts";
 
-/** What the task runs the demo with. */
+/** The demo's arguments in the task. */
 const TASK_FLAGS = config.tasks.demo.command.split(" ").slice(2, -1);
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
-Deno.test("the demo over ZooKeeper ends by itself, with no request failed and no reload", () =>
+Deno.test("the demo over ZooKeeper ends by itself without a failed request or a reload", () =>
   checkDemo("--zookeeper"));
 
-Deno.test("the demo over a Lighthouse store ends by itself, with no request failed and no reload", () =>
+Deno.test("the demo over a Lighthouse store ends by itself without a failed request or a reload", () =>
   checkDemo("--store"));
 
-Deno.test("the demo takes another port than one in use, and its logs grow while it lives", async () => {
-  // HAProxy listens as this does: another that asks for the same gets a share of the port. It may be in use already.
+Deno.test("the demo avoids a port in use, and its logs grow while it runs", async () => {
+  // HAProxy listens like this: another process that asks for the same shares the port. It may be in use already.
   using _taken = listenShared(18_080);
   await using child = new Deno.Command(Deno.execPath(), {
     args: ["run", ...TASK_FLAGS, "examples/demo.ts"],
@@ -47,7 +47,7 @@ function listenShared(port: number): Disposable {
   }
 }
 
-Deno.test("the demo says which arguments there are", async () => {
+Deno.test("the demo lists its arguments", async () => {
   const { code, output } = await demo("--twice");
   assert.equal(code, 2);
   assert.match(output, /Unknown argument --twice: there are --once .*, --zookeeper .*, --store .* and --program/);

@@ -18,7 +18,7 @@ const ZONE = [
   "txt-record=web.test,hello world,Again",
   "dns-rr=web.test,2,036e7331047465737400",
   "local=/test/",
-  // Nobody is to be asked for this one, and nobody can be: it is refused.
+  // No server is configured for this name: the answer is REFUSED.
   "local=/example/",
 ];
 
@@ -46,7 +46,7 @@ Deno.test.each([
   assert.deepEqual(await check.probe(), { status: "pass", detail });
 });
 
-Deno.test("dns wants every record that it is told to expect, in any order", async () => {
+Deno.test("dns requires every expected record, in any order", async () => {
   const config = { name: "two.test", expect: ["192.0.2.3", "192.0.2.2"] };
   assert.equal((await probe(dns, config, server.target)).status, "pass");
   const more = { ...config, expect: [...config.expect, "192.0.2.4"] };
@@ -57,10 +57,10 @@ Deno.test("dns wants every record that it is told to expect, in any order", asyn
 });
 
 Deno.test.each([
-  { what: "a name that is not there", config: { name: "nobody.test" } },
-  { what: "a record that is not there", config: { name: "web.test", record: "SRV" } },
-  { what: "a question that is refused", config: { name: "elsewhere.org", record: "MX" } },
-])("dns fails for $what, and says what may be wrong", async ({ config }) => {
+  { what: "a name that does not exist", config: { name: "nobody.test" } },
+  { what: "a record that does not exist", config: { name: "web.test", record: "SRV" } },
+  { what: "a query that is rejected", config: { name: "elsewhere.org", record: "MX" } },
+])("dns fails for $what, and suggests the cause", async ({ config }) => {
   const { name, record = "A" } = config;
   assert.equal(
     await reasonOf(dns, config, server.target),
@@ -69,7 +69,7 @@ Deno.test.each([
   );
 });
 
-Deno.test("dns compares texts letter by letter", async () => {
+Deno.test("dns compares TXT strings exactly", async () => {
   const config = { name: "web.test", record: "TXT", expect: "hello worldagain" };
   assert.match(await reasonOf(dns, config, server.target), /want "hello worldagain"$/);
 });
@@ -80,7 +80,7 @@ Deno.test("dns reaches a server over IPv6", async () => {
   assert.equal((await check.probe()).status, "pass");
 });
 
-Deno.test("dns never passes with a name that this machine knows by itself", async () => {
+Deno.test("dns never passes with a name from this machine's hosts file", async () => {
   const own = /^\s*[0-9a-f.:]+\s+(\S+)/m.exec((await Deno.readTextFile("/etc/hosts")).replace(/.*\blocalhost\b.*/g, ""))
     ?.[1];
   const name = own ?? "localhost.localdomain";
@@ -95,7 +95,7 @@ Deno.test("dns never passes with a name that this machine knows by itself", asyn
   );
 });
 
-/** Answers each question with what `answer` makes of it. */
+/** Answers each query with the result of `answer`. */
 async function answering(
   answer: (question: Uint8Array) => Uint8Array,
 ): Promise<{ target: string; asked: number } & AsyncDisposable> {
@@ -130,17 +130,17 @@ Deno.test.each([
 
 Deno.test.each([
   { what: "nonsense", answer: () => new Uint8Array(200).fill(0x3f) },
-  { what: "nothing of use", answer: () => new Uint8Array([0]) },
+  { what: "an invalid message", answer: () => new Uint8Array([0]) },
   {
-    what: "an answer to another question",
+    what: "an answer to another query",
     answer: (question: Uint8Array) => new Uint8Array(question).fill(0x42, 0, 2),
   },
   { what: "silence", answer: () => new Uint8Array(0) },
-])("dns does not take $what for an answer, and is over as soon as it is aborted", async ({ answer }) => {
+])("dns does not accept $what as an answer, and ends as soon as it is aborted", async ({ answer }) => {
   await using server = await answering(answer);
   const controller = new AbortController();
   const probing = probe(dns, { name: "a.test" }, server.target, controller.signal);
-  // Some nonsense ends the probe by itself.
+  // Some invalid messages end the probe by themselves.
   const settled = probing.then(
     (outcome) => assert.equal(outcome.status, "fail"),
     (error) => assert.match(error.message, /enough/),

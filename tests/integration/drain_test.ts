@@ -1,6 +1,6 @@
 /**
- * Leaving gently, with a real HAProxy: what becomes of connections, and of
- * requests, when a node goes and when it comes back.
+ * Graceful removal with a real HAProxy: the fate of connections and requests when
+ * a node leaves and when it returns.
  *
  * @module
  */
@@ -12,11 +12,11 @@ import { HttpLoad } from "../support/http_load.ts";
 
 const TCP = { backend: ["mode tcp"], frontend: ["mode tcp"] };
 
-/** A server that answers what it is sent, for as long as a connection lasts. */
+/** A server that echoes what it receives, for as long as a connection lasts. */
 class Echo implements Disposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly node = localNode(this.#listener.addr.port, "echo.test");
-  /** How many connections it has taken. */
+  /** The number of connections accepted. */
   taken = 0;
 
   constructor() {
@@ -35,7 +35,7 @@ class Echo implements Disposable {
   }
 }
 
-/** Whether a connection still carries something there and back. */
+/** Whether a connection still works in both directions. */
 async function lives(connection: Deno.Conn): Promise<boolean> {
   try {
     await connection.write(new TextEncoder().encode("ping"));
@@ -45,14 +45,14 @@ async function lives(connection: Deno.Conn): Promise<boolean> {
   }
 }
 
-/** What is known of a server: nothing once it is deleted. */
+/** The state of a server: nothing once it is deleted. */
 async function stateOf(box: HaproxyBox, name: string): Promise<string> {
   const server = (await box.observe()).running?.backends.get("web")?.get(name);
   if (server === undefined) return "gone";
   return server.inMaintenance ? "maintenance" : server.draining ? "draining" : "ready";
 }
 
-Deno.test("a node that goes is drained for drain_timeout, its connections go on, and it is deleted when they have ended", async () => {
+Deno.test("a removed node is drained for drain_timeout, keeps its connections, and is deleted when they have ended", async () => {
   await using box = new HaproxyBox();
   using echo = new Echo();
   await using other = new NamedServer("other.test");
@@ -73,14 +73,14 @@ Deno.test("a node that goes is drained for drain_timeout, its connections go on,
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("a drain is counted from its begin, however long the server was up before", async () => {
+Deno.test("a drain is timed from its start, however long the server was up", async () => {
   await using box = new HaproxyBox();
   using echo = new Echo();
   await using running = new RunningWriter({ reconcileMs: 50 });
   const section = { port: freePort(), ...TCP, drain_timeout: 2, close_after_drain: true };
   await running.apply(box.wanted({ web: { section, nodes: [echo.node] } }));
   const server = `echo.test:${echo.node.port}`;
-  await eventually("it is up for longer than it is drained", async () => {
+  await eventually("the server has been up for longer than the drain lasts", async () => {
     const { running } = await box.observe();
     return (running?.backends.get("web")?.get(server)?.sinceS ?? 0) > section.drain_timeout;
   });
@@ -93,7 +93,7 @@ Deno.test("a drain is counted from its begin, however long the server was up bef
   assert(!await lives(client));
 });
 
-Deno.test("close_after_drain closes what a drained node has left, and deletes it", async () => {
+Deno.test("close_after_drain closes the remaining connections of a drained node, and deletes it", async () => {
   await using box = new HaproxyBox();
   using echo = new Echo();
   await using running = new RunningWriter({ reconcileMs: 100 });
@@ -107,7 +107,7 @@ Deno.test("close_after_drain closes what a drained node has left, and deletes it
   assert(!await lives(client));
 });
 
-Deno.test("a node that comes back while it is drained is ready again, and keeps its connections", async () => {
+Deno.test("a node that returns while it is drained is ready again, and keeps its connections", async () => {
   await using box = new HaproxyBox();
   using echo = new Echo();
   await using running = new RunningWriter({ reconcileMs: 100 });
@@ -124,7 +124,7 @@ Deno.test("a node that comes back while it is drained is ready again, and keeps 
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("a writer that starts counts a drain that it finds from its start", async () => {
+Deno.test("a writer that starts times a drain that it finds from its own start", async () => {
   await using box = new HaproxyBox();
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");
@@ -141,7 +141,7 @@ Deno.test("a writer that starts counts a drain that it finds from its start", as
   assert.equal(second.reloads, 0);
 });
 
-Deno.test("nodes that are drained and come back under load fail no request", async () => {
+Deno.test("nodes that are drained and return under load fail no request", async () => {
   await using box = new HaproxyBox();
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");

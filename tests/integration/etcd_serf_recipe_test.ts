@@ -6,12 +6,12 @@ import { readWalkthrough, Transcript } from "../support/walkthrough.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const README = `${ROOT}examples/etcd_serf/README.md`;
-/** The network that the README speaks of. */
+/** The network in the README. */
 const NETWORK = "127.90.0";
 /** The recipe that needs a handler, confd and a reload, by its author's log. */
 const ORIGINAL_MS = 10_000;
 
-/** Runs lines for a shell as if the network were the README's; answers what they print. */
+/** Runs shell lines with the test's network in place of the README's; returns their output. */
 async function run(stage: ExampleStage, lines: string): Promise<string> {
   const env = { DIR: stage.dir.path, NET: stage.network };
   const { code, stdout, stderr } = await stage.shell(lines, { network: NETWORK }, env);
@@ -19,7 +19,7 @@ async function run(stage: ExampleStage, lines: string): Promise<string> {
   return stdout;
 }
 
-Deno.test("the recipe with etcd and serf goes as its README says, and leaves nothing behind", async () => {
+Deno.test("the recipe with etcd and serf follows its README and leaves nothing behind", async () => {
   await setUp(["haproxy", "etcd", "serf"]);
   await using recipe = new ExampleStage();
   const transcript = new Transcript();
@@ -35,7 +35,7 @@ Deno.test("the recipe with etcd and serf goes as its README says, and leaves not
   await eventually("all has ended", async () => (await recipe.processes()).length === 0, { deadlineMs: 15_000 });
 });
 
-Deno.test("a host that is killed leaves HAProxy as soon as the gossip says so, faster than by a handler, confd and a reload", async () => {
+Deno.test("a killed host is removed from HAProxy as soon as gossip reports it, faster than with a handler, confd and a reload", async () => {
   await setUp(["haproxy", "etcd", "serf"]);
   await using recipe = new ExampleStage();
   const { network } = recipe;
@@ -66,7 +66,7 @@ examples/etcd_serf/recipe.sh balancer`,
   const seen = async () => [...(await answering().catch(() => new Set<string>()))].toSorted().join();
   await eventually("all three answer", async () => await seen() === "11,12,13");
   const members = async () => await run(recipe, `serf members -rpc-addr=${network}.2:7373 -status=alive`);
-  await eventually("the gossip knows all", async () => (await members()).split("\n").filter(Boolean).length === 4);
+  await eventually("gossip knows all hosts", async () => (await members()).split("\n").filter(Boolean).length === 4);
 
   let [sent, failed] = [0, 0];
   const stop = new AbortController();
@@ -81,7 +81,9 @@ examples/etcd_serf/recipe.sh balancer`,
   const killedMs = performance.now();
   for (const each of pids) Deno.kill(each, "SIGKILL");
   let failedMs = Infinity;
-  const gossip = eventually("the gossip says so", async () => !(await members()).includes("app2"), { everyMs: 20 })
+  const gossip = eventually("gossip reports the dead host", async () => !(await members()).includes("app2"), {
+    everyMs: 20,
+  })
     .then(() => failedMs = performance.now());
   const socket = `${recipe.dir.path}/haproxy.sock`;
   await eventually("HAProxy has no such server", async () => !(await serversOf(socket)).includes(`${network}.12`), {
@@ -92,7 +94,7 @@ examples/etcd_serf/recipe.sh balancer`,
   stop.abort();
   await traffic;
   const [whole, after] = [goneMs - killedMs, goneMs - failedMs];
-  // deno-lint-ignore no-console -- the measurement is what the test shows
+  // deno-lint-ignore no-console -- the measurement is the point of the test
   console.log(
     `recipe: kill to routing ${Math.round(whole)} ms, of which ${Math.round(after)} ms after the gossip; ` +
       `the original recipe: ${ORIGINAL_MS} ms; ${sent} requests, ${failed} failed`,

@@ -13,7 +13,7 @@ import { eventually } from "../support/eventually.ts";
 import { TcpProxy } from "../support/tcp_proxy.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-/** A session's config, as a file would say it. */
+/** A session's config, as in a file. */
 function options(config: Readonly<Record<string, unknown>>, more: Partial<SessionOptions> = {}): SessionOptions {
   const result = schema["~standard"].validate({ session_timeout: 3, ...config });
   if ("issues" in result) throw new Error(result.issues.map(({ message }) => message).join("; "));
@@ -26,14 +26,14 @@ async function open(config: Readonly<Record<string, unknown>>, more?: Partial<Se
   return { context, session, [Symbol.asyncDispose]: () => session[Symbol.asyncDispose]() };
 }
 
-/** How many nodes a cluster had, each time that it existed. */
+/** The number of nodes in a cluster, for each answer in which it existed. */
 function sizes({ snapshots }: Follower): readonly number[] {
   return snapshots.filter(({ exists }) => exists).map(({ nodes }) => nodes.length);
 }
 
 const WEB = "/lighthouse/services/web/";
 
-Deno.test("a node is registered, changed, seen and gone with its session, each by one event", async () => {
+Deno.test("a node is registered, changed, seen and removed with its session, each with one event", async () => {
   await using etcd = await Etcd.start();
   await using writer = await open({ endpoints: [etcd.address] });
   await using reporter = await open({ endpoints: [`http://${etcd.address}`] });
@@ -46,7 +46,7 @@ Deno.test("a node is registered, changed, seen and gone with its session, each b
     JSON.parse(await etcd.ctl("endpoint", "status", "--write-out=json"))[0].Status.header.revision;
   const before = await revision();
   await reporter.session.register("web", up(testNode(8002)), soon());
-  assert.equal(await revision(), before, "what stands already is not written again");
+  assert.equal(await revision(), before, "an unchanged node is not written again");
   await reporter.session.register("web", up(testNode(8002, { colour: "blue" })), soon());
   await eventually("the change is seen", () => follower.snapshots.at(-1)?.nodes[1]?.metadata.colour === "blue");
   await reporter.session.deregister("web", up(testNode(8001)), soon());
@@ -56,15 +56,15 @@ Deno.test("a node is registered, changed, seen and gone with its session, each b
   assert.deepEqual(await etcd.keys(WEB), [WEB], "the cluster stays known");
 });
 
-/** A number that etcd tells of itself. */
+/** A metric of etcd. */
 async function metric(etcd: Etcd, name: string): Promise<number> {
   const text = await (await fetch(`http://${etcd.address}/metrics`)).text();
   return Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1] ?? NaN);
 }
 
-Deno.test("100 clusters share one stream, and a change of one is sent as it is, without a read", async () => {
+Deno.test("100 clusters share one stream, and a change of one is delivered without a read", async () => {
   await using etcd = await Etcd.start();
-  // Its renewals are not to be counted below.
+  // Exclude the session's renewals from the counts below.
   await using reporter = await open({ endpoints: [etcd.address], session_timeout: 600 });
   const clusters = Array.from({ length: 100 }, (_, at) => `cluster${at}`);
   for (const cluster of clusters) await reporter.session.register(cluster, up(testNode(8001)), soon());
@@ -92,7 +92,7 @@ Deno.test("100 clusters share one stream, and a change of one is sent as it is, 
   assert.ok(followers.every(({ snapshots }, at) => snapshots.length === (at === 7 ? 2 : 1)));
 });
 
-Deno.test("a change that was missed and compacted away is read, and an unchanged cluster says nothing again", async () => {
+Deno.test("a change that was missed and compacted is read, and an unchanged cluster reports nothing", async () => {
   await using etcd = await Etcd.start();
   await using proxy = TcpProxy.start(etcd.port);
   await using reporter = await open({ endpoints: [etcd.address] });
@@ -106,7 +106,7 @@ Deno.test("a change that was missed and compacted away is read, and an unchanged
   await reporter.session.deregister("web", up(testNode(8001)), soon());
   const [{ Status: { header } }] = JSON.parse(await etcd.ctl("endpoint", "status", "--write-out=json"));
   await etcd.ctl("compact", String(header.revision));
-  await eventually("it is said to be unreachable", () => writer.context.states.at(-1) === "disconnected");
+  await eventually("etcd is reported as unreachable", () => writer.context.states.at(-1) === "disconnected");
   proxy.resume();
   await web.has(8002);
   assert.equal(idle.snapshots.length, 1);
@@ -114,7 +114,7 @@ Deno.test("a change that was missed and compacted away is read, and an unchanged
   await web.has(8002, 8003);
 });
 
-Deno.test("a watch from a revision that is compacted away goes on from what there is", async () => {
+Deno.test("a watch from a compacted revision continues from the current state", async () => {
   await using etcd = await Etcd.start();
   await using reporter = await open({ endpoints: [etcd.address] });
   await reporter.session.register("web", up(testNode(8001)), soon());
@@ -124,7 +124,7 @@ Deno.test("a watch from a revision that is compacted away goes on from what ther
   for (let at = 0; at < 5; at++) await etcd.ctl("put", "/elsewhere", String(at));
   const [{ Status: { header } }] = JSON.parse(await etcd.ctl("endpoint", "status", "--write-out=json"));
   await etcd.ctl("compact", String(header.revision));
-  // Another cluster has the stream opened again, from the revisions that are known.
+  // Another cluster causes the stream to be opened again, from the known revisions.
   await using other = new Follower(writer.session, "other");
   await reporter.session.register("other", up(testNode(9001)), soon());
   await other.has(9001);
@@ -133,7 +133,7 @@ Deno.test("a watch from a revision that is compacted away goes on from what ther
   assert.equal(web.snapshots.length, 2);
 });
 
-Deno.test("nodes come back after their lease was revoked, a key was deleted, and the store was emptied", async () => {
+Deno.test("nodes are registered again after a revoked lease, a deleted key, and an emptied store", async () => {
   await using etcd = await Etcd.start();
   await using reporter = await open({ endpoints: [etcd.address] });
   const nodes = [8001, 8002].map((port) => testNode(port));
@@ -150,14 +150,14 @@ Deno.test("nodes come back after their lease was revoked, a key was deleted, and
   await etcd.wipe();
   await etcd.start();
   await eventually("all are back", async () => (await etcd.keys(`${WEB}w`)).length === 2);
-  // The host asserts its registrations now and then.
+  // The host renews its registrations periodically.
   for (const node of nodes) await reporter.session.register("web", up(node), soon());
   await untilBack();
 });
 
 Deno.test("a cluster whose store was emptied exists again with its first node, whichever is registered first", async () => {
   await using etcd = await Etcd.start();
-  // No renewal is the first to find the lease lost.
+  // No renewal finds the lost lease first.
   await using reporter = await open({ endpoints: [etcd.address], session_timeout: 600 });
   await reporter.session.register("web", up(testNode(8001)), soon());
   const [, lease = ""] = /([0-9a-f]{10,})/.exec(await etcd.ctl("lease", "list")) ?? [];
@@ -167,7 +167,7 @@ Deno.test("a cluster whose store was emptied exists again with its first node, w
   assert.deepEqual(await etcd.keys(WEB), [WEB, `${WEB}web.test:8002`]);
 });
 
-Deno.test("a server that ends each stream of watches at once is asked less and less often", async () => {
+Deno.test("a server that ends each watch stream at once is asked with growing delays", async () => {
   await using etcd = await Etcd.start();
   await using cutting = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
     const { pathname } = new URL(request.url);
@@ -196,7 +196,7 @@ Deno.test("a server that ends each stream of watches at once is asked less and l
   });
 });
 
-Deno.test("a node that another session has taken over is left to it, by renewals and by release", async () => {
+Deno.test("a node that another session has taken over is left alone by renewals and by release", async () => {
   await using etcd = await Etcd.start();
   await using old = await open({ endpoints: [etcd.address], session_timeout: 2 });
   await using next = await open({ endpoints: [etcd.address] });
@@ -214,7 +214,7 @@ Deno.test("a node that another session has taken over is left to it, by renewals
   assert.deepEqual(await etcd.keys(WEB), [WEB]);
 });
 
-Deno.test("a session that nobody ends is gone with its lease", async () => {
+Deno.test("a session without renewals ends with its lease", async () => {
   await using etcd = await Etcd.start();
   await using proxy = TcpProxy.start(etcd.port);
   await using reporter = await open({ endpoints: [proxy.address], session_timeout: 2 });
@@ -228,7 +228,7 @@ Deno.test("a session that nobody ends is gone with its lease", async () => {
   await web.has(8001);
 });
 
-Deno.test("a lease outlives the registering of many nodes in a slow etcd", async () => {
+Deno.test("a lease survives the registration of many nodes in a slow etcd", async () => {
   await using etcd = await Etcd.start();
   await using slow = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
@@ -250,7 +250,7 @@ Deno.test("a lease outlives the registering of many nodes in a slow etcd", async
   assert.deepEqual(sizes(follower), sizes(follower).toSorted((a, b) => a - b), "no node is lost meanwhile");
 });
 
-Deno.test("a silent server is left for the next one, and members stay", async () => {
+Deno.test("a silent server is replaced by the next one, and members stay", async () => {
   await using members = await Etcd.cluster();
   const leader = await leaderOf(members);
   const [first = leader, second = leader] = members.filter((each) => each !== leader);
@@ -274,7 +274,7 @@ async function leaderOf(members: readonly Etcd[]): Promise<Etcd> {
   });
 }
 
-Deno.test("the leader of three is killed: no node is lost, and changes go on", async () => {
+Deno.test("the leader of three is killed: no node is lost, and changes continue", async () => {
   await using members = await Etcd.cluster();
   const endpoints = members.map(({ address }) => address);
   await using writer = await open({ endpoints });
@@ -293,7 +293,7 @@ Deno.test("the leader of three is killed: no node is lost, and changes go on", a
   assert.deepEqual(sizes(web), [1, 2, 3]);
 });
 
-Deno.test("a member without a leader is left, and says nothing of members", async () => {
+Deno.test("a member without a leader is left, and removes no nodes", async () => {
   await using members = await Etcd.cluster();
   await using writer = await open({ endpoints: [members[0]!.address] });
   await using reporter = await open({ endpoints: [members[0]!.address] });
@@ -301,7 +301,7 @@ Deno.test("a member without a leader is left, and says nothing of members", asyn
   await reporter.session.register("web", up(testNode(8001)), soon());
   await web.has(8001);
   for (const member of members.slice(1)) await member.end("SIGKILL");
-  await eventually("it is said to be unreachable", () => writer.context.states.at(-1) === "disconnected");
+  await eventually("etcd is reported as unreachable", () => writer.context.states.at(-1) === "disconnected");
   await Promise.all(members.slice(1).map((member) => member.start()));
   await eventually("it is reachable", () => writer.context.states.at(-1) === "connected");
   await reporter.session.register("web", up(testNode(8002)), soon());
@@ -309,9 +309,9 @@ Deno.test("a member without a leader is left, and says nothing of members", asyn
   assert.deepEqual(sizes(web), [1, 2]);
 });
 
-/** An etcd with users: `root`, and `lighthouse`, who may read and write what is below the prefix. */
+/** An etcd with users: `root`, and `lighthouse`, who may read and write below the prefix. */
 async function withUsers(args: readonly string[] = []): Promise<Etcd> {
-  // Hashing a password at the usual cost takes a busy machine longer than etcdctl waits.
+  // Hashing a password at the usual cost takes longer than etcdctl waits on a busy machine.
   const etcd = await Etcd.start({ args: ["--bcrypt-cost=4", ...args] });
   await etcd.ctl("user", "add", "root:toor");
   await etcd.ctl("user", "grant-role", "root", "root");
@@ -326,7 +326,7 @@ async function withUsers(args: readonly string[] = []): Promise<Etcd> {
 const ROOT = ["--user=root:toor"];
 const LIGHTHOUSE = { username: "lighthouse", password: "secret" };
 
-Deno.test("a token that has expired is renewed, for requests and for watches", async () => {
+Deno.test("an expired token is renewed, for requests and for watches", async () => {
   await using etcd = await withUsers(["--auth-token-ttl=1"]);
   const config = { endpoints: [etcd.address], session_timeout: 10, ...LIGHTHOUSE };
   await using writer = await open(config);
@@ -345,7 +345,7 @@ Deno.test("a token that has expired is renewed, for requests and for watches", a
   assert.equal(web.error, undefined);
 });
 
-Deno.test("a member that restarts has forgotten the token: a new one is asked for", async () => {
+Deno.test("a restarted member has lost the token: a new one is requested", async () => {
   await using etcd = await withUsers();
   await using reporter = await open({ endpoints: [etcd.address], ...LIGHTHOUSE });
   await reporter.session.register("web", up(testNode(8001)), soon());
@@ -355,7 +355,7 @@ Deno.test("a member that restarts has forgotten the token: a new one is asked fo
   assert.equal((await etcd.ctl(...ROOT, "get", "--prefix", "--keys-only", `${WEB}w`)).match(/8002/)?.length, 1);
 });
 
-Deno.test("a permission that is revoked ends the watch with etcd's word, and removes nobody", async () => {
+Deno.test("a revoked permission ends the watch with etcd's error, and removes no nodes", async () => {
   await using etcd = await withUsers();
   await using writer = await open({ endpoints: [etcd.address], ...LIGHTHOUSE }, { auditMs: 200 });
   await using reporter = await open({ endpoints: [etcd.address], ...LIGHTHOUSE, session_timeout: 30 });
@@ -392,7 +392,7 @@ Deno.test.each([
     says: /Cannot authenticate to etcd as lighthouse: .*invalid user ID or password/,
   },
   { what: "no user", given: {}, says: /user name is empty/ },
-])("$what is reported in the words of etcd", async ({ given, says }) => {
+])("$what is reported with etcd's error", async ({ given, says }) => {
   await using etcd = await withUsers();
   await using session = await open({ endpoints: [etcd.address], ...given });
   await using web = new Follower(session.session, "web");
@@ -401,14 +401,14 @@ Deno.test.each([
   await assert.rejects(async () => await session.session.register("web", up(testNode(8001)), soon()), says);
 });
 
-Deno.test("a user whom etcd does not ask for is none, with a line in the log", async () => {
+Deno.test("credentials that etcd does not need are ignored, which is logged", async () => {
   await using etcd = await Etcd.start();
   await using session = await open({ endpoints: [etcd.address], ...LIGHTHOUSE });
   await session.session.register("web", up(testNode(8001)), soon());
   assert.ok(session.context.lines.some((line) => /^info etcd has authentication disabled/.test(line)));
 });
 
-Deno.test("what is no node is left out with its reason, and the others are served", async () => {
+Deno.test("an invalid node is left out with its reason, and the others are served", async () => {
   await using etcd = await Etcd.start();
   await using writer = await open({ endpoints: [etcd.address] });
   await using web = new Follower(writer.session, "web");
@@ -429,7 +429,7 @@ Deno.test("what is no node is left out with its reason, and the others are serve
   }
 });
 
-Deno.test("TLS is spoken with the authority, the client's certificate and the server's name of the config", async () => {
+Deno.test("TLS uses the configured CA, client certificate and server name", async () => {
   await using dir = new TempDir();
   const pem = await makeCertificates(dir);
   const args = ["--cert-file", pem.good, "--key-file", pem.key, "--client-cert-auth", "--trusted-ca-file", pem.ca];
@@ -473,7 +473,7 @@ Deno.test("a session over TLS can be closed at any moment, without an uncaught e
   }
 });
 
-Deno.test("an etcd that was restored from an older backup has another epoch, and is followed from where it is", async () => {
+Deno.test("an etcd restored from an older backup has another epoch, and is followed from its current state", async () => {
   await using etcd = await Etcd.start();
   await using reporter = await open({ endpoints: [etcd.address], session_timeout: 60 });
   await reporter.session.register("web", up(testNode(8001)), soon());
@@ -497,7 +497,7 @@ Deno.test("an etcd that was restored from an older backup has another epoch, and
   assert.ok(writer.context.lines.some((line) => /^warn Registry history lost/.test(line)));
 });
 
-Deno.test("an etcd that was emptied does not have the cluster, of another epoch", async () => {
+Deno.test("an emptied etcd has another epoch, in which the cluster does not exist", async () => {
   await using etcd = await Etcd.start();
   for (let at = 0; at < 3; at++) await etcd.ctl("put", "/elsewhere", "x");
   await etcd.ctl("put", `${WEB}web.test:8001`, new TextDecoder().decode(encodeNode(testNode(8001))));
@@ -512,13 +512,13 @@ Deno.test("an etcd that was emptied does not have the cluster, of another epoch"
   assert.notEqual(first?.epoch, second?.epoch);
 });
 
-Deno.test("a cluster whose last node is deleted is empty, and one that never was does not exist", async () => {
+Deno.test("a cluster whose last node is deleted is empty, and one that never existed does not exist", async () => {
   await using etcd = await Etcd.start();
   await using writer = await open({ endpoints: [etcd.address] });
   await using never = new Follower(writer.session, "never");
   await never.has();
   assert.equal(never.snapshots[0]?.exists, false);
-  // Whoever wrote it left no key that says that the cluster exists.
+  // The writer of that node left no key that marks the cluster as existing.
   await etcd.ctl("put", `${WEB}web.test:8001`, new TextDecoder().decode(encodeNode(testNode(8001))));
   await using web = new Follower(writer.session, "web");
   await web.has(8001);
@@ -528,7 +528,7 @@ Deno.test("a cluster whose last node is deleted is empty, and one that never was
   assert.equal(new Set(web.snapshots.map(({ epoch }) => epoch)).size, 1);
 });
 
-Deno.test("a draining node is kept, and says so", async () => {
+Deno.test("a draining node stays, marked as draining", async () => {
   await using etcd = await Etcd.start();
   await using session = await open({ endpoints: [etcd.address] });
   await using web = new Follower(session.session, "web");
@@ -540,7 +540,7 @@ Deno.test("a draining node is kept, and says so", async () => {
   await eventually("it is ready", () => web.snapshots.at(-1)?.nodes[0]?.state === undefined);
 });
 
-Deno.test("in a worker of its own it follows keys, with the permissions it asked for", async () => {
+Deno.test("in a worker of its own it follows keys, with the permissions it requests", async () => {
   await using etcd = await Etcd.start();
   const config = options({ endpoints: [etcd.address] });
   await using host = new PluginHost({
@@ -594,18 +594,18 @@ Deno.test("keys() yields all keys below a prefix with their values, and each cha
   await following;
 });
 
-/** An etcd that serves its API 2. */
+/** An etcd with API 2 enabled. */
 function startV2(): Promise<Etcd> {
   return Etcd.start({ args: ["--enable-v2"] });
 }
 
-/** Asks API 2. */
+/** Sends a request of API 2. */
 async function v2(etcd: Etcd, method: string, key: string, form?: Readonly<Record<string, string>>): Promise<string> {
   const body = form === undefined ? null : new URLSearchParams(form);
   return await (await fetch(`http://${etcd.address}/v2/keys${key}`, { method, body })).text();
 }
 
-Deno.test("by API 2 nodes are registered, drain, are taken over, renewed, and put again when somebody deletes them", async () => {
+Deno.test("over API 2, nodes are registered, drained, taken over, renewed, and written again when somebody deletes them", async () => {
   await using etcd = await startV2();
   const config = { endpoints: [etcd.address], session_timeout: 2, api: "v2" };
   await using writer = await open(config);
@@ -639,7 +639,7 @@ Deno.test("by API 2 nodes are registered, drain, are taken over, renewed, and pu
   assert.ok(other.snapshots.every(({ exists }) => !exists));
 });
 
-Deno.test("by API 2 a node whose session nobody ends is gone after its time, and an emptied store has another epoch", async () => {
+Deno.test("over API 2, a node without renewals expires, and an emptied store has another epoch", async () => {
   await using etcd = await startV2();
   await using proxy = TcpProxy.start(etcd.port);
   for (let at = 0; at < 5; at++) await v2(etcd, "PUT", "/elsewhere", { value: "x" });
@@ -660,7 +660,7 @@ Deno.test("by API 2 a node whose session nobody ends is gone after its time, and
   assert.notEqual(web.snapshots.at(-1)?.epoch, epoch);
 });
 
-Deno.test("by API 2 a change is seen though the history was pushed out by the changes of others", async () => {
+Deno.test("over API 2, a change is seen though other changes have pushed it out of the history", async () => {
   await using etcd = await startV2();
   await using proxy = TcpProxy.start(etcd.port);
   await using writer = await open({ endpoints: [proxy.address], api: "v2" });
@@ -680,13 +680,13 @@ Deno.test("by API 2 a change is seen though the history was pushed out by the ch
   await web.has(8002);
 });
 
-Deno.test("an etcd without API 2 is said to be one", async () => {
+Deno.test("an etcd without API 2 is reported as such", async () => {
   await using etcd = await Etcd.start();
   await using session = await open({ endpoints: [etcd.address], api: "v2" });
   await eventually("it is reported", () => session.context.details.some((detail) => /--enable-v2/.test(detail)));
 });
 
-Deno.test("by API 2 a user is sent along, and one without the permission is reported in the words of etcd", async () => {
+Deno.test("over API 2, credentials are sent, and a missing permission is reported with etcd's error", async () => {
   await using etcd = await startV2();
   const root = { authorization: `Basic ${btoa("root:toor")}`, "content-type": "application/json" };
   const admin = async (method: string, path: string, body?: unknown) => {
@@ -711,7 +711,7 @@ Deno.test("by API 2 a user is sent along, and one without the permission is repo
   assert.match(denied.error?.message ?? "", /Cannot read .* from etcd: .*Insufficient credentials/);
 });
 
-Deno.test("by API 2 changes are seen at once and no node is lost, however often etcd is killed and emptied", async () => {
+Deno.test("over API 2, changes are seen at once and no node is lost, however often etcd is killed and emptied", async () => {
   await using etcd = await startV2();
   const config = { endpoints: [etcd.address], session_timeout: 2, api: "v2" };
   await using writer = await open(config);
@@ -721,7 +721,7 @@ Deno.test("by API 2 changes are seen at once and no node is lost, however often 
   for (let round = 0; round < 6; round++) {
     const port = 8001 + round;
     ports.push(port);
-    // Registered while etcd is on its way down: whether that came through is unknown.
+    // Registered while etcd is going down: whether that succeeded is unknown.
     const registering = reporter.session.register("web", up(testNode(port)), soon()).catch(() => {});
     if (round % 2 === 0) await etcd.end("SIGKILL");
     else await etcd.wipe();
@@ -735,14 +735,14 @@ Deno.test("by API 2 changes are seen at once and no node is lost, however often 
   }
 });
 
-/** The section of a cluster or a service, as a file would say it. */
+/** The section of a cluster or a service, as in a file. */
 function section(raw: unknown) {
   const result = clusterSchema["~standard"].validate(raw);
   if ("issues" in result) throw new Error(result.issues.map(({ message }) => message).join("; "));
   return { config: result.value };
 }
 
-Deno.test("addresses that others put are read by value and by key, and what is registered is what they read", async () => {
+Deno.test("addresses written by other tools are read by value and by key, and registrations are in the form they read", async () => {
   await using etcd = await Etcd.start();
   await using session = await open({ endpoints: [etcd.address] });
   const values = section({ path: "/proxy/frontend/web", format: "address" });
@@ -767,7 +767,7 @@ Deno.test("addresses that others put are read by value and by key, and what is r
   );
   assert.match(await etcd.ctl("get", "/proxy/frontend/web/web.test:8080"), /\n127\.0\.0\.1:8080\n/);
   assert.deepEqual(await etcd.keys("/cluster/web/"), ["/cluster/web/10.0.0.6", "/cluster/web/127.0.0.1"]);
-  // Neither format has a place for a node that drains: it goes.
+  // Neither format can mark a draining node: it is removed.
   await session.session.register("web", { node, state: "draining", ...values }, soon());
   await session.session.deregister("web2", { ...up(node), ...names }, soon());
   assert.deepEqual(await etcd.keys("/proxy/frontend/web/w"), []);

@@ -8,12 +8,12 @@ import { TempDir } from "../support/temp_dir.ts";
 
 const TARGET = "127.0.0.1:8001";
 
-/** A config that has a shell do it. */
+/** A config that runs a shell script. */
 function sh(script: string, more: Record<string, unknown> = {}) {
   return { command: "/bin/sh", args: ["-c", script], ...more };
 }
 
-/** Whether a process still runs; one that has ended and waits to be noticed does not. */
+/** Whether a process still runs; a zombie does not. */
 function runs(pid: number): boolean {
   try {
     return !/\) [ZX] /.test(Deno.readTextFileSync(`/proc/${pid}/stat`));
@@ -31,17 +31,17 @@ function pidIn(path: string): Promise<number> {
 Deno.test.each([
   { what: "exit status 0", config: sh("exit 0"), detail: "Got exit status 0" },
   {
-    what: "a wanted exit status",
+    what: "an expected exit status",
     config: sh("echo; echo fine; exit 3", { status: [0, 3] }),
     detail: 'Got exit status 3: "fine"',
   },
   {
-    what: "a wanted output",
+    what: "an expected output",
     config: sh("echo now ready", { output: "ready" }),
     detail: 'Got exit status 0: "now ready"',
   },
   {
-    what: "the port in its arguments, each by itself",
+    what: "the port as a separate argument",
     config: {
       command: "/bin/echo",
       args: ["{host} {port}", "{target}", "{print}"],
@@ -50,18 +50,18 @@ Deno.test.each([
     detail: `Got exit status 0: "127.0.0.1 8001 ${TARGET} {print}"`,
   },
   {
-    what: "the environment that it is given, and no other",
+    what: "the configured environment, and nothing else",
     config: { command: "/usr/bin/env", env: { PORT: "{port}" }, output: "PORT=8001\n" },
     detail: 'Got exit status 0: "PORT=8001"',
   },
-  { what: "the root as its folder", config: sh("pwd", { output: "/\n" }), detail: 'Got exit status 0: "/"' },
+  { what: "the root as its working directory", config: sh("pwd", { output: "/\n" }), detail: 'Got exit status 0: "/"' },
   {
-    what: "a folder of its own",
+    what: "a working directory of its own",
     config: sh("pwd", { output: "/usr\n", directory: "/usr" }),
     detail: 'Got exit status 0: "/usr"',
   },
   {
-    what: "more output than is looked at",
+    what: "more output than is examined",
     config: sh("printf 0123456789; head -c 3000000 /dev/zero", {
       output: "789",
       output_limit: 10,
@@ -69,7 +69,7 @@ Deno.test.each([
     }),
     detail: 'Got exit status 0: "0123456789"',
   },
-  { what: "no standard input to wait for", config: { command: "/bin/cat" }, detail: "Got exit status 0" },
+  { what: "an empty standard input", config: { command: "/bin/cat" }, detail: "Got exit status 0" },
 ])("exec passes with $what, in a worker with no more than its program", async ({ config, detail }) => {
   await using check = await startInWorker("exec", config, TARGET);
   assert.deepEqual(await check.probe(), { status: "pass", detail });
@@ -78,29 +78,29 @@ Deno.test.each([
 Deno.test.each([
   { what: "another exit status", config: sh("exit 2"), reason: /^Got exit status 2 from \/bin\/sh, want 0$/ },
   {
-    what: "exit status 0 where it is not wanted",
+    what: "an unexpected exit status 0",
     config: sh("echo well", { status: [1, 2] }),
     reason: /^Got exit status 0 from \/bin\/sh, want 1, 2: "well"$/,
   },
   { what: "a complaint", config: sh("echo out; echo broken >&2; exit 1"), reason: /want 0: "broken"$/ },
   { what: "a program that crashes", config: sh("kill -SEGV $$"), reason: /^\/bin\/sh was ended by SIGSEGV/ },
   {
-    what: "output without the wanted text",
+    what: "output without the expected text",
     config: sh("echo loading", { output: "ready" }),
     reason: /^"ready" is not in the first 65536 bytes that \/bin\/sh wrote: "loading"$/,
   },
   {
-    what: "a wanted text past what is looked at",
+    what: "the expected text beyond the examined output",
     config: sh("printf 0123456789ready", { output: "ready", output_limit: 10 }),
     reason: /^"ready" is not in the first 10 bytes/,
   },
   {
-    what: "a wanted text on standard error",
+    what: "the expected text on standard error",
     config: sh("echo ready >&2", { output: "ready" }),
     reason: /^"ready" is not/,
   },
   { what: "controls", config: sh("printf '\\033[2Jout'; exit 1"), reason: /: "\\u001b\[2Jout"$/ },
-  { what: "bytes that are no text", config: sh("printf '\\377\\376'; exit 1"), reason: /: "\ufffd\ufffd"$/ },
+  { what: "bytes that are not UTF-8", config: sh("printf '\\377\\376'; exit 1"), reason: /: "\ufffd\ufffd"$/ },
   {
     what: "no program",
     config: { command: "/nobody/has/this" },
@@ -112,7 +112,7 @@ Deno.test.each([
     reason: /^Cannot run \/bin\/sh: No such cwd/,
   },
   {
-    what: "a file that is no program",
+    what: "a file that is not executable",
     config: { command: "/etc/passwd" },
     reason: /^Cannot run \/etc\/passwd: .*Permission denied/,
   },
@@ -120,14 +120,14 @@ Deno.test.each([
   assert.match(await reasonOf(exec, config, TARGET), reason);
 });
 
-Deno.test("exec tells no secret that its program tells", async () => {
+Deno.test("exec does not repeat a secret that its program prints", async () => {
   const config = sh('echo "login with $DB_PASSWORD failed" >&2; exit 1', {
     env: { DB_PASSWORD: "s3cret", USER: "me" },
   });
   assert.match(await reasonOf(exec, config, TARGET), /: "login with \*\*\*\*\* failed"$/);
 });
 
-Deno.test("exec runs no other program, and sets nothing that the dynamic linker reads", async () => {
+Deno.test("exec runs no other program, and sets no variable of the dynamic linker", async () => {
   const refused = (error: unknown) => error instanceof WorkerError && error.kind === "NotCapable";
   await using other = await startInWorker("exec", sh("exit 0"), TARGET, {
     change: (config) => ({ ...config, command: "/bin/echo" }),
@@ -142,7 +142,7 @@ Deno.test("exec runs no other program, and sets nothing that the dynamic linker 
 Deno.test.each([
   { what: "at once", script: "exec sleep 300" },
   {
-    what: "though it does not hear of SIGTERM",
+    what: "though it ignores SIGTERM",
     script: "trap '' TERM; while :; do sleep 0.05; done",
   },
   { what: "though it floods its output", script: "while :; do echo flood; done" },
@@ -158,7 +158,7 @@ Deno.test.each([
   assert.ok(!runs(pid));
 });
 
-/** Aborts a program that hands SIGTERM on to its child; answers whether that has ended then, and ends it if not. */
+/** Aborts a program that forwards SIGTERM to its child; returns whether the child has ended by then, and ends it if not. */
 async function childEndsWithItsParent(): Promise<boolean> {
   await using dir = new TempDir();
   const controller = new AbortController();
@@ -175,14 +175,14 @@ async function childEndsWithItsParent(): Promise<boolean> {
   });
 }
 
-Deno.test("exec lets a program that hands SIGTERM on end its children", async () => {
-  // It has a tenth of a second for that, which a busy machine may not give to it each time.
+Deno.test("exec lets a program that forwards SIGTERM end its children", async () => {
+  // The program has a tenth of a second for that, which a busy machine may not always give it.
   let ended = false;
   for (let round = 0; round < 5 && !ended; round++) ended = await childEndsWithItsParent();
   assert.ok(ended, "in none of five rounds");
 });
 
-Deno.test("exec does not wait for a child that holds its output, once it is aborted", async () => {
+Deno.test("exec does not wait for a child that holds its output once aborted", async () => {
   await using dir = new TempDir();
   const controller = new AbortController();
   const config = sh(`sleep 300 & echo $! > ${dir.file("pid")}`, { env: { PATH: "/usr/bin:/bin" } });
@@ -196,7 +196,7 @@ Deno.test("exec does not wait for a child that holds its output, once it is abor
   }
 });
 
-Deno.test("exec leaves no program behind when its worker stops or its deadline is over", async () => {
+Deno.test("exec leaves no program behind when its worker stops or its deadline passes", async () => {
   await using dir = new TempDir();
   const config = sh(`trap '' TERM; echo $$ > ${dir.file("pid")}; while :; do sleep 0.05; done`, {
     env: { PATH: "/usr/bin:/bin" },
@@ -214,7 +214,7 @@ Deno.test("exec leaves no program behind when its worker stops or its deadline i
   await eventually("the program is ended", () => !runs(pid));
 });
 
-Deno.test("exec does not begin when it is aborted before", async () => {
+Deno.test("exec does not start if it was aborted earlier", async () => {
   await using dir = new TempDir();
   const config = { command: "/usr/bin/touch", args: [dir.file("begun")] };
   await assert.rejects(probe(exec, config, TARGET, AbortSignal.abort(new Error("too late"))), /too late/);

@@ -9,7 +9,7 @@ import { PROMPT } from "../../plugins/balancers/haproxy/sources.ts";
 
 const signal = new AbortController().signal;
 
-/** Where a balancer would be. */
+/** The place of a balancer. */
 function sources(dir: TempDir): ProcessSources & { readonly contact: { readonly by: "commands" } } {
   return {
     kind: "process",
@@ -40,13 +40,13 @@ function names({ path }: TempDir): string[] {
   return [...Deno.readDirSync(path)].map(({ name }) => name);
 }
 
-/** Says how a step failed; fails if it did not. */
+/** Returns how a step failed; fails if it did not. */
 function failureOf(outcome: StepOutcome | undefined): string {
   assert(outcome !== undefined && !outcome.ok);
   return `${outcome.failure.kind}: ${outcome.failure.message}`;
 }
 
-Deno.test("the executor keeps what a program wrote, and its environment holds nothing but PATH", async () => {
+Deno.test("the executor keeps a program's output, and its environment has nothing but PATH", async () => {
   Deno.env.set("LIGHTHOUSE_TEST_SECRET", "s3cret");
   const outcome = await perform(start("sh", "-c", "env; echo to stderr >&2"));
   Deno.env.delete("LIGHTHOUSE_TEST_SECRET");
@@ -56,7 +56,7 @@ Deno.test("the executor keeps what a program wrote, and its environment holds no
   assert.doesNotMatch(outcome.output, /s3cret|^HOME=/m);
 });
 
-Deno.test("the executor says with what a program left, and what it wrote", async () =>
+Deno.test("the executor reports a program's exit status and output", async () =>
   assert.equal(
     failureOf(await perform(start("sh", "-c", "echo it is broken >&2; exit 3"))),
     "program: Cannot start it: it left with 3: it is broken",
@@ -74,17 +74,17 @@ Deno.test("the executor does not wait for a daemon that keeps its parent's outpu
   kill(Number(outcome.output));
 });
 
-Deno.test("the executor says that a program is not there", async () =>
+Deno.test("the executor reports a missing program", async () =>
   assert.match(failureOf(await perform(start("/nowhere/haproxy"))), /^system: Cannot start it: .*\/nowhere\/haproxy/));
 
-Deno.test("the executor stops a program when it is told to", async () => {
+Deno.test("the executor stops a program when aborted", async () => {
   const stop = new AbortController();
   const done = perform(start("sleep", "60"), { signal: stop.signal });
   stop.abort(new Error("stopping"));
   await assert.rejects(done, /stopping/);
 });
 
-Deno.test("the executor leaves a file as it was that its check refuses, and nothing after it is begun", async () => {
+Deno.test("the executor leaves a file unchanged if its check rejects the candidate, and runs no later step", async () => {
   await using dir = new TempDir();
   await dir.write("config", "old");
   const install: Step = {
@@ -98,21 +98,21 @@ Deno.test("the executor leaves a file as it was that its check refuses, and noth
   const steps = [install, start("touch", dir.file("begun"))];
   const outcomes = await new Executor().execute(steps, sources(dir), signal);
   assert.equal(outcomes.length, 1);
-  // The candidate is gone, so the message speaks of the file that it was to be.
-  assert.equal(failureOf(outcomes[0]), `refused: parsing [${dir.file("config")}:7]: new`);
+  // The candidate is gone, so the message names the file that it was to become.
+  assert.equal(failureOf(outcomes[0]), ["refused", `parsing [${dir.file("config")}:7]: new`].join(": "));
   assert.equal(await Deno.readTextFile(dir.file("config")), "old");
   assert.deepEqual(names(dir), ["config"]);
 });
 
-Deno.test("a check that fails without a word is reported with its exit status", async () => {
+Deno.test("a check that fails without output is reported with its exit status", async () => {
   await using dir = new TempDir();
   const check = ["sh", "-c", "exit 3", "%"];
   const install: Step = { do: "install", path: dir.file("config"), contents: "new", mode: 0o640, check, when: "now" };
   const [outcome] = await new Executor().execute([install], sources(dir), signal);
-  assert.equal(failureOf(outcome), "refused: sh: exit status 3, no output");
+  assert.equal(failureOf(outcome), ["refused", "sh: exit status 3, no output"].join(": "));
 });
 
-Deno.test("the executor writes nothing for a reload that would meet an address that is taken", async () => {
+Deno.test("the executor writes nothing for a reload if an address is in use", async () => {
   await using dir = new TempDir();
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const reload: Step = {
@@ -156,7 +156,7 @@ Deno.test("the executor reads each of a thousand commands a few times", async ()
   assert.ok(reads <= 10 * steps.length, `${reads} reads of ${steps.length} steps`);
 });
 
-Deno.test("the executor signals a master, and says when it is gone", async () => {
+Deno.test("the executor signals a master, and reports when it is gone", async () => {
   await using dir = new TempDir();
   const ready = dir.file("ready");
   const program = `trap "exit 7" USR2; touch ${ready}; while :; do sleep 0.01; done`;
@@ -173,7 +173,7 @@ Deno.test("the executor signals a master, and says when it is gone", async () =>
   assert.match(failureOf(await perform(step)), /^system: Cannot reload it/);
 });
 
-Deno.test("the executor reads a program's version, and has none of a program that is not there or tells nothing", async () => {
+Deno.test("the executor reads a program's version, and has none for a missing or silent program", async () => {
   await using dir = new TempDir();
   const program = await dir.write("versioned", "#!/bin/sh\necho HAProxy version 2.10.3-dev4 2026/10/17\n");
   await Deno.chmod(program, 0o755);
@@ -193,7 +193,7 @@ Deno.test("the executor does not wait for a lock file that is a pipe", async () 
   assert.deepEqual(outcomes.map(({ ok }) => ok), [true]);
 });
 
-Deno.test("the executor signals nobody who is not the balancer's program, and asks nobody else to leave", async () => {
+Deno.test("the executor signals only the balancer's program, and asks no other process to exit", async () => {
   await using dir = new TempDir();
   await using stranger = new Deno.Command("sleep", { args: ["60"], stdin: "null" }).spawn();
   let hasEnded = false;
@@ -204,7 +204,7 @@ Deno.test("the executor signals nobody who is not the balancer's program, and as
   const [outcome] = await executor.execute([{ do: "reload", reason: "a test", listens: [], how }], haproxy, signal);
   assert.match(failureOf(outcome), /^system: Cannot reload it: .*haproxy/);
   assert.equal(await executor.softStop(stranger.pid, haproxy), false);
-  // A signal that was sent before this one would have ended it before.
+  // An earlier signal would have ended the process earlier.
   Deno.kill(stranger.pid, "SIGCONT");
   await new Deno.Command("sleep", { args: ["0"] }).output();
   assert.equal(hasEnded, false);
@@ -212,7 +212,7 @@ Deno.test("the executor signals nobody who is not the balancer's program, and as
   await ending;
 });
 
-Deno.test("the executor carries nothing out while another one writes to the file, or to the socket", async () => {
+Deno.test("the executor carries nothing out while another writer uses the file or the socket", async () => {
   await using dir = new TempDir();
   using first = new Executor({ isSole: true });
   await first.execute([start("true")], sources(dir), signal);
@@ -228,7 +228,7 @@ Deno.test("the executor carries nothing out while another one writes to the file
   assert.equal(names(dir).includes("done"), false);
 });
 
-Deno.test("the executor that attends a process hears at once that it ends the talk", async () => {
+Deno.test("the executor notices at once when an attended process closes the connection", async () => {
   await using dir = new TempDir();
   const at = sources(dir);
   const executor = new Executor();
@@ -244,10 +244,10 @@ Deno.test("the executor that attends a process hears at once that it ends the ta
   await attending;
 });
 
-Deno.test("the executor looks for processes that do not answer once, not at each look", async () => {
+Deno.test("the executor searches for unresponsive processes once, not at each poll", async () => {
   await using dir = new TempDir();
   const count = dir.file("count");
-  // Every look at all processes begins with a shell.
+  // Every search of all processes begins with a shell.
   await dir.write("sh", `#!/bin/sh\necho >> ${count}\nexec /bin/sh "$@"\n`);
   await Deno.chmod(dir.file("sh"), 0o755);
   const path = Deno.env.get("PATH") ?? "";

@@ -12,7 +12,7 @@ import { OutputHost } from "../support/output_host.ts";
 import { promtool } from "../support/prometheus.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-Deno.test("a file of targets is what promtool accepts, follows its members, and stays untouched without a change", async () => {
+Deno.test("a file of targets is accepted by promtool, follows its members, and is untouched without a change", async () => {
   await setUp(["prometheus"]);
   await using host = new OutputHost();
   await host.prepare(["api", "web"]);
@@ -51,7 +51,7 @@ Deno.test("a file of targets is what promtool accepts, follows its members, and 
   await eventually("its reader is notified", async () => (await host.read("reloads")).length > before.length);
 });
 
-Deno.test("a file for each cluster: one that is added comes, one that is removed goes with purge, and no other is touched", async () => {
+Deno.test("with a file for each cluster, an added cluster creates one, a removed one deletes it with purge, and no other is touched", async () => {
   await using host = new OutputHost();
   await host.prepare(["api", "web"]);
   await host.addNode("web", 8001);
@@ -82,7 +82,7 @@ Deno.test("a file for each cluster: one that is added comes, one that is removed
   assert.equal(await host.read("eds/foreign.txt"), "mine");
 });
 
-Deno.test("what the filters haproxy and nginx write is one word for the real programs", async () => {
+Deno.test("the filters haproxy and nginx quote a value as one word for the real programs", async () => {
   await setUp(["haproxy", "nginx"]);
   await using dir = new TempDir();
   const texts = ["a b", "it's", 'say "x"', "back\\slash", "# no comment", "{ } ;", "%", "é", "", "'\\''", "x'; daemon"];

@@ -9,7 +9,7 @@ import { eventually } from "../support/eventually.ts";
 import { configured } from "../support/probe.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-/** A session with everything it says. */
+/** A session with everything it reports. */
 type TestSession = FileSession & { readonly context: RecordingContext };
 
 /** Opens a session on a directory; its leases are short. */
@@ -40,7 +40,7 @@ class Reporter implements AsyncDisposable {
     try {
       this.kill("SIGKILL");
     } catch {
-      // It was killed before.
+      // It was killed earlier.
     }
     await this.#child.status;
   }
@@ -53,7 +53,7 @@ async function filesOf(dir: TempDir, cluster: string): Promise<readonly string[]
 
 Deno.test.afterAll(() => assert.equal(liveWorkerCount(), 0, "every worker is stopped"));
 
-Deno.test("file: metadata that nobody reads is left out, and a change of it is no news", async () => {
+Deno.test("file: unused metadata is left out, and a change of it is not reported", async () => {
   await using dir = new TempDir();
   await using writer = await open(dir);
   const large = (text: string) => testNode(1, { note: text.repeat(50_000) });
@@ -67,7 +67,7 @@ Deno.test("file: metadata that nobody reads is left out, and a change of it is n
   assert.deepEqual(follower.snapshots.map(({ nodes }) => nodes), [[testNode(1)], [testNode(1), testNode(2)]]);
 });
 
-Deno.test("file: a node that is registered is seen, changed and gone with its session", async () => {
+Deno.test("file: a registered node is seen, changed and removed with its session", async () => {
   await using dir = new TempDir();
   await using reader = await open(dir);
   await using follower = new GuardedFollower(reader, "web");
@@ -88,7 +88,7 @@ Deno.test("file: a node that is registered is seen, changed and gone with its se
   await assert.rejects(writer.register("web", up(testNode(1)), soon()), /the session is closed/);
 });
 
-Deno.test("file: a lease that is kept outlives its time many times over, unseen", async () => {
+Deno.test("file: a renewed lease lasts many times its TTL without events", async () => {
   await using dir = new TempDir();
   await using session = await open(dir, { ttlMs: 200 });
   await using follower = new GuardedFollower(session, "web");
@@ -106,7 +106,7 @@ Deno.test("file: a lease that is kept outlives its time many times over, unseen"
   assert.equal(follower.snapshots.length, 1);
 });
 
-Deno.test("file: the node of a process that is killed goes with its lease", async () => {
+Deno.test("file: the node of a process that is killed is removed with its lease", async () => {
   await using dir = new TempDir();
   await using reader = await open(dir);
   await using follower = new GuardedFollower(reader, "web");
@@ -119,7 +119,7 @@ Deno.test("file: the node of a process that is killed goes with its lease", asyn
   assert.deepEqual(await filesOf(dir, "web"), ["web.test:1.json", "web.test:2.json"], "the file is there for a while");
 });
 
-Deno.test("file: the node of a process that is stopped for a while comes back when it goes on", async () => {
+Deno.test("file: the node of a suspended process returns when it resumes", async () => {
   await using dir = new TempDir();
   await using reader = await open(dir);
   await using follower = new GuardedFollower(reader, "web");
@@ -131,7 +131,7 @@ Deno.test("file: the node of a process that is stopped for a while comes back wh
   await follower.has(1);
 });
 
-Deno.test("file: what the dead leave behind is removed in the end, and nothing else is", async () => {
+Deno.test("file: files of dead processes are removed eventually, and nothing else is", async () => {
   await using dir = new TempDir();
   await using reader = await open(dir, { ttlMs: 150 });
   const lease = { ...testNode(1), owner: "dead", ttl: 0.15 };
@@ -146,7 +146,7 @@ Deno.test("file: what the dead leave behind is removed in the end, and nothing e
   await follower.has(2);
 });
 
-Deno.test("file: a reader that starts does not believe the dead, but gives them the time of one lease", async () => {
+Deno.test("file: a reader that starts gives nodes of unknown age the time of one lease", async () => {
   await using dir = new TempDir();
   const path = await dir.write(
     "registry/web/web.test:1.json",
@@ -161,7 +161,7 @@ Deno.test("file: a reader that starts does not believe the dead, but gives them 
 
   await using other = await open(dir);
   await using patient = new GuardedFollower(other, "web");
-  // Whoever is alive after all has shown it within that time.
+  // Live processes have renewed within that time.
   await Deno.utime(path, new Date(), new Date());
   await patient.has(1);
   assert.deepEqual(patient.snapshots.map(({ nodes }) => nodes.length), [1]);
@@ -189,7 +189,7 @@ Deno.test("file: a clock that jumps ends no lease", async () => {
   assert.ok(follower.counts.every((count) => count > 0));
 });
 
-Deno.test("file: rubbish is left out with one line each, and the others are served", async () => {
+Deno.test("file: invalid files are left out with one line each, and the others are served", async () => {
   await using dir = new TempDir();
   await using session = await open(dir);
   await session.register("web", up(testNode(1)), soon());
@@ -211,7 +211,7 @@ Deno.test("file: rubbish is left out with one line each, and the others are serv
   assert.equal(complaints().length, 5, complaints().join("\n"));
 });
 
-Deno.test("file: what is no small file of JSON is left out, told harmlessly, and neither followed nor waited for", async () => {
+Deno.test("file: anything but a small JSON file is left out, logged safely, and neither followed nor waited for", async () => {
   await using dir = new TempDir();
   await using session = await open(dir);
   await session.register("web", up(testNode(1)), soon());
@@ -232,7 +232,7 @@ Deno.test("file: what is no small file of JSON is left out, told harmlessly, and
   await follower.has(1, 2);
   const said = session.context.lines.join("|");
   for (const name of ["brackets", "sparse", "forged"]) assert.match(said, new RegExp(`warn .*${name}"`));
-  // deno-lint-ignore no-control-regex -- that none is said is what is shown.
+  // deno-lint-ignore no-control-regex -- the log must contain none.
   assert.doesNotMatch(said, /[\u0000-\u001f\u202e]|root:/);
   assert.deepEqual(JSON.parse(await Deno.readTextFile(dir.file("elsewhere.json"))), testNode(7));
 });
@@ -247,7 +247,7 @@ Deno.test("file: a cluster that does not exist yet is waited for", async () => {
   assert.deepEqual(follower.counts, [1], "an empty cluster was never told");
 });
 
-Deno.test("file: clusters that nobody has registered anything in are not looked at one by one, again and again", async () => {
+Deno.test("file: clusters without registrations are not polled one by one", async () => {
   await using dir = new TempDir();
   await using session = await open(dir, { ttlMs: 200 });
   await Deno.mkdir(dir.file("registry"));
@@ -270,7 +270,7 @@ Deno.test("file: clusters that nobody has registered anything in are not looked 
   await follower.has(1);
 });
 
-Deno.test("file: who only reads makes no directory", async () => {
+Deno.test("file: a reader creates no directory", async () => {
   await using dir = new TempDir();
   await using session = await open(dir);
   await using follower = new GuardedFollower(session, "web");
@@ -288,7 +288,7 @@ Deno.test("file: an empty directory is a cluster without nodes", async () => {
 });
 
 Deno.test.each([{ what: "the cluster's directory", path: "registry/web" }, { what: "the registry", path: "registry" }])(
-  "file: $what that is removed removes nobody, and is followed when it comes again",
+  "file: when $what is removed, no node is, and it is followed when it is created again",
   async ({ path }) => {
     await using dir = new TempDir();
     await using reader = await open(dir);
@@ -297,7 +297,7 @@ Deno.test.each([{ what: "the cluster's directory", path: "registry/web" }, { wha
       await dir.write("registry/web/web.test:1.json", JSON.stringify(testNode(1)));
       await dir.write(`registry/web/web.test:${round + 1}.json`, JSON.stringify(testNode(round + 1)));
       await follower.has(1, round + 1);
-      // A directory that is moved away is gone at once; one that is removed file by file is honestly emptied.
+      // A directory that is moved away is gone at once; one that is removed file by file is truly emptied.
       await Deno.rename(dir.file(path), dir.file(`gone-${round}`));
       const missed = () => reader.context.lines.filter((line) => line.includes("does not exist")).length;
       await eventually("it is missed", () => missed() === round);
@@ -307,9 +307,9 @@ Deno.test.each([{ what: "the cluster's directory", path: "registry/web" }, { wha
   },
 );
 
-Deno.test("file: a node whose file is removed or spoiled is written again with the next renewal", async () => {
+Deno.test("file: a removed or damaged node file is written again with the next renewal", async () => {
   await using dir = new TempDir();
-  // There from the start, so that it is watched by the time that its file is gone for a moment.
+  // Present from the start, so that it is watched by the time its file disappears briefly.
   await Deno.mkdir(dir.file("registry/web"), { recursive: true });
   await using session = await open(dir);
   await using follower = new GuardedFollower(session, "web");
@@ -329,7 +329,7 @@ Deno.test("file: a node whose file is removed or spoiled is written again with t
   assert.ok((await Deno.stat(path)).isFile, "registering looks at the file");
 });
 
-Deno.test("file: a node is taken over from a session that still lives, and stays when that one ends", async () => {
+Deno.test("file: a node is taken over from a live session, and stays when that one ends", async () => {
   await using dir = new TempDir();
   await using reader = await open(dir);
   await using follower = new GuardedFollower(reader, "web");
@@ -391,7 +391,7 @@ Deno.test("file: nothing is written or removed through a cluster's directory tha
   assert.deepEqual(after.toSorted(), before.toSorted());
 });
 
-Deno.test("file: a registry that cannot be read empties nothing, and is read again when it can", async () => {
+Deno.test("file: an unreadable registry empties no cluster, and is read again once readable", async () => {
   await using dir = new TempDir();
   await using session = await open(dir);
   await using follower = new GuardedFollower(session, "web");
@@ -399,18 +399,18 @@ Deno.test("file: a registry that cannot be read empties nothing, and is read aga
   await follower.has(1);
   await Deno.rename(dir.file("registry"), dir.file("aside"));
   await Deno.writeTextFile(dir.file("registry"), "a file in the directory's place");
-  await eventually("it is told", () => session.context.states.at(-1) === "disconnected");
+  await eventually("the outage is reported", () => session.context.states.at(-1) === "disconnected");
   await assert.rejects(session.register("web", up(testNode(2)), soon()), /Not a directory/);
   assert.deepEqual(follower.ports, [1]);
   await Deno.remove(dir.file("registry"));
   await Deno.rename(dir.file("aside"), dir.file("registry"));
-  await eventually("it is told", () => session.context.states.at(-1) === "connected");
+  await eventually("the recovery is reported", () => session.context.states.at(-1) === "connected");
   await session.register("web", up(testNode(2)), soon());
   await follower.has(1, 2);
   assert.ok(follower.counts.every((count) => count > 0));
 });
 
-Deno.test("file: a connection that is given up takes its nodes back", async () => {
+Deno.test("file: an aborted connection deregisters its nodes", async () => {
   await using dir = new TempDir();
   await using reader = await open(dir);
   await using follower = new GuardedFollower(reader, "web");
@@ -423,7 +423,7 @@ Deno.test("file: a connection that is given up takes its nodes back", async () =
   assert.deepEqual(await filesOf(dir, "web"), []);
 });
 
-Deno.test("file: hundreds of nodes that come and go at once are all seen", async () => {
+Deno.test("file: hundreds of nodes that are added and removed at once are all seen", async () => {
   await using dir = new TempDir();
   await using reader = await open(dir, { ttlMs: 5_000 });
   await using writer = await open(dir, { ttlMs: 5_000 });
@@ -459,14 +459,14 @@ Deno.test.each([{ cluster: "../etc" }, { cluster: ".." }, { cluster: "" }, { clu
   },
 );
 
-Deno.test("file: a node that could lead elsewhere is refused", async () => {
+Deno.test("file: a node whose name would leave the directory is rejected", async () => {
   await using dir = new TempDir();
   await using session = await open(dir);
   const node = { ...testNode(1), host: "../../etc/cron.d/x" };
   await assert.rejects(session.register("web", up(node), soon()), /host must be a host name/);
 });
 
-Deno.test("file: in a worker it lives with the permissions it asked for, and with none less", async () => {
+Deno.test("file: in a worker it works with the permissions it requests, and with no fewer", async () => {
   await using dir = new TempDir();
   const config = await configured(file, { path: dir.file("deep/registry"), ttl: 1 });
   const scope = { instance: "file" };

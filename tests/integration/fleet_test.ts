@@ -15,7 +15,7 @@ import { eventually } from "../support/eventually.ts";
 import { checkModule, dataModule, discoveryModule } from "../support/plugin_source.ts";
 import { isSilent, ScriptedServer } from "../support/scripted_server.ts";
 
-/** A clock on which a second takes 50 ms, for tests of what takes long. */
+/** A clock on which a second takes 50 ms, for tests of long waits. */
 const QUICK: Clock = {
   now: () => systemClock.now() * 20,
   after: (ms, callback) => systemClock.after(ms / 20, callback),
@@ -23,14 +23,14 @@ const QUICK: Clock = {
 const WAIT = { deadlineMs: 60_000 };
 const KEY = "discovery zoo";
 
-/** What a fleet said, and the means to hold it up. */
+/** What a fleet reported, and the means to delay it. */
 class Bench implements AsyncDisposable {
   readonly said: string[] = [];
-  /** What was logged as news that is no fault: its event and its worker. */
+  /** The info records: event and worker. */
   readonly news: string[] = [];
   readonly events: WorkerEvent[] = [];
   readonly tally = new Tally();
-  /** Set to keep the fleet from retiring what is replaced. */
+  /** Set to keep the fleet from retiring a replaced worker. */
   ready: (key: string) => Promise<void> | void = () => {};
   readonly fleet: Fleet;
 
@@ -41,7 +41,7 @@ class Bench implements AsyncDisposable {
       clock,
       random: () => 0,
       threads,
-      // Five seconds between two pings by either clock: on a busy machine a quarter of one is no sign of death.
+      // Five seconds between two pings by either clock: on a busy machine a quarter of a second proves nothing.
       heartbeat: { everyMs: clock === QUICK ? 100_000 : 5_000, missesMax: 3 },
       meter: this.tally,
       log: {
@@ -62,7 +62,7 @@ class Bench implements AsyncDisposable {
     });
   }
 
-  /** How often something was said. */
+  /** How often something was reported. */
   count(what: string | RegExp): number {
     return this.said.filter((line) => typeof what === "string" ? line === what : what.test(line)).length;
   }
@@ -72,20 +72,20 @@ class Bench implements AsyncDisposable {
   }
 }
 
-/** Probes; answers the detail of a pass. */
+/** Probes; returns the detail of a pass. */
 async function probe(bench: Bench, id = "check a"): Promise<string> {
   const answer: Answer = await bench.fleet.call(id, { type: "probe", instance: id, timeoutMs: 15_000 }, WAIT);
   assert.ok(answer.type === "outcome", JSON.stringify(answer));
   return answer.outcome.status === "pass" ? answer.outcome.detail ?? "" : `failed: ${answer.outcome.reason}`;
 }
 
-/** A check that answers its config, after a while of its own. */
+/** A check that answers with its config, after a delay of its own. */
 const ECHO = checkModule(
   `if (config.takesMs) await new Promise((resolve) => setTimeout(resolve, config.takesMs));
-   if (config.dies) { setTimeout(() => { throw new Error("it was told to") }); await new Promise(() => {}); }
+   if (config.dies) { setTimeout(() => { throw new Error("as configured") }); await new Promise(() => {}); }
    return { status: "pass", detail: config.says };`,
 );
-/** One that is slow to load. */
+/** One that loads slowly. */
 const SLOW = `await new Promise((resolve) => setTimeout(resolve, 50));`;
 
 function instance(id: string, config: unknown, module = ECHO): PluginInstance {
@@ -112,7 +112,7 @@ function alone(one: PluginInstance): WorkerSpec {
   return spec;
 }
 
-/** A discovery whose session is made of `members`, and does `top` when it is opened. */
+/** A discovery whose session consists of `members`, and that runs `top` when it is opened. */
 function discovery(
   members: string,
   { opening = "", config = {} }: { opening?: string; config?: unknown } = {},
@@ -120,14 +120,14 @@ function discovery(
   return alone(instance(KEY, config, discoveryModule(`...(() => { ${opening} })(), ${members}`)));
 }
 
-/** Snapshots of one node whose name says who speaks; the next comes each 5 ms, once the last was taken. */
+/** Snapshots of one node named after the sender; the next is sent 5 ms after the last was acknowledged. */
 function speaker(name: string): string {
   return `async *watch(cluster) { for (let port = 1;; port++) {
     yield { exists: true, epoch: "1", nodes: [{ host: "${name}", ip: "10.0.0.1", port: 1 + port % 9, metadata: {} }] };
     await new Promise((resolve) => setTimeout(resolve, 5)); } }`;
 }
 
-/** Watches a cluster and takes what comes, as the app does. */
+/** Watches a cluster and consumes its snapshots, as the app does. */
 function watchAll(bench: Bench): void {
   bench.ready = () => bench.fleet.post(KEY, { type: "watch", cluster: "web" });
   bench.events.push = function (event: WorkerEvent) {
@@ -136,7 +136,7 @@ function watchAll(bench: Bench): void {
   };
 }
 
-/** Who spoke, each once for as long as it went on: `old new`. */
+/** The senders in order, each once per series: `old new`. */
 function speakers(bench: Bench): string {
   const names = bench.events.flatMap((event) => event.type === "snapshot" ? [event.snapshot.nodes[0]?.host] : []);
   return names.filter((name, i) => name !== names[i - 1]).join(" ");
@@ -153,7 +153,7 @@ Deno.test("Fleet replaces a worker whose session has ended, although the session
   await eventually("another worker serves", () => bench.count(`ready ${KEY}`) > 1);
 });
 
-Deno.test("Fleet starts what is wanted, and a call waits for a worker that is starting", async () => {
+Deno.test("Fleet starts desired instances, and a call waits for a starting worker", async () => {
   await using bench = new Bench();
   bench.fleet.apply([check("hello")]);
   assert.deepEqual([...bench.fleet.status], [["check a", "starting"]]);
@@ -164,7 +164,7 @@ Deno.test("Fleet starts what is wanted, and a call waits for a worker that is st
   assert.deepEqual(bench.said, ["ready check a"], "what is equal is left alone");
 });
 
-Deno.test("Fleet refuses calls for what is not wanted, or cannot be started", async () => {
+Deno.test("Fleet rejects calls for instances that are not desired or cannot start", async () => {
   await using bench = new Bench();
   await assert.rejects(probe(bench), WorkerDeadError);
   bench.fleet.apply([check("x", { module: dataModule(`throw new Error("broken at load")`) })]);
@@ -173,7 +173,7 @@ Deno.test("Fleet refuses calls for what is not wanted, or cannot be started", as
   assert.match(bench.fleet.status.get("check a") ?? "", /broken at load/);
 });
 
-Deno.test("Fleet.workers tells since when a worker serves, or since when none does that lasts", async () => {
+Deno.test("Fleet.workers shows since when a worker serves, or since when none has served stably", async () => {
   await using bench = new Bench({ clock: QUICK });
   bench.fleet.apply(groupInstances([instance("check a", { dies: true })], "worker"));
   const seen = () => bench.fleet.workers.get("check a");
@@ -183,11 +183,11 @@ Deno.test("Fleet.workers tells since when a worker serves, or since when none do
   await probe(bench).catch(() => {});
   await eventually("it is down, and has been from the start", () => {
     const { down, sinceMs } = seen() ?? {};
-    return down?.includes("it was told to") === true && sinceMs !== undefined && sinceMs < servesSinceMs;
+    return down?.includes("as configured") === true && sinceMs !== undefined && sinceMs < servesSinceMs;
   });
 });
 
-Deno.test("Fleet.call() gives up with its signal while a worker is starting", async () => {
+Deno.test("Fleet.call() aborts with its signal while a worker is starting", async () => {
   await using bench = new Bench();
   bench.fleet.apply([check("x", { module: checkModule("", { top: "await new Promise(() => {});" }) })]);
   const controller = new AbortController();
@@ -197,7 +197,7 @@ Deno.test("Fleet.call() gives up with its signal while a worker is starting", as
   await assert.rejects(calling, /enough/);
 });
 
-Deno.test("Fleet replaces a worker make-before-break: at every moment one serves, first the old, then the new", async () => {
+Deno.test("Fleet replaces a worker make-before-break: at every moment one of them serves, first the old, then the new", async () => {
   await using bench = new Bench();
   bench.fleet.apply([check("old")]);
   assert.equal(await probe(bench), "old");
@@ -211,7 +211,7 @@ Deno.test("Fleet replaces a worker make-before-break: at every moment one serves
   assert.equal(bench.count(/down/), 0);
 });
 
-Deno.test("Fleet: a probe that is in flight when its worker is replaced is answered by the new one", async () => {
+Deno.test("Fleet: a probe in flight when its worker is replaced is answered by the new one", async () => {
   await using bench = new Bench();
   bench.fleet.apply([check("old", { takesMs: 1e8 })]);
   await eventually("it serves", () => bench.count("ready check a") === 1);
@@ -220,7 +220,7 @@ Deno.test("Fleet: a probe that is in flight when its worker is replaced is answe
   assert.equal(await probing, "new");
 });
 
-Deno.test("Fleet leaves the old worker serving while the new one cannot start, and goes on trying", async () => {
+Deno.test("Fleet leaves the old worker serving while the new one cannot start, and keeps trying", async () => {
   await using bench = new Bench();
   bench.fleet.apply([check("old")]);
   assert.equal(await probe(bench), "old");
@@ -252,11 +252,11 @@ Deno.test("Fleet logs the start of a worker whose corrected config ends a fault,
   assert.deepEqual(bench.news, ["worker.started check a"]);
 });
 
-Deno.test("Fleet keeps the old worker alive by restarts while the new one cannot start", async () => {
+Deno.test("Fleet restarts the old worker while the new one cannot start", async () => {
   await using bench = new Bench();
   bench.fleet.apply([check("old", { dies: false })]);
   await probe(bench);
-  // Each probe is its last, so that it has always served before it crashes.
+  // Each probe is the worker's last, so that it has always served before it crashes.
   const crashing = checkModule(`setTimeout(() => { throw new Error("it crashed"); }, 0);
     return { status: "pass", detail: "old" };`);
   bench.fleet.apply([check("old", { module: crashing })]);
@@ -268,11 +268,11 @@ Deno.test("Fleet keeps the old worker alive by restarts while the new one cannot
   });
 });
 
-Deno.test("Fleet restarts a worker that dies, and says that it is down meanwhile", async () => {
+Deno.test("Fleet restarts a dead worker, and reports it as down meanwhile", async () => {
   await using bench = new Bench();
   bench.fleet.apply([check("x", { dies: true })]);
-  await assert.rejects(probe(bench), /it was told to/);
-  await assert.rejects(probe(bench), /it was told to/, "it is refused at once while none serves");
+  await assert.rejects(probe(bench), /as configured/);
+  await assert.rejects(probe(bench), /as configured/, "the call is rejected at once while none serves");
   await eventually("another one serves", () => bench.count("ready check a") === 2);
   assert.deepEqual(bench.said.map((line) => line.replace(/: uncaught error.*/, "")), [
     "ready check a",
@@ -286,11 +286,11 @@ Deno.test("Fleet restarts a worker that dies, and says that it is down meanwhile
   assert.equal(samples['lighthouse_worker_boot_duration_seconds_count{kind="check"}'], 2);
 });
 
-Deno.test("Fleet backs off from a worker that dies again and again", async () => {
+Deno.test("Fleet backs off from a worker that dies repeatedly", async () => {
   await using bench = new Bench();
   const startMs = performance.now();
   bench.fleet.apply([check("x", { module: dataModule(`throw new Error("broken at load")`) })]);
-  // With all the luck there is the waits are 50, 100 and 200 ms.
+  // At the shortest jitter the waits are 50, 100 and 200 ms.
   await eventually("four tries", () => bench.count(/Cannot start a worker; retrying/) === 4);
   assert.ok(performance.now() - startMs >= 349);
   const samples = samplesOf(bench.tally.collect());
@@ -298,7 +298,7 @@ Deno.test("Fleet backs off from a worker that dies again and again", async () =>
   assert.equal(samples['lighthouse_worker_restarts_total{worker="check a"}'], undefined);
 });
 
-Deno.test("Fleet stops what is wanted no more, and lets it close what it has open for a while only", async () => {
+Deno.test("Fleet stops instances that are no longer desired, with a limited time to close", async () => {
   await using bench = new Bench({ clock: QUICK });
   bench.fleet.apply([
     discovery(`async *watch() {}, async [Symbol.asyncDispose]() { log.info("closed"); await new Promise(() => {}); }`),
@@ -310,7 +310,7 @@ Deno.test("Fleet stops what is wanted no more, and lets it close what it has ope
   await eventually("it is gone all the same", () => liveWorkerCount() === 0);
 });
 
-Deno.test("Fleet can be disposed of at any moment, and takes no instances any more", async () => {
+Deno.test("Fleet can be disposed of at any moment, and accepts no instances afterwards", async () => {
   for (const waitMs of [0, 5, 20, 40, 60]) {
     const bench = new Bench();
     const module = checkModule("", { top: SLOW });
@@ -337,20 +337,20 @@ Deno.test("Fleet boots a bounded number of workers at once", async () => {
   assert.ok(most > 1 && most <= 4, `${most} at once`);
 });
 
-Deno.test("Fleet serves several instances by one worker that is shared, each with its own config", async () => {
+Deno.test("Fleet serves several instances with one shared worker, each with its own config", async () => {
   await using bench = new Bench();
   const [a, b] = [instance("check a", { says: "a" }), instance("check b", { says: "b", takesMs: 50 })];
   bench.fleet.apply(groupInstances([a, b], "shared"));
   assert.deepEqual(await Promise.all([probe(bench, "check a"), probe(bench, "check b")]), ["a", "b"]);
   assert.equal(liveWorkerCount(), 1);
-  // An edit of one replaces the worker of both; what is in flight for the other must not fail.
+  // An edit of one replaces the worker of both; calls in flight for the other must not fail.
   const probing = probe(bench, "check b");
   bench.fleet.apply(groupInstances([instance("check a", { says: "edited" }), b], "shared"));
   await eventually("it is replaced", async () => await probe(bench, "check a") === "edited");
   assert.equal(await probing, "b");
 });
 
-Deno.test("Fleet changes from workers of one's own to shared ones, and back, without a call that fails", async () => {
+Deno.test("Fleet switches from dedicated to shared workers, and back, without a failed call", async () => {
   await using bench = new Bench();
   const instances = ["a", "b", "c"].map((name) => instance(`check ${name}`, { says: name }));
   const ask = async () => {
@@ -363,7 +363,7 @@ Deno.test("Fleet changes from workers of one's own to shared ones, and back, wit
   }
 });
 
-Deno.test("Fleet opens a session that ended again, in a new worker", async () => {
+Deno.test("Fleet opens an ended session again, in a new worker", async () => {
   await using bench = new Bench();
   watchAll(bench);
   bench.fleet.apply([
@@ -377,7 +377,7 @@ Deno.test("Fleet opens a session that ended again, in a new worker", async () =>
   assert.deepEqual([first, ...more.slice(0, 3)], [`ready ${KEY}`, `down ${KEY}`, `ready ${KEY}`, `down ${KEY}`]);
 });
 
-Deno.test("Fleet tells nothing of a connection that is to replace another before it has reached its registry", async () => {
+Deno.test("Fleet reports nothing of a replacement connection before it has reached its registry", async () => {
   await using bench = new Bench();
   watchAll(bench);
   bench.fleet.apply([discovery(speaker("old"), { opening: `connection("connected", "old");` })]);
@@ -391,13 +391,13 @@ Deno.test("Fleet tells nothing of a connection that is to replace another before
   await eventually("the new one speaks", () => speakers(bench) === "old new");
   const states = bench.events.flatMap((event) => event.type === "connection" ? [`${event.state} ${event.detail}`] : []);
   assert.deepEqual(states, ["connected old", "connected new"]);
-  assert.ok(bench.events.some((event) => event.type === "log"), "its log is heard all the same");
+  assert.ok(bench.events.some((event) => event.type === "log"), "its log is forwarded nevertheless");
   assert.equal(bench.count(/^warn: Registry unreachable by a new connection/), 1);
   await eventually("the old one is gone", () => liveWorkerCount() === 1);
   assert.equal(speakers(bench), "old new");
 });
 
-Deno.test("Fleet leaves the old connection serving for as long as the new one says that it is out of reach", async () => {
+Deno.test("Fleet leaves the old connection serving while the new one reports its registry as unreachable", async () => {
   await using bench = new Bench({ clock: QUICK });
   watchAll(bench);
   bench.fleet.apply([discovery(speaker("old"), { opening: `connection("connected", "old");` })]);
@@ -408,7 +408,7 @@ Deno.test("Fleet leaves the old connection serving for as long as the new one sa
   assert.equal(bench.count(`ready ${KEY}`), 1);
 });
 
-Deno.test("Fleet believes a new connection that says nothing at all after a while", async () => {
+Deno.test("Fleet switches to a new connection that stays silent after a while", async () => {
   await using bench = new Bench({ clock: QUICK });
   watchAll(bench);
   bench.fleet.apply([discovery(speaker("old"))]);
@@ -417,7 +417,7 @@ Deno.test("Fleet believes a new connection that says nothing at all after a whil
   await eventually("the new one speaks", () => speakers(bench) === "old new");
 });
 
-Deno.test("Fleet gives the service back if the new worker dies before its owner is ready, and tries it again", async () => {
+Deno.test("Fleet returns to the old worker if the new one dies before its owner is ready, and tries again", async () => {
   await using bench = new Bench();
   watchAll(bench);
   bench.fleet.apply([discovery(speaker("old"), { opening: `connection("connected", "old");` })]);
@@ -429,7 +429,7 @@ Deno.test("Fleet gives the service back if the new worker dies before its owner 
     return bench.count(`ready ${KEY}`) === 2 ? held.promise : undefined;
   };
   bench.fleet.apply([
-    // It dies once its first word was taken.
+    // It dies once its first message was acknowledged.
     discovery(
       speaker("new").replace("await new", `setTimeout(() => { throw new Error("it crashed"); }, 0); await new`),
       {
@@ -444,7 +444,7 @@ Deno.test("Fleet gives the service back if the new worker dies before its owner 
   held.resolve();
 });
 
-Deno.test("Fleet has its owner begin again with the old worker that serves again: what was said meanwhile went to the new one", async () => {
+Deno.test("Fleet has its owner start again when the old worker serves again, since requests meanwhile went to the new one", async () => {
   await using bench = new Bench();
   const heard = () =>
     new Set(bench.events.flatMap((event) => event.type === "snapshot" ? [event.snapshot.cluster] : []));
@@ -465,10 +465,10 @@ Deno.test("Fleet has its owner begin again with the old worker that serves again
   await eventually("the old one watches what is new", () => heard().has("api"), { deadlineMs: 10_000 });
 });
 
-Deno.test("Fleet is not led astray by an old worker that dies while the new one is not ready", async () => {
+Deno.test("Fleet copes with an old worker that dies while the new one is not ready", async () => {
   await using bench = new Bench();
   watchAll(bench);
-  // It dies once nobody has taken from it for a while: after the new one took over, however busy the machine is.
+  // It dies once nobody has consumed from it for a while: after the new one took over, however busy the machine is.
   bench.fleet.apply([
     discovery(speaker("old").replace("yield", "self.takenMs = Date.now(); yield"), {
       opening: `connection("connected", "old"); self.takenMs = Date.now();
@@ -488,22 +488,22 @@ Deno.test("Fleet is not led astray by an old worker that dies while the new one 
   await delay(250, { clock: systemClock, signal: new AbortController().signal });
   held.resolve();
   const { length } = bench.events;
-  await eventually("the new one goes on", () => bench.events.length > length + 3);
+  await eventually("the new one continues", () => bench.events.length > length + 3);
   assert.equal(speakers(bench), "old new");
   assert.equal(bench.count(/down/), 0);
 });
 
-Deno.test("Fleet hands over only the newest of many changes in a row", async () => {
+Deno.test("Fleet applies only the newest of many consecutive changes", async () => {
   await using bench = new Bench();
   bench.fleet.apply([check("0")]);
   assert.equal(await probe(bench), "0");
   for (let i = 1; i <= 10; i++) bench.fleet.apply([check(String(i))]);
   await eventually("the last one serves", async () => await probe(bench) === "10");
   await eventually("one is left", () => liveWorkerCount() === 1);
-  assert.equal(bench.count("ready check a"), 2, "those in between never came up");
+  assert.equal(bench.count("ready check a"), 2, "those in between never started");
 });
 
-Deno.test("Fleet contains a plugin of the wrong kind, and permissions that cannot be", async () => {
+Deno.test("Fleet contains a plugin of the wrong kind, and impossible permissions", async () => {
   await using bench = new Bench();
   bench.fleet.apply([
     alone(instance("check a", {}, discoveryModule("async *watch() {}"))),
@@ -515,13 +515,13 @@ Deno.test("Fleet contains a plugin of the wrong kind, and permissions that canno
   assert.equal(await probe(bench, "check c"), "c");
 });
 
-Deno.test("Fleet gives up a worker that does not start in time", async () => {
+Deno.test("Fleet ends a worker that does not start in time", async () => {
   await using bench = new Bench({ clock: QUICK });
   bench.fleet.apply([check("x", { module: checkModule("", { top: "await new Promise(() => {});" }) })]);
   await assert.rejects(probe(bench), /not started within 10000 ms/);
 });
 
-Deno.test("Fleet ends up with what is wanted, whatever was wanted before", async () => {
+Deno.test("Fleet converges on the desired instances from any previous ones", async () => {
   const change = fc.record({
     configs: fc.dictionary(fc.constantFrom("a", "b", "c"), fc.constantFrom("1", "2", "3"), { maxKeys: 3 }),
     isolation: fc.constantFrom("worker" as const, "shared" as const),
@@ -547,8 +547,8 @@ Deno.test("Fleet ends up with what is wanted, whatever was wanted before", async
   );
 });
 
-Deno.test("Fleet counts threads that cannot be stopped, and goes on", async () => {
-  // In a process of its own: a thread that cannot be stopped keeps the one that runs the tests from its end.
+Deno.test("Fleet counts stuck threads, and keeps working", async () => {
+  // In a process of its own: a stuck thread would keep the test process from ending.
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-prompt", "-A", new URL("../support/stuck_fleet.ts", import.meta.url).pathname],
     stdin: "null",
@@ -561,7 +561,7 @@ Deno.test("Fleet counts threads that cannot be stopped, and goes on", async () =
   assert.equal(code, 75);
 });
 
-Deno.test("Fleet ends the worker of the plugin that holds most while open files run out, and no other", async () => {
+Deno.test("when open files run out, Fleet ends only the worker of the plugin that holds the most", async () => {
   await using server = new ScriptedServer(isSilent);
   const files = { open: 40, limit: 256 };
   const room = new Room({ clock: QUICK, read: () => Promise.resolve({ ...files }) });
@@ -575,7 +575,7 @@ Deno.test("Fleet ends the worker of the plugin that holds most while open files 
   );
   const keeper = (id: string, count: number, module: string) =>
     alone({ ...instance(id, { at: server.target, keeps: count }, module), granted: { net: [server.target] } });
-  // Another plugin by its text alone.
+  // Another plugin by its source alone.
   bench.fleet.apply([
     keeper("check a", 40, keeps),
     keeper("check b", 2, `${keeps}//`),

@@ -1,6 +1,6 @@
 /**
- * Balancers whose plugins do not ship: one beside HAProxy, and what plugins
- * that misbehave come to.
+ * Third-party balancer plugins: one beside HAProxy, and the containment of
+ * plugins that misbehave.
  *
  * @module
  */
@@ -57,7 +57,7 @@ Deno.test("a cluster is served by HAProxy and by an nginx whose plugin came by U
     haproxy: { port: ports.haproxy, backend: ["mode http"] },
     edge: { port: ports.edge },
   });
-  // Both are registered before there is a writer, or nginx is started with one, and reloaded for the other.
+  // Both are registered before there is a writer, or nginx would start with one, and reload for the other.
   await using reporter = Lighthouse.start("reporter", host.configDir);
   await reporter.event("registration.registered", {}, { times: 2 });
   await using writer = Lighthouse.start("writer", host.configDir);
@@ -91,11 +91,11 @@ Deno.test("a cluster is served by HAProxy and by an nginx whose plugin came by U
   await nginx.untilServing([one.port]);
   two.healthy = true;
   await untilServing([one.port, two.port]);
-  // Each change of members was one reload, the swap none.
+  // Each change of members was one reload, the swap of the plugin none.
   assert.equal(await nginx.text(), running);
   await writer.event("balancer.reloaded", { balancer: "edge" }, { times: 4 });
   assert.equal(writer.count("balancer.reloaded", { balancer: "edge" }), 4, writer.log);
-  assert.equal(writer.count("balancer.replaced"), 0, "a worker that leaves is none that somebody has started");
+  assert.equal(writer.count("balancer.replaced"), 0, "an old worker is not taken for one that somebody started");
 
   await use(3, hangs);
   await writer.event("config.invalid", {
@@ -115,7 +115,7 @@ Deno.test("a cluster is served by HAProxy and by an nginx whose plugin came by U
   await untilServing([one.port, two.port]);
 });
 
-Deno.test("check reports what the program of a third-party balancer rejects with the file, line and column that it comes from", async () => {
+Deno.test("check reports what the program of a third-party balancer rejects with the source file, line and column", async () => {
   await setUp(["nginx"]);
   await using host = new TestHost();
   await using nginx = new EdgeBox();
@@ -144,7 +144,7 @@ Deno.test("Executor sends a signal to no process of another program", async () =
   assert.match(outcome.failure.message, new RegExp(`process ${Deno.pid} is deno, want nginx`));
 });
 
-/** What plugins do that they must not, and what the log says of it. */
+/** Misbehaviour of plugins, and the log record that reports it. */
 const ATTACKS: readonly { readonly name: string; readonly members: string; readonly told: RegExp }[] = [
   {
     name: "elsewhere",
@@ -276,14 +276,14 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
   },
 ];
 
-// In two halves, each a process: thirty workers that do what they can to be in the way take minutes on a busy machine.
+// In two halves, each a process: thirty workers that obstruct as they can take minutes on a busy machine.
 const HALF = Math.ceil(ATTACKS.length / 2);
 
 Deno.test.each([
   { part: "the first half", attacks: ATTACKS.slice(0, HALF) },
   { part: "the second half", attacks: ATTACKS.slice(HALF) },
 ])(
-  "balancers whose plugins misbehave are contained, each by itself, and HAProxy is kept in sync: $part",
+  "balancers with misbehaving plugins are each contained, and HAProxy is kept in sync: $part",
   async ({ attacks }) => {
     await setUp(["haproxy"]);
     await using host = new TestHost();
@@ -321,13 +321,13 @@ Deno.test.each([
       await assert.rejects(Deno.stat(host.dir.file(`odd/${name}/pwned`)), Deno.errors.NotFound);
     }
     if (!attacks.some(({ name }) => name === "endless")) return;
-    // A plan that is never done is carried out less and less often.
+    // A plan that never converges is executed at growing intervals.
     const runs = (await Deno.readTextFile(host.dir.file("odd/endless/runs"))).length;
     assert(runs < 30, `${runs}`);
   },
 );
 
-Deno.test("the example plugin for dnsmasq keeps the addresses of a cluster's name, and dnsmasq reads them", async () => {
+Deno.test("the example plugin for dnsmasq maintains the addresses of a cluster's name, and dnsmasq reads them", async () => {
   await setUp(["dnsmasq"]);
   await using host = new TestHost();
   await using one = new WebService();

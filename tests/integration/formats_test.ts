@@ -20,7 +20,7 @@ Deno.test.afterAll(async () => {
   for (const each of [zookeeper, etcd]) await each[Symbol.asyncDispose]();
 });
 
-/** A session, and what it said. */
+/** A session, and its reports. */
 type Opened = DiscoverySession & { readonly context: RecordingContext };
 
 async function open<C>(plugin: DiscoveryPlugin<C>, config: Readonly<Record<string, unknown>>): Promise<Opened> {
@@ -37,7 +37,7 @@ const openZooKeeper = (chroot = "") =>
   });
 const openEtcd = (api = "v3") => open(etcdPlugin as DiscoveryPlugin, { endpoints: [etcd.address], api });
 
-/** A section of a cluster's or a service's file, as the plugin makes it. */
+/** A section of a cluster's or a service's file, as the plugin parses it. */
 async function section(raw: Readonly<Record<string, unknown>>): Promise<{ readonly config: FormatSection }> {
   const result = await zookeeperPlugin.service?.["~standard"].validate(raw);
   const cluster = await zookeeperPlugin.cluster?.["~standard"].validate(raw);
@@ -46,7 +46,7 @@ async function section(raw: Readonly<Record<string, unknown>>): Promise<{ readon
   return { config: value as FormatSection };
 }
 
-/** Puts a key by API 2, as nerve does: under a name in order if it is a directory. */
+/** Writes a key with API 2, as nerve does: sequentially named if it is a directory. */
 async function curlV2(method: "PUT" | "POST", key: string, value: string): Promise<void> {
   const url = `http://${etcd.address}/v2/keys${key}`;
   const args = ["--silent", "--fail", "-X", method, url, "--data-urlencode", `value=${value}`];
@@ -54,7 +54,7 @@ async function curlV2(method: "PUT" | "POST", key: string, value: string): Promi
   assert.ok(success, url);
 }
 
-/** Puts a key by the gateway of API 3. */
+/** Writes a key with the gateway of API 3. */
 async function curlV3(key: string, value: string): Promise<void> {
   const encoded = (text: string) => new TextEncoder().encode(text).toBase64();
   const body = JSON.stringify({ key: encoded(key), value: encoded(value) });
@@ -63,12 +63,12 @@ async function curlV3(key: string, value: string): Promise<void> {
   assert.ok(success, key);
 }
 
-/** What of a node a test compares. */
+/** The parts of a node that a test compares. */
 function shown({ ip, port, weight, state, zone, labels, metadata }: Node): readonly unknown[] {
   return [`${ip}:${port}`, weight, state, zone, labels, metadata];
 }
 
-/** What other tools write, by format; and as what node each is read, sorted by its address. */
+/** Other tools' values, by format; and the node that each is read as, sorted by address. */
 const ENTRIES: Readonly<
   Record<string, {
     readonly section?: Readonly<Record<string, unknown>>;
@@ -188,7 +188,7 @@ for (const [format, { section: more, entries, wanted }] of Object.entries(ENTRIE
   });
 }
 
-Deno.test("etcd reads what nerve puts under names in order", async () => {
+Deno.test("etcd reads nerve's sequentially named keys", async () => {
   const value = { host: "10.0.0.1", port: 80, name: "i-1" };
   await curlV2("POST", "/nerve/web/i-1", JSON.stringify(value));
   await curlV2("POST", "/nerve/web/i-2", JSON.stringify({ ...value, host: "10.0.0.2" }));
@@ -197,7 +197,7 @@ Deno.test("etcd reads what nerve puts under names in order", async () => {
   await eventually("both are read", () => follower.snapshots.at(-1)?.nodes.length === 2);
 });
 
-/** What is written of a node that is up, and of one that drains. */
+/** The value written for a node that is up, and for one that drains. */
 const WRITTEN: Readonly<
   Record<string, {
     readonly section?: Readonly<Record<string, unknown>>;
@@ -276,7 +276,7 @@ for (const [format, { section: more, name, inEtcd, up: wantedUp, draining }] of 
     assert.notEqual((await kazoo.look(`${path}/${first}`))?.ephemeralOwner, "0");
     await session.register?.("web", { ...up(node), ...options }, soon());
     assert.deepEqual((await entries()).map(([each]) => each), [first]);
-    assert.equal((await kazoo.look(`${path}/${first}`))?.version, 0, "what stands already is not written again");
+    assert.equal((await kazoo.look(`${path}/${first}`))?.version, 0, "an unchanged node is not written again");
     await session.register?.("web", { node, state: "draining", ...options }, soon());
     assert.deepEqual(
       (await entries()).map(([each, data]) => [each, parsed(data)]),
@@ -307,7 +307,7 @@ for (const [format, { section: more, name, inEtcd, up: wantedUp, draining }] of 
   });
 }
 
-Deno.test("a numbered znode that somebody deletes is made again under another number, once, and is then this session's", async () => {
+Deno.test("a sequential znode that somebody deletes is created again once, with another number, and belongs to this session", async () => {
   await using kazoo = await KazooPeer.start(zookeeper.address);
   const path = "/numbered/deleted";
   const options = await section({ path, format: "serverset" });
@@ -326,7 +326,7 @@ Deno.test("a numbered znode that somebody deletes is made again under another nu
   assert.deepEqual(await kazoo.readAll(path), {});
 });
 
-Deno.test("a numbered znode of another session is taken over without a gap, left alone by release, and removed when its node is down", async () => {
+Deno.test("a sequential znode of another session is taken over without a gap, left alone by release, and removed when its node is down", async () => {
   await using kazoo = await KazooPeer.start(zookeeper.address);
   const path = "/numbered/moving";
   const options = await section({ path, format: "nerve" });
@@ -357,7 +357,7 @@ Deno.test("a numbered znode of another session is taken over without a gap, left
   assert.doesNotMatch(reader.context.lines.join("\n"), /warn/);
 });
 
-Deno.test("200 members are read at once, and a member that is registered finds its own among them", async () => {
+Deno.test("200 members are read at once, and a registered member finds its own among them", async () => {
   await using kazoo = await KazooPeer.start(zookeeper.address);
   const path = "/numbered/many";
   const options = await section({ path, format: "serverset" });
@@ -373,7 +373,7 @@ Deno.test("200 members are read at once, and a member that is registered finds i
   await eventually("it is gone", () => follower.snapshots.at(-1)?.nodes.length === 200);
 });
 
-Deno.test("zookeeper resolves the host names of a serverset if it is asked to, and leaves them out if not", async () => {
+Deno.test("zookeeper resolves the host names of a serverset with resolve_names, and otherwise leaves them out", async () => {
   await using kazoo = await KazooPeer.start(zookeeper.address);
   await using dns = await NameServer.start([
     "host-record=a.example,10.0.0.1",
@@ -423,7 +423,7 @@ Deno.test("the next master in line is the node when the leader's znode is gone",
   await leader("10.0.0.3");
 });
 
-Deno.test("keys() of zookeeper yields all znodes below a path that kazoo makes, changes and deletes, and none that are directories", async () => {
+Deno.test("keys() of zookeeper yields all znodes below a path that kazoo makes, changes and deletes, and no directories", async () => {
   await using kazoo = await KazooPeer.start(zookeeper.address);
   await using session = await openZooKeeper("/chroot");
   const all: unknown[] = [];

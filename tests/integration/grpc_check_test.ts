@@ -70,7 +70,7 @@ Deno.test("grpc speaks TLS to a real server, in a worker with no more than its t
   assert.equal((await probe(grpc, { tls: true, ca: pem.ca }, secured.named)).status, "pass");
 });
 
-Deno.test("grpc refuses a certificate that is not trusted, or for another name", async () => {
+Deno.test("grpc rejects a certificate that is not trusted, or for another name", async () => {
   const invalid = /^The certificate of 127\.0\.0\.1:\d+ is not valid: /;
   assert.match(await reasonOf(grpc, { tls: true }, secured.target), invalid);
   assert.match(await reasonOf(grpc, { tls: true, ca: pem.selfSigned }, secured.target), invalid);
@@ -79,12 +79,12 @@ Deno.test("grpc refuses a certificate that is not trusted, or for another name",
   assert.match(await reasonOf(grpc, { tls: true, ca: dir.file("none.pem") }, secured.target), /^Cannot read ca /);
 });
 
-Deno.test("grpc says that a server speaks TLS, or does not, where it is wanted otherwise", async () => {
+Deno.test("grpc reports a mismatch of TLS between server and config", async () => {
   assert.match(await reasonOf(grpc, {}, secured.target), /127\.0\.0\.1:\d+/);
   assert.match(await reasonOf(grpc, { tls: true, verify: false }, server.target), /does not speak TLS|reset by/);
 });
 
-Deno.test("grpc fails on a server of HTTP that knows nothing of gRPC", async () => {
+Deno.test("grpc fails on an HTTP server without gRPC", async () => {
   const http2 = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => new Response("hello"));
   const reason = await reasonOf(grpc, {}, `127.0.0.1:${http2.addr.port}`);
   assert.match(

@@ -1,6 +1,6 @@
 /**
- * An operator reloads HAProxy by hand, with the file as it is, while requests
- * come: nodes that are to get none get none, and no request fails.
+ * An operator reloads HAProxy by hand, with the current file, under load: nodes
+ * that should get no requests get none, and no request fails.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { HttpLoad } from "../support/http_load.ts";
 
 const HTTP = ["mode http", "timeout connect 5s", "timeout server 5s"];
 
-/** A server that counts its requests but for those of checks. */
+/** A server that counts its requests, except those of checks. */
 class CountedServer extends NamedServer {
   count = 0;
 
@@ -73,7 +73,7 @@ for (const { what, change, section: more = { backend: HTTP }, hasFallback = fals
       return { ...wanted, clusters: wanted.clusters.map((each) => ({ ...each, ...hasFallback && { hasFallback } })) };
     };
     await using running = new RunningWriter({ reconcileMs: 100 });
-    // As a member at first, so that the state comes without a reload.
+    // A member at first, so that the state is set without a reload.
     await running.apply(wantedWith(wantedNode(idle.node)));
     await running.apply(wantedWith({ ...wantedNode(idle.node), ...change }));
     await eventually("the file says it", async () => {

@@ -1,7 +1,7 @@
 /**
- * Holds the model of HAProxy, which the simulation runs against, against
- * HAProxy itself: the same commands, drawn at random, have to give the same
- * answers and lead to the same servers.
+ * Compares the model of HAProxy, which the simulation uses, with HAProxy itself:
+ * the same random commands must give the same answers and lead to the same
+ * servers.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { HaproxyModel } from "../support/haproxy_model.ts";
 import { HAPROXY_VERSION } from "../support/haproxy_version.ts";
 import { PROMPT } from "../../plugins/balancers/haproxy/sources.ts";
 
-/** How many sequences are played, and how many commands each has. */
+/** The number of sequences, and of commands in each. */
 const SEQUENCES = 300, COMMANDS = 20;
 
 const BACKENDS = ["round", "least", "static", "hashed", "spread", "absent"] as const;
@@ -24,7 +24,7 @@ const FRONTENDS = ["open", "shut", "absent"] as const;
 const ADDRESSES = ["127.0.0.1", "10.0.0.7", "::1"] as const;
 const PORTS = [1, 8080, 65_535] as const;
 
-/** What the commands of a writer and of an operator's hand look like; checks are so rare that none decides anything. */
+/** The forms of a writer's and an operator's commands; checks are too rare to decide anything. */
 function drawCommand(random: Random): string {
   const pick = <T>(from: readonly T[]) => from[Math.floor(random() * from.length)] as T;
   const key = `${pick(BACKENDS)}/${pick(SERVERS)}`;
@@ -52,7 +52,7 @@ function drawCommand(random: Random): string {
     () => `set server ${key} weight ${pick(["100%", "50%", "0%", "0", "1", "3", "256", "257"])}`,
     () => `shutdown sessions server ${key}`,
     () => `${pick(["disable", "enable"])} frontend ${pick(FRONTENDS)}`,
-    // Nothing opens it again.
+    // Nothing opens the frontend again.
     () => "shutdown frontend shut",
     () => "show stat -1 1 -1",
     () => "show backend",
@@ -60,7 +60,7 @@ function drawCommand(random: Random): string {
   ])();
 }
 
-/** What an answer means to the writer: what differs from run to run, or is told in other words, is left out. */
+/** The meaning of an answer for the writer, without what varies between runs and wordings. */
 function meaning(answer: string): string {
   if (/^(?:IP changed|port changed|no need to change|nothing changed)/.test(answer)) return "moved";
   if (answer.startsWith("# pxname,")) {
@@ -97,12 +97,12 @@ function servers(answer: string): readonly string[] {
   }).toSorted();
 }
 
-/** Whether a command moves a server: from 3.0 on that is seen over a new connection, and soon, but not at once. */
+/** Whether a command changes a server's address: from 3.0 on that is visible on a new connection, soon but not at once. */
 function isMove(command: string): boolean {
   return /^set server \S+ addr /.test(command);
 }
 
-/** Commands that can be asked together: a move is the last of its batch. */
+/** Commands that can be sent together: an address change is the last of its batch. */
 function batches(commands: readonly string[]): readonly (readonly string[])[] {
   const batches: string[][] = [[]];
   for (const command of commands) {
@@ -123,7 +123,7 @@ async function bootBoth(box: HaproxyBox, file: string): Promise<HaproxyModel> {
   return model;
 }
 
-Deno.test("the model of HAProxy tells since when a server is drained as HAProxy does", async () => {
+Deno.test("the model of HAProxy times a drain like HAProxy", async () => {
   await using box = new HaproxyBox();
   const file = [
     "global",
@@ -152,7 +152,7 @@ Deno.test("the model of HAProxy tells since when a server is drained as HAProxy 
   assert.equal(since(await state()) >= 2, since(model.command("show servers state")) >= 2);
 });
 
-Deno.test("the model of HAProxy answers as HAProxy does, and comes to the same servers", async () => {
+Deno.test("the model of HAProxy gives HAProxy's answers, and leads to the same servers", async () => {
   await using box = new HaproxyBox();
   const file = [
     "global",

@@ -1,7 +1,7 @@
 /**
- * HAProxy is upgraded under a writer, and a writer takes over what another
- * version of HAProxy runs, under traffic. Needs two versions: those that are
- * neither installed nor fetched by `tests/haproxy_versions.ts` are left out.
+ * HAProxy is upgraded under a writer, and a writer takes over a HAProxy started
+ * by another version, under traffic. Needs two versions: those that are neither
+ * installed nor fetched by `tests/haproxy_versions.ts` are skipped.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { freePort } from "../support/free_port.ts";
 import { HaproxyBox, kill, NamedServer, RunningWriter } from "../support/haproxy.ts";
 import { get, HttpLoad } from "../support/http_load.ts";
 
-/** The path of a version's program, or `undefined` where it is not there. */
+/** The path of a version's program, or `undefined` if it is not installed. */
 async function find(version: HaproxyVersion): Promise<string | undefined> {
   try {
     return (await haproxyProgram(version, { mayFetch: false })).path;
@@ -29,7 +29,7 @@ const PROGRAMS = new Map(
   ),
 );
 
-/** A program that is upgraded as a package manager does: another file in its place. */
+/** A program that is upgraded as by a package manager: its file is replaced. */
 class Installed {
   readonly path: string;
 
@@ -61,13 +61,13 @@ class Stage implements AsyncDisposable {
     this.program = new Installed(this.box, version);
   }
 
-  /** What a writer is to serve: one server, or more, with more keys in the balancer's file. */
+  /** The desired state: one server, or more, with more keys in the balancer's file. */
   wanted(more: readonly NamedServer[] = [], file: Record<string, unknown> = {}): ReturnType<HaproxyBox["wanted"]> {
     const nodes = [this.server, ...more].map(({ node }) => node);
     return this.box.wanted({ web: { section: { port: this.port }, nodes } }, { program: this.program.path, ...file });
   }
 
-  /** Starts HAProxy as somebody else would, by the file that was written for such a version. */
+  /** Starts HAProxy as somebody else would, with a file written for that version. */
   async startForeign(version: readonly [number, number, number]): Promise<void> {
     await Deno.writeTextFile(this.box.configFile, render({ ...this.wanted(), version }).text);
     const args = ["-D", "-f", this.box.configFile, "-p", this.box.pidFile, "-L", "lb.test"];
@@ -91,7 +91,7 @@ for (const { from, to } of UPGRADES) {
 
   for (const mode of ["a daemon", "a master"] as const) {
     Deno.test({
-      name: `HAProxy ${from} as ${mode} is upgraded to ${to} under a writer by one reload, which fails no request`,
+      name: `HAProxy ${from} as ${mode} is upgraded to ${to} under a writer with one reload and no failed request`,
       ignore,
       fn: async () => {
         await using stage = new Stage(from);
@@ -107,7 +107,7 @@ for (const { from, to } of UPGRADES) {
         });
         await eventually("the new version answers", async () => await running(box) === to);
         await load.more(200);
-        // What comes later needs no reload either.
+        // Later changes need no reload either.
         await using other = new NamedServer("other.test");
         await writer.apply(stage.wanted([other], file));
         await load.more(50);
@@ -119,7 +119,7 @@ for (const { from, to } of UPGRADES) {
   }
 
   Deno.test({
-    name: `a HAProxy ${from} that is stopped for its upgrade to ${to} comes back with a file of that version`,
+    name: `a HAProxy ${from} that is stopped for its upgrade to ${to} returns with a file of that version`,
     ignore,
     fn: async () => {
       await using stage = new Stage(from);
@@ -140,7 +140,7 @@ for (const { from, to } of UPGRADES) {
     fn: async () => {
       await using stage = new Stage(from);
       const { box, program, port } = stage;
-      // No mark, and sockets that are not handed over.
+      // No mark, and no passing of sockets.
       await stage.startForeign([1, 5, 8]);
       assert.equal(await get(port), "app.test");
       program.upgrade(to);

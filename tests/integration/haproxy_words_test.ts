@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { words } from "../../plugins/balancers/haproxy/words.ts";
 import { HaproxyBox } from "../support/haproxy.ts";
 
-/** Lines of one word, put together from what is hard to read. `$` is left out: its value is HAProxy's to know. */
+/** Lines of one word, composed of what is hard to parse. `$` is excluded: only HAProxy knows its value. */
 const hard = fc.array(
   fc.constantFrom(
     "a",
@@ -23,7 +23,7 @@ const hard = fc.array(
   { minLength: 1, maxLength: 8 },
 ).map((parts) => parts.join("")).filter((line) => words(line)[0] !== "");
 
-Deno.test("words() reads every line as the HAProxy that is installed does", async () => {
+Deno.test("words() parses every line like the installed HAProxy", async () => {
   const lines = fc.sample(fc.tuple(hard, fc.constantFrom("", "#x", " # a 'b", "\t")), 500).map((parts) =>
     parts.join("")
   );

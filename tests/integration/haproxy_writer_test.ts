@@ -18,7 +18,7 @@ function nodes(count: number): Node[] {
   return Array.from({ length: count }, (_, index) => localNode(20_001 + index, `n${index}.test`));
 }
 
-/** What the servers of a cluster would be called. */
+/** The expected names of a cluster's servers. */
 function names(of: readonly Node[]): string[] {
   return of.map(({ host, ip, port }) => `${host}:${port} ${ip}:${port}`).toSorted();
 }
@@ -50,7 +50,7 @@ Deno.test("the writer changes members without a reload: the process stays, and s
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("the writer brings a thousand nodes of one snapshot in without a reload, and out again", async () => {
+Deno.test("the writer adds a thousand nodes of one snapshot without a reload, and removes them", async () => {
   await using box = new HaproxyBox();
   await using running = new RunningWriter();
   const section = { port: freePort() };
@@ -63,7 +63,7 @@ Deno.test("the writer brings a thousand nodes of one snapshot in without a reloa
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("a server with a health check is down until its check has passed, whoever listens there", async () => {
+Deno.test("a server with a health check is down until its check has passed", async () => {
   await using box = new HaproxyBox();
   await using server = new NamedServer("app.test");
   await using running = new RunningWriter();
@@ -78,7 +78,7 @@ Deno.test("a server with a health check is down until its check has passed, whoe
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("the file follows and equals what runs: a restart by hand gives the same servers", async () => {
+Deno.test("the file matches the running servers: a restart by hand gives the same", async () => {
   await using box = new HaproxyBox();
   await using running = new RunningWriter();
   const section = { port: freePort(), backend: ["balance uri", "hash-type consistent"] };
@@ -103,7 +103,7 @@ Deno.test("the file follows and equals what runs: a restart by hand gives the sa
   assert.equal(await Deno.readTextFile(box.configFile), before);
 });
 
-Deno.test("a refused config leaves the last good one running, with the members of today", async () => {
+Deno.test("a rejected config leaves the last good one running, with the current members", async () => {
   await using box = new HaproxyBox();
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");
@@ -119,7 +119,7 @@ Deno.test("a refused config leaves the last good one running, with the members o
   await box.run("-c", "-f", box.configFile);
 });
 
-Deno.test("a cluster whose config HAProxy refuses does not keep the others from starting", async () => {
+Deno.test("a cluster whose config HAProxy rejects does not keep the others from starting", async () => {
   await using box = new HaproxyBox();
   await using server = new NamedServer("app.test");
   await using running = new RunningWriter();
@@ -131,7 +131,7 @@ Deno.test("a cluster whose config HAProxy refuses does not keep the others from 
   await eventually("the good cluster serves", async () => await get(port) === "app.test");
 });
 
-Deno.test("a port that another program has keeps only its own cluster from being served, and the rest is not cut", async () => {
+Deno.test("a port in use by another program affects only its own cluster, and no connection is cut", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using server = new NamedServer("app.test");
   await using running = new RunningWriter();
@@ -155,7 +155,7 @@ Deno.test("a port that another program has keeps only its own cluster from being
     assert.equal(await get(port), "app.test");
     assert.equal(await box.pid(), pid);
     assert.equal(await Deno.readTextFile(box.configFile), good);
-    // Others' structure goes on.
+    // Changes of other clusters' structure continue.
     const more = freePort();
     running.writer.put(box.wanted({
       web,
@@ -201,7 +201,7 @@ Deno.test("a node that is this HAProxy itself gets no request: one request stays
   for (let i = 0; i < 4; i++) assert.equal(await get(port), "app.test");
 });
 
-Deno.test("an address that a server has already is an answer that is expected, in the words of each HAProxy", async () => {
+Deno.test("setting an unchanged address gets an expected answer, in the words of each HAProxy", async () => {
   await using box = new HaproxyBox();
   await using running = new RunningWriter();
   const section = { port: freePort() };
@@ -218,8 +218,8 @@ Deno.test("an address that a server has already is an answer that is expected, i
 });
 
 Deno.test({
-  name: "a node that leaves with idle connections of HAProxy to it is deleted by the look that follows at the latest",
-  // Before 3.0 there is nothing to wait with, and 3.4 is the first that needs it.
+  name: "a removed node with idle connections from HAProxy is deleted at the next poll at the latest",
+  // Before 3.0 HAProxy has no command to wait, and 3.4 is the first version that needs it.
   ignore: !isHaproxyAtLeast(3, 0),
   fn: async () => {
     await using box = new HaproxyBox();
@@ -237,12 +237,12 @@ Deno.test({
     await running.apply(box.wanted({ web: { section, nodes: [two.node] } }));
     await eventually("it is gone", async () => (await box.observe()).running?.backends.get("web")?.size === 1);
     const deletions = running.log.filter((line) => line.includes(`del server web/one.test:${one.port}`));
-    // HAProxy 3.4 closes idle connections a moment after the commands: the look that follows every change deletes it then.
+    // HAProxy 3.4 closes idle connections a moment after the commands: the poll after every change deletes the server then.
     assert(deletions.length <= 2, deletions.join("\n"));
   },
 });
 
-Deno.test("a HAProxy that was killed comes back by itself", async () => {
+Deno.test("a killed HAProxy is started again", async () => {
   await using box = new HaproxyBox();
   await using server = new NamedServer("app.test");
   await using running = new RunningWriter({ reconcileMs: 200 });
@@ -254,7 +254,7 @@ Deno.test("a HAProxy that was killed comes back by itself", async () => {
   assert.equal(await get(port), "app.test");
 });
 
-Deno.test("a HAProxy whose socket was removed is relieved, not doubled", async () => {
+Deno.test("a HAProxy whose socket was removed is replaced, not duplicated", async () => {
   await using box = new HaproxyBox();
   await using server = new NamedServer("app.test");
   await using running = new RunningWriter({ reconcileMs: 200 });
@@ -267,7 +267,7 @@ Deno.test("a HAProxy whose socket was removed is relieved, not doubled", async (
   assert.equal(await get(port), "app.test");
 });
 
-Deno.test("what someone does to members by hand is undone", async () => {
+Deno.test("manual changes of members are reverted", async () => {
   await using box = new HaproxyBox();
   await using running = new RunningWriter({ reconcileMs: 100 });
   const three = nodes(3);
@@ -288,7 +288,7 @@ Deno.test("what someone does to members by hand is undone", async () => {
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("a hostile name gets nowhere, and the good nodes beside it are served", async () => {
+Deno.test("a hostile name is left out, and the good nodes beside it are served", async () => {
   await using box = new HaproxyBox();
   await using running = new RunningWriter();
   const good = nodes(1);
@@ -303,7 +303,7 @@ Deno.test("a hostile name gets nowhere, and the good nodes beside it are served"
   assert.equal(running.count("balancer.notice", { msg: /^Cluster web: a node is left out/ }), 10);
 });
 
-Deno.test("a name that means something to HAProxy is a server's name like any other, or left out", async () => {
+Deno.test("a name that is special to HAProxy is an ordinary server name, or left out", async () => {
   await using box = new HaproxyBox();
   await using running = new RunningWriter();
   const served = [
@@ -328,7 +328,7 @@ Deno.test("a name that means something to HAProxy is a server's name like any ot
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("a server with an open connection leaves at once for others, and goes when the connection ends", async () => {
+Deno.test("a server with an open connection gets no new ones at once, and is deleted when the connection ends", async () => {
   await using box = new HaproxyBox();
   using slow = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   await using other = new NamedServer("other.test");
@@ -342,11 +342,11 @@ Deno.test("a server with an open connection leaves at once for others, and goes 
     using accepted = await slow.accept();
     await running.apply(box.wanted({ web: { section, nodes: [other.node] } }));
     assert.deepEqual(await box.serving("web"), names([other.node]));
-    // The connection that is there goes on.
+    // The open connection continues.
     await accepted.write(new TextEncoder().encode("still here"));
     const buffer = new Uint8Array(32);
     assert.equal(new TextDecoder().decode(buffer.subarray(0, await client.read(buffer) ?? 0)), "still here");
-    // From 3.4 on HAProxy warns of a start as root, which is how tests may run.
+    // From 3.4 on HAProxy warns of a start as root, which tests may do.
     const isOfRoot = /was started as (?:the )?root/;
     assert.deepEqual(running.log.filter((line) => /^(?:warn|error)/.test(line) && !isOfRoot.test(line)), []);
   }
@@ -372,11 +372,11 @@ Deno.test("a reload for a new cluster fails no request", async () => {
   assert(done >= 500, `${done}`);
 });
 
-Deno.test("a HAProxy that 1.0 started is taken over", async () => {
+Deno.test("a HAProxy started by 1.0 is taken over", async () => {
   await using box = new HaproxyBox();
   await using server = new NamedServer("app.test");
   const port = freePort();
-  // What 1.0 writes: no mark, and sockets that are not handed over.
+  // What 1.0 writes: no mark, and no passing of sockets.
   await Deno.writeTextFile(
     box.configFile,
     `#
@@ -415,7 +415,7 @@ backend web
   );
 });
 
-Deno.test("a writer that comes back finds its HAProxy and does nothing to it", async () => {
+Deno.test("a restarted writer finds its HAProxy and changes nothing", async () => {
   await using box = new HaproxyBox();
   const wanted = box.wanted({ web: { section: { port: freePort() }, nodes: nodes(3) } });
   {
@@ -429,7 +429,7 @@ Deno.test("a writer that comes back finds its HAProxy and does nothing to it", a
   assert.equal(await box.pid(), pid);
 });
 
-Deno.test("a HAProxy that has a master is reloaded by it", async () => {
+Deno.test("a HAProxy with a master is reloaded through the master", async () => {
   await using box = new HaproxyBox();
   await using server = new NamedServer("app.test");
   const port = freePort();
@@ -449,7 +449,7 @@ Deno.test("a HAProxy that has a master is reloaded by it", async () => {
   assert.match(JSON.stringify(running.turns.flatMap((turn) => turn.steps)), new RegExp(`SIGUSR2","pid":${master}`));
 });
 
-Deno.test("a new member of a backend that takes none while it runs comes by a reload that says so", async () => {
+Deno.test("a new member of a backend without runtime additions takes a reload, which is logged", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using running = new RunningWriter();
   const section = { port: freePort(), backend: ["balance static-rr"] };
@@ -465,7 +465,7 @@ Deno.test("a new member of a backend that takes none while it runs comes by a re
   assert.equal(running.reloads, 2);
 });
 
-Deno.test("preview() says what a writer would do and touches nothing", async () => {
+Deno.test("preview() returns what a writer would do and touches nothing", async () => {
   await using box = new HaproxyBox();
   const wanted = box.wanted({ web: { section: { port: freePort() }, nodes: nodes(1) } });
   const effects = new Executor();
@@ -478,7 +478,7 @@ Deno.test("preview() says what a writer would do and touches nothing", async () 
   await assert.rejects(Deno.stat(box.configFile), Deno.errors.NotFound);
 });
 
-Deno.test("a directory that is not there is a clear error, and nothing is started", async () => {
+Deno.test("a missing directory is a clear error, and nothing is started", async () => {
   await using box = new HaproxyBox();
   await using running = new RunningWriter();
   const file = `${box.path("nowhere")}/haproxy.cfg`;
@@ -489,7 +489,7 @@ Deno.test("a directory that is not there is a clear error, and nothing is starte
   assert.deepEqual(box.processes(), []);
 });
 
-Deno.test("a HAProxy that stands still is waited for, and brought up to date when it goes on", async () => {
+Deno.test("a paused HAProxy is waited for, and synchronized when it resumes", async () => {
   await using box = new HaproxyBox();
   const effects = new Executor({ socketDeadlineMs: 200 });
   await using running = new RunningWriter({ effects, reconcileMs: 200 });
@@ -507,7 +507,7 @@ Deno.test("a HAProxy that stands still is waited for, and brought up to date whe
   assert.equal(await box.pid(), pid);
 });
 
-Deno.test("a socket that moves takes a new process, and leaves none behind", async () => {
+Deno.test("a moved socket takes a new process, and leaves no old one behind", async () => {
   await using box = new HaproxyBox();
   await using server = new NamedServer("app.test");
   await using running = new RunningWriter();
@@ -523,7 +523,7 @@ Deno.test("a socket that moves takes a new process, and leaves none behind", asy
   assert.equal(await get(port), "app.test");
 });
 
-Deno.test("a socket and a config file that move together take a new process, and leave none behind", async () => {
+Deno.test("a socket and a config file moved together take a new process, and leave no old one behind", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");
@@ -542,7 +542,7 @@ Deno.test("a socket and a config file that move together take a new process, and
   assert.match(running.log.join("\n"), new RegExp(`relieving what does not answer there: ${old}$`, "m"));
 });
 
-Deno.test("a socket and a config file whose new config is refused leave the old process serving, with the members of today", async () => {
+Deno.test("when a moved socket and config file are rejected, the old process keeps serving, with the current members", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");
@@ -561,7 +561,7 @@ Deno.test("a socket and a config file whose new config is refused leave the old 
   assert.deepEqual(box.processes(), [old]);
 });
 
-Deno.test("a config file that moves takes a reload that says so, and one process serves from the new file", async () => {
+Deno.test("a moved config file takes a reload, which is logged, and one process serves from the new file", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using server = new NamedServer("app.test");
   await using running = new RunningWriter();
@@ -583,7 +583,7 @@ Deno.test("a config file that moves takes a reload that says so, and one process
   assert.equal(running.reloads, 2);
 });
 
-/** A program in place of HAProxy that passes on to it, but hangs where a pattern of the shell matches its arguments. */
+/** A program in place of HAProxy that forwards to it, but hangs if a shell pattern matches its arguments. */
 async function hangingProgram(path: string, pattern: string, pids: string): Promise<string> {
   const script = `#!/bin/sh
 case " $* " in ${pattern}) echo $$ >> ${pids}; exec sleep 300;; esac
@@ -594,14 +594,14 @@ exec haproxy "$@"
 }
 
 for (const [what, pattern] of [["check", "*' -c '*"], ["start", "*' -D '*"]] as const) {
-  Deno.test(`a ${what} that hangs does not hold the end of the writer up, and is killed`, async () => {
+  Deno.test(`a hanging ${what} does not delay the end of the writer, and is killed`, async () => {
     await using box = new HaproxyBox();
-    // What hangs has far longer than this test: only the end of the writer can end it.
+    // The hanging program outlasts this test by far: only the end of the writer can end it.
     await using running = new RunningWriter({ effects: new Executor({ programDeadlineMs: 200_000 }) });
     const pids = box.path("pids");
     const program = await hangingProgram(box.path("slow"), pattern, pids);
-    // Where there is a file already, another one is checked before it takes its place.
-    await Deno.writeTextFile(box.configFile, "# of before\n");
+    // If the file exists already, a candidate is checked before it replaces the file.
+    await Deno.writeTextFile(box.configFile, "# previous\n");
     running.writer.put(box.wanted({ web: { section: { port: freePort() } } }, { program }));
     const pid = await eventually(
       "it hangs",
@@ -614,18 +614,18 @@ for (const [what, pattern] of [["check", "*' -c '*"], ["start", "*' -D '*"]] as 
     assert.equal(running.count("balancer.config_rejected"), 0, running.log.join("\n"));
   });
 
-  Deno.test(`a ${what} that hangs is no reason to say that the config is refused`, async () => {
+  Deno.test(`a hanging ${what} is not reported as a rejected config`, async () => {
     await using box = new HaproxyBox();
     await using running = new RunningWriter({ effects: new Executor({ programDeadlineMs: 300 }) });
     const program = await hangingProgram(box.path("slow"), pattern, box.path("pids"));
-    await Deno.writeTextFile(box.configFile, "# of before\n");
+    await Deno.writeTextFile(box.configFile, "# previous\n");
     running.writer.put(box.wanted({ web: { section: { port: freePort() } } }, { program }));
     await running.event("balancer.failed", { level: "error", msg: /^Cannot .* it did not end within 300 ms/ });
     assert.equal(running.count("balancer.config_rejected"), 0, running.log.join("\n"));
   });
 }
 
-Deno.test("a table that is shared with peers works though this host is no member, and a member may come and go", async () => {
+Deno.test("a table shared with peers works though this host is no member, and members may join and leave", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using running = new RunningWriter();
   const port = freePort();
@@ -641,7 +641,7 @@ Deno.test("a table that is shared with peers works though this host is no member
   await eventually("the file has the peer", async () => {
     return (await Deno.readTextFile(box.configFile)).includes("\tpeer other.test 127.0.0.3:1024\n");
   });
-  // A reload for another reason brings it into force.
+  // A reload for another reason applies it.
   await running.apply(box.wanted({
     web: { section, nodes: nodes(1).map((node) => ({ ...node, peer })) },
     more: { section: { port: freePort() } },
@@ -650,7 +650,7 @@ Deno.test("a table that is shared with peers works though this host is no member
   assert.match(peers, /other\.test/);
 });
 
-Deno.test("members come and go without a look at the whole HAProxy, each read back, and the file follows", async () => {
+Deno.test("members join and leave without a poll of the whole HAProxy, each read back, and the file is updated", async () => {
   await using box = new HaproxyBox();
   const executor = new Executor();
   let looks = 0;
@@ -672,7 +672,7 @@ Deno.test("members come and go without a look at the whole HAProxy, each read ba
     },
   };
   await using running = new RunningWriter({ effects });
-  // Its frontend has the name of its backend, before HAProxy 3.1.
+  // The frontend has the name of the backend, before HAProxy 3.1.
   const port = freePort();
   const wanted = (of: readonly (Node | WantedNode)[]) =>
     box.wanted({ web: { section: { port, backend: ["mode http"] }, nodes: of } });
@@ -692,7 +692,7 @@ Deno.test("members come and go without a look at the whole HAProxy, each read ba
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("members that come reach the process that serves, though somebody else has reloaded and the one before still talks", async () => {
+Deno.test("new members reach the serving process, though somebody else has reloaded and the old process still answers", async () => {
   await using box = new HaproxyBox();
   await using running = new RunningWriter({ reconcileMs: 60_000 });
   const wanted = (count: number) => box.wanted({ web: { section: { backend: ["mode http"] }, nodes: nodes(count) } });
@@ -705,7 +705,7 @@ Deno.test("members that come reach the process that serves, though somebody else
   assert.deepEqual(await box.serving("web"), names(nodes(3)));
 });
 
-Deno.test("members that come and go fail no request, and keep the connections of the others", async () => {
+Deno.test("members that join and leave fail no request, and keep the connections of the others", async () => {
   await using box = new HaproxyBox();
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");

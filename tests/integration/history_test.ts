@@ -1,4 +1,4 @@
-/** The history of a host, written by real processes and read by `lighthouse history`. */
+/** The history of a host, written by real processes and read with `lighthouse history`. */
 import assert from "node:assert/strict";
 import { History } from "../../src/history/history.ts";
 import { FakeClock } from "../../src/kernel/fake_clock.ts";
@@ -8,7 +8,7 @@ import { eventually } from "../support/eventually.ts";
 import { OperatorStage } from "../support/operator_stage.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-/** A stage that keeps a history. */
+/** A stage with a history. */
 async function staged(): Promise<
   OperatorStage & { readonly journal: string; history(...args: string[]): Promise<string> }
 > {
@@ -26,7 +26,7 @@ async function staged(): Promise<
   });
 }
 
-Deno.test("history: says which file was edited, who left, why the balancer was reloaded and who drained a node", async () => {
+Deno.test("history: shows which file was edited, which node left, why the balancer was reloaded and who drained a node", async () => {
   await using stage = await staged();
   const writer = await stage.start();
   const [first, second] = stage.servers;
@@ -56,7 +56,7 @@ Deno.test("history: a restart that changed nothing is one line, also after kill 
   await eventually("the history has the config", async () => /config\.applied/.test(await stage.history()));
   writer.kill("SIGKILL");
   await writer.ended();
-  // What a write that was cut off leaves.
+  // The rest of an interrupted write.
   await Deno.writeTextFile(`${stage.journal}/writer.jsonl`, '{"time":"2026-11-30T03:1', { append: true });
   const before = (await stage.history()).split("\n").length;
   writer = await stage.start();
@@ -72,7 +72,7 @@ Deno.test("history: a restart that changed nothing is one line, also after kill 
   assert.deepEqual(lines.slice(1).filter((line) => !/process\.stop/.test(line)), []);
 });
 
-Deno.test("history: --follow prints what comes, across a rotation of the file", async () => {
+Deno.test("history: --follow prints new records across a rotation of the file", async () => {
   await using stage = await staged();
   const writer = await stage.start();
   const lines: string[] = [];
@@ -91,7 +91,7 @@ Deno.test("history: --follow prints what comes, across a rotation of the file", 
   assert.equal(await writer.stop(), 0);
 });
 
-Deno.test("history: says where it looked when there is none", async () => {
+Deno.test("history: names the path it read when there is no history", async () => {
   await using stage = new OperatorStage([]);
   await stage.configure();
   const { code, stderr } = await runCli(["history", stage.host.configDir, "--journal", stage.host.dir.file("none")]);
@@ -99,14 +99,14 @@ Deno.test("history: says where it looked when there is none", async () => {
   assert.match(stderr, /Cannot read the history in \S+none: there is no such directory; set history_dir/);
 });
 
-// The read that hangs ends some time after the pipe was written to; nobody waits for it, which is what is tested.
+// The hanging read ends some time after the pipe was written to; nobody awaits it, which is the point.
 Deno.test("history: a disk that hangs delays the end by a second at most", {
   sanitizeOps: false,
   sanitizeResources: false,
 }, async () => {
   await using temp = new TempDir();
   const place = temp.file("writer.config.json");
-  // To read a pipe hangs until somebody writes to it.
+  // A read of a pipe hangs until somebody writes to it.
   assert.ok((await new Deno.Command("mkfifo", { args: [place] }).output()).success);
   const clock = new FakeClock();
   const history = new History({ role: "writer", pid: 1, clock, log: SILENT, redact: (line) => line });

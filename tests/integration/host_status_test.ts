@@ -19,7 +19,7 @@ async function doctor(stage: OperatorStage): Promise<{ readonly code: number; re
   return { code, found: JSON.parse(stdout) };
 }
 
-Deno.test("status: prints the host on one screen, problems first, and says by its exit code how it stands", async () => {
+Deno.test("status: prints the host on one screen, problems first, with an exit status for its health", async () => {
   await using stage = new OperatorStage(["a", "b"]);
   await stage.configure();
   const silent = await stage.run("status");
@@ -49,7 +49,7 @@ Deno.test("status: prints the host on one screen, problems first, and says by it
   assert.match(other.stdout, /its config directory is \S+, not \S+other/);
 });
 
-Deno.test("doctor: finds nothing wrong with a host that works, and says what is fine", async () => {
+Deno.test("doctor: finds nothing wrong with a healthy host, and lists what is fine", async () => {
   await using stage = new OperatorStage(["a"]);
   await stage.configure();
   await stage.host.write("lighthouse", { history_dir: stage.host.dir.file("history") });

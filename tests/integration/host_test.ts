@@ -1,6 +1,6 @@
 /**
- * What a host is announced as: held against Python, on hosts of many kinds
- * that are made of namespaces, and changed while a reporter runs.
+ * The announced identity of a host: compared with Python, on hosts of many kinds
+ * made of namespaces, and changed while a reporter runs.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { TempDir } from "../support/temp_dir.ts";
 
 const HOST_FACTS = new URL("../../src/app/host_facts.ts", import.meta.url).href;
 
-/** What `deno` is told by the task `lighthouse`, without the program. */
+/** The `deno` arguments of the task `lighthouse`, without the program. */
 const TASK_ARGS: readonly string[] = config.tasks.lighthouse.command.split(" ").slice(1, -1);
 /** The program of the task. */
 const PROGRAM_FILE = new URL(`../../${config.tasks.lighthouse.command.split(" ").at(-1)}`, import.meta.url).pathname;
@@ -34,13 +34,13 @@ const { facts: { fqdn, ip } } = await learnHostFacts({});
 console.log(JSON.stringify([fqdn, ip]));
 `;
 
-/** What a host answers of itself: what Python says, and what we say. */
+/** A host's identity according to Python, and according to us. */
 interface Answers {
   readonly python: readonly [string, string | null];
   readonly ours: readonly [string, string];
 }
 
-/** Asks on a host with this name, this hosts file, no name server, and loopback with these addresses. */
+/** Asks on a host with this name, this hosts file, no name server, and these loopback addresses. */
 async function askOn(
   { name, hosts, addresses }: {
     readonly name: string;
@@ -63,7 +63,7 @@ async function askOn(
     `mount --bind ${hostsFile} /etc/hosts`,
     `mount --bind ${resolver} /etc/resolv.conf`,
     `/usr/bin/python3 ${python}`,
-    // With the flags of the task: what is looked up must not need more.
+    // With the flags of the task: the lookup must need no more.
     `${Deno.execPath()} ${TASK_ARGS.join(" ")} --no-check --no-config ${ours}`,
   ].join("\n");
   const { code, stdout, stderr } = await new Deno.Command("unshare", {
@@ -145,7 +145,7 @@ for (
 ) {
   Deno.test({
     name: `a host that ${why} is named as Python names it, at ${ip} (as root)`,
-    // To make a network namespace and to mount over /etc/hosts takes root.
+    // A network namespace and a mount over /etc/hosts need root.
     ignore: Deno.uid() !== 0,
     async fn() {
       const { python, ours } = await askOn({ name, hosts, addresses });
@@ -155,14 +155,14 @@ for (
   });
 }
 
-Deno.test("the announced name is the one that Python's getfqdn() gives", async () => {
+Deno.test("the announced name is that of Python's getfqdn()", async () => {
   const python = await new Deno.Command("/usr/bin/python3", { args: ["-c", ASK_PYTHON] }).output();
   const { facts: { fqdn, ip } } = await learnHostFacts({});
   assert.equal(fqdn, JSON.parse(new TextDecoder().decode(python.stdout))[0]);
   assert.match(ip, /^[0-9a-f.:]+$/);
 });
 
-/** The nodes of a cluster in the directory that serves as the registry, with what is announced of them. */
+/** The nodes of a cluster in the registry's directory, with what is announced of them. */
 async function registered(host: TestHost): Promise<Record<string, unknown>> {
   const found: Record<string, unknown> = {};
   for await (const { name } of Deno.readDir(`${host.registryDir}/web`)) {
@@ -174,13 +174,13 @@ async function registered(host: TestHost): Promise<Record<string, unknown>> {
 }
 
 async function untilRegistered(host: TestHost, wanted: Record<string, unknown>): Promise<void> {
-  await eventually("the registry has what is wanted", async () => {
+  await eventually("the registry has the expected nodes", async () => {
     assert.deepEqual(await registered(host), wanted);
     return true;
   });
 }
 
-Deno.test("host.yaml names a host, and is followed while it runs: the new name is there before the old one goes", async () => {
+Deno.test("host.yaml names a host, and is followed at runtime: the new name is registered before the old one is removed", async () => {
   await using host = new TestHost();
   await using web = new WebService();
   const { port } = web;
@@ -214,7 +214,7 @@ Deno.test("host.yaml names a host, and is followed while it runs: the new name i
   assert.equal(reporter.count("service.down"), 0, reporter.log);
 });
 
-Deno.test("--host, --ip and --peer-port win over host.yaml", async () => {
+Deno.test("--host, --ip and --peer-port override host.yaml", async () => {
   await using host = new TestHost();
   await host.write("discovery/file", { path: host.registryDir, ttl: 2 });
   await host.write("services/web", { discovery: "file", port: 8_000, checks: { interval: 1 } });
@@ -226,7 +226,7 @@ Deno.test("--host, --ip and --peer-port win over host.yaml", async () => {
   });
 });
 
-Deno.test("a host that is called localhost registers nothing until it has a name, which DNS may give later (as root)", async () => {
+Deno.test("a host named localhost registers nothing until it has a name, which DNS may provide later (as root)", async () => {
   await using host = new TestHost();
   await using web = new WebService();
   const { port } = web;
@@ -251,7 +251,7 @@ Deno.test("a host that is called localhost registers nothing until it has a name
   await untilRegistered(host, { [`late.example.org:${port}`]: ["127.0.0.1", peer] });
 });
 
-Deno.test("check reports a host that is called localhost, and takes a name from host.yaml or --host (as root)", async () => {
+Deno.test("check reports a host named localhost, and accepts a name from host.yaml or --host (as root)", async () => {
   await using host = new TestHost();
   const hosts = await host.dir.write("hosts", "127.0.0.1 localhost box\n");
   await host.write("discovery/file", { path: host.registryDir });

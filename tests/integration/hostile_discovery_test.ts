@@ -1,10 +1,9 @@
 /**
- * Two registries in one daemon: what a hostile discovery plugin, or a hostile
- * balancer's plugin, sends delays the cluster of the other registry by no more
- * than 100 ms, from the registry's file to HAProxy. What plugins compute is not
- * limited, so the control is a second daemon beside the first, with plugins that
- * send nothing: it has the same cores, and whatever else runs on them, at the
- * same time.
+ * Two registries in one daemon: whatever a hostile discovery or balancer plugin
+ * sends delays the cluster of the other registry by no more than 100 ms, from the
+ * registry's file to HAProxy. The computing time of plugins is not limited, so
+ * the control is a second daemon beside the first, with plugins that send
+ * nothing: it has the same cores, under the same load at the same time.
  *
  * @module
  */
@@ -14,12 +13,12 @@ import { oddBalancerSource } from "../support/foreign_balancer.ts";
 import { freePort } from "../support/free_port.ts";
 import { Lighthouse, TestHost } from "../support/lighthouse.ts";
 
-/** How often a node joins or leaves in each of the two daemons: in turn, so that each pair meets the same load. */
+/** How often a node joins or leaves in each of the two daemons: alternately, so that each pair sees the same load. */
 const ROUNDS = 21;
-/** What the others may cost, at the median of the pairs' differences: the promise. */
+/** The promise: what the others may cost, at the median of the pairs' differences. */
 const DELAY_MAX_MS = 100;
 
-/** A discovery plugin whose watches do this. */
+/** A discovery plugin with this watch. */
 const discovery = (watch: string) => `
 const plugin: any = {
   kind: "discovery", apiVersion: 1, name: "other", summary: "Another", stability: "experimental", example: {},
@@ -40,14 +39,14 @@ const plugin: any = {
 export default plugin;
 `;
 
-/** The clusters of the others, each with a connection of its own. */
+/** The clusters of the hostile plugins, each with a connection of its own. */
 const CLUSTERS = ["many", "logs", "some"];
 
-/** What the plugins beside the good registry do. */
+/** The behaviour of the plugins beside the good registry. */
 interface Others {
   readonly watch: string;
   readonly render: string;
-  /** What the log has once all of them do it. */
+  /** The log records that show that all of them are active. */
   readonly logged: readonly RegExp[];
 }
 
@@ -88,7 +87,7 @@ class Beside implements AsyncDisposable {
   #writer: Lighthouse | undefined;
   #isThere = false;
 
-  /** Starts it; answers once it serves the good registry's cluster, and all the others do what they do. */
+  /** Starts it; resolves once it serves the good registry's cluster, and all the others are active. */
   async start({ watch, render, logged }: Others): Promise<void> {
     const host = this.#host;
     await host.configure();
@@ -118,7 +117,7 @@ class Beside implements AsyncDisposable {
     for (const line of logged) await this.#writer.logged(line);
   }
 
-  /** Has a node join or leave in the good registry; answers how long HAProxy took to follow. */
+  /** Has a node join or leave in the good registry; returns how long HAProxy took to follow. */
   async followMs(): Promise<number> {
     const beganMs = performance.now();
     this.#isThere = !this.#isThere;

@@ -1,7 +1,7 @@
 /**
- * What answers at HAProxy's socket is not HAProxy, or has gone mad: the writer
- * stays bounded, logs it once, serves other balancers meanwhile, and goes on
- * when HAProxy is there again.
+ * What answers at HAProxy's socket is not HAProxy, or misbehaves: the writer
+ * stays bounded, logs it once, serves other balancers meanwhile, and recovers
+ * when HAProxy is back.
  *
  * @module
  */
@@ -11,19 +11,19 @@ import { setUp } from "../setup.ts";
 import { freePort, HaproxyBox, localNode, RunningWriter } from "../support/haproxy.ts";
 import { eventually } from "../support/eventually.ts";
 
-/** Answers one line of a connection; whatever it writes, it says when it is done. */
+/** Returns one line of a connection; however it writes, it reports when it is done. */
 type Hostile = (
   line: string,
   write: (text: string) => Promise<void>,
   connection: Deno.UnixConn,
 ) => Promise<void> | void;
 
-/** Listens at a socket as HAProxy would, and answers as a test says. */
+/** Listens at a socket as HAProxy would, with a test's answers. */
 class Impostor implements AsyncDisposable {
   readonly #listener: Deno.UnixListener;
   readonly #open = new Set<Deno.UnixConn>();
   readonly #served: Promise<void>;
-  /** How many connections there were. */
+  /** The number of connections. */
   connections = 0;
 
   constructor(path: string, answer: Hostile) {
@@ -61,7 +61,7 @@ class Impostor implements AsyncDisposable {
     try {
       connection.close();
     } catch {
-      // It is closed.
+      // The connection is closed.
     }
   }
 
@@ -77,7 +77,7 @@ const HEADER =
 const server = (backend: string, name: string, id: number) =>
   `3 ${backend} ${id} ${name} 127.0.0.1 2 0 1 1 5 1 0 2 0 0 0 0 - 80 - 0 0 - - 0`;
 
-/** Answers as a HAProxy of this pid would, with such servers. */
+/** Returns as a HAProxy with this pid would, with these servers. */
 const haproxy =
   ({ pid = () => 4_000_000, servers = [] }: { pid?: () => number; servers?: readonly string[] }): Hostile =>
   async (line, write) => {
@@ -124,13 +124,13 @@ const HOSTILE: Readonly<Record<string, Hostile>> = {
   "has 100,000 servers": haproxy({ servers: Array.from({ length: 100_000 }, (_, i) => server("web", `s${i}`, i + 1)) }),
 };
 
-/** How many faults of one kind are logged that differ in what was quoted alone. */
+/** How often a kind of fault is logged, if only the quoted parts differ. */
 const VARIANTS = 5;
-/** Whoever does not answer is looked at less often. */
+/** A socket that does not answer is polled less often. */
 const SLOW = /never|without an end|half|100,000/;
 
 Deno.test.each(Object.keys(HOSTILE).map((what) => ({ what })))(
-  "a socket that $what is logged, holds no other balancer up, and is done with when HAProxy is there",
+  "a socket that $what is logged, delays no other balancer, and is replaced when HAProxy is back",
   async ({ what }) => {
     await setUp(["haproxy"]);
     await using box = new HaproxyBox();
@@ -156,12 +156,12 @@ Deno.test.each(Object.keys(HOSTILE).map((what) => ({ what })))(
         );
       const looks = SLOW.test(what) ? 6 : 60;
       await eventually(
-        "the writer has looked again and again, and has logged it",
+        "the writer has polled repeatedly, and has logged it",
         () => impostor.connections >= looks && loud().length > 0,
       );
       assert.ok(loud().length <= 3 * VARIANTS, loud().map(({ msg }) => msg).join("\n"));
     }
-    // It listens no more, so HAProxy is started.
+    // It no longer listens, so HAProxy is started.
     await eventually("HAProxy serves", async () => (await box.serving("web").catch(() => [])).length === 1)
       .catch((error) => {
         throw new Error(`${error.message}\n${writer.log.slice(-20).join("\n")}`);

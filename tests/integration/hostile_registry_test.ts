@@ -7,7 +7,7 @@ import { ZooKeeper } from "../support/zookeeper.ts";
 
 const BASE = "/lighthouse/services";
 
-/** Two clusters over ZooKeeper, each with a service that is well, and a writer. */
+/** Two clusters over ZooKeeper, each with a healthy service, and a writer. */
 class Stage implements AsyncDisposable {
   private constructor(
     readonly host: TestHost,
@@ -40,7 +40,7 @@ class Stage implements AsyncDisposable {
     return new Stage(host, kazoo, writer, victim, bystander, stack.move());
   }
 
-  /** Lets a node join the other cluster, and waits until it is served: so the writer goes on. */
+  /** Adds a node to the other cluster, and waits until it is served: the writer still works. */
   async otherClusterGoesOn(): Promise<void> {
     await using third = new WebService();
     const path = `${BASE}/quiet/third:${third.port}`;
@@ -50,7 +50,7 @@ class Stage implements AsyncDisposable {
     await this.host.untilServing("quiet", [this.bystander.port]);
   }
 
-  /** What HAProxy's file says of the cluster that is attacked. */
+  /** The part of HAProxy's file for the attacked cluster. */
   async servers(): Promise<readonly string[]> {
     const file = await Deno.readTextFile(this.host.haproxy.configFile);
     const [, backend = ""] = file.split(/^backend web$/m);
@@ -65,7 +65,7 @@ class Stage implements AsyncDisposable {
 
 const DEEP = "[".repeat(5_000) + "]".repeat(5_000);
 
-/** What a hostile znode may hold; every one of them is left out. */
+/** Contents of hostile znodes; every one is left out. */
 const PAYLOADS: Readonly<Record<string, string>> = {
   "a line feed in the host": '{"host":"evil\\n\\tserver evil 6.6.6.6:66","ip":"127.0.0.1","port":1}',
   "a command in the host": '{"host":"evil;shutdown sessions server web/good","ip":"127.0.0.1","port":1}',
@@ -85,10 +85,10 @@ const PAYLOADS: Readonly<Record<string, string>> = {
   "nothing": "",
 };
 
-/** Metadata that cannot be used is put aside, as its node is none the worse for it. */
+/** Invalid metadata is dropped, as its node is valid without it. */
 const METADATA: readonly unknown[] = [`{"a":${DEEP}}`, "x".repeat(900_000), "\ud800", 7];
 
-Deno.test("hostile znodes harm nobody but themselves: not HAProxy's file, not its socket, not the log", async () => {
+Deno.test("hostile znodes affect only themselves: not HAProxy's file, not its socket, not the log", async () => {
   await using stage = await Stage.set();
   const pid = await stage.host.haproxy.pid();
   let index = 0;
@@ -99,13 +99,13 @@ Deno.test("hostile znodes harm nobody but themselves: not HAProxy's file, not it
     const payload = JSON.stringify({ host: "odd", ip: "127.0.0.1", port: at + 1, metadata });
     await stage.kazoo.write("put", `${BASE}/web/odd:${at + 1}`, new TextEncoder().encode(payload));
   }
-  // Names that mean something in a config line, in a command, in a path or in JavaScript.
+  // Names that are special in a config line, in a command, in a path or in JavaScript.
   for (
     const name of ["a b:1", "x;y:1", "..evil:1", "__proto__", "constructor", "evil%2f..:1", "\u202eevil:1", ":", "é:1"]
   ) {
     await stage.kazoo.write("put", `${BASE}/web/${name}`, new TextEncoder().encode("{}"));
   }
-  // Keys that poison prototypes are data like any other.
+  // Keys that could pollute prototypes are data like any other.
   const polluting =
     '{"host":"fine","ip":"127.0.0.1","port":1,"__proto__":{"host":"evil"},"metadata":"{\\"__proto__\\":{\\"polluted\\":1},\\"constructor\\":{\\"prototype\\":{}}}"}';
   await stage.kazoo.write("put", `${BASE}/web/fine:1`, new TextEncoder().encode(polluting));
@@ -121,11 +121,11 @@ Deno.test("hostile znodes harm nobody but themselves: not HAProxy's file, not it
     "odd",
   ]);
   assert.equal(await stage.host.haproxy.pid(), pid, "and no reload for any of it");
-  // Of many that come at once, some are told as a number.
+  // Of many at once, some are logged as a number.
   const told = [...stage.writer.log.matchAll(/Left out a child of \S+: (?:(\d+) more)?/g)];
   const count = told.reduce((sum, [, more = "1"]) => sum + Number(more), 0);
-  assert.equal(count, index + 9, "each is told, once");
-  // deno-lint-ignore no-control-regex -- that none is in the log is what is shown.
+  assert.equal(count, index + 9, "each is logged, once");
+  // deno-lint-ignore no-control-regex -- the log must contain none.
   assert.doesNotMatch(stage.writer.log, /[\u0000-\u0009\u000b-\u001f\u202e]/, "and cannot write to a terminal");
   for (const line of stage.writer.log.split("\n")) assert.ok(line.length < 4_000, "nor fill the disk");
   assert.match(await (await fetch(`http://127.0.0.1:${stage.victim.port}/`)).text(), /hello/);
@@ -133,7 +133,7 @@ Deno.test("hostile znodes harm nobody but themselves: not HAProxy's file, not it
 
 const EVIL = "evil\n\tserver evil 6.6.6.6:66";
 
-/** What hostile znodes of other tools' formats may hold, by format and name; every one is left out, or served without a word of it. */
+/** Contents of hostile znodes in other tools' formats, by format and name; every one is left out, or served without any of its text. */
 const FOREIGN: Readonly<
   Record<string, {
     readonly section?: Readonly<Record<string, unknown>>;
@@ -202,7 +202,7 @@ const FOREIGN: Readonly<
   },
 };
 
-Deno.test("hostile entries of other tools' formats harm nobody but themselves, and no word of theirs reaches HAProxy", async () => {
+Deno.test("hostile entries of other tools' formats affect only themselves, and none of their text reaches HAProxy", async () => {
   await using stage = await Stage.set();
   const write = async (path: string, value: unknown) =>
     void await stage.kazoo.make(path, typeof value === "string" ? value : JSON.stringify(value));
@@ -221,12 +221,12 @@ Deno.test("hostile entries of other tools' formats harm nobody but themselves, a
   await stage.otherClusterGoesOn();
   const file = await Deno.readTextFile(stage.host.haproxy.configFile);
   assert.doesNotMatch(file, /evil|6\.6\.6\.6|maxconn 1\b/);
-  // deno-lint-ignore no-control-regex -- that none is in the log is what is shown.
+  // deno-lint-ignore no-control-regex -- the log must contain none.
   assert.doesNotMatch(stage.writer.log, /[\u0000-\u0009\u000b-\u001f\u202e]/);
   for (const line of stage.writer.log.split("\n")) assert.ok(line.length < 4_000);
 });
 
-Deno.test("two znodes that claim one name are one server, and the one that bears the name wins", async () => {
+Deno.test("two znodes that claim one name are one server, and the znode with that name wins", async () => {
   await using stage = await Stage.set();
   const { port } = stage.victim;
   const claim = new TextEncoder().encode(JSON.stringify({ host: "good", ip: "127.6.6.6", port }));
@@ -236,7 +236,7 @@ Deno.test("two znodes that claim one name are one server, and the one that bears
   assert.deepEqual(await stage.host.haproxy.serving("web"), [`good:${port} 127.0.0.1:${port}`]);
 });
 
-Deno.test("a cluster that is filled with 100,000 znodes is not taken, and the other clusters go on", async () => {
+Deno.test("a cluster of 100,000 znodes is rejected, and the other clusters are unaffected", async () => {
   await using stage = await Stage.set();
   await stage.kazoo.ask("fill", { path: `${BASE}/web`, count: 100_000 });
   await stage.otherClusterGoesOn();

@@ -12,7 +12,7 @@ import { eventually } from "../support/eventually.ts";
 import { RecordingLogger } from "../support/recording_logger.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-/** Clients have so long where a test waits for the end of it. */
+/** The deadline of clients in tests that wait for it to pass. */
 const SHORT: HttpLimits = {
   connectionsMax: 100,
   handshakeMs: 300,
@@ -23,13 +23,13 @@ const SHORT: HttpLimits = {
 };
 const LONG: HttpLimits = { ...HTTP_LIMITS, connectionsMax: 100 };
 
-/** A server of a test. */
+/** A test's server. */
 interface Served extends AsyncDisposable {
   readonly server: HttpServer;
   readonly port: number;
 }
 
-/** Serves; what is asked is answered with method, URL and body unless told otherwise. */
+/** Serves; by default a request is answered with its method, URL and body. */
 async function serve(
   { watch = () => {}, ...options }: Partial<HttpServerOptions> & {
     readonly watch?: (listener: Deno.Listener) => void;
@@ -61,19 +61,19 @@ async function serve(
   return { server, port, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }
 
-/** An answer without headers of its own. */
+/** A response without headers of its own. */
 function answer(body: HttpAnswer["body"], status = 200): HttpAnswer {
   return { status, headers: [], body };
 }
 
-/** An answer of events. */
+/** A response of events. */
 function eventsOf(source: UnderlyingDefaultSource<Uint8Array<ArrayBuffer>>): HttpAnswer {
   return { status: 200, headers: [["content-type", "text/event-stream"]], body: new ReadableStream(source) };
 }
 
 type Write = (bytes: Uint8Array) => Promise<number>;
 
-/** Has the connections of a listener write in another way. */
+/** Replaces how the connections of a listener write. */
 function withWrite(listener: Deno.Listener, by: (write: Write, bytes: Uint8Array) => Promise<number>): void {
   const accept = listener.accept.bind(listener);
   listener.accept = async () => {
@@ -84,9 +84,9 @@ function withWrite(listener: Deno.Listener, by: (write: Write, bytes: Uint8Array
   };
 }
 
-/** A client that says what it is told to. */
+/** A client that sends given bytes. */
 class Client implements Disposable {
-  /** All that was answered so far. */
+  /** Everything received so far. */
   said = "";
   /** Whether the server has closed. */
   isOver = false;
@@ -148,8 +148,8 @@ Deno.test.each([
   { what: "sends half a head", text: "GET / HTTP/1.1\r\nHost: a\r\n" },
   { what: "sends half a body", text: post("Content-Length: 10", "abc") },
   { what: "sends half a chunk", text: post("Transfer-Encoding: chunked", "5\r\nab") },
-  { what: "keeps a connection after its answer", text: GET },
-])("HttpServer lets go of a client that $what", async ({ text }) => {
+  { what: "keeps its connection open after the answer", text: GET },
+])("HttpServer closes a connection whose client $what", async ({ text }) => {
   await using served = await serve({ limits: SHORT });
   using client = await Client.connect(served);
   await client.say(text);
@@ -157,7 +157,7 @@ Deno.test.each([
   await eventually("it is forgotten", () => served.server.connections === 0);
 });
 
-Deno.test("HttpServer gives a head its time as a whole, not for each byte", async () => {
+Deno.test("HttpServer limits the time of a whole head, not of each byte", async () => {
   await using served = await serve({ limits: SHORT });
   using client = await Client.connect(served);
   let isOver = false;
@@ -174,18 +174,18 @@ Deno.test("HttpServer gives a head its time as a whole, not for each byte", asyn
   assert.ok(isOver);
 });
 
-Deno.test("HttpServer gives a body its time as a whole, not for each byte", async () => {
+Deno.test("HttpServer limits the time of a whole body, not of each byte", async () => {
   await using served = await serve({ limits: SHORT });
   using client = await Client.connect(served);
   await client.say(post("Content-Length: 10000"));
-  await eventually("it is closed though a byte comes now and then", async () => {
+  await eventually("the connection is closed though bytes still arrive", async () => {
     await client.say("x").catch(() => {});
     return client.isOver;
   }, { everyMs: 20 });
   assert.equal(client.said.includes("200"), false);
 });
 
-Deno.test("HttpServer lets go of a client that does not take its answer", async () => {
+Deno.test("HttpServer closes a connection whose client does not read its answer", async () => {
   await using served = await serve({ limits: SHORT, handle: () => answer(new Uint8Array(50_000_000)) });
   using connection = await Deno.connect({ hostname: "127.0.0.1", port: served.port });
   await connection.write(new TextEncoder().encode(GET));
@@ -193,7 +193,7 @@ Deno.test("HttpServer lets go of a client that does not take its answer", async 
   await eventually("it is let go", () => served.server.connections === 0);
 });
 
-Deno.test("HttpServer keeps a request that waits for its answer, and a stream that says something, beyond all limits", async () => {
+Deno.test("HttpServer keeps a request that waits for its answer, and an active stream, beyond all limits", async () => {
   const late = Promise.withResolvers<HttpAnswer>();
   let stream: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
   const clock = new FakeClock();
@@ -211,7 +211,7 @@ Deno.test("HttpServer keeps a request that waits for its answer, and a stream th
   await events.heard(/^HTTP\/1.1 200 OK\r\n[^]*transfer-encoding: chunked\r\n/);
   await eventually("all are there", () => served.server.connections === 3);
   clock.advance(60_000);
-  // The one that waits for nothing shows that all limits are over.
+  // The connection that waits for nothing shows that all limits have passed.
   await idle.closed();
   await idle.closed();
   assert.deepEqual([poll.isOver, events.isOver], [false, false]);
@@ -223,7 +223,7 @@ Deno.test("HttpServer keeps a request that waits for its answer, and a stream th
   await events.heard(/\r\n0\r\n\r\n$/);
 });
 
-Deno.test("HttpServer tells a request whose client is gone, and a stream that nobody reads", async () => {
+Deno.test("HttpServer aborts a request whose client is gone, and a stream that nobody reads", async () => {
   let aborted = 0;
   await using served = await serve({
     handle: ({ url, signal }) => {
@@ -245,11 +245,11 @@ Deno.test("HttpServer tells a request whose client is gone, and a stream that no
     await events.say(GET);
     await events.heard(/200 OK/);
   }
-  await eventually("both are told", () => aborted === 2);
+  await eventually("both are aborted", () => aborted === 2);
   await eventually("both are forgotten", () => served.server.connections === 0);
 });
 
-Deno.test("HttpServer with as many connections as it may have closes who has waited the longest, and serves the new", async () => {
+Deno.test("HttpServer at its connection limit closes the connection that has been idle longest, and serves the new one", async () => {
   const told: string[] = [];
   const warn = (message: string, properties: Readonly<Record<string, unknown>> = {}) =>
     void told.push(`${message} ${properties.event}`);
@@ -269,7 +269,7 @@ Deno.test("HttpServer with as many connections as it may have closes who has wai
   assert.deepEqual(told, ["Closing connections to make room for new ones http.shed"], "once, however many there are");
 });
 
-Deno.test("HttpServer turns a client away while all others wait for their answers, and cuts none of them off", async () => {
+Deno.test("HttpServer rejects a client while all others wait for their answers, and cuts none of them off", async () => {
   const late = Promise.withResolvers<HttpAnswer>();
   let asked = 0;
   await using served = await serve({
@@ -302,7 +302,7 @@ Deno.test.each([
   { why: "2,000 fields", text: `GET / HTTP/1.1\r\nHost: a\r\n${"X: y\r\n".repeat(2_000)}\r\n`, status: 431 },
   { why: "a preface of HTTP/2", text: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" },
   { why: "a handshake of TLS", text: "\x16\x03\x01\x02\x00\x01\x00\x01\n\x03\x03" },
-])("HttpServer refuses $why, and closes", async ({ text, status = 400 }) => {
+])("HttpServer rejects $why, and closes", async ({ text, status = 400 }) => {
   await using served = await serve();
   using client = await Client.connect(served);
   await client.say(`${text}${GET}`).catch(() => {});
@@ -322,7 +322,7 @@ Deno.test.each([
   { why: "a size that ends in a line feed", body: "2\nab\r\n0\r\n\r\n" },
   { why: "a trailer without a name", body: "0\r\n: x\r\n\r\n" },
   { why: "a trailer that is folded", body: "0\r\nX: a\r\n b\r\n\r\n" },
-])("HttpServer refuses $why in chunks, and closes", async ({ body }) => {
+])("HttpServer rejects $why in chunks, and closes", async ({ body }) => {
   await using served = await serve();
   using client = await Client.connect(served);
   await client.say(post("Transfer-Encoding: chunked", `${body}${GET}`));
@@ -331,7 +331,7 @@ Deno.test.each([
   assert.equal(said.match(/HTTP\/1\.1/g)?.length, 1, "what follows is not taken for a request");
 });
 
-Deno.test("HttpServer answers requests that were sent at once, in order, whatever frames their bodies", async () => {
+Deno.test("HttpServer answers pipelined requests in order, however their bodies are framed", async () => {
   await using served = await serve();
   using client = await Client.connect(served);
   const chunked = post("Transfer-Encoding: chunked", "2;x=y\r\nab\r\n00003\r\ncde\r\n0\r\nX: y\r\n\r\n");
@@ -341,7 +341,7 @@ Deno.test("HttpServer answers requests that were sent at once, in order, whateve
   assert.deepEqual(bodies, ["GET /x ", "POST /x abc", "POST /x abcde", "GET /x "]);
 });
 
-Deno.test("HttpServer asks for a body that its client holds back, and not for one that nobody reads", async () => {
+Deno.test("HttpServer requests a body that its client sends after 100 Continue, but not one that nobody reads", async () => {
   await using served = await serve();
   using client = await Client.connect(served);
   await client.say(post("Content-Length: 2\r\nExpect: 100-continue"));
@@ -354,7 +354,7 @@ Deno.test("HttpServer asks for a body that its client holds back, and not for on
   assert.match(await other.closed(), /^HTTP\/1.1 403 Forbidden\r\n[^]*connection: close\r\n\r\nno$/);
 });
 
-Deno.test("HttpServer lets the process do other work, and others be answered, between the requests of many", async () => {
+Deno.test("HttpServer lets the process do other work, and answer others, between many requests", async () => {
   let [handled, before, most] = [0, 0, 0];
   const order: string[] = [];
   await using served = await serve({
@@ -406,7 +406,7 @@ Deno.test.each([
     },
   },
   { how: "rejects", handle: (): Promise<HttpAnswer> => Promise.reject(BROKEN) },
-])("HttpServer logs what a handler $how, answers 500, and goes on with the connection", async ({ handle }) => {
+])("HttpServer logs the error of a handler that $how, answers 500, and keeps the connection", async ({ handle }) => {
   const log = new RecordingLogger();
   await using served = await serve({ log, handle });
   using client = await Client.connect(served);
@@ -420,7 +420,7 @@ Deno.test.each([
   assert.match(String(reason), /^TypeError: a fault of its own\n +at /);
 });
 
-Deno.test("HttpServer logs an answer whose stream fails, and cuts it off", async () => {
+Deno.test("HttpServer logs a response whose stream fails, and cuts it off", async () => {
   const log = new RecordingLogger();
   await using served = await serve({
     log,
@@ -435,7 +435,7 @@ Deno.test("HttpServer logs an answer whose stream fails, and cuts it off", async
 Deno.test.each([
   { who: "breaks its body off", text: post("Content-Length: 10", "abc"), isCut: true },
   { who: "sends chunks that are none", text: post("Transfer-Encoding: chunked", "x\r\n"), isCut: false },
-])("HttpServer logs no fault of a handler that fails because its client $who", async ({ text, isCut }) => {
+])("HttpServer logs no error of a handler that fails because its client $who", async ({ text, isCut }) => {
   const log = new RecordingLogger();
   let isRead = false;
   await using served = await serve({
@@ -457,7 +457,7 @@ Deno.test.each([
   assert.deepEqual(log.events, []);
 });
 
-Deno.test("HttpServer over TLS lets go of half a handshake and of none, and serves others meanwhile", async () => {
+Deno.test("HttpServer over TLS closes connections with a partial handshake or none, and serves others meanwhile", async () => {
   await using dir = new TempDir();
   const files = await makeCertificates(dir);
   const tls = { cert: await Deno.readTextFile(files.good), key: await Deno.readTextFile(files.key) };
@@ -471,7 +471,7 @@ Deno.test("HttpServer over TLS lets go of half a handshake and of none, and serv
   using client = Deno.createHttpClient({ caCerts: [await Deno.readTextFile(files.ca)] });
   const answer = await fetch(`https://localhost:${served.port}/x`, { client, method: "POST", body: "abc" });
   assert.equal(await answer.text(), "POST /x abc");
-  // What is not TLS is refused at once; the others have the time of a handshake, and not a moment more.
+  // Anything but TLS is rejected at once; the others get the time of a handshake, and no more.
   await plain.closed();
   assert.deepEqual([nothing.isOver, half.isOver], [false, false]);
   clock.advance(SHORT.handshakeMs);
@@ -480,7 +480,7 @@ Deno.test("HttpServer over TLS lets go of half a handshake and of none, and serv
   await eventually("all are forgotten", () => served.server.connections === 0);
 });
 
-Deno.test("HttpServer over TLS with other certificates shakes new hands by them, and lets connections be", async () => {
+Deno.test("HttpServer over TLS uses new certificates for new handshakes, and keeps open connections", async () => {
   await using dir = new TempDir();
   const files = await makeCertificates(dir);
   const key = await Deno.readTextFile(files.key);
@@ -495,7 +495,7 @@ Deno.test("HttpServer over TLS with other certificates shakes new hands by them,
   await assert.rejects(ask(another), TypeError, "it has expired");
 });
 
-Deno.test("HttpServer that ends lets a request at hand end, and closes who waits", async () => {
+Deno.test("HttpServer that ends completes the current request, and closes idle connections", async () => {
   const late = Promise.withResolvers<HttpAnswer>();
   let asked = 0;
   const handle = () => {
@@ -514,7 +514,7 @@ Deno.test("HttpServer that ends lets a request at hand end, and closes who waits
   await ending;
 });
 
-Deno.test("HttpServer writes the answers to requests that came at once in one go", async () => {
+Deno.test("HttpServer writes the answers to pipelined requests at once", async () => {
   let writes = 0;
   await using served = await serve({
     handle: ({ url }) => answer(url.slice("http://a/".length)),
@@ -532,7 +532,7 @@ Deno.test("HttpServer writes the answers to requests that came at once in one go
   assert.equal(writes, 1);
 });
 
-Deno.test("HttpServer answers requests that came at once in order and as a whole, however long the answers are", async () => {
+Deno.test("HttpServer answers pipelined requests in order and completely, however long the answers are", async () => {
   const lengths = [10, 70_000, 0, 11_000, 11_000, 11_000, 65_000, 11_000, 65_536, 1, 200_000, 11_000];
   await using served = await serve({
     handle: ({ url }) => {
@@ -549,7 +549,7 @@ Deno.test("HttpServer answers requests that came at once in order and as a whole
   assert.deepEqual(bodies(), whole);
 });
 
-Deno.test("HttpServer lets no answer wait for a later one", async () => {
+Deno.test("HttpServer delays no answer for a later one", async () => {
   const late = Promise.withResolvers<HttpAnswer>();
   await using served = await serve({ handle: ({ url }) => url.endsWith("/x") ? answer("first") : late.promise });
   using client = await Client.connect(served);
@@ -559,7 +559,7 @@ Deno.test("HttpServer lets no answer wait for a later one", async () => {
   await client.heard(/second$/);
 });
 
-Deno.test("HttpServer asks for a body only behind what it has answered before, however little is written at once", async () => {
+Deno.test("HttpServer requests a body only after its previous answers, however little is written at once", async () => {
   await using served = await serve({
     watch: (listener) => withWrite(listener, (write, bytes) => write(bytes.subarray(0, 100))),
     async handle({ body }) {
@@ -575,7 +575,7 @@ Deno.test("HttpServer asks for a body only behind what it has answered before, h
   await client.heard(/got 2$/);
 });
 
-Deno.test("HttpServer answers HEAD of a stream with its head alone, and serves on", async () => {
+Deno.test("HttpServer answers HEAD of a stream with only its head, and keeps serving", async () => {
   let cancelled = 0;
   await using served = await serve({
     handle: ({ method }) => method === "HEAD" ? eventsOf({ cancel: () => void cancelled++ }) : answer("next"),
@@ -587,7 +587,7 @@ Deno.test("HttpServer answers HEAD of a stream with its head alone, and serves o
   assert.equal(cancelled, 1);
 });
 
-Deno.test("HttpServer that ends does not wait for a client that it has sent away", async () => {
+Deno.test("HttpServer that ends does not wait for a rejected client", async () => {
   const served = await serve({ limits: SHORT, graceMs: 60_000 });
   using client = await Client.connect(served);
   await client.say("malformed\r\n\r\n");

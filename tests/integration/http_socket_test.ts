@@ -5,7 +5,7 @@ import { NobodyListensError, SocketSilentError } from "../../src/balance/runtime
 
 const { signal } = new AbortController();
 
-Deno.test("askOverHttp() answers the body of each path, in order", async () => {
+Deno.test("askOverHttp() returns the body of each path, in order", async () => {
   await using dir = new TempDir();
   const path = dir.file("socket");
   await using _server = Deno.serve(
@@ -15,12 +15,12 @@ Deno.test("askOverHttp() answers the body of each path, in order", async () => {
   assert.deepEqual(await askOverHttp(path, ["/a", "/b"], { signal }), ["/a", "/b"]);
 });
 
-Deno.test("askOverHttp() says that nobody listens", async () => {
+Deno.test("askOverHttp() reports that nobody listens", async () => {
   await using dir = new TempDir();
   await assert.rejects(askOverHttp(dir.file("socket"), ["/"], { signal }), NobodyListensError);
 });
 
-Deno.test("askOverHttp() bears another status, what is no HTTP, silence, and its own end", async () => {
+Deno.test("askOverHttp() handles other statuses, invalid HTTP, silence, and its own abort", async () => {
   await using dir = new TempDir();
   const path = dir.file("socket");
   using listener = Deno.listen({ transport: "unix", path });

@@ -1,5 +1,5 @@
 /**
- * Follows docs/migrate/aurproxy.md: its files and its commands in their order.
+ * Follows docs/migrate/aurproxy.md: its files and its commands in order.
  * ZooKeeper with serversets written by kazoo, and nginx, are real.
  *
  * @module
@@ -16,10 +16,10 @@ import { TempDir } from "../support/temp_dir.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 
 const PATH = "/aurora/myrole/devel/web";
-/** So many requests show a share. */
+/** The number of requests that shows a share. */
 const REQUESTS = 200;
 
-Deno.test("a host of aurproxy moves over and back by its migration page", async () => {
+Deno.test("an aurproxy host migrates and returns with its migration page", async () => {
   await using zookeeper = await ZooKeeper.start();
   await using kazoo = await KazooPeer.start(zookeeper.address);
   await using temp = new TempDir("lighthouse-nginx-");
@@ -50,7 +50,7 @@ Deno.test("a host of aurproxy moves over and back by its migration page", async 
       }),
       { ephemeral: true, sequence: true },
     );
-  /** Which part of the requests each gets, in percent; none if one fails. */
+  /** The share of the requests that each gets, in percent; none if one fails. */
   const shares = async () => {
     const counts = await countAnswers(port, REQUESTS).catch(() => ({}) as Record<string, number>);
     const share = (service: WebService) => Math.round(100 * (counts[`hello from ${service.port}\n`] ?? 0) / REQUESTS);
@@ -105,7 +105,7 @@ Deno.test("a host of aurproxy moves over and back by its migration page", async 
   await page.assertUnchanged();
 });
 
-/** Has nginx keep to the directory of the test, as it does not run as a service here. */
+/** Makes nginx use the directory of the test, as it does not run as a service here. */
 async function inOwnDirectories(
   dir: string,
   { socket, temp }: { readonly socket: string; readonly temp: TempDir },

@@ -1,6 +1,6 @@
 /**
- * Follows docs/migrate/confd.md: its files, its commands in their order, and
- * back. etcd, HAProxy and the reload command of the page are real.
+ * Follows docs/migrate/confd.md: its files, its commands in order, and the way
+ * back. etcd, HAProxy and the page's reload command are real.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { get } from "../support/http_load.ts";
 import { Lighthouse, WebService } from "../support/lighthouse.ts";
 import { MigrationPage } from "../support/migration_page.ts";
 
-Deno.test("a host of confd moves over and back by its migration page", async () => {
+Deno.test("a confd host migrates and returns with its migration page", async () => {
   await using etcd = await Etcd.start();
   await using haproxy = new HaproxyBox();
   await using first = new WebService();
@@ -49,7 +49,7 @@ Deno.test("a host of confd moves over and back by its migration page", async () 
     await serves(first);
     await put("two", `127.0.0.1:${second.port}`);
     await serves(first, second);
-    // What the check rejects leaves the file as it is; the next change that passes is applied.
+    // A candidate that the check rejects leaves the file unchanged; the next change that passes is applied.
     const before = await Deno.readTextFile(haproxy.configFile);
     await put("bad", "no address");
     await eventually("the writer reports the rejected file", () => writer.log.includes("server web/bad"));

@@ -1,6 +1,6 @@
 /**
- * Follows docs/migrate/smartstack.md: its files, its commands in their order,
- * and back. ZooKeeper, HAProxy and kazoo, in the place of the hosts that keep
+ * Follows docs/migrate/smartstack.md: its files, its commands in order, and the
+ * way back. ZooKeeper, HAProxy and kazoo, in place of the hosts that still run
  * nerve, are real.
  *
  * @module
@@ -18,7 +18,7 @@ import { ZooKeeper } from "../support/zookeeper.ts";
 
 const PATH = "/nerve/services/web/services";
 
-Deno.test("a host of SmartStack moves over and back by its migration page", async () => {
+Deno.test("a SmartStack host migrates and returns with its migration page", async () => {
   await using zookeeper = await ZooKeeper.start();
   await using kazoo = await KazooPeer.start(zookeeper.address);
   await using haproxy = new HaproxyBox();

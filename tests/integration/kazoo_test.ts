@@ -10,10 +10,10 @@ import { ZooKeeper } from "../support/zookeeper.ts";
 
 const PATH = "/lighthouse/services";
 const CHILD = `${PATH}/multiapp/localhost:20101`;
-/** All rights to everybody: what 1.0 gives every znode. */
+/** All permissions for everybody: 1.0's ACL of every znode. */
 const OPEN = [[31, "world", "anyone"]];
 
-/** The very bytes that 1.0 wrote in a run. */
+/** The exact bytes that 1.0 wrote in a run. */
 const WRITTEN = new TextEncoder().encode(
   String.raw`{"host": "localhost", "ip": "127.0.0.1", "metadata": "{\"role\": \"master\"}", ` +
     String.raw`"peer": "{\"ip\": \"127.0.0.1\", \"name\": \"localhost\", \"port\": 1024}", "port": 20101}`,
@@ -41,7 +41,7 @@ async function open(path = PATH): Promise<DiscoverySession & { readonly context:
   return Object.assign(await zookeeper.open(config, context), { context });
 }
 
-Deno.test("zookeeper reads what kazoo wrote with 1.0's bytes", async () => {
+Deno.test("zookeeper reads 1.0's bytes as written by kazoo", async () => {
   await using kazoo = await KazooPeer.start(server.address);
   await kazoo.write("put", CHILD, WRITTEN);
   await using session = await open();
@@ -52,7 +52,7 @@ Deno.test("zookeeper reads what kazoo wrote with 1.0's bytes", async () => {
   await follower.has();
 });
 
-Deno.test("zookeeper writes what kazoo reads, to the byte, the owner and the rights", async () => {
+Deno.test("zookeeper writes what kazoo reads, with the same bytes, owner and ACL", async () => {
   await using kazoo = await KazooPeer.start(server.address);
   const session = await open(`${PATH}/made/`);
   await session.register?.("multiapp", up(NODE), soon());
@@ -71,7 +71,7 @@ Deno.test("zookeeper writes what kazoo reads, to the byte, the owner and the rig
   assert.deepEqual(await kazoo.ask("children", { path: `${PATH}/made/multiapp` }), []);
 });
 
-Deno.test("zookeeper takes a node over from a kazoo session that still lives, and kazoo from it", async () => {
+Deno.test("zookeeper takes a node over from a live kazoo session, and kazoo from it", async () => {
   await using reader = await open();
   await using follower = new GuardedFollower(reader, "moving");
   const child = `${PATH}/moving/localhost:20101`;

@@ -1,6 +1,6 @@
 /**
- * What ends or crowds a reporter without saying anything of its services: they
- * stay registered. Real processes, with the flags of the tasks.
+ * Faults that end or crowd a reporter without meaning anything for its services:
+ * they stay registered. Real processes, with the flags of the tasks.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { ANNOUNCED, Lighthouse, TestHost, WebService } from "../support/lighthou
 
 const PLANTED = new URL("../support/planted_fault.ts", import.meta.url).pathname;
 
-/** A host with one service that is registered while its check passes; answers where its node is. */
+/** A host with one service that is registered while its check passes; returns where its node is. */
 async function configure(host: TestHost, service: WebService): Promise<string> {
   await host.write("discovery/file", { path: host.registryDir, ttl: 60 });
   await host.write("services/web", {
@@ -28,7 +28,7 @@ async function untilRegistered(node: string, reporter: Lighthouse): Promise<void
   });
 }
 
-Deno.test("exit 70 keeps the nodes registered, and the successor takes them over", async () => {
+Deno.test("exit 70 keeps the nodes registered, and the next process takes them over", async () => {
   await using host = new TestHost();
   await using service = new WebService();
   const node = await configure(host, service);

@@ -5,7 +5,7 @@ import { kill } from "../support/haproxy.ts";
 import { Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 
-/** Writes a service that a host offers and the cluster that it is a member of; answers the port to ask. */
+/** Writes a service that a host offers and its cluster; returns the port of the cluster. */
 async function offer(
   host: TestHost,
   name: string,
@@ -20,7 +20,7 @@ async function offer(
   return { port, cluster };
 }
 
-/** A host whose cluster was served once, and whose registry, HAProxy and writer are gone since. */
+/** A host whose cluster was served once, and whose registry, HAProxy and writer have since ended. */
 class Aftermath implements AsyncDisposable {
   private constructor(
     readonly host: TestHost,
@@ -60,7 +60,7 @@ async function readTopology(host: TestHost): Promise<string> {
   return await Deno.readTextFile(`${host.haproxy.configFile}.topology`);
 }
 
-Deno.test("a writer that starts with nothing but the last known members serves them while the registry is away", async () => {
+Deno.test("a writer that starts with nothing but the last known members serves them while the registry is unreachable", async () => {
   await using after = await Aftermath.of();
   const { host, web } = after;
   await Deno.remove(host.haproxy.configFile);
@@ -73,21 +73,21 @@ Deno.test("a writer that starts with nothing but the last known members serves t
   assert.match(await readTopology(host), /"peer":\{/, "the peer of a node is kept");
 });
 
-Deno.test("a torn topology file is told and ignored, and written anew once the registry speaks", async () => {
+Deno.test("a torn topology file is logged and ignored, and rewritten once the registry answers", async () => {
   await using after = await Aftermath.of();
   const { host, web } = after;
   const file = `${host.haproxy.configFile}.topology`;
   await Deno.truncate(file, 60);
   await using writer = Lighthouse.start("writer", host.configDir);
   await writer.event("last_known.unusable", { reason: /^its checksum is wrong/ });
-  // The balancer's own file knows them, too.
+  // The balancer's own file has them, too.
   await host.untilServing("web", [web.port]);
   await after.zookeeper.start();
   await using _reporter = Lighthouse.start("reporter", host.configDir);
   await eventually("the file is whole again", async () => (await readTopology(host)).includes('"peer":{'));
 });
 
-Deno.test("the registry is away while a cluster is edited and HAProxy and the writer are killed: all members stay", async () => {
+Deno.test("a cluster is edited and HAProxy and the writer are killed while the registry is unreachable: all members stay", async () => {
   await using after = await Aftermath.of();
   const { host, web } = after;
   await using stack = new AsyncDisposableStack();
@@ -125,7 +125,7 @@ Deno.test("the registry is away while a cluster is edited and HAProxy and the wr
   await edit();
   killHaproxy();
   await untilServed();
-  // Not even a cluster that is gone for a while, and its file's part with it, is forgotten.
+  // Even a cluster that is removed for a while, with its part of the file, is kept.
   await host.remove("clusters/web");
   await eventually(
     "its part is gone",
@@ -137,7 +137,7 @@ Deno.test("the registry is away while a cluster is edited and HAProxy and the wr
   assert.equal(writer.count("registry.connected"), 0, writer.log);
 });
 
-Deno.test("a pipe in the place of the topology file is told, and holds up nobody", async () => {
+Deno.test("a pipe in place of the topology file is logged, and delays nothing", async () => {
   await using host = new TestHost();
   await using web = new WebService();
   await host.configure();
@@ -150,7 +150,7 @@ Deno.test("a pipe in the place of the topology file is told, and holds up nobody
   await run.event("last_known.unusable", { reason: "it is no file" });
 });
 
-Deno.test("a writer that starts with a broken file, or without a folder, leaves the cluster as it runs until that is mended", async () => {
+Deno.test("a writer that starts with an invalid file, or without a folder, leaves the running cluster unchanged until that is fixed", async () => {
   await using host = new TestHost();
   await using web = new WebService();
   await using api = new WebService();
@@ -185,7 +185,7 @@ Deno.test("a writer that starts with a broken file, or without a folder, leaves 
     await served();
   }
   assert.equal(await host.haproxy.pid(), pid, "nothing took a reload");
-  // What is new waits until it is known whether the old is to stay.
+  // New clusters wait until it is known whether the old one is to stay.
   await Deno.truncate(file);
   await offer(host, "api", api);
   await using writer = Lighthouse.start("writer", host.configDir);

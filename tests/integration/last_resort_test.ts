@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-/** Runs a program that ends with 70 once the last resort has heard of an error, and with 0 otherwise. */
+/** Runs a program that ends with 70 once the last resort has received an error, and with 0 otherwise. */
 async function run(code: string): Promise<{ readonly code: number; readonly output: string }> {
   const module = new URL("../../src/cli/last_resort.ts", import.meta.url).href;
   const child = new Deno.Command(Deno.execPath(), {
@@ -22,7 +22,7 @@ async function run(code: string): Promise<{ readonly code: number; readonly outp
 
 Deno.test.each([
   {
-    what: "a promise that nobody waits for",
+    what: "a promise that nobody awaits",
     code: `Promise.reject(new Error("lost in thought"));`,
     says: /lost in thought/,
   },
@@ -31,12 +31,12 @@ Deno.test.each([
     code: `setTimeout(() => { throw new TypeError("out of time"); }, 1);`,
     says: /TypeError: out of time/,
   },
-])("LastResort hears of an error in $what, and the process may end in order", async ({ code, says }) => {
+])("LastResort receives an error in $what, and the process may end in order", async ({ code, says }) => {
   const ended = await run(code);
   assert.equal(ended.code, 70, ended.output);
   assert.match(ended.output, says);
 });
 
-Deno.test("LastResort is silent while all is well", async () => {
+Deno.test("LastResort is silent without errors", async () => {
   assert.deepEqual(await run(""), { code: 0, output: "" });
 });

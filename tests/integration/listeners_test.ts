@@ -9,7 +9,7 @@ import {
   parseUnixListeners,
 } from "../../src/system/listeners.ts";
 
-Deno.test("parseListeners() reads the addresses of sockets that listen, mapped ones as IPv4, and no others", () => {
+Deno.test("parseListeners() reads only the addresses of listening sockets, mapped ones as IPv4", () => {
   const row = (local: string, state: string, inode: number) =>
     `   0: ${local} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000     0        0 ${inode} 1 0 100 0 0 10 0`;
   const output = [
@@ -31,7 +31,7 @@ Deno.test("parseListeners() reads the addresses of sockets that listen, mapped o
   ]);
 });
 
-Deno.test("parseUnixListeners() reads the inodes of sockets that listen at a path, and of no connection", () => {
+Deno.test("parseUnixListeners() reads the inodes of sockets that listen at a path, not of connections", () => {
   const row = (flags: string, inode: number, path: string) =>
     `0000000000000000: 00000002 00000000 ${flags} 0001 01 ${inode} ${path}`;
   const output = [
@@ -52,7 +52,7 @@ Deno.test("findUnixListenerOwners() finds this process where it listens", async 
   assert.deepEqual(await findUnixListenerOwners(path), [Deno.pid]);
 });
 
-Deno.test("parseOwners() tells who has a socket open, and whom it could look into", () => {
+Deno.test("parseOwners() returns who has a socket open, and which processes it could inspect", () => {
   const output = "/proc/7/fd:\n/proc/9/fd:\nlrwx------ 1 a a 64 Jan 1 00:00 3 -> socket:[11]\n" +
     "lrwx------ 1 a a 64 Jan 1 00:00 4 -> socket:[11]\n/proc/10/fd:\nlrwx------ 1 a a 64 Jan 1 00:00 3 -> socket:[11]\n";
   const { pids, readable } = parseOwners(output);

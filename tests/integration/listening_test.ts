@@ -3,7 +3,7 @@ import { TempDir } from "../support/temp_dir.ts";
 import { listenAt } from "../../src/http/listening.ts";
 
 Deno.test(
-  "listenAt() makes no socket below a directory that another user put into a shared one",
+  "listenAt() creates no socket below a directory that another user put into a shared one",
   { ignore: Deno.uid() !== 0 },
   async () => {
     await using dir = new TempDir();

@@ -1,6 +1,6 @@
 /**
- * `logging.yaml` as an operator meets it: real processes, files and sockets,
- * and Python's own logging beside ours.
+ * `logging.yaml` as an operator uses it: real processes, files and sockets, and
+ * Python's own logging beside ours.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { freePort } from "../support/free_port.ts";
 import { Lighthouse } from "../support/lighthouse.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-/** A reporter's config directory, with a service whose check fails four times a second: there is always something to log. */
+/** A reporter's config directory, with a service whose check fails four times a second, so that there is always something to log. */
 class ReporterDir extends TempDir {
   async configure(logging: unknown): Promise<string> {
     await Deno.mkdir(this.file("registry"), { recursive: true });
@@ -37,7 +37,7 @@ class ReporterDir extends TempDir {
     return await Deno.readTextFile(this.file(name)).catch(() => "");
   }
 
-  /** Waits until a file holds a text; answers all of it. */
+  /** Waits until a file contains a string; returns the file's contents. */
   async holds(name: string, pattern: RegExp): Promise<string> {
     let seen = "";
     await eventually(`${name} holds ${pattern}`, async () => pattern.test(seen = await this.read(name)))
@@ -85,7 +85,7 @@ Deno.test("logging.yaml is applied at once, an edit too; an invalid one leaves t
   assert.match(second, /config\/logging\.yaml:3:10: error: Cannot use root\.level as it must be one of NOTSET/);
   const failures = second.match(/Probe failed/g)?.length ?? 0;
   await eventually(
-    "the last good file goes on",
+    "the last good file stays active",
     async () => ((await dir.read("second.log")).match(/Probe failed/g)?.length ?? 0) > failures,
   );
 
@@ -102,14 +102,14 @@ Deno.test("logging.yaml is applied at once, an edit too; an invalid one leaves t
   await dir.holds("fourth.log", /Looking at the config again/);
   assert.equal(await lighthouse.stop(), 0);
   const fourth = await dir.read("fourth.log");
-  assert.match(fourth, /Stopped/, "what was said last is written too");
-  assert.doesNotMatch(fourth, PROBE_FAILED, "1.0's name for a part holds it back");
+  assert.match(fourth, /Stopped/, "the last record is written too");
+  assert.doesNotMatch(fourth, PROBE_FAILED, "1.0's name for a part filters it");
   assert.equal(await dir.read("third.log"), "");
 });
 
-Deno.test("both files of 1.0's manual do here what they did there", async () => {
+Deno.test("both files of 1.0's manual work as in 1.0", async () => {
   await using dir = new ReporterDir();
-  // Below /dev, as /dev/log is: Deno lets nobody at what is there.
+  // Below /dev, as /dev/log is: Deno grants nobody access there.
   const address = `/dev/shm/lighthouse-${crypto.randomUUID()}`;
   using syslog = datagramSocket(address);
   const manual = (handlers: Record<string, unknown>, names: readonly string[]) => ({
@@ -146,7 +146,7 @@ Deno.test("both files of 1.0's manual do here what they did there", async () => 
   assert.equal(await lighthouse.stop(), 0);
 });
 
-/** A socket for datagrams that goes with its test. */
+/** A socket for datagrams that ends with its test. */
 function datagramSocket(path?: string): Deno.DatagramConn & Disposable {
   const socket = path === undefined
     ? Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 })
@@ -168,7 +168,7 @@ function receive(socket: Deno.DatagramConn): string[] {
   return texts;
 }
 
-Deno.test("syslog over UDP and over a socket gets what is logged, also after the server was away", async () => {
+Deno.test("syslog over UDP and over a socket gets all records, also after the server was down", async () => {
   await using dir = new ReporterDir();
   using udp = datagramSocket();
   const overUdp = receive(udp);
@@ -197,7 +197,7 @@ Deno.test("syslog over UDP and over a socket gets what is logged, also after the
   assert.equal(await lighthouse.stop(), 0);
 });
 
-Deno.test("a handler that is not known, or cannot write, silences nobody and stops nothing", async () => {
+Deno.test("an unknown or failing handler silences no other handler and stops nothing", async () => {
   await using dir = new ReporterDir();
   assert.ok((await new Deno.Command("mkfifo", { args: [dir.file("pipe")] }).output()).success);
   const config = await dir.configure({
@@ -226,7 +226,7 @@ Deno.test("a handler that is not known, or cannot write, silences nobody and sto
   assert.match(await dir.read("good.log"), /Stopped/);
 });
 
-Deno.test("a file without any handler that can be used leaves the log where it was", async () => {
+Deno.test("a file without a usable handler leaves the log unchanged", async () => {
   await using dir = new ReporterDir();
   const config = await dir.configure({
     handlers: { x: { class: "my.Handler" } },
@@ -238,7 +238,7 @@ Deno.test("a file without any handler that can be used leaves the log where it w
   assert.equal(await lighthouse.stop(), 0);
 });
 
-Deno.test("a rotating file of a running process keeps its size and its number", async () => {
+Deno.test("a rotating file of a running process keeps its limits of size and number", async () => {
   await using dir = new ReporterDir();
   const rotating = fileHandler(dir.file("a.log"), {
     class: "logging.handlers.RotatingFileHandler",
@@ -256,7 +256,7 @@ Deno.test("a rotating file of a running process keeps its size and its number", 
   for (const name of names) assert.ok((await Deno.stat(dir.file(name))).size < 400, name);
 });
 
-/** Runs a part of a log in this process, with streams of the test's own. */
+/** Runs a part of a log in this process, with the test's own streams. */
 async function logged(logging: Logging, say: (log: Log) => void): Promise<string> {
   const written: string[] = [];
   const stream = {
@@ -298,7 +298,7 @@ Deno.test("a message cannot forge a record, whatever the handler", async () => {
   assert.match(shown, /^\[[^\n]+ I\]\[MainThread\] a\n {2}\| b\\u001b\[2K \(why="x\\ny"\)\n$/);
 });
 
-Deno.test("records that no handler was asked to take reach stderr if they matter, as in Python", async () => {
+Deno.test("records without a handler are written to stderr if they are warnings or errors, as in Python", async () => {
   const logging = fileOf({
     handlers: { null: { class: "logging.NullHandler" } },
     loggers: { "lighthouse.writer": { handlers: ["null"] } },
@@ -313,7 +313,7 @@ Deno.test("records that no handler was asked to take reach stderr if they matter
   assert.match(shown, /^stderr: [^\n]*level=warning logger=lighthouse\.app msg=bad\n$/);
 });
 
-Deno.test("a full disk is told of once, costs what does not fit, and not the handlers beside it", async () => {
+Deno.test("a full disk is logged once, loses only what does not fit, and does not affect other handlers", async () => {
   await using dir = new TempDir();
   const logging = fileOf({
     handlers: { full: fileHandler("/dev/full"), file: fileHandler(dir.file("a.log")) },
@@ -358,7 +358,7 @@ async function askPython(question: Record<string, unknown>): Promise<readonly (s
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
-/** Formats as people write them, and each combination of width, precision and side. */
+/** Formats as people write them, and each combination of width, precision and alignment. */
 function manyFormats(): readonly string[] {
   const formats = ["%(levelname)s:%(name)s:%(message)s", "100%% %(message)s"];
   const fields = ["levelname", "levelno", "created", "msecs", "message", "process"];
@@ -366,7 +366,7 @@ function manyFormats(): readonly string[] {
     for (const type of ["levelname", "message"].includes(field) ? "s" : "sdf") {
       for (const flags of ["", "-", "0", "0-"]) {
         for (const width of ["", "12"]) {
-          // A precision of an integer together with zeros is written by nobody.
+          // Nobody writes a precision of an integer together with zeros.
           for (const precision of type === "s" || type === "f" ? ["", ".0", ".3"] : [""]) {
             formats.push(`<%(${field})${flags}${width}${precision}${type}>`);
           }
@@ -377,7 +377,7 @@ function manyFormats(): readonly string[] {
   return formats;
 }
 
-Deno.test("formats give what Python's logging gives, hundreds of them", async () => {
+Deno.test("hundreds of formats give the output of Python's logging", async () => {
   const formats = manyFormats();
   const answers = await askPython({ record: RECORD, formats: formats.map((text) => ["%", text, null]) });
   const values = new Map<string, string | number>(Object.entries(RECORD));
@@ -390,7 +390,7 @@ Deno.test("formats give what Python's logging gives, hundreds of them", async ()
   assert.ok(formats.length > 200, `${formats.length}`);
 });
 
-Deno.test("times and syslog messages are those of Python's logging, to the byte", async () => {
+Deno.test("times and syslog messages equal those of Python's logging, byte for byte", async () => {
   await using dir = new TempDir();
   using socket = datagramSocket(dir.file("log"));
   const dates = [

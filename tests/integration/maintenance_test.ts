@@ -8,7 +8,7 @@ import { get, HttpLoad } from "../support/http_load.ts";
 import { Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
 import { readWalkthrough } from "../support/walkthrough.ts";
 
-/** A writer and two reporters, as if of two hosts: this one's, and `other.test`'s. */
+/** A writer and two reporters, as if on two hosts: this one, and `other.test`. */
 class Site implements AsyncDisposable {
   readonly host = new TestHost();
   readonly other = new TestHost();
@@ -54,7 +54,7 @@ class Site implements AsyncDisposable {
     return reporter;
   }
 
-  /** Runs a command of the page: what stands in it for a real host is that of the test. */
+  /** Runs a command of the page, with the test's hosts in place of the page's. */
   async run(command: string): Promise<CliResult> {
     const words = [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word ?? "");
     const args = words.slice(1).map((word) =>
@@ -71,7 +71,7 @@ class Site implements AsyncDisposable {
     return stdout;
   }
 
-  /** Waits until HAProxy sends new requests to just these. */
+  /** Waits until HAProxy sends new requests to exactly these. */
   async untilServing(...services: readonly WebService[]): Promise<void> {
     await eventually(`${services.length} of the services get requests`, async () => {
       const { running } = await this.host.haproxy.observe();
@@ -93,7 +93,7 @@ class Site implements AsyncDisposable {
   }
 }
 
-Deno.test("docs/maintenance.md: each command prints what the page says, and no request fails", async () => {
+Deno.test("docs/maintenance.md: each command prints the page's output, and no request fails", async () => {
   await using site = new Site();
   await site.start();
   const load = new HttpLoad(site.port, 2);
@@ -115,7 +115,7 @@ Deno.test("docs/maintenance.md: each command prints what the page says, and no r
   assert.deepEqual((await load.stop()).failed, []);
 });
 
-Deno.test("drain --local is kept over a restart of the reporter and ends when it is revoked, without a failed request", async () => {
+Deno.test("drain --local survives a restart of the reporter and ends when revoked, without a failed request", async () => {
   await using site = new Site();
   await site.start();
   const load = new HttpLoad(site.port, 2);
@@ -144,14 +144,14 @@ Deno.test("drain --local is kept over a restart of the reporter and ends when it
   assert.deepEqual((await load.stop()).failed, []);
 });
 
-Deno.test("--wait says which connections are left after its time, and returns when they have ended", async () => {
+Deno.test("--wait reports the remaining connections at its timeout, and returns when they have ended", async () => {
   await using site = new Site();
   await site.start();
-  // As a client of long standing has it: past HAProxy, to the service itself.
+  // As a long-standing client has it: past HAProxy, to the service itself.
   const client = await Deno.connect({ hostname: "127.0.0.1", port: site.one.port });
   const { code, stderr } = await site.run("lighthouse drain /etc/lighthouse --local --wait --wait-timeout 1s");
   assert.equal(code, 1, stderr);
-  // A busy machine may count a connection of a check, too.
+  // On a busy machine a connection of a check may be counted, too.
   assert.match(stderr, new RegExp(`^web:${site.one.port} has [0-9]+ established connections? still$`, "m"));
   assert.match(stderr, /Connections have not been gone for 5s within 1s \(--wait-timeout\)/);
   await site.untilServing(site.two);
@@ -164,7 +164,7 @@ Deno.test("--wait says which connections are left after its time, and returns wh
   assert.match(await get(site.port), new RegExp(`hello from ${site.two.port}`));
 });
 
-Deno.test("a process with both roles keeps drain --local over a kill and a restart, with a balancer or without one", async () => {
+Deno.test("a process with both roles keeps drain --local through a kill and a restart, with a balancer or without one", async () => {
   for (const hasBalancer of [false, true]) {
     await using host = new TestHost();
     await using service = new WebService();
@@ -207,7 +207,7 @@ Deno.test.each([
   { words: ["drain", "web", "one.test", "--deregister"], says: /--deregister needs --local/ },
   { words: ["undrain", "web", "one.test", "--local"], says: /undrain --local takes at most a service/ },
   { words: ["drain", "--local", "--force"], says: /--force cannot be combined with --local/ },
-])("wrong usage gets one line and exit code 2: $words", async ({ words: [verb = "", ...rest], says }) => {
+])("wrong usage gets one line and exit status 2: $words", async ({ words: [verb = "", ...rest], says }) => {
   const { code, stderr } = await runCli([verb, "/etc/lighthouse", ...rest]);
   assert.equal(code, 2);
   assert.match(stderr, says);

@@ -17,7 +17,7 @@ const AFTER = BEFORE.replace("10038 ", "10050 ").replace(
 );
 const FAILED = BEFORE.replace("failed: 0", "failed: 1");
 
-/** A master that answers each command by the next of its answers, the last one again and again. */
+/** A master that answers each command with the next of its answers, repeating the last one. */
 async function reloadWith(
   answers: { readonly "show proc": readonly string[]; readonly reload: string },
   deadlineMs = 5_000,
@@ -49,7 +49,7 @@ async function reloadWith(
   }
 }
 
-Deno.test("askedOf() tells a new worker from one that leaves, and a new failure from an old one", () => {
+Deno.test("askedOf() distinguishes a new worker from an old one, and a new failure from an old one", () => {
   const { watch } = askedOf("/run/master.sock");
   assert(watch !== undefined);
   const took = (before: string, now: string) => hasNew(watch.took, { before, now });
@@ -57,14 +57,14 @@ Deno.test("askedOf() tells a new worker from one that leaves, and a new failure 
   assert.deepEqual([took(BEFORE, AFTER), failed(BEFORE, AFTER)], [true, false]);
   assert.deepEqual([took(BEFORE, BEFORE), failed(BEFORE, BEFORE)], [false, false]);
   assert.deepEqual([took(BEFORE, FAILED), failed(BEFORE, FAILED)], [false, true]);
-  // The one before had failed, and this one takes.
+  // The previous reload had failed, and this one succeeds.
   assert.deepEqual([took(FAILED, AFTER), failed(FAILED, AFTER)], [true, false]);
   assert.deepEqual([took(FAILED, FAILED.replace("failed: 1", "failed: 2")), failed(FAILED, FAILED)], [false, false]);
   assert.equal(failed(FAILED, FAILED.replace("failed: 1", "failed: 2")), true);
   assert.deepEqual([took(BEFORE, ""), failed(BEFORE, "")], [false, false]);
 });
 
-Deno.test("reloadByMaster() takes the word of a master that tells", async () => {
+Deno.test("reloadByMaster() returns the result that a master reports", async () => {
   const told = { "show proc": [BEFORE], reload: "Success=1\n--\n[WARNING] (7) : a word\n" };
   assert.equal(await reloadWith(told), "[WARNING] (7) : a word");
   await assert.rejects(
@@ -73,13 +73,13 @@ Deno.test("reloadByMaster() takes the word of a master that tells", async () => 
   );
 });
 
-Deno.test("reloadByMaster() looks what became of it where the master says nothing", async () => {
+Deno.test("reloadByMaster() determines the result itself if the master reports none", async () => {
   assert.equal(await reloadWith({ "show proc": [BEFORE, BEFORE, AFTER], reload: "" }), "");
   await assert.rejects(reloadWith({ "show proc": [BEFORE, BEFORE, FAILED], reload: "" }), ReloadFailedError);
   await assert.rejects(reloadWith({ "show proc": [BEFORE], reload: "" }, 200), SocketSilentError);
 });
 
-Deno.test("reloadByMaster() says that there is no master", async () => {
+Deno.test("reloadByMaster() reports that there is no master", async () => {
   await using dir = new TempDir();
   const options = { clock: systemClock, deadlineMs: 1_000, signal: new AbortController().signal };
   await assert.rejects(reloadByMaster(askedOf(dir.file("none")), options), NobodyListensError);

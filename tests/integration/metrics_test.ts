@@ -1,4 +1,4 @@
-/** What `/metrics` exposes, as Prometheus and its tools read it. */
+/** The metrics at `/metrics`, as Prometheus and its tools read them. */
 import assert from "node:assert/strict";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
@@ -39,7 +39,7 @@ class Host implements AsyncDisposable {
     return readSamples(await (await this.client.ask("/metrics")).text());
   }
 
-  /** Waits until a scrape has a sample that is so; answers the scrape. */
+  /** Waits until a scrape has a matching sample; returns the scrape. */
   async until(name: string, is: (value: number) => boolean): Promise<Readonly<Record<string, number>>> {
     let seen: Readonly<Record<string, number>> = {};
     return await eventually(name, async () => {
@@ -102,7 +102,7 @@ Deno.test("GET /metrics counts what a host does, from a probe to HAProxy serving
     (n) => n >= 1,
   );
   assert.equal((await host.samples())[`lighthouse_service_up{service="${service}"}`], 0);
-  // A port of the cluster is structure: it takes a reload.
+  // A port of the cluster is structure: it requires a reload.
   await host.host.write("clusters/web", {
     discovery: "file",
     haproxy: { port: host.clusterPort, backend: ["mode http", "option redispatch"] },
@@ -112,7 +112,7 @@ Deno.test("GET /metrics counts what a host does, from a probe to HAProxy serving
   await host.until('lighthouse_config_findings{severity="error"}', (count) => count >= 1);
 });
 
-Deno.test("GET /metrics passes promtool check metrics, and is OpenMetrics for who prefers it", async () => {
+Deno.test("GET /metrics passes promtool check metrics, and is OpenMetrics for clients that prefer it", async () => {
   await using host = new Host();
   await using _daemon = await host.start();
   await host.until('lighthouse_propagation_seconds_count{balancer="haproxy",cluster="web"}', (count) => count >= 1);
@@ -128,7 +128,7 @@ Deno.test("GET /metrics passes promtool check metrics, and is OpenMetrics for wh
   assert.match(await open.text(), /^# UNIT lighthouse_propagation_seconds seconds$[^]*\n# EOF\n$/m);
 });
 
-Deno.test("Prometheus scrapes a host, which counts on while it does, and HAProxy's own exporter as docs/metrics.md has it", async () => {
+Deno.test("Prometheus scrapes a host, whose counters advance meanwhile, and HAProxy's own exporter as docs/metrics.md configures it", async () => {
   await using host = new Host();
   await using _daemon = await host.start();
   await using prometheus = await Prometheus.start([

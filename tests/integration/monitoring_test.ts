@@ -1,4 +1,4 @@
-/** examples/monitoring, held against promtool and the table of metrics. */
+/** examples/monitoring, checked against promtool and the table of metrics. */
 import assert from "node:assert/strict";
 import { parse } from "yaml";
 import { type MetricDefinition, METRICS } from "../../src/metrics/table.ts";
@@ -26,7 +26,7 @@ function* queriesOf(value: unknown): Generator<string> {
   }
 }
 
-/** Says what of a query is in no table: a metric, or a label of one. */
+/** Returns the parts of a query that no table has: a metric, or a label of one. */
 function* faultsOf(query: string): Generator<string> {
   for (const [, name = "", matchers = ""] of query.matchAll(/\b((?:lighthouse|process)_\w+)(?:\{([^}]*)\})?/g)) {
     const family = Object.hasOwn(METRICS, name) ? name : name.replace(/_(?:bucket|sum|count)$/, "");
@@ -52,7 +52,7 @@ Deno.test.each([
   assert.ok(success, said);
 });
 
-Deno.test("each alert is tested, documented, and asks for metrics and labels that there are", () => {
+Deno.test("each alert is tested, documented, and uses existing metrics and labels", () => {
   const tests: { alert_rule_test: { alertname: string; exp_alerts: unknown[] }[] }[] =
     parse(read("alerts_test.yml")).tests;
   const cases = tests.flatMap(({ alert_rule_test }) => alert_rule_test);
@@ -66,7 +66,7 @@ Deno.test("each alert is tested, documented, and asks for metrics and labels tha
   assert.deepEqual(rules.flatMap(({ expr }) => [...faultsOf(expr)]), []);
 });
 
-Deno.test("the dashboard asks for metrics and labels that there are, in panels of their own", () => {
+Deno.test("the dashboard uses existing metrics and labels, each in a panel of its own", () => {
   const dashboard = JSON.parse(read("dashboard.json"));
   const queries = [...queriesOf(dashboard)];
   assert.ok(queries.length > 40);
@@ -79,7 +79,7 @@ Deno.test("the dashboard asks for metrics and labels that there are, in panels o
   }
 });
 
-Deno.test("every metric of the daemon that tells of trouble is in an alert or on the dashboard", () => {
+Deno.test("every metric of the daemon that indicates trouble is in an alert or on the dashboard", () => {
   const text = [...queriesOf(JSON.parse(read("dashboard.json"))), ...rules.map(({ expr }) => expr)].join("\n");
   const known = Object.keys(METRICS).filter((name) =>
     /_(?:failures|restarts|rejections|drift|holds|disconnects|rejected_messages|dropped_log_records)(?:_total)?$|_(?:behind|contested|pending|stuck_threads)$/

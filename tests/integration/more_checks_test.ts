@@ -8,7 +8,7 @@ import { TempDir } from "../support/temp_dir.ts";
 
 const THRESHOLDS = { rise: 1, fall: 1, timeout: 10 };
 
-/** How many nodes of a cluster are registered. */
+/** The number of registered nodes of a cluster. */
 async function nodesOf(dir: TempDir, cluster: string): Promise<number> {
   try {
     const names = await Array.fromAsync(Deno.readDir(dir.file(`registry/${cluster}`)), ({ name }) => name);
@@ -19,13 +19,13 @@ async function nodesOf(dir: TempDir, cluster: string): Promise<number> {
   }
 }
 
-/** Says of a target what a check needs in order to look there. */
+/** Gives a target the data that a check needs to probe it. */
 function at(target: string): { readonly host: string; readonly port: number } {
   const [host = "", port] = target.split(":");
   return { host, port: Number(port) };
 }
 
-Deno.test("a reporter with the flags of its task registers what its checks pass, and takes out what one fails", async () => {
+Deno.test("a reporter with the flags of its task registers services that pass, and deregisters one that fails", async () => {
   await using dir = new TempDir();
   await using names = await NameServer.start(["host-record=web.test,192.0.2.1"]);
   await using calls = await GrpcServer.start();

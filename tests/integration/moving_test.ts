@@ -1,5 +1,5 @@
 /**
- * Follows docs/moving.md under traffic: the files of its steps, in their order.
+ * Follows docs/moving.md under traffic: the files of its steps, in order.
  *
  * @module
  */
@@ -16,11 +16,11 @@ const PAGE = new URL("../../docs/moving.md", import.meta.url);
 /** An edit of a step. */
 interface Edit {
   readonly folder: "services" | "clusters";
-  /** What `discovery` says after it. */
+  /** The value of `discovery` after it. */
   readonly discovery: string | readonly string[];
 }
 
-/** The edits that a section of the page shows. */
+/** The edits shown in a section of the page. */
 async function editsOf(heading: string): Promise<readonly Edit[]> {
   const page = await Deno.readTextFile(PAGE);
   const section = page.split(/^## /m).find((text) => text.startsWith(`${heading}\n`)) ?? assert.fail(heading);
@@ -29,7 +29,7 @@ async function editsOf(heading: string): Promise<readonly Edit[]> {
   );
 }
 
-/** The ports that a registry has, by the page's own command. */
+/** The ports in a registry, according to the page's own command. */
 async function portsIn(registry: string, { host }: FaultStage): Promise<readonly number[]> {
   const { stdout } = await runCli(["nodes", host.configDir, "web", "--source", registry, "--format", "{port}"]);
   return stdout.split("\n").filter((line) => line !== "").map(Number).toSorted();
@@ -81,7 +81,7 @@ Deno.test.each(["Producers first", "Consumers first"])(
       stage.services[1]!.healthy = true;
       await stage.host.untilServing("web", stage.ports);
     });
-    // deno-lint-ignore no-console -- the count is what the test shows
+    // deno-lint-ignore no-console -- the count is the point of the test
     console.log(`moving, ${heading}: ${aftermath.sent} requests, ${aftermath.failed} failed`);
     assert.equal(aftermath.failed, 0, aftermath.reasons.join("\n"));
   },

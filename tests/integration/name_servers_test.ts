@@ -3,7 +3,7 @@ import { readNameService } from "../../src/app/name_service.ts";
 import { freePort } from "../support/free_port.ts";
 import { Lighthouse, TestHost } from "../support/lighthouse.ts";
 
-/** A discovery whose only member is the first name server of its scope, at the port that the cluster's file says. */
+/** A discovery whose only member is the first name server of its scope, at the port from the cluster's file. */
 const PLUGIN = `
 const any = { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } };
 export default {

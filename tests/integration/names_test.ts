@@ -20,7 +20,7 @@ import { ZooKeeper } from "../support/zookeeper.ts";
 // deno-lint-ignore no-explicit-any -- a plugin is used through its own validators, so its config types are opaque here.
 type AnyDiscovery = DiscoveryPlugin<any, any, any>;
 
-/** A registry with these nodes in it, each with a name in the place of its address. */
+/** A registry with these nodes, each with a name in place of its address. */
 interface Filled {
   readonly plugin: AnyDiscovery;
   readonly file: Readonly<Record<string, unknown>>;
@@ -31,7 +31,7 @@ interface Filled {
 const PORT = 8080;
 const nodeOf = (name: string) => ({ host: `${name.split(".")[0]}.host`, ip: name, port: PORT, metadata: {} });
 
-/** All discoveries whose nodes may have names: how other tools put them there. */
+/** All discoveries whose nodes may have names: as other tools write them. */
 const REGISTRIES: Readonly<Record<string, (names: readonly string[], stack: AsyncDisposableStack) => Promise<Filled>>> =
   {
     async "etcd"(names, stack) {
@@ -82,7 +82,7 @@ const REGISTRIES: Readonly<Record<string, (names: readonly string[], stack: Asyn
   };
 
 Deno.test.each(Object.keys(REGISTRIES).map((name) => ({ name })))(
-  "$name: names are resolved with resolve_names, and one without an address is left out alone",
+  "$name: names are resolved with resolve_names, and only those without an address are left out",
   async ({ name }) => {
     await using stack = new AsyncDisposableStack();
     const dns = stack.use(await NameServer.start(["host-record=a.example,10.0.0.1", "local=/example/"]));
@@ -105,7 +105,7 @@ Deno.test.each(Object.keys(REGISTRIES).map((name) => ({ name })))(
     assert.ok(!without.permissions.net?.includes(dns.target));
     await eventually("they are read without names", () => without.follower.snapshots.length > 0);
     const addresses = without.follower.snapshots.at(-1)?.nodes.map(({ ip }) => ip);
-    // What stands in a cluster's file is given as it is: the host leaves out what is no address.
+    // Nodes of a cluster's file are delivered unchanged: the host drops those without an address.
     assert.deepEqual(addresses, name === "static" ? ["a.example", "gone.example", "10.0.0.9"] : ["10.0.0.9"]);
   },
 );

@@ -1,5 +1,5 @@
 /**
- * The nginx balancer with the real nginx: reloads that are proven, and what happens to it behind the writer's back.
+ * The nginx balancer with the real nginx: verified reloads, and changes behind the writer's back.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import type { WantedNode } from "../../src/plugin/contract.ts";
 import { countAnswers, get, HttpLoad, KeptLoad } from "../support/http_load.ts";
 import { NginxBox, NginxWriter } from "../support/nginx.ts";
 
-/** Sends a request for a host and a path to a port on loopback; answers the status and the body. */
+/** Sends a request for a host and a path to a port on loopback; returns the status and the body. */
 async function request(port: number, path = "/", host = "test"): Promise<string> {
   using connection = await Deno.connect({ hostname: "127.0.0.1", port });
   await connection.write(
@@ -27,7 +27,7 @@ async function request(port: number, path = "/", host = "test"): Promise<string>
   return `${answer.slice(9, 12)} ${answer.slice(answer.indexOf("\r\n\r\n") + 4)}`;
 }
 
-Deno.test("a writer starts nginx, reloads it for each change of members, and leaves it running at its end", async () => {
+Deno.test("a writer starts nginx, reloads it for each change of members, and leaves it running when it exits", async () => {
   await setUp(["nginx"]);
   await using box = new NginxBox();
   await using one = new NamedServer("one");
@@ -53,7 +53,7 @@ Deno.test("a writer starts nginx, reloads it for each change of members, and lea
   assert.match(await get(port), /one|two/);
   await using writer = new NginxWriter();
   await writer.apply(wanted(one, two));
-  assert.equal(writer.reloads, 0, "the next writer finds it as it should be");
+  assert.equal(writer.reloads, 0, "the next writer finds it in sync");
 });
 
 Deno.test("clusters share servers by location and servers share a port by host", async () => {
@@ -96,7 +96,7 @@ Deno.test("clusters share servers by location and servers share a port by host",
   assert.match(await request(port, "/", "old.test"), /^404/);
 });
 
-Deno.test("a server with tls serves its certificate, and one whose certificate is missing holds up no other", async () => {
+Deno.test("a server with tls serves its certificate, and one whose certificate is missing delays no other", async () => {
   await setUp(["nginx", "openssl"]);
   await using box = new NginxBox();
   await using web = new NamedServer("web");
@@ -122,7 +122,7 @@ Deno.test("a server with tls serves its certificate, and one whose certificate i
     () =>
       fetch(`https://localhost:${port}/`, { client, headers: { Host: "www.test" } }).then(
         (response) => response.text(),
-        // The certificate names no host that resolves: that it is served is what counts.
+        // The certificate's host does not resolve: only that it is served matters.
         (error) =>
           /certificate|NotValidForName|CaUsedAsEndEntity/.test(String(error?.cause ?? error)) ? "served" : false,
       ),
@@ -166,7 +166,7 @@ Deno.test("streams forward TCP and UDP, and close connections while there is no 
   await echoing;
 });
 
-Deno.test("mirror copies a share of the requests to another cluster, which answers nobody", async () => {
+Deno.test("mirror copies a share of the requests to another cluster, whose answers are discarded", async () => {
   await setUp(["nginx"]);
   await using box = new NginxBox();
   await using web = new NamedServer("web");
@@ -193,7 +193,7 @@ Deno.test("mirror copies a share of the requests to another cluster, which answe
   });
   const before = copies;
   for (let i = 0; i < 400; i++) assert.equal(await request(port, "/x"), "200 web");
-  // 400 draws of 25 %: less than 40 or more than 200 come once in a great many runs.
+  // 400 draws of 25 %: less than 40 or more than 200 are extremely unlikely.
   assert(copies - before > 40 && copies - before < 200, `${copies - before} of 400 were copied`);
 });
 
@@ -228,7 +228,7 @@ Deno.test("members get requests by weight; drained ones get none, and fallback n
   await eventually("the spare serves alone", async () => await request(port) === "200 two");
 });
 
-/** A box with one cluster of a server on a port of its own, and a writer that looks often. */
+/** A box with one cluster of a server on a port of its own, and a writer that polls often. */
 async function running(name = "one") {
   await setUp(["nginx"]);
   const stack = new AsyncDisposableStack();
@@ -247,7 +247,7 @@ async function running(name = "one") {
   return { box, server, other, port, wanted, writer, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
-Deno.test("workers whose master was killed are relieved by a new nginx", async () => {
+Deno.test("workers whose master was killed are replaced by a new nginx", async () => {
   await using scene = await running();
   const { box, port, wanted, writer, other } = scene;
   const master = await box.master();
@@ -261,7 +261,7 @@ Deno.test("workers whose master was killed are relieved by a new nginx", async (
   await eventually("the new workers answer", async () => await get(port) === "other");
 });
 
-Deno.test("an nginx that was killed with all its workers is started, although its socket is still there", async () => {
+Deno.test("an nginx that was killed with all its workers is started, although its socket still exists", async () => {
   await using scene = await running();
   const { box, port, writer } = scene;
   for (const pid of box.processes()) kill(pid);
@@ -285,7 +285,7 @@ Deno.test("a file that was edited and loaded by hand is restored and reloaded; a
   await using scene = await running();
   const { box, port, writer } = scene;
   const text = await box.text();
-  // The hash stays, so nothing that nginx answers gives the edit away.
+  // The hash stays, so nothing in nginx's answers shows the edit.
   await Deno.writeTextFile(box.configFile, text.replace("proxy_http_version", "return 418; proxy_http_version"));
   Deno.kill(await box.master(), "SIGHUP");
   await writer.event("balancer.reloaded", { reason: "config file edited" });
@@ -298,7 +298,7 @@ Deno.test("a file that was edited and loaded by hand is restored and reloaded; a
   assert.equal(writer.count("balancer.reloaded"), 1);
 });
 
-Deno.test("a pid file that names another process by now leads no signal there", async () => {
+Deno.test("a pid file that names another process by now causes no signal to it", async () => {
   await using scene = await running();
   const { box, port, wanted, other, writer } = scene;
   const sleeper = new Deno.Command("sleep", { args: ["600"] }).spawn();
@@ -310,26 +310,26 @@ Deno.test("a pid file that names another process by now leads no signal there", 
   assert.equal((await sleeper.status).signal, "SIGKILL");
 });
 
-Deno.test("a reload that nginx drops although its check accepts the file is noticed, and the last good file is restored", async () => {
+Deno.test("a reload that nginx abandons although its check accepts the file is noticed, and the last good file is restored", async () => {
   await using scene = await running();
   const { box, port, wanted, other, writer } = scene;
   await writer.apply(wanted(["limit_req_zone $binary_remote_addr zone=one:1m rate=100r/s"]));
   const text = await box.text();
   const { hash } = await box.status();
-  // A shared memory zone keeps its key as long as the master lives: only the master says so, to its error log.
+  // A shared memory zone keeps its key for the life of the master: only the master reports this, to its error log.
   writer.put(wanted(["limit_req_zone $host zone=one:1m rate=100r/s"]));
   await writer.event("balancer.config_rejected", { msg: /no answer at .*nginx\.sock shows the new config within 10s/ });
   await eventually("the file is restored", async () => await box.text() === text);
   assert.equal((await box.status()).hash, hash);
   assert.equal(await get(port), "one");
-  // Members go on changing in the last good form.
+  // Members still change, in the last good form.
   writer.put(wanted(["limit_req_zone $host zone=one:1m rate=100r/s"], [other]));
   await eventually("the new member serves", async () => await get(port).catch(() => "") === "other", {
     deadlineMs: 120_000,
   });
 });
 
-Deno.test("a port that another process holds is reported without a reload, and served once it is free", async () => {
+Deno.test("a port in use by another process is reported without a reload, and served once it is free", async () => {
   await using scene = await running();
   const { box, server, port, writer } = scene;
   const other = freePort();
@@ -342,7 +342,7 @@ Deno.test("a port that another process holds is reported without a reload, and s
   await eventually("it is served", async () => await get(other).catch(() => "") === "one");
 });
 
-Deno.test("500 joins and leaves under load are few reloads, and fail no request that has a connection of its own", async () => {
+Deno.test("500 joins and leaves under load take few reloads, and fail no request on a connection of its own", async () => {
   await setUp(["nginx"]);
   await using stack = new AsyncDisposableStack();
   const box = stack.use(new NginxBox());
@@ -362,7 +362,7 @@ Deno.test("500 joins and leaves under load are few reloads, and fail no request 
   const { done, failed } = await load.stop();
   const open = await kept.stop();
   const reloads = writer.reloads - begun;
-  // deno-lint-ignore no-console -- the figures are what this test is for
+  // deno-lint-ignore no-console -- the figures are the point of the test
   console.log(
     `${reloads} reloads; ${failed.length} of ${done} requests failed on connections of their own, ` +
       `${open.cut} of ${open.sent} were sent on a connection that nginx was closing`,
@@ -372,7 +372,7 @@ Deno.test("500 joins and leaves under load are few reloads, and fail no request 
   assert(reloads > 1 && reloads < 500, `${reloads}`);
 });
 
-Deno.test("check, plan and run work with nginx as they do with HAProxy: places of rejected lines, shares, drains, counters", async () => {
+Deno.test("check, plan and run work with nginx as with HAProxy: locations of rejected lines, shares, drains, counters", async () => {
   await setUp(["nginx"]);
   await using host = new TestHost();
   await using box = new NginxBox({ reload_interval: 0.1 });
@@ -405,7 +405,7 @@ Deno.test("check, plan and run work with nginx as they do with HAProxy: places o
   await eventually("old workers have gone", async () => await get(port) === `hello from ${one.port}\n`);
   two.healthy = true;
   await box.untilServing([one.port, two.port]);
-  // What is drained by an operator's file stands in nginx's file as down.
+  // A node drained by an operator's file is down in nginx's file.
   await host.write("clusters/web", {
     discovery: "file",
     exclude: [`test.host:${two.port}`],

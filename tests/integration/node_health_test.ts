@@ -1,6 +1,6 @@
 /**
  * `traffic.health` with real processes: this host checks the nodes, and a
- * HAProxy that checks nothing sends requests to those that pass.
+ * HAProxy without checks sends requests to those that pass.
  *
  * @module
  */
@@ -15,10 +15,10 @@ import { Lighthouse, TestHost } from "../support/lighthouse.ts";
 import { NginxBox } from "../support/nginx.ts";
 import { StatusClient } from "../support/status_client.ts";
 
-/** A server that fails its checks when a test says so, and answers requests all the same with its name. */
+/** A server whose checks fail on demand, while it still answers requests with its name. */
 class Patient extends NamedServer {
   isHealthy = true;
-  /** How many checks it has answered. */
+  /** The number of checks answered. */
   probes = 0;
 
   constructor(name: string) {
@@ -74,7 +74,7 @@ class Stage implements AsyncDisposable {
     ]);
   }
 
-  /** The weights that HAProxy has, by name. */
+  /** HAProxy's weights, by name. */
   async weights(): Promise<Record<string, number>> {
     const { running } = await this.host.haproxy.observe();
     const servers = [...running?.backends.get("web")?.values() ?? []];
@@ -90,7 +90,7 @@ class Stage implements AsyncDisposable {
     }).catch(() => assert.deepEqual(seen, wanted, this.writer?.log));
   }
 
-  /** What explain prints of the cluster. */
+  /** The output of explain for the cluster. */
   async explain(): Promise<string> {
     const { code, stdout, stderr } = await runCli(["explain", this.host.configDir, "web", "--admin", this.admin]);
     assert.equal(code, 0, stderr);
@@ -108,7 +108,7 @@ function nodeOf({ name, port }: NamedServer): Record<string, unknown> {
   return { host: name, address: "127.0.0.1", port };
 }
 
-Deno.test("nodes that fail their checks get nothing, all keep their shares if all fail, and no request fails", async () => {
+Deno.test("failing nodes get no requests, all keep their shares if all fail, and no request fails", async () => {
   await using stage = new Stage("a.test", "b.test", "c.test");
   const [a, b, c] = stage.patients;
   assert(a !== undefined && b !== undefined && c !== undefined);
@@ -128,7 +128,7 @@ Deno.test("nodes that fail their checks get nothing, all keep their shares if al
   const counts = await countAnswers(stage.port, 2_000);
   assert.equal(counts["b.test"], undefined);
   assert(Math.abs((counts["a.test"] ?? 0) - 1_000) < 100, JSON.stringify(counts));
-  // A HAProxy that somebody starts has the whole weight: this passes by itself.
+  // A HAProxy that somebody else starts has the full weight: this corrects itself.
   assert.match(await Deno.readTextFile(stage.host.haproxy.configFile), /server b\.test:\d+ (?!.*weight 0)/);
   [a.isHealthy, c.isHealthy] = [false, false];
   await stage.untilWeights({ "a.test": 256, "b.test": 256, "c.test": 256 });
@@ -155,7 +155,7 @@ Deno.test("a node that cannot be checked keeps its share, and a node whose proce
   await stage.configure();
   const named = { ports: { admin: freePort() } };
   const health = { interval: 0.3, tcp: { rise: 1, fall: 2, port_name: "admin", timeout: 10 } };
-  // One is checked at a port that nobody has, one names none.
+  // One is checked at a port without a listener, one names none.
   await stage.serve({ health }, [
     { ...nodeOf(a), metadata: { ports: { admin: a.port } } },
     { ...nodeOf(b), metadata: named },
@@ -170,7 +170,7 @@ Deno.test("a node that cannot be checked keeps its share, and a node whose proce
   );
 });
 
-Deno.test("nodes share workers of 50, and a verdict outlives the worker that is replaced as nodes come and go", async () => {
+Deno.test("50 nodes share a worker, and verdicts survive the replacement of workers as nodes come and go", async () => {
   await using stage = new Stage("a.test", "sick.test");
   const [a, sick] = stage.patients;
   assert(a !== undefined && sick !== undefined);
@@ -187,7 +187,7 @@ Deno.test("nodes share workers of 50, and a verdict outlives the worker that is 
       key.startsWith("health web/http ") && serving
     ).length;
   await eventually("three workers serve", async () => await workers() === 3);
-  // While workers are replaced the sick one stays out: it is looked at all the time.
+  // While workers are replaced the failing node stays out: it is polled all the time.
   let [looks, isOver] = [0, false];
   const watching = (async () => {
     for (; !isOver; looks++) assert([0, undefined].includes(await weight()), `it gets requests\n${writer.log}`);
@@ -205,7 +205,7 @@ Deno.test("nodes share workers of 50, and a verdict outlives the worker that is 
   assert.equal(writer.count("node.passing"), 0);
 });
 
-Deno.test("nginx, which cannot check, sends requests to nodes that pass, in a file that names the others as down", async () => {
+Deno.test("nginx, which has no checks, sends requests to passing nodes, with the others marked down in its file", async () => {
   await setUp(["nginx"]);
   await using box = new NginxBox();
   await using stage = new Stage("a.test", "b.test");

@@ -19,7 +19,7 @@ async function put(host: TestHost, name: string, contents: unknown): Promise<voi
   await host.dir.write(`registry/web/${name}.json`, typeof contents === "string" ? contents : JSON.stringify(contents));
 }
 
-Deno.test("nodes prints what a registry has, and what is invalid and why", async () => {
+Deno.test("nodes prints a registry's nodes, and the invalid ones with reasons", async () => {
   await using host = new TestHost();
   await host.configure();
   await put(host, "b", entry("b"));
@@ -44,7 +44,7 @@ Deno.test("nodes prints what a registry has, and what is invalid and why", async
   assert.equal(one.stdout, "b.test\n", "one that is ready comes first");
 });
 
-Deno.test("nodes combines several sources as the cluster's file says and shows which of them have a node", async () => {
+Deno.test("nodes combines several sources according to the cluster's file and shows which of them have a node", async () => {
   await using host = new TestHost();
   await host.configure();
   await put(host, "a", entry("a"));
@@ -71,7 +71,7 @@ Deno.test("nodes combines several sources as the cluster's file says and shows w
   ]]);
 });
 
-Deno.test("nodes tells an empty cluster, a missing one and one of this host alone from one another", async () => {
+Deno.test("nodes distinguishes an empty cluster, a missing one, and one with only this host", async () => {
   await using host = new TestHost();
   await host.configure();
   await put(host, "a", entry("a"));
@@ -96,7 +96,7 @@ Deno.test("nodes tells an empty cluster, a missing one and one of this host alon
   });
 });
 
-Deno.test("nodes --wait prints as soon as there are enough", async () => {
+Deno.test("nodes --wait prints as soon as there are enough nodes", async () => {
   await using host = new TestHost();
   await host.configure();
   await put(host, "a", entry("a"));
@@ -106,7 +106,7 @@ Deno.test("nodes --wait prints as soon as there are enough", async () => {
   assert.equal(waiting.output, "10.0.0.97:8001 a.test\n10.0.0.98:8001 b.test\n");
 });
 
-Deno.test("nodes says that a registry is unreachable, never that there are no nodes", async () => {
+Deno.test("nodes reports an unreachable registry, never an empty list", async () => {
   await using host = new TestHost();
   await host.write("discovery/zookeeper", { hosts: [`127.0.0.1:${freePort()}`], path: "/lighthouse" });
   await host.write("discovery/etcd", { endpoints: [`127.0.0.1:${freePort()}`] });
@@ -119,7 +119,7 @@ Deno.test("nodes says that a registry is unreachable, never that there are no no
     assert.match(
       stderr,
       new RegExp(
-        `^Cannot read the cluster web from discovery/${source}\\.yaml within 3s \\(--timeout\\): registry unreachable: .*refused`,
+        `^Cannot read the cluster web from discovery/${source}\\.yaml within 3s \\(--timeout\\): registry unreachable: .*Connection refused`,
         "m",
       ),
     );
@@ -168,7 +168,7 @@ function portsOf(line: string): string {
   return nodes.map(({ port }) => port).join(",");
 }
 
-Deno.test("nodes --watch prints each change in etcd, and goes on when the server is killed", async () => {
+Deno.test("nodes --watch prints each change in etcd, and continues when the server is killed", async () => {
   await using host = new TestHost();
   await using etcd = await Etcd.start();
   await host.write("discovery/etcd", { endpoints: [etcd.address] });

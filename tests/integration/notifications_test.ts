@@ -1,4 +1,4 @@
-/** Events that reach people: real processes, workers and a real HTTP server. */
+/** Notifications: real processes, workers and a real HTTP server. */
 import assert from "node:assert/strict";
 import { runCli } from "../support/cli.ts";
 import { EventSink } from "../support/event_sink.ts";
@@ -6,7 +6,7 @@ import { eventually } from "../support/eventually.ts";
 import { Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
 import { StatusClient } from "../support/status_client.ts";
 
-Deno.test("notifications: a registration that succeeded and one that failed are announced, and the end of what failed", async () => {
+Deno.test("notifications: a successful and a failed registration are announced, and the recovery of the failed one", async () => {
   await using sink = new EventSink();
   await using host = new TestHost();
   await using web = new WebService();
@@ -46,7 +46,7 @@ Deno.test("notifications: a registration that succeeded and one that failed are 
   assert.doesNotMatch(reporter.log + said(), /T0\/B0\/secret/);
 });
 
-Deno.test("notifications: a server that is down holds up nobody; events wait, are tried again, and what does not fit is counted", async () => {
+Deno.test("notifications: a server that is down delays nothing; events are queued and retried, and dropped ones are counted", async () => {
   await using sink = new EventSink();
   await using host = new TestHost();
   const status = new StatusClient();
@@ -76,7 +76,7 @@ Deno.test("notifications: a server that is down holds up nobody; events wait, ar
   assert.match(metrics, /lighthouse_workers\{kind="notifier",state="serving"\} 1/);
 });
 
-Deno.test("notify test: sends one event, or says why it cannot", async () => {
+Deno.test("notify test: sends one event, or reports why it cannot", async () => {
   await using sink = new EventSink();
   await using host = new TestHost();
   await host.configure();
@@ -102,7 +102,7 @@ Deno.test("notify test: sends one event, or says why it cannot", async () => {
   assert.match(unknown.stderr, /No usable notifiers\/error\.yaml: did you mean errors\?/);
 });
 
-Deno.test("notify test: exec is judged by the program's end, whatever it left running", async () => {
+Deno.test("notify test: exec returns when the program exits, whatever it left running", async () => {
   await using host = new TestHost();
   await host.configure();
   const pids = host.dir.file("pids");

@@ -1,6 +1,6 @@
 /**
- * What users of 1.0 met on HAProxy's side, and must not meet again: each test
- * fails on what 1.0 does. The others of that list are named in
+ * Bugs that users of 1.0 had on HAProxy's side, and must not have again: each test
+ * fails with 1.0's behaviour. The others of that list are in
  * docs/compatibility.md.
  *
  * @module
@@ -14,7 +14,7 @@ import { freePort } from "../support/free_port.ts";
 import { HaproxyBox, localNode, NamedServer, RunningWriter } from "../support/haproxy.ts";
 import { HAPROXY_VERSION, isHaproxyAtLeast } from "../support/haproxy_version.ts";
 
-/** Asks a port of HAProxy over a connection of its own; answers the body, or the status if that is not 200. */
+/** Asks a port of HAProxy over a connection of its own; returns the body, or the status if that is not 200. */
 async function ask(port: number): Promise<string | number> {
   const client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
   try {
@@ -26,7 +26,7 @@ async function ask(port: number): Promise<string | number> {
   }
 }
 
-/** Waits until the file says what is wanted. */
+/** Waits until the file has the expected contents. */
 async function untilFileSays(box: HaproxyBox, wanted: HaproxyWanted): Promise<void> {
   await eventually(
     "the file says what is wanted",
@@ -38,7 +38,7 @@ function nodes(count: number): Node[] {
   return Array.from({ length: count }, (_, index) => localNode(20_001 + index, `n${index}.test`));
 }
 
-Deno.test("servers of proxies go on serving whoever comes and goes in clusters (B11)", async () => {
+Deno.test("servers of proxies keep serving while cluster members come and go (B11)", async () => {
   await using box = new HaproxyBox();
   await using partner = new NamedServer("partner.test");
   await using running = new RunningWriter({ reconcileMs: 100 });
@@ -54,7 +54,7 @@ Deno.test("servers of proxies go on serving whoever comes and goes in clusters (
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("an edit in place is in force, and a cluster that is removed listens no more (B15, B24)", async () => {
+Deno.test("an edit in place is applied, and a removed cluster stops listening (B15, B24)", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using server = new NamedServer("app.test");
   await using running = new RunningWriter();
@@ -63,7 +63,7 @@ Deno.test("an edit in place is in force, and a cluster that is removed listens n
   await running.apply(box.wanted({ web: { section: { port: before }, nodes: [server.node] }, kept }));
   await running.apply(box.wanted({ web: { section: { port: after }, nodes: [server.node] }, kept }));
   assert.equal(await ask(after), "app.test");
-  // The process that leaves may hold on to its sockets for a moment.
+  // The old process may keep its sockets for a moment.
   await eventually("the old port is closed", () => assert.rejects(ask(before)).then(() => true));
   await running.apply(
     box.wanted({ web: { section: { port: after }, nodes: [server.node] }, kept }, { global: ["maxconn 77"] }),
@@ -93,7 +93,7 @@ Deno.test("a node of the same name with another address is reached there, withou
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("a storm of nodes takes no reload, and one of clusters few (B18)", async () => {
+Deno.test("a storm of node changes takes no reload, and one of clusters few (B18)", async () => {
   await using box = new HaproxyBox({ restart_interval: 1 });
   await using running = new RunningWriter();
   const section = { port: freePort() };
@@ -113,14 +113,14 @@ Deno.test("a storm of nodes takes no reload, and one of clusters few (B18)", asy
   assert(running.reloads <= 4, `${running.reloads}`);
 });
 
-Deno.test("what runs, what is on disk and what was wanted last are one, however changes overlap with reloads (B14)", async () => {
+Deno.test("the running state, the file and the last desired state agree, however changes overlap with reloads (B14)", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using running = new RunningWriter();
   const port = freePort();
   for (let round = 1; round <= 8; round++) {
     running.writer.put(box.wanted({ web: { section: { port }, nodes: nodes(round) } }));
     running.writer.put(box.wanted({ web: { section: { port, backend: [`retries ${round}`] }, nodes: nodes(round) } }));
-    // The next change comes while this one is being applied.
+    // The next change arrives while this one is being applied.
     await eventually("something was begun", () => running.turns.length >= round);
   }
   const last = box.wanted({ web: { section: { port, backend: ["retries 1"] }, nodes: nodes(9) } });
@@ -129,7 +129,7 @@ Deno.test("what runs, what is on disk and what was wanted last are one, however 
   await untilFileSays(box, last);
 });
 
-Deno.test("a HAProxy that is dead comes back with the next look, though nobody joins or leaves (B10)", async () => {
+Deno.test("a dead HAProxy is started at the next poll, though no node joins or leaves (B10)", async () => {
   await using box = new HaproxyBox();
   await using server = new NamedServer("app.test");
   await using running = new RunningWriter({ reconcileMs: 200 });
@@ -141,7 +141,7 @@ Deno.test("a HAProxy that is dead comes back with the next look, though nobody j
   await running.event("balancer.restarted", { level: "warn" });
 });
 
-Deno.test("a writer that starts cuts nothing: the process that serves goes on (B13)", async () => {
+Deno.test("a writer that starts interrupts nothing: the serving process continues (B13)", async () => {
   await using box = new HaproxyBox();
   await using server = new NamedServer("app.test");
   const port = freePort();
@@ -160,7 +160,7 @@ Deno.test("a writer that starts cuts nothing: the process that serves goes on (B
   assert.equal(await box.pid(), pid);
 });
 
-Deno.test("what goes wrong is in the log, and tried again (B25)", async () => {
+Deno.test("failures are logged and retried (B25)", async () => {
   await using box = new HaproxyBox();
   await using running = new RunningWriter();
   const wanted = box.wanted({ web: { section: { port: freePort() } } }, { config_file: box.path("not/there.cfg") });
@@ -170,7 +170,7 @@ Deno.test("what goes wrong is in the log, and tried again (B25)", async () => {
   await running.event("balancer.serving");
 });
 
-Deno.test("a new member of a backend with cookies takes a reload before 3.0, which is logged, and none where they are dynamic", async () => {
+Deno.test("a new member of a backend with cookies takes a reload before 3.0, which is logged, and none if they are dynamic", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using running = new RunningWriter();
   const lines = (...more: string[]) => ({ section: { port: freePort(), backend: ["mode http", ...more] } });
@@ -191,7 +191,7 @@ Deno.test("a new member of a backend with cookies takes a reload before 3.0, whi
   assert.equal(running.log.some((line) => reload.test(line)), takesReload);
 });
 
-Deno.test("a hash without a hash-type takes its members without a reload", async () => {
+Deno.test("a hash without a hash-type adds members without a reload", async () => {
   await using box = new HaproxyBox();
   await using running = new RunningWriter();
   const backend = (line: string) => ({ section: { backend: ["mode http", line] } });

@@ -33,7 +33,7 @@ Deno.test("writer --once starts HAProxy with the members of a directory, and end
   assert.match(await Deno.readTextFile(host.haproxy.configFile), /a\.test:8002/);
 });
 
-Deno.test("writer --once renders templates from etcd's keys; with --no-reload it writes files only, and a later run reloads", async () => {
+Deno.test("writer --once renders templates from etcd's keys; with --no-reload it only writes files, and a later run reloads", async () => {
   await setUp(["etcd", "haproxy"]);
   await using etcd = await Etcd.start();
   await using host = new OutputHost();
@@ -66,7 +66,7 @@ Deno.test("writer --once renders templates from etcd's keys; with --no-reload it
   assert.deepEqual(await host.serving("web"), [8001]);
 });
 
-Deno.test("writer --once names the registry that does not report in time, and writes nothing", async () => {
+Deno.test("writer --once names a registry that does not answer in time, and writes nothing", async () => {
   await using host = new OutputHost();
   await host.prepare();
   await host.write("discovery/etcd", { endpoints: [`127.0.0.1:${freePort()}`] });
@@ -89,7 +89,7 @@ Deno.test("writer --once names the registry that does not report in time, and wr
   assert.equal(await host.read("app.conf"), "");
 });
 
-Deno.test("writer --once ends with 1 for a file that is refused, and for an invalid config, and says why", async () => {
+Deno.test("writer --once exits with 1 for a rejected file and for an invalid config, with the reason", async () => {
   await using host = new OutputHost();
   await host.prepare();
   await host.addNode("web", 8001);

@@ -1,6 +1,6 @@
 /**
  * The daemon under a low limit of open files, with the flags that users run it
- * with: no more workers than there are files for, and no plugin starves the rest.
+ * with: the number of workers is limited, and no plugin starves the rest.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { ANNOUNCED, Lighthouse, TestHost, WebService } from "../support/lighthou
 import { attackerText } from "../support/sandbox.ts";
 import { isSilent, ScriptedServer } from "../support/scripted_server.ts";
 
-/** Starts a program with so few open files. */
+/** Starts a program with this limit of open files. */
 const withOpenFiles = (limit: number) => ({ within: ["sh", "-c", `ulimit -n ${limit}; exec "$@"`, "sh"] });
 
 /** Writes a service of one port with a check of its own. */
@@ -22,7 +22,7 @@ async function writeService(host: TestHost, name: string, port: number): Promise
   });
 }
 
-Deno.test("more checks than open files: those that run go on, the others name what to change, and nothing leaves", async () => {
+Deno.test("with more checks than open files the running ones continue, the others name the setting to change, and nothing is deregistered", async () => {
   await using host = new TestHost();
   await using service = new WebService();
   await host.write("discovery/file", { path: host.registryDir, ttl: 5 });
@@ -59,7 +59,7 @@ Deno.test("more checks than open files: those that run go on, the others name wh
   });
 });
 
-Deno.test("a plugin that keeps all connections that it gets, in twelve workers, leaves the others theirs", async () => {
+Deno.test("a plugin that keeps all its connections, in twelve workers, does not affect those of others", async () => {
   await using host = new TestHost();
   await using service = new WebService();
   await using sink = new ScriptedServer(isSilent);

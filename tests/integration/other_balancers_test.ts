@@ -1,6 +1,6 @@
 /**
- * What a balancer may be besides a process that is asked at a socket: files
- * that some program reads, child processes, a process that is known by its pid.
+ * Balancers other than a process with a socket: files that some program reads,
+ * child processes, a process known by its pid.
  *
  * @module
  */
@@ -18,13 +18,13 @@ import { kill } from "../support/haproxy.ts";
 import { get } from "../support/http_load.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-/** The config of a balancer here is the text that it is to render. */
+/** The config of a balancer here is the text to render. */
 type Plan = (text: string, seen: Seen, allowed: PlanAllowance) => readonly Step[];
 
-/** A writer of a balancer that a test makes up. */
+/** A writer of a balancer made by a test. */
 class Bench implements AsyncDisposable {
   readonly log: string[] = [];
-  /** The kinds of steps that went well, turn by turn. */
+  /** The kinds of successful steps, turn by turn. */
   readonly done: string[][] = [];
   readonly #stop = new AbortController();
   readonly #writer: Writer<string, unknown, Seen>;
@@ -78,7 +78,7 @@ function rendered(files: Record<string, string>): Rendered {
   return { files: new Map(Object.entries(files).map(([path, text]) => [path, { text }])), notices: [] };
 }
 
-/** Installs what differs. */
+/** Installs differing files. */
 function installs(files: Record<string, string>, seen: Seen, check: readonly string[] = []): readonly Step[] {
   return Object.entries(files).filter(([path, text]) => seen.files?.get(path) !== text).map(([path, contents]) => ({
     do: "install",
@@ -94,7 +94,7 @@ async function linesOf(path: string): Promise<number> {
   return (await Deno.readTextFile(path).catch(() => "")).split("\n").length - 1;
 }
 
-/** A balancer of two files, of whose changes a program is notified. */
+/** A balancer of two files that notifies a program of changes. */
 function filesBench(dir: TempDir): Bench {
   const [one, other] = [dir.file("one.json"), dir.file("other.json")];
   const filesOf = (text: string) => ({ [one]: text, [other]: text.toUpperCase() });
@@ -106,7 +106,7 @@ function filesBench(dir: TempDir): Bench {
   });
 }
 
-Deno.test("a balancer of files has its program notified of each change, again until it succeeds, and once by a writer that starts", async () => {
+Deno.test("a balancer of files notifies its program of each change until it succeeds, and once when the writer starts", async () => {
   await using dir = new TempDir();
   const [one, other, told, broken] = ["one.json", "other.json", "told", "broken"].map((name) => dir.file(name));
   assert(one !== undefined && other !== undefined && told !== undefined && broken !== undefined);
@@ -152,14 +152,14 @@ function childBench(dir: TempDir, { endsWithWriter = false } = {}): Bench {
   });
 }
 
-/** The pid that the host has noted, and what that process runs. */
+/** The pid that the host has recorded, and the command line of that process. */
 async function child(dir: TempDir): Promise<{ readonly pid: number; readonly args: string }> {
   const [pid = ""] = (await Deno.readTextFile(dir.file("proxy.pid"))).split("\n");
   const args = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "");
   return { pid: Number(pid), args: args.replaceAll("\0", " ").trim() };
 }
 
-Deno.test("a child process is started again when it ends, replaced when its command line changes, and outlives its writer", async () => {
+Deno.test("a child process is restarted when it ends, replaced when its command line changes, and outlives its writer", async () => {
   await using dir = new TempDir();
   let pid: number;
   {
@@ -184,7 +184,7 @@ Deno.test("a child process is started again when it ends, replaced when its comm
     await bench.apply("1002");
     assert.deepEqual(bench.done, [[]], "it is found by its file");
     assert.equal((await child(dir)).pid, pid);
-    // A pid that means another process by now is none.
+    // A pid that belongs to another process by now is ignored.
     await Deno.writeTextFile(dir.file("proxy.pid"), `${Deno.pid}\n["/bin/sleep","1002"]\n`);
     kill(pid);
     await eventually("another one is started", async () => (await child(dir)).args === "/bin/sleep 1002");
@@ -193,7 +193,7 @@ Deno.test("a child process is started again when it ends, replaced when its comm
   }
 });
 
-Deno.test("a child process ends with its writer if that is asked", async () => {
+Deno.test("a child process ends with its writer if so configured", async () => {
   await using dir = new TempDir();
   {
     await using bench = childBench(dir, { endsWithWriter: true });
@@ -203,7 +203,7 @@ Deno.test("a child process ends with its writer if that is asked", async () => {
   await eventually("it has ended", async () => (await child(dir)).args === "");
 });
 
-Deno.test("a child process that ends again and again is started more and more rarely", async () => {
+Deno.test("a child process that keeps ending is restarted with growing delays", async () => {
   await using dir = new TempDir();
   const file = dir.file("file");
   const children = [{ name: "proxy", pidFile: dir.file("proxy.pid") }];
@@ -217,12 +217,12 @@ Deno.test("a child process that ends again and again is started more and more ra
   ]);
   bench.put("x");
   await eventually("it was started five times", async () => await linesOf(dir.file("starts")) >= 5);
-  // Without a wait that grows, five starts take a few hundred milliseconds; a busy machine may note the first one late.
+  // Without growing delays, five starts take a few hundred milliseconds; a busy machine may record the first one late.
   const [first = NaN, , , , fifth = NaN] = (await Deno.readTextFile(dir.file("starts"))).split("\n").map(Number);
   assert(fifth - first > 1_000, `the fifth start came ${fifth - first} ms after the first`);
 });
 
-Deno.test("nginx without a socket is reloaded by a signal, which is seen to take by its children", async () => {
+Deno.test("nginx without a socket is reloaded by a signal, verified by its child processes", async () => {
   await setUp(["nginx"]);
   await using dir = new TempDir();
   const port = freePort();
@@ -260,7 +260,7 @@ Deno.test("nginx without a socket is reloaded by a signal, which is seen to take
   }
 });
 
-Deno.test("a file gets the owner that its step names, and a name that nobody has is told", async () => {
+Deno.test("a file gets the owner that its step names, and an unknown owner is reported", async () => {
   await using dir = new TempDir();
   const path = dir.file("x");
   const sources = { kind: "files", file: path, reloadIntervalMs: 0 } as const;

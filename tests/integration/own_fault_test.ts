@@ -9,7 +9,7 @@ import { Sandbox } from "../support/sandbox.ts";
 
 const PROBES = new URL("../support/probe_without_files.ts", import.meta.url).pathname;
 
-Deno.test("a check that ships cannot tell how its service is while its process has no open file left", async () => {
+Deno.test("a shipped check has no verdict while its process has no file descriptor left", async () => {
   const script = `ulimit -n 128; exec "$0" run --no-check -A ${PROBES}`;
   const child = new Deno.Command("sh", { args: ["-c", script, Deno.execPath()], stdin: "null" });
   const { stdout, stderr } = await child.output();
@@ -45,11 +45,11 @@ Deno.test.each(
 
 Deno.test.each([
   { what: "its program cannot be run", check: exec, raw: { command: "/etc/passwd" } },
-  { what: "its program is not there", check: exec, raw: { command: "/nobody/has/this" } },
+  { what: "its program does not exist", check: exec, raw: { command: "/nobody/has/this" } },
   { what: "its ca cannot be read", check: http, raw: { uri: "/", https: true, ca: "/nobody/has/this.pem" } },
-  { what: "its flag cannot be looked at", check: file, raw: { path: `/${"x".repeat(5_000)}` } },
+  { what: "its flag file cannot be examined", check: file, raw: { path: `/${"x".repeat(5_000)}` } },
   { what: "its name server has no address", check: dns, raw: { name: "health.example" }, target: "ns.example:53" },
-])("a check cannot tell how its service is if $what", async ({ check, raw, target = "127.0.0.1:1" }) => {
+])("a check has no verdict if $what", async ({ check, raw, target = "127.0.0.1:1" }) => {
   const outcome = await probe<unknown>(check as CheckPlugin, raw, target);
   assert.equal(outcome.status, "unknown", JSON.stringify(outcome));
 });

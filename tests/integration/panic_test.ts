@@ -1,6 +1,6 @@
 /**
- * `panic_threshold` with a real HAProxy: nodes that fail their checks and
- * answer all the same, so that every request shows who got it.
+ * `panic_threshold` with a real HAProxy: nodes that fail their checks but still
+ * answer, so that every request shows which node got it.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { freePort } from "../support/free_port.ts";
 import { HaproxyBox, localNode, RunningWriter } from "../support/haproxy.ts";
 import { get, HttpLoad } from "../support/http_load.ts";
 
-/** A web server that answers with its name, and to checks as it is told. */
+/** A web server that answers with its name, and to checks as configured. */
 class Patient implements AsyncDisposable {
   isHealthy = true;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
@@ -34,7 +34,7 @@ class Patient implements AsyncDisposable {
   }
 }
 
-/** Who answers so many requests, sorted. */
+/** Which servers answer this many requests, sorted. */
 async function whoAnswers(port: number, requests = 16): Promise<readonly string[]> {
   const names = new Set<string>();
   for (let i = 0; i < requests; i++) names.add(await get(port));
@@ -49,13 +49,13 @@ function sees(port: number, names: readonly string[]): Promise<boolean> {
 }
 
 const SECTION = {
-  // A server that answers late is none that fails: all of a test run in one process.
+  // A late answer is no failure: all of a test run in one process.
   backend: ["option httpchk GET /health", "timeout check 10s"],
   server_options: "check inter 100ms rise 1 fall 2",
   panic_threshold: 50,
 };
 
-Deno.test("panic_threshold: with three of four nodes down all get requests, and when enough are back those alone do", async () => {
+Deno.test("panic_threshold: with three of four nodes down all get requests, and once enough are back only those do", async () => {
   await using box = new HaproxyBox();
   await using a = new Patient("a.test");
   await using b = new Patient("b.test");
@@ -68,7 +68,7 @@ Deno.test("panic_threshold: with three of four nodes down all get requests, and 
   await running.apply(box.wanted({ web: { section, nodes: patients.map(({ node }) => node) } }));
   await sees(section.port, names);
   const load = new HttpLoad(section.port);
-  // Two of four are not below the half: those that are down get nothing.
+  // Two of four are not below half: those that are down get no requests.
   [c.isHealthy, d.isHealthy] = [false, false];
   await sees(section.port, ["a.test", "b.test"]);
   b.isHealthy = false;
@@ -87,7 +87,7 @@ Deno.test("panic_threshold: with three of four nodes down all get requests, and 
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("panic_threshold: the share is of today's nodes, which come and go without a reload", async () => {
+Deno.test("panic_threshold: the share is of the current nodes, which come and go without a reload", async () => {
   await using box = new HaproxyBox();
   await using a = new Patient("a.test");
   await using b = new Patient("b.test");
@@ -100,12 +100,12 @@ Deno.test("panic_threshold: the share is of today's nodes, which come and go wit
   await running.apply(box.wanted({ web: { section, nodes: [a.node, b.node] } }));
   await eventually("one of two serves", async () => await get(section.port) === "a.test");
   assert.deepEqual(await whoAnswers(section.port), ["a.test"]);
-  // One of three would be too few, but a node that has just come has not failed yet.
+  // One of three would be too few, but a new node has not failed yet.
   await running.apply(box.wanted({ web: { section, nodes: [a.node, b.node, c.node] } }));
   assert.deepEqual(await whoAnswers(section.port), ["a.test"]);
   assert.equal(running.reloads, 1);
   await running.apply(box.wanted({ web: { section, nodes: [b.node, c.node] }, more: {} }));
-  // A new process has them all at once.
+  // A new process has all of them at once.
   await sees(section.port, ["b.test", "c.test"]);
   await running.apply(box.wanted({ web: { section, nodes: [a.node, b.node, c.node] }, more: {} }));
   await running.apply(box.wanted({ web: { section, nodes: [a.node, b.node] }, more: {} }));
@@ -137,7 +137,7 @@ Deno.test("panic_threshold: in a meta cluster, and with tcp, and without a write
   for (const port of [meta, tcp]) await sees(port, ["a.test", "b.test", "c.test"]);
 });
 
-Deno.test("panic_threshold: nodes of an idle pool that are up come before a panic, by HAProxy alone", async () => {
+Deno.test("panic_threshold: healthy nodes of an idle pool are used before a panic, by HAProxy alone", async () => {
   await using box = new HaproxyBox();
   await using a = new Patient("a.test");
   await using b = new Patient("b.test");
@@ -155,16 +155,16 @@ Deno.test("panic_threshold: nodes of an idle pool that are up come before a pani
   await running.apply({ ...wanted, clusters: wanted.clusters.map((each) => ({ ...each, hasFallback: true })) });
   const load = new HttpLoad(section.port);
   await sees(section.port, ["a.test", "b.test", "c.test"]);
-  // From here on nobody but HAProxy decides.
+  // From here on only HAProxy decides.
   await running.stop();
   c.isHealthy = false;
   await sees(section.port, ["a.test", "b.test"]);
-  // One of three is below the half: others are up, and come before those that are down.
+  // One of three is below half: others are up, and are used before those that are down.
   b.isHealthy = false;
   await sees(section.port, ["spare.test"]);
   a.isHealthy = false;
   await sees(section.port, ["spare.test"]);
-  // Nobody is up: the preferred nodes get requests whatever their checks say, and who drains gets none.
+  // No node is up: the preferred nodes get requests whatever their checks say, and draining ones get none.
   spare.isHealthy = false;
   await sees(section.port, ["a.test", "b.test", "c.test"]);
   spare.isHealthy = true;
@@ -174,7 +174,7 @@ Deno.test("panic_threshold: nodes of an idle pool that are up come before a pani
   assert.deepEqual((await load.stop()).failed, []);
 });
 
-Deno.test("panic_threshold: without a check it has no effect, which is told", async () => {
+Deno.test("panic_threshold: without a check it has no effect, which is logged", async () => {
   await using box = new HaproxyBox();
   await using running = new RunningWriter();
   await running.apply(box.wanted({ web: { section: { port: freePort(), panic_threshold: 50 } } }));

@@ -1,6 +1,6 @@
 /**
- * Stick tables that several HAProxys share: real ones, each with an address of
- * its own on loopback, as hosts have.
+ * Stick tables that several HAProxys share: real ones, each with a loopback
+ * address of its own, as hosts have.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { freePort } from "../support/free_port.ts";
 import { HaproxyBox, NamedServer, RunningWriter } from "../support/haproxy.ts";
 import { frontendName } from "../support/haproxy_version.ts";
 
-/** How long a row of a table may take to the other host: peers that found nobody try again every few seconds. */
+/** How long a row of a table may take to reach the other host: peers without a connection retry every few seconds. */
 const ROW_DEADLINE_MS = 60_000;
 
 /** A host with a HAProxy and its writer. */
@@ -34,7 +34,7 @@ class Host implements AsyncDisposable {
     return port;
   }
 
-  /** What is wanted of clusters whose backends all share a table of keys with their peers. */
+  /** A desired state of clusters whose backends all share a table of keys with their peers. */
   wanted(clusters: Record<string, readonly Node[]>): HaproxyWanted {
     const lines = (name: string) => [
       "mode http",
@@ -48,7 +48,7 @@ class Host implements AsyncDisposable {
     return { ...this.box.wanted(Object.fromEntries(sections)), host: { fqdn, ip, peerPort } };
   }
 
-  /** Makes a request that leaves a row with this key in the table of a cluster. */
+  /** Makes a request that leaves a row with this key in a cluster's table. */
   async visit(cluster: string, key: string): Promise<void> {
     const response = await fetch(`http://${this.peer.ip}:${this.port(cluster)}/?key=${key}`);
     await response.body?.cancel();
@@ -79,7 +79,7 @@ function membersOn(server: NamedServer, hosts: readonly Host[]): Node[] {
   return hosts.map(({ peer }, index) => ({ ...server.node, host: `${index}.${server.name}`, peer }));
 }
 
-Deno.test("a table is shared by the HAProxys of two hosts, in two clusters at once, each with rows of its own", async () => {
+Deno.test("the HAProxys of two hosts share a table in each of two clusters, each with rows of its own", async () => {
   await using server = new NamedServer("app.test");
   await using one = new Host("one.test", "127.0.0.11");
   await using two = new Host("two.test", "127.0.0.12");
@@ -97,7 +97,7 @@ Deno.test("a table is shared by the HAProxys of two hosts, in two clusters at on
   assert.doesNotMatch(one.running.log.join("\n"), /incomplete/);
 });
 
-Deno.test("a host that joins takes no reload and breaks nothing; it gets its share after the next reload", async () => {
+Deno.test("a joining host takes no reload and breaks nothing; it shares the table after the next reload", async () => {
   await using server = new NamedServer("app.test");
   await using one = new Host("one.test", "127.0.0.11");
   await using two = new Host("two.test", "127.0.0.12");
@@ -119,7 +119,7 @@ Deno.test("a host that joins takes no reload and breaks nothing; it gets its sha
     async () =>
       (await Deno.readTextFile(one.box.configFile)).includes(`\tpeer three.test 127.0.0.13:${three.peer.port}\n`),
   );
-  // HAProxy cannot change its peers while it runs: a reload for another reason does it.
+  // HAProxy cannot change its peers at runtime: a reload for another reason does.
   await apply([one, two], [one, two, three], ["more"]);
   await one.visit("web", "third");
   await eventually("the third host knows it", async () => (await three.keys("web")).includes("third"), {
@@ -132,7 +132,7 @@ Deno.test("a host that joins takes no reload and breaks nothing; it gets its sha
   assert.deepEqual([one.running.reloads, two.running.reloads, three.running.reloads], [2, 2, 1]);
 });
 
-Deno.test("peers that change their names all the time take no reload, and none takes the place of this host", async () => {
+Deno.test("peers that keep changing their names take no reload, and none replaces this host", async () => {
   await using server = new NamedServer("app.test");
   await using one = new Host("one.test", "127.0.0.11");
   const thief: Peer = { ...one.peer, ip: "127.0.0.66" };
@@ -148,7 +148,7 @@ Deno.test("peers that change their names all the time take no reload, and none t
   assert.doesNotMatch(shown + await Deno.readTextFile(one.box.configFile), /127\.0\.0\.66/);
 });
 
-Deno.test("a host that still has 1.0 shares its table with ours, though all its sections have one port", async () => {
+Deno.test("a host that still runs 1.0 shares its table with ours, though all its sections have one port", async () => {
   await using server = new NamedServer("app.test");
   await using ours = new Host("ours.test", "127.0.0.11");
   await using theirs = new HaproxyBox();
@@ -195,7 +195,7 @@ ${peersOf("api")}`,
   await ours.untilKeys("web", ["from-ours", "from-theirs"]);
 });
 
-Deno.test("a host that is no member starts without a warning, and clusters without a shared table need no port for peers", async () => {
+Deno.test("a host that is no member starts without a warning, and clusters without a shared table need no peer port", async () => {
   await using server = new NamedServer("app.test");
   await using host = new Host("one.test", "127.0.0.11");
   const nodes = [{ ...server.node, peer: { name: "far.test", ip: "127.0.0.19", port: 1024 } }];
@@ -210,7 +210,7 @@ Deno.test("a host that is no member starts without a warning, and clusters witho
   assert.deepEqual(host.running.log.filter((line) => /incomplete|^(?:warn|error).*peer/.test(line)), []);
 });
 
-Deno.test("a port for peers that somebody else has costs the shared tables alone, until it is free", async () => {
+Deno.test("a peer port in use by another process disables only the shared tables, until it is free", async () => {
   await using server = new NamedServer("app.test");
   await using host = new Host("one.test", "127.0.0.15");
   const wanted = host.wanted({ web: [server.node] });

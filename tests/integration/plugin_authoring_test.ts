@@ -1,6 +1,6 @@
 /**
- * What an author of a plugin does: writes one with `lighthouse plugin new`,
- * tests it with `lighthouse plugin test`, and reads docs/plugins.
+ * The tasks of a plugin's author: writes one with `lighthouse plugin new`, tests
+ * it with `lighthouse plugin test`, and reads docs/plugins.
  *
  * @module
  */
@@ -23,20 +23,20 @@ async function deno(...args: readonly string[]): Promise<CliResult> {
   return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
 }
 
-Deno.test("plugin new writes plugins of every kind that type-check, with nothing to fetch", async () => {
+Deno.test("plugin new writes plugins of every kind that type-check without downloads", async () => {
   await using dir = new TempDir("lighthouse-author-");
   const folders = KINDS.map((kind) => dir.file(kind));
   for (const kind of KINDS) {
     const made = await runCli(["plugin", "new", kind, "my_own", "--dir", dir.file(kind)]);
     assert.deepEqual([made.code, made.stderr], [0, ""]);
   }
-  // One run for all of them: the types that they share take most of the time.
+  // One run for all of them: the shared types take most of the time.
   const { code, stdout, stderr } = await deno("check", "--no-config", "--no-remote", ...folders);
   assert.equal(code, 0, `${stdout}${stderr}`);
 });
 
 Deno.test.each(KINDS.map((kind) => ({ kind })))(
-  "plugin new $kind writes one whose tests pass, and that conforms, with nothing to fetch",
+  "plugin new $kind writes a conforming plugin whose tests pass without downloads",
   async ({ kind }) => {
     await using dir = new TempDir("lighthouse-author-");
     const folder = dir.file("my_own");
@@ -54,7 +54,7 @@ Deno.test.each(KINDS.map((kind) => ({ kind })))(
   },
 );
 
-Deno.test("plugin new refuses a name that no plugin can bear", async () => {
+Deno.test("plugin new rejects an invalid plugin name", async () => {
   const { code, stderr } = await runCli(["plugin", "new", "check", "My-Own"]);
   assert.deepEqual([code, stderr], [
     2,
@@ -62,7 +62,7 @@ Deno.test("plugin new refuses a name that no plugin can bear", async () => {
   ]);
 });
 
-Deno.test("the skeleton of a check keeps every rule where a server that is well is named", async () => {
+Deno.test("the skeleton of a check passes every rule with a healthy server", async () => {
   await using server = new ScriptedServer(sends("220 here I am\r\n"));
   const source = "src/skeleton/check/mod.ts";
   const { code, stdout } = await runCli(["plugin", "test", source, "--target", server.target]);
@@ -70,7 +70,7 @@ Deno.test("the skeleton of a check keeps every rule where a server that is well 
   assert.match(stdout, /^10 ok, 0 failed, 0 skipped$/m);
 });
 
-Deno.test("the skeleton of a discovery keeps every rule where a registry answers", async () => {
+Deno.test("the skeleton of a discovery passes every rule with a registry", async () => {
   await using dir = new TempDir("lighthouse-author-");
   await using registry = new Registry();
   const example = await dir.write("example.yaml", `address: ${registry.address}\n`);
@@ -80,7 +80,7 @@ Deno.test("the skeleton of a discovery keeps every rule where a registry answers
   assert.match(stdout, /^12 ok, 0 failed, 0 skipped$/m);
 });
 
-/** A read-only discovery in JavaScript over the registry of the skeleton; `unreachable` is what it does without an answer. */
+/** A read-only discovery in JavaScript over the registry of the skeleton; `unreachable` is its code without an answer. */
 function readOnlyText(unreachable: string): string {
   return `export default {
   kind: "discovery", apiVersion: 1, name: "seen", summary: "Reads alone", stability: "experimental", capabilities: ["watch"],
@@ -112,7 +112,7 @@ function readOnlyText(unreachable: string): string {
 };`;
 }
 
-Deno.test("plugin test --live holds a read-only discovery against the rules of its capabilities alone", async () => {
+Deno.test("plugin test --live checks a read-only discovery only against the rules of its capabilities", async () => {
   await using dir = new TempDir("lighthouse-author-");
   await using registry = new Registry();
   const node = { host: "one.example", ip: "192.0.2.1", port: 8001, metadata: {} };
@@ -137,7 +137,7 @@ Deno.test("plugin test --live holds a read-only discovery against the rules of i
   );
 });
 
-Deno.test("the skeleton of a notifier keeps every rule where a server takes events", async () => {
+Deno.test("the skeleton of a notifier passes every rule with a server", async () => {
   await using dir = new TempDir("lighthouse-author-");
   const taken: unknown[] = [];
   await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
@@ -158,7 +158,7 @@ Deno.test("the skeleton of a notifier keeps every rule where a server takes even
   assert.equal(taken.length, 4, "twice two events");
 });
 
-Deno.test("plugin test finds a notifier that does not listen to its signal", async () => {
+Deno.test("plugin test finds a notifier that ignores its signal", async () => {
   await using dir = new TempDir("lighthouse-author-");
   const text = (await Deno.readTextFile(new URL("../../src/skeleton/notifier/mod.ts", import.meta.url)))
     .replace("body: JSON.stringify(events), signal }", "body: JSON.stringify(events) }");
@@ -170,7 +170,7 @@ Deno.test("plugin test finds a notifier that does not listen to its signal", asy
   );
 });
 
-Deno.test("the skeleton of a balancer keeps the rules of its functions", async (t) => {
+Deno.test("the skeleton of a balancer passes the rules of its functions", async (t) => {
   const { example } = balancer;
   const rules = balancerRules({
     name: balancer.name,
@@ -186,7 +186,7 @@ Deno.test("the skeleton of a balancer keeps the rules of its functions", async (
   for (const { title, run } of rules.slice(-5)) await t.step(title, async () => void await run());
 });
 
-Deno.test("plugin test calls a balancer's functions in a worker, if it is told a cluster's section that it takes", async () => {
+Deno.test("plugin test calls a balancer's functions in a worker, given a valid cluster section", async () => {
   await using dir = new TempDir("lighthouse-author-");
   const source = "src/skeleton/balancer/mod.ts";
   const section = await dir.write("section.yaml", "port: 8080\n");
@@ -200,7 +200,7 @@ Deno.test("plugin test calls a balancer's functions in a worker, if it is told a
   );
 });
 
-/** A check in JavaScript that keeps all rules, unless a part of it is another. */
+/** A check in JavaScript that passes all rules, except for the replaced parts. */
 function checkText(
   {
     permissions = "({ net: [target] })",
@@ -235,7 +235,7 @@ function checkText(
 Deno.test.each([
   { what: "nothing", parts: {}, told: /^10 ok, 0 failed, 0 skipped$/m },
   {
-    what: "an unknown key that is swallowed",
+    what: "an unknown key that is ignored",
     parts: { validate: "({ value })" },
     told: /^FAIL {2}names an unknown key .*: It takes the key nobody_knows_me without a word/m,
   },
@@ -255,17 +255,17 @@ Deno.test.each([
     told: /^FAIL {2}is described .*: net \\?"127\.0\.0\.1\\?" is not one address/m,
   },
   {
-    what: "a use of what was not asked for",
+    what: "a use of something not requested",
     parts: { permissions: "({ net: [target], read: [] })", probe: 'await Deno.readTextFile("/etc/hostname");' },
     told: /^FAIL {2}passes on a healthy server .*: Probe 1 of 3 ended with fail: .*Requires read access/m,
   },
   {
-    what: "a requested permission that changes from time to time",
+    what: "a requested permission that varies",
     parts: { permissions: "({ net: [target], env: ['A' + Math.floor(Math.random() * 1e9)] })" },
     told: /^FAIL {2}is described .*: a second description differs$/m,
   },
   {
-    what: "a signal that nobody listens to",
+    what: "an ignored signal",
     parts: {
       probe: `
         const [hostname, port] = target.split(":");
@@ -277,11 +277,11 @@ Deno.test.each([
     told: /^FAIL {2}is aborted at its deadline.*: To close its connection took \d+ ms: want at most 200 ms$/m,
   },
   {
-    what: "a pass whatever the server says",
+    what: "a pass whatever the server answers",
     parts: { probe: 'return { status: "pass" };' },
     told: /^FAIL {2}fails where nobody listens, and names the target: passes where nobody listens$/m,
   },
-])("plugin test tells $what", async ({ parts, told }) => {
+])("plugin test reports $what", async ({ parts, told }) => {
   await using dir = new TempDir("lighthouse-author-");
   await using server = new ScriptedServer(sends("hi"));
   const path = await dir.write("mod.js", checkText(parts));
@@ -290,7 +290,7 @@ Deno.test.each([
   assert.equal(code, stdout.includes("FAIL") ? 1 : 0, stdout);
 });
 
-Deno.test("plugin test says why it cannot begin", async () => {
+Deno.test("plugin test reports why it cannot start", async () => {
   await using dir = new TempDir("lighthouse-author-");
   await using web = new ScriptedServer(answers("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"));
   for (

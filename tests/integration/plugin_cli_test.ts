@@ -1,5 +1,5 @@
 /**
- * `lighthouse plugin` as an operator types it, against real servers on loopback.
+ * `lighthouse plugin` as an operator uses it, with real servers on loopback.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { TempDir } from "../support/temp_dir.ts";
 /** A config directory and a cache, and the commands on them. */
 class Desk implements AsyncDisposable {
   readonly dir: TempDir = new TempDir("lighthouse-plugin-cli-");
-  /** The file of an authority that is trusted besides. */
+  /** The file of an additional trusted authority. */
   authority: string | undefined;
 
   get file(): string {
@@ -41,7 +41,7 @@ class Desk implements AsyncDisposable {
   }
 }
 
-Deno.test("plugin add shows a plugin that it fetched over https, and writes it with its hash; check takes it then", async () => {
+Deno.test("plugin add shows a plugin fetched over https, and writes its entry with the hash, which check accepts", async () => {
   await setUp(["openssl"]);
   await using desk = new Desk();
   const { ca, good, key } = await makeCertificates(desk.dir);
@@ -72,7 +72,7 @@ Deno.test("plugin add shows a plugin that it fetched over https, and writes it w
   const text = await Deno.readTextFile(desk.file);
   assert.match(text, /^# of this host\n/);
   assert.deepEqual(parse(text), { checks: { memcached: { url, sha256, allow: { net: ["{target}"] } } } });
-  // The server is away: from here on the cache is all there is.
+  // The server is down: from here on there is only the cache.
   const verified = await desk.run("verify");
   assert.equal(verified.code, 0, verified.stdout);
   assert.match(verified.stdout, /^check\/memcached: ok, sha256 /);
@@ -85,7 +85,7 @@ Deno.test("plugin add shows a plugin that it fetched over https, and writes it w
   assert.deepEqual([checked.code, checked.stderr], [0, ""], checked.stdout);
 });
 
-Deno.test("plugin add takes a file, without a hash unless it is to be pinned, and does not add a name twice", async () => {
+Deno.test("plugin add accepts a file, without a hash unless pinned, and does not add a name twice", async () => {
   await using desk = new Desk();
   for (const [path, text] of Object.entries(checkSource())) await desk.dir.write(`config/plugins/${path}`, text);
   const path = desk.dir.file("config/plugins/mod.ts");
@@ -105,8 +105,8 @@ Deno.test("plugin add takes a file, without a hash unless it is to be pinned, an
   assert.equal(await Deno.readTextFile(desk.file), before);
 });
 
-Deno.test("plugin add and show write nothing of a plugin that could move a terminal's cursor, forge a line or add an entry", async () => {
-  // deno-lint-ignore no-control-regex -- that none is written is what is shown.
+Deno.test("plugin add and show print no text of a plugin that could move the cursor, forge a line or add an entry", async () => {
+  // deno-lint-ignore no-control-regex -- the output must contain none.
   const LOUD = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
   const evil = "x\u001b[2J\u001b]0;t\u0007\u009b1m\u202e\u2066\u2028\r\nchecks: {evil: {url: /evil.ts}}\n#";
   const text = JSON.stringify(evil);
@@ -137,7 +137,7 @@ Deno.test("plugin add and show write nothing of a plugin that could move a termi
   }
 });
 
-Deno.test("plugin add shows what a plugin asks for beyond its target, and does not grant it", async () => {
+Deno.test("plugin add shows permissions beyond the target, and does not grant them", async () => {
   await using desk = new Desk();
   const source = checkSource({ permissions: '{ net: [target, "10.0.0.1:53"], read: ["/etc/memcached.conf"] }' });
   for (const [path, text] of Object.entries(source)) await desk.dir.write(`p/${path}`, text);
@@ -149,7 +149,7 @@ Deno.test("plugin add shows what a plugin asks for beyond its target, and does n
   assert.deepEqual(parse(await Deno.readTextFile(desk.file)).checks.memcached.allow, { net: ["{target}"] });
 });
 
-Deno.test("plugin add --allow shows and writes what a plugin asks for, and check takes the entry then", async () => {
+Deno.test("plugin add --allow shows and writes the requested permissions, in an entry that check accepts", async () => {
   await using desk = new Desk();
   const source = checkSource({ permissions: '{ net: [target, "10.0.0.1:53"], read: ["/etc/memcached.conf"] }' });
   for (const [path, text] of Object.entries(source)) await desk.dir.write(`config/p/${path}`, text);
@@ -166,7 +166,7 @@ Deno.test("plugin add --allow shows and writes what a plugin asks for, and check
   assert.doesNotMatch(shown.stdout, /NOT granted/);
 });
 
-Deno.test("plugin add --allow writes nothing that no grant covers", async () => {
+Deno.test("plugin add --allow writes no permission that cannot be granted", async () => {
   await using desk = new Desk();
   const source = checkSource({ permissions: '{ net: [target], read: ["../relative"] }' });
   for (const [path, text] of Object.entries(source)) await desk.dir.write(`config/p/${path}`, text);
@@ -178,13 +178,13 @@ Deno.test("plugin add --allow writes nothing that no grant covers", async () => 
 
 Deno.test.each([
   {
-    what: "a file that is not there",
+    what: "a file that does not exist",
     source: "/nowhere/mod.ts",
     fault: /^Cannot add \/nowhere\/mod\.ts: no such file$/m,
   },
   { what: "http beyond this machine", source: "http://example.com/mod.ts", fault: /--insecure allows it$/m },
   { what: "a package", source: "npm:memcached", fault: /^Cannot add npm:memcached: it must be an https:/m },
-])("plugin add refuses $what, and writes nothing", async ({ source, fault }) => {
+])("plugin add rejects $what, and writes nothing", async ({ source, fault }) => {
   await using desk = new Desk();
   const { code, stderr } = await desk.run("add", source);
   assert.equal(code, 1);
@@ -192,7 +192,7 @@ Deno.test.each([
   await assert.rejects(Deno.stat(desk.file), Deno.errors.NotFound);
 });
 
-Deno.test("plugin update shows what has changed and writes the new hash, but never what is allowed", async () => {
+Deno.test("plugin update shows changes and writes the new hash, but never permissions", async () => {
   await using desk = new Desk();
   const [one, two] = [checkSource(), checkSource({ version: 2, permissions: '{ net: [target], env: ["HOME"] }' })];
   await using server = new PluginServer({ ...servedBelow("", one), ...servedBelow("/2", two) });
@@ -217,7 +217,7 @@ Deno.test("plugin update shows what has changed and writes the new hash, but nev
   assert.equal((await desk.run("update", "nobody")).code, 1);
 });
 
-Deno.test("plugin update writes a hash where there is none yet, and leaves an entry that it cannot update", async () => {
+Deno.test("plugin update writes a missing hash, and leaves an entry that it cannot update", async () => {
   await using desk = new Desk();
   const source = checkSource();
   await using server = new PluginServer({ ...servedBelow("", source), "/bad.ts": "export default 1;" });
@@ -233,7 +233,7 @@ Deno.test("plugin update writes a hash where there is none yet, and leaves an en
   });
 });
 
-Deno.test("plugin verify and list say what cannot be had as it was approved, and leave with 1", async () => {
+Deno.test("plugin verify and list report plugins that differ from their approval, exit status 1", async () => {
   await using desk = new Desk();
   const source = checkSource();
   for (const [path, text] of Object.entries(source)) await desk.dir.write(`config/${path}`, text);
@@ -262,7 +262,7 @@ Deno.test("plugin verify and list say what cannot be had as it was approved, and
   assert.match(listed.stdout, /^check +away +https:\/\/plugins\.invalid\/mod\.ts +unavailable: No verified copy/m);
 });
 
-Deno.test("plugin show tells of what ships and of what was added, and of a name that nobody has", async () => {
+Deno.test("plugin show describes shipped and added plugins, and rejects an unknown name", async () => {
   await using desk = new Desk();
   await desk.dir.write("config/plugins.yaml", "{}\n");
   const shipped = await desk.run("show", "check/tcp");
@@ -276,7 +276,7 @@ Deno.test("plugin show tells of what ships and of what was added, and of a name 
   );
 });
 
-Deno.test("the plugin commands leave with 1 for a file with faults, and tell each with its place", async () => {
+Deno.test("the plugin commands exit with 1 for an invalid file, and report each fault with its location", async () => {
   await using desk = new Desk();
   await desk.dir.write("config/plugins.yaml", "checks:\n  x: { url: npm:x }\n");
   for (const action of [["list"], ["verify"], ["update"], ["show", "x"], ["add", "x.ts"]]) {
@@ -289,7 +289,7 @@ Deno.test("the plugin commands leave with 1 for a file with faults, and tell eac
   assert.match(elsewhere.stderr, /^Cannot read the config directory .*nowhere: set another one with --config$/m);
 });
 
-Deno.test("what a plugin prints stays off the output of plugin add, plugin show, check and plan", async () => {
+Deno.test("a plugin's own output never reaches that of plugin add, plugin show, check and plan", async () => {
   await using desk = new Desk();
   const forge = (place: string) =>
     `for (const print of Object.values(console)) if (typeof print === "function") print(false, "FORGED ${place} \\x1b[31m\\x1b[2J", [{ a: 1 }]);`;
@@ -316,7 +316,7 @@ Deno.test("what a plugin prints stays off the output of plugin add, plugin show,
   const planned = await runCli(["plan", desk.dir.file("config")], { variables });
   assert.notEqual(planned.stdout + planned.stderr, "");
   for (const { stdout, stderr } of [added, shown, checked, planned]) {
-    // deno-lint-ignore no-control-regex -- an escape is just what is looked for.
+    // deno-lint-ignore no-control-regex -- escapes are the subject.
     assert.doesNotMatch(stdout + stderr, /FORGED|\x1b/);
   }
 });

@@ -1,6 +1,6 @@
 /**
- * The daemon with plugins that do not ship: swapped while they are in use, out
- * of reach, and kept within what they were granted.
+ * The daemon with third-party plugins: replaced while in use, unreachable, and
+ * confined to their permissions.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { freePort } from "../support/free_port.ts";
 import { ANNOUNCED, Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
 import { checkSource, hashOf, PluginServer, servedBelow } from "../support/plugin_server.ts";
 
-/** A service of one port whose only check is a plugin's, and the file that stands for it in the registry. */
+/** A service of one port whose only check is a plugin's, and its file in the registry. */
 async function configureService(host: TestHost, port: number): Promise<string> {
   await host.write("lighthouse", { plugin_cache: host.dir.file("cache") });
   await host.write("discovery/file", { path: host.registryDir, ttl: 5 });
@@ -65,7 +65,7 @@ Deno.test("a check by URL is swapped live when its hash changes, and needs no ne
       msg: /net "127\.0\.0\.1:1" is not granted: allow\.net of check\/memcached in plugins\.yaml has/,
     });
     const probes = reporter.log.split("version 2 has probed").length;
-    await eventually("version 2 goes on", () => reporter.log.split("version 2 has probed").length > probes + 2);
+    await eventually("version 2 continues", () => reporter.log.split("version 2 has probed").length > probes + 2);
     assert.doesNotMatch(reporter.log, /version 3 has probed/);
     assert.deepEqual(removals.seen, [], "it was never deregistered");
   }
@@ -76,7 +76,7 @@ Deno.test("a check by URL is swapped live when its hash changes, and needs no ne
   await reporter.event("plugin.log", { msg: /version 2 has probed/ });
 });
 
-Deno.test("a service whose plugin is out of reach at the start comes up when its server does", async () => {
+Deno.test("a service whose plugin is unreachable at the start is up once the plugin's server is", async () => {
   await using host = new TestHost();
   await using service = new WebService();
   const source = checkSource();
@@ -94,7 +94,7 @@ Deno.test("a service whose plugin is out of reach at the start comes up when its
   await untilRegistered(file, reporter);
 });
 
-Deno.test("a discovery that does not ship connects to what its own file names if that is granted, and to nothing else", async () => {
+Deno.test("a third-party discovery connects only to the granted addresses of its own file", async () => {
   await setUp(["haproxy"]);
   await using host = new TestHost();
   await using registry = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => new Response("[8001]"));
@@ -119,7 +119,7 @@ Deno.test("a discovery that does not ship connects to what its own file names if
   await host.untilServing("web", [8001]);
 });
 
-/** A discovery in TypeScript that asks a web server for ports; with `beside`, it asks for an address that nobody wrote. */
+/** A discovery in TypeScript that asks a web server for ports; with `beside`, it requests an address that nobody configured. */
 function discoverySource(): string {
   return `import type { ClusterFacts, DiscoveryPlugin } from "../anywhere/mod.ts";
 interface Config { readonly address: string; readonly beside?: string }

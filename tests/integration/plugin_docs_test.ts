@@ -1,5 +1,5 @@
 /**
- * docs/plugins and examples/third_party_check, as a reader follows them.
+ * docs/plugins and examples/third_party_check, followed as by a reader.
  *
  * @module
  */
@@ -16,10 +16,10 @@ import { TempDir } from "../support/temp_dir.ts";
 import { readWalkthrough, Transcript } from "../support/walkthrough.ts";
 
 const ROOT = new URL("../../", import.meta.url);
-/** Stands between what two blocks of a walk-through print. */
+/** Separates the output of two blocks of a walk-through. */
 const CUT = "-- the next block --";
 
-Deno.test("docs/plugins/README.md: its ten minutes go as it says, on an empty machine", async () => {
+Deno.test("docs/plugins/README.md: its ten-minute tutorial works on an empty machine", async () => {
   await using dir = new TempDir("lighthouse-newcomer-");
   const ports = new Map([["2525", String(freePort())], ["8000", String(freePort())]]);
   const page = (await Deno.readTextFile(new URL("docs/plugins/README.md", ROOT)))
@@ -31,7 +31,7 @@ Deno.test("docs/plugins/README.md: its ten minutes go as it says, on an empty ma
   await dir.write("bin/lighthouse", `#!/bin/sh\n${command}\n`);
   await dir.write("bin/deno", `#!/bin/sh\nexec ${Deno.execPath()} "$@"\n`);
   for (const name of ["lighthouse", "deno"]) await Deno.chmod(dir.file(`bin/${name}`), 0o755);
-  // What this machine is called is its own business.
+  // The host name of the test machine must not matter.
   await dir.write("work/config/host.yaml", "name: newcomer.test\nip: 10.0.0.1\n");
   const script = [
     "set -e",
@@ -62,7 +62,7 @@ Deno.test.each(
     { page: "balancer", kind: "balancer", name: "proxyd" },
   ] as const,
 )(
-  "the page of docs/plugins on a $kind shows just what plugin new writes, which is compiled and run",
+  "the page of docs/plugins on a $kind shows exactly what plugin new writes, which is compiled and run",
   async ({ page, kind, name }) => {
     const text = await Deno.readTextFile(new URL(`docs/plugins/${page}.md`, ROOT));
     const [, code] = /^```ts\n([^]*?)^```$/m.exec(text) ?? [];
@@ -71,7 +71,7 @@ Deno.test.each(
   },
 );
 
-/** What memcached answers, as far as the check asks. */
+/** memcached's answers, as far as the check needs them. */
 function memcached(bytes: () => number): ScriptedServer {
   return new ScriptedServer(async (connection) => {
     await receive(connection, "stats\r\n");
@@ -81,7 +81,7 @@ function memcached(bytes: () => number): ScriptedServer {
   });
 }
 
-/** The modules of the example, as its server has them. */
+/** The modules of the example, as served. */
 async function exampleSource(): Promise<Readonly<Record<string, string>>> {
   const names = ["mod.ts", "ask.ts", "config.ts"];
   const read = (name: string) => Deno.readTextFile(new URL(`examples/third_party_check/plugin/${name}`, ROOT));
@@ -96,7 +96,7 @@ Deno.test("examples/third_party_check conforms", async () => {
   assert.match(stdout, /^10 ok, 0 failed, 0 skipped$/m);
 });
 
-Deno.test("examples/third_party_check is loaded by its URL and its hash, and keeps its service up as long as it is well", async () => {
+Deno.test("examples/third_party_check is loaded by its URL and its hash, and keeps its service registered while it is healthy", async () => {
   const source = await exampleSource();
   const folder = new URL("examples/third_party_check/configs/", ROOT);
   const read = async (path: string) => parse(await Deno.readTextFile(new URL(path, folder)));
@@ -125,6 +125,6 @@ Deno.test("examples/third_party_check is loaded by its URL and its hash, and kee
   });
   assert.ok(web.asked.length === 3, `fetched were ${web.asked}`);
   bytes = 990;
-  await eventually("it is taken back", async () => !await isRegistered());
+  await eventually("it is deregistered", async () => !await isRegistered());
   await reporter.event("check.down", { reason: /is 99 % full: want at most 95 %/ });
 });

@@ -1,6 +1,6 @@
 /**
- * A plugin that does not ship runs what is in its modules, and nothing else:
- * whatever it does to bring in more is refused, and other workers go on.
+ * A third-party plugin runs only the code of its modules: whatever it does to
+ * load more is denied, and other workers are unaffected.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import { systemClock } from "../../src/kernel/clock.ts";
 import { liveWorkerCount, PluginHost } from "../../src/supervisor/plugin_host.ts";
 import { dataModule } from "../support/plugin_source.ts";
 
-/** Runs code as a plugin is loaded; answers what it came to. */
+/** Runs code as a plugin is loaded; returns the outcome. */
 async function runInPlugin(code: string): Promise<string> {
   const module = dataModule(`
-    const said = await (async () => { ${code} })().catch((error) => "refused: " + error.message);
+    const said = await (async () => { ${code} })().catch((error) => "failed: " + error.message);
     throw new Error(String(said));`);
   await using host = new PluginHost({ name: "sealed", module, permissions: "none", clock: systemClock });
   return await host.loaded().then(
@@ -30,46 +30,50 @@ Deno.test.each([
   {
     what: "eval",
     code: `return await eval("${IMPORT}")`,
-    said: /^refused: Cannot make code from a string in a plugin/,
+    said: /^failed: Cannot make code from a string in a plugin/,
   },
-  { what: "an indirect eval", code: `return await (0, eval)("${IMPORT}")`, said: /^refused: Cannot make code/ },
-  { what: "Function", code: `return await new Function("return ${IMPORT}")()`, said: /^refused: Cannot make code/ },
+  { what: "an indirect eval", code: `return await (0, eval)("${IMPORT}")`, said: /^failed: Cannot make code/ },
+  { what: "Function", code: `return await new Function("return ${IMPORT}")()`, said: /^failed: Cannot make code/ },
   {
-    what: "a function's maker",
+    what: "a function's constructor",
     code: `return (() => {}).constructor("return 1")()`,
-    said: /^refused: Cannot make code/,
+    said: /^failed: Cannot make code/,
   },
-  { what: "a class's maker", code: `return (class {}).constructor("return 1")()`, said: /^refused: Cannot make code/ },
+  {
+    what: "a class's constructor",
+    code: `return (class {}).constructor("return 1")()`,
+    said: /^failed: Cannot make code/,
+  },
   {
     what: "an async function's",
     code: `return (async () => {}).constructor("1")()`,
-    said: /^refused: Cannot make code/,
+    said: /^failed: Cannot make code/,
   },
-  { what: "a generator's", code: `return (function* () {}).constructor("1")()`, said: /^refused: Cannot make code/ },
-  { what: "an async generator's", code: `return (async function* () {}).constructor("1")()`, said: /^refused: Cannot/ },
+  { what: "a generator's", code: `return (function* () {}).constructor("1")()`, said: /^failed: Cannot make code/ },
+  { what: "an async generator's", code: `return (async function* () {}).constructor("1")()`, said: /^failed: Cannot/ },
   {
-    what: "that of a function of Deno",
+    what: "the constructor of one of Deno's functions",
     code: `return Deno.connect.constructor("return 1")()`,
-    said: /^refused: Cannot make/,
+    said: /^failed: Cannot make/,
   },
-  { what: "a text for a timer", code: `setTimeout("1"); return "taken"`, said: /^refused: / },
+  { what: "a string for a timer", code: `setTimeout("1"); return "taken"`, said: /^failed: / },
   {
     what: "a worker",
     code: `return new Worker("data:text/javascript,1", { type: "module" })`,
-    said: /^refused: Worker is not/,
+    said: /^failed: Worker is not/,
   },
   {
     what: "Node's modules",
     code: `return process.getBuiltinModule("node:vm")`,
-    said: /^refused: process is not defined$/,
+    said: /^failed: process is not defined$/,
   },
-  { what: "the inside of Deno", code: `return typeof Deno[Deno.internal]`, said: /^undefined$/ },
-])("a plugin cannot bring in code by $what", async ({ code, said }) => {
+  { what: "Deno's internals", code: `return typeof Deno[Deno.internal]`, said: /^undefined$/ },
+])("a plugin cannot load code through $what", async ({ code, said }) => {
   assert.match(await runInPlugin(code), said);
   assert.equal(await runInPlugin("return 'the next one runs'"), "the next one runs");
 });
 
-Deno.test("a plugin keeps what it needs", async () => {
+Deno.test("a plugin keeps the functions it needs", async () => {
   const code = `return [
     (() => {}) instanceof Function,
     new TextDecoder().decode(new TextEncoder().encode(new URL("http://a/").href)),
@@ -80,7 +84,7 @@ Deno.test("a plugin keeps what it needs", async () => {
   assert.equal(await runInPlugin(code), "true,http://a/,32,hi,1");
 });
 
-Deno.test("boundOpen() bounds what is being opened, and lets a plugin run, where Deno does not list what is open", async () => {
+Deno.test("boundOpen() limits open resources, and lets a plugin run where Deno does not list them", async () => {
   const module = new URL("../../workers/open_bound.ts", import.meta.url);
   const program = `import { boundOpen } from ${JSON.stringify(module)};
     const { internal, ...others } = Deno;

@@ -1,6 +1,6 @@
 /**
- * Plugins by URL and by file: fetched from a real server, verified, kept, and
- * each fault told. The daemon with them is in `plugin_daemon_test.ts`.
+ * Plugins by URL and by file: fetched from a real server, verified, cached, and
+ * each fault reported. The daemon with them is in `plugin_daemon_test.ts`.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { freePort } from "../support/free_port.ts";
 import { checkSource, hashOf, PluginServer, servedBelow } from "../support/plugin_server.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-/** A place with a cache and a config directory, and loaders that use them. */
+/** A directory with a cache and a config directory, and loaders that use them. */
 class Place implements AsyncDisposable {
   readonly dir: TempDir = new TempDir("lighthouse-plugins-");
   readonly #stack = new AsyncDisposableStack();
@@ -51,7 +51,7 @@ class Place implements AsyncDisposable {
   }
 }
 
-/** What was found, as `path: message`. */
+/** The findings, as `path: message`. */
 function told({ findings }: LoadedPlugins): string {
   return findings.map(({ path, message }) => `${path.join(".")}: ${message}`).join("\n");
 }
@@ -74,7 +74,7 @@ Deno.test("a plugin of several TypeScript modules is loaded by URL, and describe
   assert.deepEqual(described, { ok: true, config: {}, permissions: { net: ["127.0.0.1:1"] } });
 });
 
-Deno.test("a verified plugin is loaded again without its server, wherever it came from", async () => {
+Deno.test("a verified plugin is loaded again without its server, whatever its source", async () => {
   await using place = new Place();
   const source = checkSource();
   const sha256 = await hashOf(source);
@@ -87,7 +87,7 @@ Deno.test("a verified plugin is loaded again without its server, wherever it cam
   assert.deepEqual(again.catalog.find("check", "memcached"), first.catalog.find("check", "memcached"));
 });
 
-Deno.test("what is in the cache is not believed: a changed copy is fetched anew, or refused", async () => {
+Deno.test("the cache is not trusted: a changed copy is fetched again, or rejected", async () => {
   await using place = new Place();
   const source = checkSource();
   const sha256 = await hashOf(source);
@@ -106,7 +106,7 @@ Deno.test("what is in the cache is not believed: a changed copy is fetched anew,
   assert.equal(refused.catalog.find("check", "memcached"), undefined);
 });
 
-Deno.test("modules that are not what was approved are refused with both hashes and the command, and the last good go on", async () => {
+Deno.test("modules that differ from the approved ones are rejected with both hashes and the command, and the last good ones stay active", async () => {
   await using place = new Place();
   const [source, changed] = [checkSource(), checkSource({ version: 2 })];
   const [sha256, other] = [await hashOf(source), await hashOf(changed)];
@@ -120,9 +120,9 @@ Deno.test("modules that are not what was approved are refused with both hashes a
     told(wrong),
     `checks.memcached.sha256: Cannot use the plugin memcached as it is not what was approved: its sha256 is ${sha256}, ` +
       `want ${other}. See what has changed, then: lighthouse plugin update memcached --config ${dir}; ` +
-      "its last good version goes on",
+      "its last good version stays active",
   );
-  assert.equal(wrong.catalog, first.catalog, "nothing has changed for those who use it");
+  assert.equal(wrong.catalog, first.catalog, "nothing has changed for its users");
   for (const [path, text] of Object.entries(changed)) server.files.set(`/${path}`, text);
   loader.retry();
   const right = await place.load(loader, { memcached: { url, sha256: other } });
@@ -177,7 +177,11 @@ Deno.test.each([
     fault: /written for API version 2: this Lighthouse speaks 1/,
   },
   { what: "what throws", text: "throw new Error('at once')", fault: /cannot load the plugin: at once/ },
-  { what: "what reads a file as it is loaded", text: "Deno.readTextFileSync('/etc/passwd')", fault: /read access to/ },
+  {
+    what: "a module that reads a file while loading",
+    text: "Deno.readTextFileSync('/etc/passwd')",
+    fault: /read access to/,
+  },
   { what: "a computed import", text: "await import('np' + 'm:x')", fault: /mod\.ts:1:14: Cannot use import\(\)/ },
   { what: "a package", text: "import x from 'npm:left-pad';", fault: /mod\.ts:1:15: Cannot import "npm:left-pad": / },
   {
@@ -187,15 +191,19 @@ Deno.test.each([
   },
   { what: "no TypeScript", text: "const = 1;", fault: /mod\.ts:1:7: / },
   {
-    what: "what overflows the parser",
+    what: "a module that overflows the parser",
     text: `const a = ${"(".repeat(50_000)};`,
     fault: /too much for the parser/,
   },
-  { what: "what overflows another parser", text: `1${"+1".repeat(100_000)};`, fault: /too much for the parser/ },
+  {
+    what: "a module that overflows another parser",
+    text: `1${"+1".repeat(100_000)};`,
+    fault: /too much for the parser/,
+  },
   { what: "a cycle", text: "import './mod.ts';", fault: /cyclic imports: mod\.ts imports mod\.ts/ },
-  { what: "a module that is not there", text: "import './a.ts';", fault: /a\.ts as the server answers 404/ },
+  { what: "a missing module", text: "import './a.ts';", fault: /a\.ts as the server answers 404/ },
   { what: "a large module", text: " ".repeat(1024 * 1024 + 1), fault: /more than 1048576 bytes/ },
-])("$what is refused by its name, and harms nobody", async ({ text, fault }) => {
+])("$what is rejected by name, and affects nobody else", async ({ text, fault }) => {
   await using place = new Place();
   await using server = new PluginServer({
     "/mod.ts": text,
@@ -229,13 +237,13 @@ Deno.test.each([
     fault: /a web page/,
   },
   {
-    what: "what is no UTF-8",
+    what: "invalid UTF-8",
     answer: () => new Response(new Uint8Array([0xff, 0xfe])),
     fault: /it is not valid UTF-8/,
   },
   { what: "an error", answer: () => new Response("", { status: 500 }), fault: /the server answers 500/ },
   {
-    what: "a text without an end",
+    what: "an endless response",
     answer: () => new Response(ReadableStream.from(endless()).pipeThrough(new TextEncoderStream())),
     fault: /more than 1048576 bytes/,
   },
@@ -263,7 +271,7 @@ Deno.test.each([
     answer: () => new Response(null, { status: 302, headers: { location } }),
     fault: /redirects to another origin|Cannot read http:/,
   })),
-])("$what instead of a module is told as such", async ({ answer, fault }) => {
+])("$what instead of a module is reported as such", async ({ answer, fault }) => {
   await using place = new Place();
   await using server = new PluginServer({ "/mod.ts": answer });
   const loaded = await place.load(place.loader(), { x: { url: server.url("/mod.ts"), sha256: "0".repeat(64) } });
@@ -278,7 +286,7 @@ Deno.test("a plugin cannot take the name of one that ships", async () => {
   assert.equal(loaded.catalog.find("check", "tcp")?.origin, "builtin");
 });
 
-Deno.test("a plugin that is a file needs no hash, and is taken anew when it or what it imports has changed", async () => {
+Deno.test("a plugin that is a file needs no hash, and is loaded again when it or an import has changed", async () => {
   await using place = new Place();
   for (const [path, text] of Object.entries(checkSource())) await place.dir.write(`config/plugins/${path}`, text);
   const loader = place.loader();
@@ -295,7 +303,7 @@ Deno.test("a plugin that is a file needs no hash, and is taken anew when it or w
   assert.equal(broken.catalog, second.catalog);
 });
 
-Deno.test("a file with a hash is held to it, after a restart too", async () => {
+Deno.test("a file must match its hash, after a restart too", async () => {
   await using place = new Place();
   const source = checkSource();
   for (const [path, text] of Object.entries(source)) await place.dir.write(`config/${path}`, text);
@@ -308,7 +316,7 @@ Deno.test("a file with a hash is held to it, after a restart too", async () => {
   assert.deepEqual(again.catalog.find("check", "memcached"), first.catalog.find("check", "memcached"));
 });
 
-Deno.test("a server that does not answer holds nobody up, and its plugin comes when it does", async () => {
+Deno.test("a server that does not answer delays nothing, and its plugin is loaded once it does", async () => {
   await using place = new Place();
   const source = checkSource();
   const answered = Promise.withResolvers<void>();
@@ -323,13 +331,13 @@ Deno.test("a server that does not answer holds nobody up, and its plugin comes w
   assert.equal(early.catalog.missing("check", "memcached"), "it is still being loaded");
   assert.equal(told(await place.load(loader, entry)), told(early), "it is waited for once");
   answered.resolve();
-  await eventually("it is told", () => place.lates === 1);
+  await eventually("the change is reported", () => place.lates === 1);
   const late = await place.load(loader, entry, 1);
   assert.equal(told(late), "");
   assert.equal(late.catalog.find("check", "memcached")?.origin, "foreign");
 });
 
-Deno.test("a loader that is ended gives up what it fetches", async () => {
+Deno.test("a loader that ends aborts its fetches", async () => {
   await using place = new Place();
   const never = Promise.withResolvers<Response>();
   const asked: Request[] = [];
@@ -347,10 +355,10 @@ Deno.test("a loader that is ended gives up what it fetches", async () => {
   await eventually("the request is given up", () => request?.signal.aborted);
   never.resolve(new Response(""));
   assert.deepEqual(server.asked, ["/mod.ts"], "it is not tried again");
-  assert.equal(place.lates, 0, "it was given up, and not waited for until its own deadline");
+  assert.equal(place.lates, 0, "the fetch was aborted before its own deadline");
 });
 
-Deno.test("a plugin that leaves plugins.yaml is gone", async () => {
+Deno.test("a plugin removed from plugins.yaml is unloaded", async () => {
   await using place = new Place();
   await place.dir.write("config/mod.js", "export default {}");
   const loader = place.loader();

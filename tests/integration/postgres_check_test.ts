@@ -33,9 +33,9 @@ Deno.test.each([
   },
   { what: "with SCRAM-SHA-256", config: LOGIN, detail: "Accepts the login" },
   { what: "with MD5", config: { ...LOGIN, user: "old" }, detail: "Accepts the login" },
-  { what: "with a password in the clear", config: { ...LOGIN, user: "clear" }, detail: "Accepts the login" },
+  { what: "with a cleartext password", config: { ...LOGIN, user: "clear" }, detail: "Accepts the login" },
   {
-    what: "with words from abroad",
+    what: "with non-ASCII strings",
     config: { ...LOGIN, user: "foreign_words", password: "pä ßwörd" },
     detail: "Accepts the login",
   },
@@ -73,14 +73,14 @@ Deno.test.each([
     reason: /^Got error "28P01"/,
   },
   { what: "no password", config: { user: "health" }, reason: /wants a password of user "health"$/ },
-  { what: "a user that is not there", config: { ...LOGIN, user: "nobody" }, reason: /^Got error "28P01"/ },
+  { what: "a user that does not exist", config: { ...LOGIN, user: "nobody" }, reason: /^Got error "28P01"/ },
   {
     what: "a user that is rejected",
     config: { ...LOGIN, user: "seal" },
     reason: /^Got error "28000" \(it does not allow this user\)/,
   },
   {
-    what: "a database that is not there",
+    what: "a database that does not exist",
     config: { ...LOGIN, database: "nowhere" },
     reason: /^Got error "3D000" \(it has no such/,
   },
@@ -122,7 +122,7 @@ Deno.test.each([
     reason: /that is too long/,
   },
   {
-    what: "rows without an end",
+    what: "endless rows",
     config: { ...LOGIN, query: "SELECT repeat('x', 1000) FROM generate_series(1, 1000000)" },
     reason: /that is too long/,
   },
@@ -132,7 +132,7 @@ Deno.test.each([
   assert.doesNotMatch(said, /s3cret|guessed/);
 });
 
-Deno.test("postgres tells no password that a server tells", async () => {
+Deno.test("postgres does not repeat a password that a server sends", async () => {
   const config = { ...LOGIN, query: "SELECT 'it is s3cret'" };
   assert.deepEqual(await probe(postgres, config, server.target), { status: "pass", detail: 'Got "it is *****"' });
 });
@@ -152,7 +152,7 @@ Deno.test("postgres speaks TLS to a real server, in a worker with no more than i
   assert.equal((await probe(postgres, { tls: true, ca: pem.ca }, server.named)).status, "pass");
 });
 
-Deno.test("postgres refuses a certificate that is not trusted, or for another name", async () => {
+Deno.test("postgres rejects a certificate that is not trusted, or for another name", async () => {
   const invalid = /^The certificate of 127\.0\.0\.1:\d+ is not valid: /;
   assert.match(await reasonOf(postgres, { tls: true }, server.target), invalid);
   assert.match(await reasonOf(postgres, { tls: true, ca: pem.selfSigned }, server.target), invalid);
@@ -162,7 +162,7 @@ Deno.test("postgres refuses a certificate that is not trusted, or for another na
   );
 });
 
-Deno.test("postgres says that a real server does not offer TLS", async () => {
+Deno.test("postgres reports a real server without TLS", async () => {
   await using plain = await PostgresServer.start();
   assert.equal(
     await reasonOf(postgres, { tls: true, verify: false }, plain.target),
@@ -172,12 +172,12 @@ Deno.test("postgres says that a real server does not offer TLS", async () => {
 
 Deno.test.each([
   {
-    what: "says more than it was asked for",
+    what: "answers more than it was asked",
     script: sends("Sand more"),
     reason: /^Got "Sand more" from .*, want its word on TLS$/,
   },
   { what: "hangs up", script: sends(), reason: /closed the connection without an answer$|reset by/ },
-  { what: "agrees, and knows no TLS", script: sends("S"), reason: /127\.0\.0\.1:\d+/ },
+  { what: "accepts, but does not speak TLS", script: sends("S"), reason: /127\.0\.0\.1:\d+/ },
 ])("postgres fails when a server that is asked for TLS $what, and leaves nothing open", async ({ script, reason }) => {
   await using other = new ScriptedServer(async (connection) => {
     await receive(connection, "\u0016/");
@@ -188,7 +188,7 @@ Deno.test.each([
 });
 
 Deno.test.each([{ says: "" }, { says: "S" }])(
-  "postgres gives up a server that says '$says' to TLS, and then nothing, when it is aborted",
+  "postgres aborts with a server that answers '$says' to TLS, and then nothing",
   async ({ says }) => {
     await using other = new ScriptedServer(async (connection) => {
       if (says !== "") await connection.write(new TextEncoder().encode(says));
@@ -203,7 +203,7 @@ Deno.test.each([{ says: "" }, { says: "S" }])(
   },
 );
 
-Deno.test("postgres gives up a real server that takes its time, when it is aborted", async () => {
+Deno.test("postgres aborts a slow query on a real server", async () => {
   const busy = { ...LOGIN, query: "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'" };
   const controller = new AbortController();
   const config = { ...LOGIN, query: "SELECT pg_sleep(300)" };

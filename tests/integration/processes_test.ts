@@ -12,13 +12,13 @@ import { Lighthouse, TASK_ARGS, TestHost, WebService } from "../support/lighthou
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
 
-Deno.test("readStats() tells who owns a process, and leaves out what is not there", async () => {
+Deno.test("readStats() returns the owner of a process, and leaves out missing ones", async () => {
   const stats = await readStats([Deno.pid, 4_194_304]);
   assert.equal(stats?.get(Deno.pid)?.parent, Deno.ppid);
   assert.equal(stats?.size, 1);
 });
 
-Deno.test("findProcesses() finds a process by the arguments that it was started with", async () => {
+Deno.test("findProcesses() finds a process by its arguments", async () => {
   const mark = `60.${crypto.getRandomValues(new Uint32Array(1))[0]}`;
   await using child = new Deno.Command("sleep", { args: [mark] }).spawn();
   await eventually("it is found", async () => {
@@ -37,7 +37,7 @@ Deno.test("countOwnThreads() counts the workers of this process as they come and
   await eventually("it is gone", async () => await workers() === before);
 });
 
-Deno.test("readOpenFilesLimit() reads that of this process and of another, and of none that is gone", async () => {
+Deno.test("readOpenFilesLimit() reads the limit of this process and of another, and none of an ended one", async () => {
   const own = await readOpenFilesLimit();
   assert(own !== undefined && own > 0);
   assert.equal(await readOpenFilesLimit(Deno.pid), own);
@@ -49,7 +49,7 @@ Deno.test("findMissingTools() names the programs that this machine lacks", async
   assert.deepEqual(await findMissingTools({ sh: ["-c", ":"], "not-a-program": [] }), ["not-a-program"]);
 });
 
-Deno.test("look() answers nothing rather than half of what there is when it takes too long", async () => {
+Deno.test("look() returns nothing rather than a partial result at its deadline", async () => {
   await assert.rejects(
     look("sh", ["-c", "echo half; exec sleep 60"], { deadlineMs: 200 }),
     /sh did not end within 200 ms/,
@@ -57,7 +57,7 @@ Deno.test("look() answers nothing rather than half of what there is when it take
   assert.equal(await look("sh", ["-c", "echo all; exit 1"]), "all\n");
 });
 
-Deno.test("readOpenFiles() counts what is open under the flags that the product runs with", async () => {
+Deno.test("readOpenFiles() counts open files with the product's flags", async () => {
   const module = new URL("../../src/system/open_files.ts", import.meta.url);
   const program = `import { readOpenFiles } from ${JSON.stringify(module)};
     const before = await readOpenFiles();
@@ -77,7 +77,7 @@ Deno.test("look() rejects when a program does not end in time, by an error of it
   await assert.rejects(look("sleep", ["60"], { deadlineMs: 100 }), SlowLookError);
 });
 
-Deno.test("a machine without cat, grep and sh is served, and what cannot be seen there is reported", async () => {
+Deno.test("a machine without cat, grep and sh is served, and what cannot be observed is reported", async () => {
   await using host = new TestHost();
   await using web = new WebService();
   const { stdout } = await new Deno.Command("sh", { args: ["-c", "command -v haproxy"] }).output();

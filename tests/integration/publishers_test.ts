@@ -1,4 +1,4 @@
-/** Metrics that are pushed: real processes, and servers that are written from what StatsD, OpenTSDB and Graphite document. */
+/** Pushed metrics: real processes, and servers written after the documentation of StatsD, OpenTSDB and Graphite. */
 import assert from "node:assert/strict";
 import { eventually } from "../support/eventually.ts";
 import { Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
@@ -20,7 +20,7 @@ async function stage(resources: AsyncDisposableStack, publishers: Record<string,
   return host;
 }
 
-Deno.test("publishers: one Meter feeds StatsD, OpenTSDB, Graphite and /metrics, and the last values come at the end", async () => {
+Deno.test("publishers: one Meter feeds StatsD, OpenTSDB, Graphite and /metrics, and the last values are sent at the end", async () => {
   await using resources = new AsyncDisposableStack();
   const statsd = resources.use(MetricSink.udp());
   const [opentsdb, graphite] = [resources.use(MetricSink.tcp()), resources.use(MetricSink.tcp())];
@@ -77,7 +77,7 @@ Deno.test("publishers: one Meter feeds StatsD, OpenTSDB, Graphite and /metrics, 
   ]);
 });
 
-Deno.test("publishers: a server that is gone, hangs or complains holds up nobody; its samples are dropped and counted", async () => {
+Deno.test("publishers: a server that is gone, hangs or complains delays nothing; its samples are dropped and counted", async () => {
   await using resources = new AsyncDisposableStack();
   const mute = resources.use(MetricSink.tcp({ reads: false }));
   const rude = resources.use(MetricSink.tcp({ answer: "put: illegal argument: too odd\n" }));
@@ -100,7 +100,7 @@ Deno.test("publishers: a server that is gone, hangs or complains holds up nobody
   await reporter.event("registration.registered");
   rude.answer = "";
   await reporter.event("publisher.sent", { publisher: "rude" });
-  // An edit ends one that hangs, and begins another.
+  // An edit ends one that hangs, and starts another.
   await host.write("lighthouse", { publishers: { mute: { type: "graphite", address: rude.address, interval: 1 } } });
   await eventually("the other server has it", () => rude.lines.some((line) => /^test_host\.reporter\./.test(line)));
   assert.equal(await reporter.stop(), 0);

@@ -1,5 +1,5 @@
 /**
- * What ramps cost with a real HAProxy: at most one command a second and node,
+ * The cost of ramps with a real HAProxy: at most one command per second and node,
  * however many nodes ramp at once.
  *
  * @module
@@ -19,7 +19,7 @@ import { HaproxyBox, localNode, RunningWriter } from "../support/haproxy.ts";
 
 const NODES = 200, RAMP_MS = 8_000;
 
-Deno.test("200 nodes that ramp at once take one command a second each at most, and end at their full weight", async () => {
+Deno.test("200 nodes that ramp at once take at most one command per second each, and end at full weight", async () => {
   await using box = new HaproxyBox();
   /** How often the weight of each server was set. */
   const sent = new Map<string, number>();

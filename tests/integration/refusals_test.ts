@@ -1,6 +1,6 @@
 /**
- * What HAProxy refuses of a config costs only the lines that are refused, and
- * is told where they are written: of the whole program, with a real HAProxy.
+ * Config lines that HAProxy rejects affect only themselves, and are reported at
+ * their source: with the whole program, and a real HAProxy.
  *
  * @module
  */
@@ -17,7 +17,7 @@ function cluster(port: number, ...lines: string[]): string {
   }`;
 }
 
-/** Makes a server known as a member, as a reporter does that is gone since. */
+/** Registers a server as a member, as a reporter that has since ended would. */
 async function register(host: TestHost, cluster: string, { port, name }: NamedServer): Promise<void> {
   const node = { host: name, ip: "127.0.0.1", port, metadata: {} };
   await host.dir.write(`registry/${cluster}/${name}:${port}.json`, JSON.stringify(node));
@@ -29,7 +29,7 @@ async function ask(port: number): Promise<string> {
   return response.status === 200 ? text : `${response.status}`;
 }
 
-Deno.test("a line that HAProxy refuses is left out of a new cluster, told with its file and line, and all clusters are served (B9a)", async () => {
+Deno.test("a line that HAProxy rejects is left out of a new cluster, reported with its file and line, and all clusters are served (B9a)", async () => {
   await using host = new TestHost();
   await using server = new NamedServer("app.test");
   await host.configure({ restart_interval: 0 });
@@ -52,7 +52,7 @@ Deno.test("a line that HAProxy refuses is left out of a new cluster, told with i
   assert.doesNotMatch(text, /xyz|reqrep/);
 });
 
-Deno.test("a slip in a cluster that serves leaves it as it was, and it changes once the slip is mended", async () => {
+Deno.test("an invalid edit of a serving cluster leaves it unchanged, and it is applied once fixed", async () => {
   await using host = new TestHost();
   await using server = new NamedServer("app.test");
   await host.configure({ restart_interval: 0 });
@@ -63,7 +63,7 @@ Deno.test("a slip in a cluster that serves leaves it as it was, and it changes o
   await eventually("it serves", async () => await ask(port) === "app.test");
   await host.write("clusters/web", cluster(moved, "timeout server 7x"));
   await writer.event("balancer.config_rejected", { cluster: "web", fate: "kept", msg: /web\.yaml:6:7: / });
-  // Others come meanwhile.
+  // Others are added meanwhile.
   await host.write("clusters/other", cluster(other));
   await eventually("the other one serves", async () => await ask(other) === "app.test");
   assert.equal(await ask(port), "app.test");
@@ -72,7 +72,7 @@ Deno.test("a slip in a cluster that serves leaves it as it was, and it changes o
   await eventually("it has moved", async () => await ask(moved) === "app.test");
 });
 
-Deno.test("a slip in the balancer's own file leaves that as it was, and clusters come meanwhile", async () => {
+Deno.test("an invalid edit of the balancer's own file leaves it unchanged, and clusters are still added", async () => {
   await using host = new TestHost();
   await using server = new NamedServer("app.test");
   await host.configure({ restart_interval: 0 });
@@ -91,7 +91,7 @@ Deno.test("a slip in the balancer's own file leaves that as it was, and clusters
   assert.doesNotMatch(await Deno.readTextFile(host.haproxy.configFile), /maxcon/);
 });
 
-Deno.test("an empty section, a meta cluster without a port and a line that is a number leave the file whole (B9)", async () => {
+Deno.test("an empty section, a meta cluster without a port and a line that is a number leave the file valid (B9)", async () => {
   await using host = new TestHost();
   await using server = new NamedServer("app.test");
   await host.configure({ restart_interval: 0 });

@@ -6,7 +6,7 @@ import { KazooPeer } from "../support/kazoo.ts";
 import { Lighthouse, TestHost, WebService } from "../support/lighthouse.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 
-/** Runs on until a signal ends it. */
+/** Runs until a signal ends it. */
 const FOREVER = ["sh", "-c", "while :; do sleep 0.05; done"];
 
 function register(host: TestHost, discovery: string, rest: readonly string[]): readonly string[] {
@@ -62,7 +62,7 @@ Deno.test.each(
   assert.equal(await exists(file), false);
 });
 
-Deno.test("register returns 128 + n of a command that a signal ended", async () => {
+Deno.test("register returns 128 + n for a command ended by signal n", async () => {
   await using host = new TestHost();
   await host.configure();
   assert.equal((await runCli(register(host, "file", ["--", "sh", "-c", "kill -9 $$"]))).code, 137);
@@ -74,7 +74,7 @@ Deno.test("register returns 128 + n of a command that a signal ended", async () 
   assert.equal(await exists(file), false);
 });
 
-Deno.test("register keeps a node in etcd and in ZooKeeper, under the session of its own", async () => {
+Deno.test("register keeps a node in etcd and in ZooKeeper, in a session of its own", async () => {
   await using etcd = await Etcd.start();
   await using zookeeper = await ZooKeeper.start();
   await using kazoo = await KazooPeer.start(zookeeper.address);
@@ -99,7 +99,7 @@ Deno.test("register keeps a node in etcd and in ZooKeeper, under the session of 
   assert.equal(await kazoo.look(znode), null);
 });
 
-Deno.test("register --format writes the value as other tools do", async () => {
+Deno.test("register --format writes the value in other tools' formats", async () => {
   await using etcd = await Etcd.start();
   await using host = new TestHost();
   await host.write("discovery/etcd", { endpoints: [etcd.address] });
@@ -110,7 +110,7 @@ Deno.test("register --format writes the value as other tools do", async () => {
   });
 });
 
-Deno.test("register lets its command run while the registry is down, and registers once it is there", async () => {
+Deno.test("register runs its command while the registry is down, and registers once it is up", async () => {
   await using etcd = await Etcd.start();
   await etcd.end("SIGTERM");
   await using host = new TestHost();
@@ -146,7 +146,7 @@ Deno.test("register --check keeps a node registered only while the check passes"
   await eventually("the node is deregistered", async () => !await exists(file));
 });
 
-Deno.test("register starts no command when it cannot register what is asked for", async () => {
+Deno.test("register starts no command when it cannot make the registration", async () => {
   await using host = new TestHost();
   await host.configure();
   await host.write("discovery/list", { type: "static" });

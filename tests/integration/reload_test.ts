@@ -1,6 +1,6 @@
 /**
- * Reloads of a real HAProxy: the three ways, what happens when one fails, and
- * what must never happen to a stranger.
+ * Reloads of a real HAProxy: the three ways, their failures, and the safety of
+ * unrelated processes.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { HAPROXY_VERSION, isHaproxyAtLeast } from "../support/haproxy_version.ts
 import { get, HttpLoad } from "../support/http_load.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-Deno.test("master_socket: HAProxy is started with a master of its own, which does the reloads and fails no request", async () => {
+Deno.test("master_socket: HAProxy is started with a master of its own, which reloads without a failed request", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using server = new NamedServer("app.test");
   await using running = new RunningWriter();
@@ -40,7 +40,7 @@ Deno.test("master_socket: HAProxy is started with a master of its own, which doe
   assert.deepEqual(asked, Array(3).fill(file.master_socket), running.log.join("\n"));
 });
 
-Deno.test("master_socket: a reload that fails is told at once, and the last good file and process stay", async () => {
+Deno.test("master_socket: a failed reload is reported at once, and the last good file and process stay", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using server = new NamedServer("app.test");
   await using running = new RunningWriter();
@@ -49,7 +49,7 @@ Deno.test("master_socket: a reload that fails is told at once, and the last good
   const web = { section: { port }, nodes: [server.node] };
   await running.apply(box.wanted({ web }, file));
   const [pid, text] = [await box.pid(), await Deno.readTextFile(box.configFile)];
-  // What the check cannot know: a socket where nothing can be made.
+  // A fault that the check cannot find: a socket where nothing can be created.
   const frontend = [`bind unix@${box.path("nowhere")}/socket`];
   running.writer.put(box.wanted({ web, bad: { section: { port: freePort(), frontend } } }, file));
   await running.event("balancer.config_rejected", { level: "error" });
@@ -61,7 +61,7 @@ Deno.test("master_socket: a reload that fails is told at once, and the last good
 });
 
 for (const way of ["master_socket", "a daemon"]) {
-  Deno.test(`${way}: reloads that fail in a row leave process, socket and members, and blame no hand for the file`, async () => {
+  Deno.test(`${way}: repeated failed reloads leave process, socket and members, and are not reported as manual edits of the file`, async () => {
     await using box = new HaproxyBox({ restart_interval: 0 });
     await using one = new NamedServer("one.test");
     await using two = new NamedServer("two.test");
@@ -77,7 +77,7 @@ for (const way of ["master_socket", "a daemon"]) {
     const before = await owner();
     assert(before !== undefined);
     using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    // A name is not looked up before the reload, so it is HAProxy that fails. Each is another config, and tried at once.
+    // A name is not resolved before the reload, so HAProxy itself fails. Each is another config, and tried at once.
     const failures = () => running.count("balancer.config_rejected");
     for (let round = 1; round <= 3; round++) {
       const options = ["mode http", `timeout client ${round}s`];
@@ -89,12 +89,12 @@ for (const way of ["master_socket", "a daemon"]) {
       const name = round % 2 === 0 ? one.name : two.name;
       await eventually("the member of today serves", async () => (await box.serving("web")).join().startsWith(name));
     }
-    // Nobody asks for anything now: the next look finds the file that the writer itself has put back.
+    // No new desired state arrives: the next poll finds the file that the writer itself has restored.
     const tries = failures();
     await eventually("the last config was tried again", () => failures() > tries);
     await eventually("the member serves", async () => await get(port) === "two.test");
     assert.equal(await owner(), before, running.log.join("\n"));
-    // The writer has put the file back itself, and from HAProxy 3.1 on has the master make a worker with a socket at once.
+    // The writer has restored the file itself, and from HAProxy 3.1 on has the master start a worker with a socket at once.
     const loud = running.log.filter((line) => !line.startsWith("debug "));
     assert.deepEqual(loud.filter((line) => /not as it was left|it was gone|exited with code/.test(line)), []);
   });
@@ -104,7 +104,7 @@ for (const way of ["master_socket", "a daemon"]) {
   Deno.test({
     name:
       `${way}: what HAProxy warns of as it is started as root is logged once for each text, over reloads and restarts`,
-    // Before 3.3 it says nothing of that.
+    // Before 3.3 HAProxy does not report that.
     ignore: !isHaproxyAtLeast(3, 3) || Deno.uid() !== 0,
     fn: async () => {
       await using box = new HaproxyBox({ restart_interval: 0 });
@@ -133,7 +133,7 @@ for (const way of ["master_socket", "a daemon"]) {
 }
 
 Deno.test({
-  name: "a HAProxy that gives up root, with user, group and chroot, warns of nothing, is reloaded and gets its members",
+  name: "a HAProxy that drops root, with user, group and chroot, warns of nothing, is reloaded and gets its members",
   ignore: Deno.uid() !== 0,
   fn: async () => {
     await using box = new HaproxyBox({ restart_interval: 0 });
@@ -156,7 +156,7 @@ Deno.test({
   },
 });
 
-Deno.test("master_socket: a daemon that runs without a master is relieved by one that has one", async () => {
+Deno.test("master_socket: a daemon without a master is replaced by one with a master", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using server = new NamedServer("app.test");
   await using running = new RunningWriter();
@@ -170,12 +170,12 @@ Deno.test("master_socket: a daemon that runs without a master is relieved by one
   assert.notEqual((await box.observe()).running?.masterPid, undefined);
 });
 
-Deno.test("reload_command: it starts HAProxy and reloads it, and the writer sees the new process through", async () => {
+Deno.test("reload_command: it starts and reloads HAProxy, and the writer waits for the new process", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using server = new NamedServer("app.test");
   await using running = new RunningWriter();
   const script = box.path("manager");
-  // What a service manager does: start, or have the master reload.
+  // The behaviour of a service manager: start, or have the master reload.
   await Deno.writeTextFile(
     script,
     `#!/bin/sh
@@ -197,7 +197,7 @@ exec haproxy -W -D -f ${box.configFile} -p ${box.pidFile} -L lb.test
   assert.equal(running.reloads, 2);
 });
 
-Deno.test("reload_command: one that hangs is ended at its deadline, told, and tried again, and all goes on meanwhile", async () => {
+Deno.test("reload_command: a hanging one is ended at its deadline, logged and retried, and everything continues meanwhile", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");
@@ -228,7 +228,7 @@ Deno.test("reload_command: one that hangs is ended at its deadline, told, and tr
   }
 });
 
-Deno.test("a pid file that names a stranger signals nobody, in each way to reload", async () => {
+Deno.test("a pid file that names another process causes no signal, in each way to reload", async () => {
   for (const file of [{}, { master_socket: "master.sock" }]) {
     await using box = new HaproxyBox({ restart_interval: 0 });
     await using server = new NamedServer("app.test");
@@ -242,13 +242,13 @@ Deno.test("a pid file that names a stranger signals nobody, in each way to reloa
     await running.apply(box.wanted({ web, more: { section: { port: freePort() } } }, own));
     kill(await box.pid());
     await running.apply(box.wanted({ web, more: { section: { port: freePort() } }, third: {} }, own));
-    // It gets this one only if it has had none before.
+    // The process gets this signal only if it has had none yet.
     stranger.kill("SIGTERM");
     assert.equal((await stranger.status).signal, "SIGTERM");
   }
 });
 
-Deno.test("servers that are known to be down get no request from a new process before its own first check", async () => {
+Deno.test("servers known to be down get no request from a new process before its own first check", async () => {
   await using box = new HaproxyBox({ restart_interval: 0, defaults: ["mode http", "timeout connect 1s", "retries 0"] });
   await using up = new NamedServer("up.test");
   await using running = new RunningWriter();
@@ -259,7 +259,7 @@ Deno.test("servers that are known to be down get no request from a new process b
   await running.apply(box.wanted({ web: { section: section("100ms"), nodes } }));
   const isDown = async () => (await box.observe()).running?.backends.get("web")?.get(`dead.test:${dead.port}`)?.down;
   await eventually("the other is down", isDown);
-  // The new process would take it for up for a minute.
+  // The new process would assume it up for a minute.
   await running.apply(box.wanted({ web: { section: section("60s"), nodes } }));
   assert.equal(running.reloads, 2);
   assert.equal(await isDown(), true);
@@ -271,7 +271,7 @@ Deno.test("servers that are known to be down get no request from a new process b
   );
 });
 
-Deno.test("a maxconn that a process could not have files for is refused before HAProxy is given it", async () => {
+Deno.test("a maxconn beyond the limit of open files is rejected before HAProxy gets it", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using server = new NamedServer("app.test");
   await using running = new RunningWriter();
@@ -279,7 +279,7 @@ Deno.test("a maxconn that a process could not have files for is refused before H
   const web = { section: { port }, nodes: [server.node] };
   await running.apply(box.wanted({ web }));
   const [pid, text] = [await box.pid(), await Deno.readTextFile(box.configFile)];
-  // More than any process may have: HAProxy's own check is content, and a start of it would fail.
+  // More than any process may have: HAProxy's own check passes, and a start would fail.
   const wanted = box.wanted({ web }, { global: ["maxconn 999999999"] });
   const { text: candidate } = render({ ...wanted, version: HAPROXY_VERSION });
   await Deno.writeTextFile(box.path("candidate"), candidate);
@@ -294,7 +294,7 @@ Deno.test("a maxconn that a process could not have files for is refused before H
   assert.equal(await get(port), "app.test");
 });
 
-Deno.test("a second writer of one HAProxy says who has it and touches nothing, and takes over when the first has ended", async () => {
+Deno.test("a second writer of one HAProxy names the first one and touches nothing, and takes over when that has ended", async () => {
   await using box = new HaproxyBox();
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");
@@ -316,7 +316,7 @@ Deno.test("a second writer of one HAProxy says who has it and touches nothing, a
   await waiting.event("writer.active");
 });
 
-Deno.test("a spare says that it is one while it has nothing to do, and signals no process that somebody else starts", async () => {
+Deno.test("a spare writer reports itself as one while idle, and signals no process that somebody else starts", async () => {
   await using box = new HaproxyBox();
   await using one = new NamedServer("one.test");
   const wanted = box.wanted({ web: { section: { port: freePort() }, nodes: [one.node] } });
@@ -336,13 +336,13 @@ Deno.test("a spare says that it is one while it has nothing to do, and signals n
   assert(box.processes().includes(before));
 });
 
-Deno.test("commands are held back from the file on until the new process answers, and none is lost", async () => {
+Deno.test("commands are held from the write of the file until the new process answers, and none is lost", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");
   await using running = new RunningWriter();
   const script = box.path("manager");
-  // Long enough for members to change before the new process is there.
+  // Long enough for members to change before the new process is up.
   await Deno.writeTextFile(
     script,
     `#!/bin/sh
@@ -366,7 +366,7 @@ exec haproxy -D -f ${box.configFile} -p ${box.pidFile} -x ${box.socketFile} -sf 
   assert.equal((await box.serving("web")).length, 2);
 });
 
-Deno.test("processes of before that still have connections are told of when the next one serves, and counted until they leave", async () => {
+Deno.test("old workers with connections are logged when the next one serves, and counted until they exit", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   await using running = new RunningWriter({ reconcileMs: 100 });
@@ -385,7 +385,7 @@ Deno.test("processes of before that still have connections are told of when the 
   await eventually("nobody is left", () => running.writer.standing.oldWorkers.length === 0);
 });
 
-Deno.test("reload_jitter: a reload waits for a part of it, and members come and go meanwhile", async () => {
+Deno.test("reload_jitter: a reload waits for a random part of it, and members come and go meanwhile", async () => {
   await using box = new HaproxyBox({ restart_interval: 0, reload_jitter: 3_600 });
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");
@@ -397,7 +397,7 @@ Deno.test("reload_jitter: a reload waits for a part of it, and members come and 
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("check tells of a maxconn that a process could not have files for, with its line", async () => {
+Deno.test("check reports a maxconn beyond the limit of open files, with its line", async () => {
   await using dir = new TempDir();
   await dir.write("config/discovery/zookeeper.yaml", "hosts: [127.0.0.1:2181]\npath: /lighthouse\n");
   await dir.write("config/clusters/web.yaml", "discovery: zookeeper\nhaproxy: {port: 8000}\n");

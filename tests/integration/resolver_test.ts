@@ -38,7 +38,7 @@ function options(more: Partial<ResolveOptions> = {}): ResolveOptions {
   };
 }
 
-Deno.test("resolveHost() answers addresses of either family, behind an alias too, and more than a datagram holds", async () => {
+Deno.test("resolveHost() returns addresses of either family, through an alias too, and more than fit in a datagram", async () => {
   assert.deepEqual(await resolveHost("web.test", "A", options()), {
     records: ["192.0.2.1"],
     exists: true,
@@ -48,7 +48,7 @@ Deno.test("resolveHost() answers addresses of either family, behind an alias too
   assert.equal((await resolveHost("big.test", "A", options())).records.length, 60);
 });
 
-Deno.test("a host name that a registry has for an address makes nodes once it is resolved, and none before", async () => {
+Deno.test("a host name in place of an address makes nodes once it is resolved, and none earlier", async () => {
   const entry = { host: "web.test", ip: "web.test", port: 80, metadata: {} };
   const unresolved = parseNode(entry);
   assert.ok(!unresolved.ok);
@@ -58,7 +58,7 @@ Deno.test("a host name that a registry has for an address makes nodes once it is
   assert.deepEqual(nodes, [{ ok: true, node: { ...entry, ip: "192.0.2.1" } }]);
 });
 
-Deno.test("resolveHost() knows addresses, localhost and the hosts file without a server", async () => {
+Deno.test("resolveHost() resolves addresses, localhost and the hosts file without a server", async () => {
   const alone = options({ nameServers: [] });
   assert.deepEqual((await resolveHost("192.0.2.4", "A", alone)).records, ["192.0.2.4"]);
   assert.deepEqual((await resolveHost("192.0.2.4", "AAAA", alone)).records, []);
@@ -66,16 +66,16 @@ Deno.test("resolveHost() knows addresses, localhost and the hosts file without a
   assert.deepEqual((await resolveHost("here.test", "A", alone)).records, ["192.0.2.99"]);
 });
 
-Deno.test("resolveHost() tries the search list behind a short name, and none behind an absolute one", async () => {
+Deno.test("resolveHost() applies the search list to a short name, and not to an absolute one", async () => {
   const search = options({ searchDomains: ["nowhere.test", "sub.test"] });
   assert.deepEqual((await resolveHost("db", "A", search)).records, ["192.0.2.7"]);
   const absolute = await resolveHost("db.", "A", options({ searchDomains: ["sub.test"], nameServers: [server.target] }))
     .catch((error) => error);
-  // The name server knows nothing of the root, and says so.
+  // The name server does not serve the root, and answers so.
   assert.ok(absolute instanceof UnresolvedError || absolute.records.length === 0, String(absolute));
 });
 
-Deno.test("resolverPermissions() are all that the resolver needs", async () => {
+Deno.test("resolverPermissions() cover everything that the resolver needs", async () => {
   const module = new URL("../../src/dns/resolver.ts", import.meta.url);
   const names = { nameServers: [server.target], searchDomains: [], ndots: 1 };
   const { net, read } = resolverPermissions(names);
@@ -93,7 +93,7 @@ Deno.test("resolverPermissions() are all that the resolver needs", async () => {
   assert.equal(said, '{"records":["192.0.2.1"],"exists":true,"ttlMs":33000}\n', told);
 });
 
-Deno.test("resolveService() answers services", async () => {
+Deno.test("resolveService() returns services", async () => {
   const { records } = await resolveService("_http._tcp.web.test", options());
   assert.deepEqual(records.toSorted((a, b) => a.port - b.port), [
     { priority: 0, weight: 5, port: 8080, target: "web.test" },
@@ -101,17 +101,17 @@ Deno.test("resolveService() answers services", async () => {
   ]);
 });
 
-Deno.test("resolveHost() tells a name that does not exist from one without such records", async () => {
+Deno.test("resolveHost() distinguishes a name that does not exist from one without such records", async () => {
   const gone = await resolveHost("gone.test", "A", options());
   assert.deepEqual([gone.records, gone.exists], [[], false]);
   const none = await resolveHost("db.sub.test", "AAAA", options());
   assert.deepEqual([none.records, none.exists], [[], true]);
 });
 
-Deno.test("resolveHost() throws, and never answers nothing, while no server can say", async () => {
+Deno.test("resolveHost() throws, and never returns an empty list, while no server answers", async () => {
   const closed = `127.0.0.1:${freePort()}`;
   await assert.rejects(resolveHost("web.test", "A", options({ nameServers: [closed] })), UnresolvedError);
-  // dnsmasq refuses what it is not there for.
+  // dnsmasq answers REFUSED for domains it does not serve.
   await assert.rejects(resolveHost("web.example", "A", options()), /answers REFUSED/);
   await assert.rejects(
     resolveHost("db", "A", options({ searchDomains: ["nowhere.test", "example"], nameServers: [server.target] })),
@@ -119,7 +119,7 @@ Deno.test("resolveHost() throws, and never answers nothing, while no server can 
   );
 });
 
-Deno.test("resolveHost() asks the next server when one refuses, is closed or does not answer", async () => {
+Deno.test("resolveHost() asks the next server when one answers REFUSED, is closed or does not answer", async () => {
   const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const connections: Deno.Conn[] = [];
   const held = (async () => {

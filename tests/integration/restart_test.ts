@@ -9,9 +9,9 @@ import { checkModule } from "../support/plugin_source.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 import { TestStore } from "../store/stage.ts";
 
-/** A check whose probe never gives its thread back: two of them end the process with 75. */
+/** A check whose probe blocks its thread forever: two of them end the process with 75. */
 const BUSY = checkModule(`for (;;);`);
-/** Another one: a plugin that has hung is not started again, so one alone may leave a single thread. */
+/** Another one: a plugin that hung is not started again, so each leaves a single thread. */
 const ENDLESS = checkModule(`while (true);`);
 
 /** A registry, and whether it has a node of `web`. */
@@ -64,7 +64,7 @@ async function store(): Promise<Registry> {
 }
 
 Deno.test.each([{ what: "ZooKeeper", start: zookeeper }, { what: "a store", start: store }])(
-  "an end with 75 leaves the nodes in $what until the successor has taken them over",
+  "exit 75 leaves the nodes in $what until the next process has taken them over",
   async ({ start }) => {
     await using registry = await start();
     await using host = new TestHost();

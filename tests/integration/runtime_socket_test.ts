@@ -5,16 +5,16 @@ import { NobodyListensError, RuntimeSocket, SocketSilentError } from "../../src/
 import { TempDir } from "../support/temp_dir.ts";
 import { PROMPT } from "../../plugins/balancers/haproxy/sources.ts";
 
-/** What a scripted balancer does with a line: an answer, in any number of pieces, or nothing more. */
+/** A scripted balancer's reaction to a line: an answer, in any number of pieces, or nothing more. */
 type Script = (line: string) => readonly string[] | "silence" | "end";
 
-/** A Unix socket that answers lines as a script says, one connection after the other. */
+/** A Unix socket that answers lines from a script, one connection after the other. */
 class ScriptedSocket implements AsyncDisposable {
   readonly #dir = new TempDir();
   readonly #listener: Deno.UnixListener;
   readonly #served: Promise<void>;
   readonly #open: Deno.UnixConn[] = [];
-  /** The lines that came. */
+  /** The lines received. */
   readonly lines: string[] = [];
 
   constructor(script: Script) {
@@ -22,7 +22,7 @@ class ScriptedSocket implements AsyncDisposable {
     this.#served = this.#serve(script);
   }
 
-  /** Where it listens. */
+  /** Its path. */
   get path(): string {
     return this.#dir.file("socket");
   }
@@ -71,10 +71,10 @@ class ScriptedSocket implements AsyncDisposable {
 
 const signal = new AbortController().signal;
 
-/** Answers each line with itself, as the interactive mode does. */
+/** Echoes each line, as the interactive mode does. */
 const echo: Script = (line) => line === "prompt" ? ["\n> "] : [`${line}!\n\n> `];
 
-Deno.test("RuntimeSocket tells answers apart that end in one line break and in two, come in pieces or all at once", async () => {
+Deno.test("RuntimeSocket separates answers that end in one line break or two, arrive in pieces or all at once", async () => {
   const answers: Record<string, readonly string[]> = {
     prompt: ["\n", "> "],
     one: ["No such backend.\n> "],
@@ -98,14 +98,14 @@ Deno.test("RuntimeSocket sends thousands of commands, and each gets its own answ
   assert.equal(server.lines.length, commands.length + 1);
 });
 
-Deno.test("RuntimeSocket refuses what would be two commands", async () => {
+Deno.test("RuntimeSocket rejects a string that would be two commands", async () => {
   await using server = new ScriptedSocket(echo);
   using socket = await RuntimeSocket.connect(server.path, { dialect: PROMPT, signal });
   for (const command of ["a;b", "a\nb", "a\rb", ""]) await assert.rejects(socket.ask([command]), AssertionError);
   assert.deepEqual(server.lines, ["prompt"]);
 });
 
-Deno.test("RuntimeSocket tells that nobody listens from that nobody answers", async () => {
+Deno.test("RuntimeSocket distinguishes no listener from no answer", async () => {
   await using dir = new TempDir();
   await assert.rejects(RuntimeSocket.connect(dir.file("none"), { dialect: PROMPT, signal }), NobodyListensError);
   Deno.listen({ transport: "unix", path: dir.file("stale") }).close();
@@ -117,13 +117,13 @@ Deno.test("RuntimeSocket tells that nobody listens from that nobody answers", as
   });
 });
 
-Deno.test("RuntimeSocket says when a connection ends in the middle of an answer", async () => {
+Deno.test("RuntimeSocket reports a connection that ends in the middle of an answer", async () => {
   await using server = new ScriptedSocket((line) => line === "prompt" ? ["\n> "] : "end");
   using socket = await RuntimeSocket.connect(server.path, { dialect: PROMPT, signal });
   await assert.rejects(socket.ask(["show info"]), SocketSilentError);
 });
 
-Deno.test("RuntimeSocket gives up when it is told to", async () => {
+Deno.test("RuntimeSocket aborts with its signal", async () => {
   await using server = new ScriptedSocket((line) => line === "prompt" ? ["\n> "] : "silence");
   const stop = new AbortController();
   using socket = await RuntimeSocket.connect(server.path, { dialect: PROMPT, signal: stop.signal });
@@ -133,7 +133,7 @@ Deno.test("RuntimeSocket gives up when it is told to", async () => {
   await assert.rejects(asked, reason);
 });
 
-Deno.test("RuntimeSocket gives up an answer that does not end, and answers that are too many bytes together", async () => {
+Deno.test("RuntimeSocket aborts an endless answer, and answers that are too large together", async () => {
   const endless = "x".repeat(1024 * 1024);
   for (const answer of [endless, `${endless}\n> `]) {
     await using server = new ScriptedSocket((line) => line === "prompt" ? ["\n> "] : new Array(100).fill(answer));
@@ -145,7 +145,7 @@ Deno.test("RuntimeSocket gives up an answer that does not end, and answers that 
   }
 });
 
-Deno.test("RuntimeSocket reads a long answer in time in proportion to its length", async () => {
+Deno.test("RuntimeSocket reads a long answer in time proportional to its length", async () => {
   const readMs = async (length: number) => {
     const answer = "x".repeat(length);
     await using server = new ScriptedSocket((line) => line === "prompt" ? ["\n> "] : [answer, "\n> "]);
@@ -155,8 +155,8 @@ Deno.test("RuntimeSocket reads a long answer in time in proportion to its length
     return performance.now() - began;
   };
   const [short, long] = [4_000_000, 32_000_000];
-  // Eight times as long: in proportion to the square it would take 64 times as long. The quickest of each counts: others
-  // who use the machine make a run longer, never shorter.
+  // Eight times as long: quadratic time would be 64 times as long. The fastest of each counts, since other users of
+  // the machine make a run longer, never shorter.
   let [shortMs, longMs] = [Infinity, Infinity];
   await eventually("a long answer takes about eight times as long as a short one", async () => {
     [shortMs, longMs] = [Math.min(shortMs, await readMs(short)), Math.min(longMs, await readMs(long))];

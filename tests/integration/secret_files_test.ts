@@ -1,6 +1,6 @@
 /**
- * Secrets in files of their own, against a real Redis: read, changed as
- * Kubernetes changes them, missing, and never printed.
+ * Secrets in files of their own, with a real Redis: read, replaced as by
+ * Kubernetes, missing, and never printed.
  *
  * @module
  */
@@ -12,20 +12,20 @@ import { Lighthouse } from "../support/lighthouse.ts";
 import { RedisServer } from "../support/redis.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-/** Writes a secret as Kubernetes mounts it: `redis` leads to `..data/redis`, and `..data` to a directory that is swapped. */
+/** Writes a secret as Kubernetes mounts it: `redis` links to `..data/redis`, and `..data` to a directory that is replaced. */
 async function mount(temp: TempDir, version: string, secret: string): Promise<void> {
   await temp.write(`mount/..${version}/redis`, secret);
   await Deno.symlink(`..${version}`, temp.file("mount/..data_tmp"));
   await Deno.rename(temp.file("mount/..data_tmp"), temp.file("mount/..data"));
 }
 
-/** What is wrong with a config directory, one finding a line. */
+/** The findings of a config directory, one per line. */
 async function wrong(temp: TempDir): Promise<string> {
   const { diagnostics } = await validateDirectory(temp.file("config"), { role: "check" });
   return diagnostics.map((each) => formatDiagnostic(each).replaceAll(`${temp.path}/`, "")).join("\n");
 }
 
-Deno.test("a password in a file is used, and used anew once the file is swapped as Kubernetes does it", async () => {
+Deno.test("a password in a file is used, and the new one once Kubernetes swaps the file", async () => {
   await using redis = await RedisServer.start(["requirepass hunter22"]);
   await using temp = new TempDir();
   await mount(temp, "1", "wrongone\n");
@@ -37,7 +37,7 @@ Deno.test("a password in a file is used, and used anew once the file is swapped 
       `  redis: {rise: 1, fall: 1, password_file: ${temp.file("mount/redis")}}\n`,
   );
   await using lighthouse = Lighthouse.start("reporter", temp.file("config"));
-  await eventually("the wrong password is refused", () => /WRONGPASS/.test(lighthouse.log));
+  await eventually("the wrong password is rejected", () => /WRONGPASS/.test(lighthouse.log));
   await mount(temp, "2", "hunter22\n");
   await eventually("the service is registered", async () => {
     const nodes = await Array.fromAsync(Deno.readDir(temp.file("registry/cache"))).catch(() => []);
@@ -46,7 +46,7 @@ Deno.test("a password in a file is used, and used anew once the file is swapped 
   assert.doesNotMatch(lighthouse.log, /hunter22|wrongone/);
 });
 
-Deno.test("a file with a secret that is missing is an error at the key's line", async () => {
+Deno.test("a missing secret file is an error at the key's line", async () => {
   await using temp = new TempDir();
   await temp.write(
     "config/discovery/zookeeper.yaml",
@@ -68,7 +68,7 @@ Deno.test("a file with a secret that is missing is an error at the key's line", 
   assert.equal(await wrong(temp), "", "a relative path is seen from the config directory");
 });
 
-Deno.test("a file with a secret that goes missing leaves what was last good in use", async () => {
+Deno.test("a secret file that disappears leaves the last good secret in use", async () => {
   await using redis = await RedisServer.start(["requirepass hunter22"]);
   await using temp = new TempDir();
   const secret = await temp.write("config/secrets/redis", "hunter22");
@@ -88,6 +88,9 @@ Deno.test("a file with a secret that goes missing leaves what was last good in u
     "config/services/more.yaml",
     "discovery: registry\nport: 9\nchecks: {interval: 1, noop: {rise: 1, fall: 1}}\n",
   );
-  await eventually("what is fine is taken", () => Deno.stat(temp.file("registry/more")).then(() => true, () => false));
+  await eventually(
+    "the valid part is loaded",
+    () => Deno.stat(temp.file("registry/more")).then(() => true, () => false),
+  );
   assert.ok(await registered());
 });

@@ -12,19 +12,19 @@ function validated<T>(result: { readonly value: T } | { readonly issues: readonl
   return result.value;
 }
 
-/** A session's config, as a file would say it. */
+/** A session's config, as in a file. */
 function open(config: Readonly<Record<string, unknown>>) {
   const context = new RecordingContext();
   const session = new SerfSession(validated(schema["~standard"].validate(config)), context);
   return { context, session, [Symbol.asyncDispose]: () => session[Symbol.asyncDispose]() };
 }
 
-/** The section of a cluster, as a file would say it. */
+/** The section of a cluster, as in a file. */
 function section(raw: unknown) {
   return { config: validated(clusterSchema["~standard"].validate(raw)) };
 }
 
-/** What is listed of each node. */
+/** The listed fields of each node. */
 function nodes({ snapshots }: Follower): readonly string[] {
   return (snapshots.at(-1)?.nodes ?? []).map(({ host, ip, port, state }) =>
     `${host} ${ip}:${port}${state === undefined ? "" : ` ${state}`}`
@@ -39,7 +39,7 @@ async function has(follower: Follower, ...wanted: readonly string[]): Promise<vo
   });
 }
 
-Deno.test("members with a tag of the cluster's name are its nodes, as they come, change, leave and fail", async () => {
+Deno.test("members with a tag of the cluster's name are its nodes, as they join, change, leave and fail", async () => {
   await using one = await Serf.start({ name: "one.test" });
   await using two = await Serf.start({
     name: "two.test",
@@ -74,7 +74,7 @@ Deno.test("members with a tag of the cluster's name are its nodes, as they come,
   assert.equal(new Set(web.snapshots.map(({ epoch }) => epoch)).size, 1);
 });
 
-Deno.test("a cluster's section selects members by tags and name, and says where they serve", async () => {
+Deno.test("a cluster's section selects members by tags and name, and sets their port and address", async () => {
   await using one = await Serf.start({ name: "one.test", tags: { role: "web", http: "8080", lan: "10.9.9.9" } });
   await using two = await Serf.start({ name: "two.test", ip: "127.0.0.2", tags: { role: "website" }, join: [one] });
   await one.knows(2);
@@ -94,7 +94,7 @@ Deno.test("a cluster's section selects members by tags and name, and says where 
   }
 });
 
-Deno.test("a service is registered as a tag, drains, and is left to the session that has it by now", async () => {
+Deno.test("a service is registered as a tag, drains, and is left to the session that has taken it over", async () => {
   await using one = await Serf.start({ tags: { role: "web" } });
   await using writer = open({ address: one.address });
   await using web = new Follower(writer.session, "web");
@@ -115,7 +115,7 @@ Deno.test("a service is registered as a tag, drains, and is left to the session 
   assert.deepEqual([await one.tags(), web.snapshots.at(-1)?.exists], [{ role: "web" }, true]);
 });
 
-Deno.test("an agent that is killed removes nobody, and gets back its tags when it is there again", async () => {
+Deno.test("a killed agent removes no nodes, and gets its tags again when it is back", async () => {
   await using seed = await Serf.start({ name: "seed.test", ip: "127.0.0.9" });
   await using one = await Serf.start({ join: [seed] });
   await using session = open({ address: one.address });
@@ -123,27 +123,27 @@ Deno.test("an agent that is killed removes nobody, and gets back its tags when i
   await session.session.register("web", up(testNode(8001)), soon());
   await has(web, "one.test 127.0.0.1:8001");
   await one.end("SIGKILL");
-  await eventually("it is said to be unreachable", () => session.context.states.at(-1) === "disconnected");
+  await eventually("the agent is reported as unreachable", () => session.context.states.at(-1) === "disconnected");
   await assert.rejects(async () => await session.session.register("web", up(testNode(8002)), soon()));
   const before = web.snapshots.length;
   assert.deepEqual(nodes(web), ["one.test 127.0.0.1:8001"]);
   await one.start();
   await eventually("its tag is set", async () => /8001.*8002/.test((await one.tags()).web ?? ""));
   await has(web, "one.test 127.0.0.1:8001", "one.test 127.0.0.1:8002");
-  // What a new agent knows is of another epoch, and a cluster that it has not heard of does not exist.
+  // A new agent's knowledge is of another epoch, and a cluster that it has not heard of does not exist.
   const later = web.snapshots.slice(before);
   assert.ok(later.every(({ epoch }) => epoch !== web.snapshots[0]?.epoch));
   assert.ok(later.every(({ exists, nodes }) => exists === nodes.length > 0));
 });
 
-Deno.test("an agent that is silent removes nobody, and is left", async () => {
+Deno.test("a silent agent removes no nodes, and the session leaves it", async () => {
   await using one = await Serf.start({ tags: { web: "8001" } });
   await using proxy = TcpProxy.start(one.rpcPort);
   await using session = open({ address: proxy.address, refresh: 0.2 });
   await using web = new Follower(session.session, "web");
   await has(web, "one.test 127.0.0.1:8001");
   one.pause();
-  await eventually("it is said to be unreachable", () => session.context.states.at(-1) === "disconnected");
+  await eventually("the agent is reported as unreachable", () => session.context.states.at(-1) === "disconnected");
   assert.equal(web.snapshots.length, 1);
   one.resume();
   await eventually("it is reachable", () => session.context.states.at(-1) === "connected");
@@ -151,7 +151,7 @@ Deno.test("an agent that is silent removes nobody, and is left", async () => {
   await has(web, "one.test 127.0.0.1:8002");
 });
 
-Deno.test("a tag that the agent rejects fails its registration, and disconnects nobody", async () => {
+Deno.test("a tag that the agent rejects fails its registration, and closes no connection", async () => {
   // An agent has room for 512 bytes of tags.
   await using one = await Serf.start({ tags: { db: "5432", pad: "x".repeat(470) } });
   await using session = open({ address: one.address, refresh: 0.2 });
@@ -162,12 +162,12 @@ Deno.test("a tag that the agent rejects fails its registration, and disconnects 
   await one.ctl("tags", "-set", "db=5433");
   await has(db, "one.test 127.0.0.1:5433");
   assert.deepEqual(session.context.states, ["connected"]);
-  // What was rejected is set once there is room for it.
+  // A rejected tag is set once there is room for it.
   await one.ctl("tags", "-delete", "pad");
   await eventually("the tag is set", async () => /8001/.test((await one.tags())["a-cluster-with-a-long-name"] ?? ""));
 });
 
-Deno.test("the agent's key is shown, and a wrong one is reported in the agent's words", async () => {
+Deno.test("the agent's key is sent, and a wrong one is reported with the agent's error", async () => {
   await using dir = new TempDir();
   const config = await dir.write("serf.json", JSON.stringify({ rpc_auth: "sesame" }));
   await using one = await Serf.start({ tags: { web: "8001" }, args: [`-config-file=${config}`] });
@@ -183,7 +183,7 @@ Deno.test("the agent's key is shown, and a wrong one is reported in the agent's 
   }
 });
 
-Deno.test("hostile names and tags cost only themselves", async () => {
+Deno.test("hostile names and tags affect only themselves", async () => {
   await using one = await Serf.start({ tags: { web: "8001", ["__proto__"]: "x" } });
   await using bad = await Serf.start({
     name: "a b\nc",

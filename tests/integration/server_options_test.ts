@@ -1,6 +1,6 @@
 /**
- * How members join a real HAProxy, by what stands in `server_options` and in the
- * lines of its sections.
+ * How members join a real HAProxy, depending on `server_options` and the lines of
+ * its sections.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { HaproxyBox, localNode, NamedServer, RunningWriter, type TestCluster } f
 import { get } from "../support/http_load.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-/** Starts HAProxy with clusters that have no members, then has a member join each; answers the reloads that took. */
+/** Starts HAProxy with clusters without members, then adds a member to each; returns the reloads that this took. */
 async function join(
   { box, running, clusters }: {
     readonly box: HaproxyBox;
@@ -27,7 +27,7 @@ async function join(
   return running.reloads - before;
 }
 
-Deno.test("a comment behind a line is no part of it, so members join without a reload and get their cookies", async () => {
+Deno.test("a trailing comment is ignored, so members join without a reload and get their cookies", async () => {
   await using one = new NamedServer("one.test");
   await using box = new HaproxyBox({
     defaults: [
@@ -54,7 +54,7 @@ Deno.test("a comment behind a line is no part of it, so members join without a r
   assert.doesNotMatch(await Deno.readTextFile(box.configFile), /^peers /m);
 });
 
-Deno.test("a cookie line is no dynamic one for what its comment says", async () => {
+Deno.test("a cookie line is not dynamic because of its comment", async () => {
   await using one = new NamedServer("one.test");
   await using box = new HaproxyBox();
   await using running = new RunningWriter();
@@ -66,7 +66,7 @@ Deno.test("a cookie line is no dynamic one for what its comment says", async () 
   assert.equal(response.headers.get("set-cookie")?.split(";")[0], `SRV=one.test:${one.port}`);
 });
 
-Deno.test("options that say nothing of a server with an address take no reload", async () => {
+Deno.test("options without meaning for a server with an address take no reload", async () => {
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");
   await using box = new HaproxyBox();
@@ -101,7 +101,7 @@ Deno.test("an option that is rejected over the socket takes one reload, and no f
   assert.doesNotMatch(running.log.join("\n"), /answer is not the one expected/);
 });
 
-Deno.test("the first member that needs a file HAProxy has not read comes by one reload at once, with its reason", async () => {
+Deno.test("the first member that needs a file HAProxy has not read takes one reload at once, with its reason", async () => {
   await using dir = new TempDir();
   const { ca, good, key } = await makeCertificates(dir);
   await using server = Deno.serve({

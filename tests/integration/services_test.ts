@@ -1,6 +1,6 @@
 /**
- * What a reporter does with the files of `services/`, over a real registry:
- * each key, and what may happen to a file while the reporter runs.
+ * The files of `services/` in a reporter, over a real registry: each key, and the
+ * changes of a file while the reporter runs.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { ZooKeeper } from "../support/zookeeper.ts";
 
 const HTTP = { uri: "/health", rise: 1, fall: 1 };
 
-/** A file of `services/` with one check, quick to judge. */
+/** A file of `services/` with one fast check. */
 function service(more: Record<string, unknown>): Record<string, unknown> {
   return { discovery: "file", checks: { interval: 0.1, http: HTTP }, ...more };
 }
@@ -33,7 +33,7 @@ async function zookeeperHost(server: ZooKeeper): Promise<TestHost> {
   return host;
 }
 
-/** Answers the nodes of a cluster in the directory that serves as the registry: `name:port`, sorted. */
+/** Returns the nodes of a cluster in the registry's directory: `name:port`, sorted. */
 async function registered(host: TestHost, cluster: string): Promise<readonly string[]> {
   try {
     const names = await Array.fromAsync(Deno.readDir(`${host.registryDir}/${cluster}`), ({ name }) => name);
@@ -96,7 +96,7 @@ Deno.test("a service without checks is up, which is logged once", async () => {
   assert.equal(reporter.count("service.unchecked"), 1);
 });
 
-Deno.test("a check is made at its interval, and rise and fall are each check's own", async () => {
+Deno.test("a check runs at its interval, and each check has its own rise and fall", async () => {
   await using host = await fileHost();
   await using web = new WebService();
   const checks = { interval: 0.05, http: { ...HTTP, rise: 3, fall: 5 }, tcp: { rise: 1, fall: 1 } };
@@ -111,7 +111,7 @@ Deno.test("a check is made at its interval, and rise and fall are each check's o
   assert.equal(reporter.count("check.down", { check: "tcp" }), 0, reporter.log);
 });
 
-Deno.test("B1: a file that is corrected is taken up, and so is what comes after it", async () => {
+Deno.test("B1: a corrected file is applied, and so are later edits", async () => {
   await using host = await fileHost();
   await using web = new WebService();
   await using other = new WebService();
@@ -132,7 +132,7 @@ Deno.test("B1: a file that is corrected is taken up, and so is what comes after 
   await untilRegistered(host, "other", [other.port]);
 });
 
-Deno.test("B2: services that are removed are taken out of the registry, whatever they are called, and the rest is checked on", async () => {
+Deno.test("B2: removed services are deregistered, whatever their names, and the rest are still checked", async () => {
   await using host = await fileHost();
   await using web = new WebService();
   await using stays = new WebService();
@@ -151,7 +151,7 @@ Deno.test("B2: services that are removed are taken out of the registry, whatever
   assert.ok(web.probes <= probes + 1, "nobody asks the others any more");
 });
 
-Deno.test("B4a: a check that hangs fails at its deadline, delays no other, and does not keep the reporter from its end", async () => {
+Deno.test("B4a: a check that hangs fails at its deadline, delays no other, and does not delay the reporter's end", async () => {
   await using host = await fileHost();
   await using web = new WebService();
   await using silent = new ScriptedServer(isSilent);
@@ -186,7 +186,7 @@ Deno.test("B8: a port that is removed and added again is registered again", asyn
   );
 });
 
-Deno.test("B17: a file that is written or renamed over with the same content takes nothing out, however high rise is", async () => {
+Deno.test("B17: a file rewritten with the same content deregisters nothing, however high rise is", async () => {
   await using host = await fileHost();
   await using web = new WebService();
   const file = service({ port: web.port, checks: { interval: 0.1, http: { ...HTTP, rise: 5 } } });
@@ -211,7 +211,7 @@ Deno.test("B17: a file that is written or renamed over with the same content tak
   assert.doesNotMatch(reporter.log, /event=(?:registration\.deregistered|check\.down|service\.down)/);
 });
 
-Deno.test("B17: a reporter that is killed and started again takes nothing out, however high rise is", async () => {
+Deno.test("B17: a killed and restarted reporter deregisters nothing, however high rise is", async () => {
   await using server = await ZooKeeper.start();
   await using host = await zookeeperHost(server);
   await using web = new WebService();
@@ -233,7 +233,7 @@ Deno.test("B17: a reporter that is killed and started again takes nothing out, h
   assert.doesNotMatch(second.log, /Deregistered/);
 });
 
-Deno.test("B22: checks go on while ZooKeeper is away at the start, and all is registered once it is there", async () => {
+Deno.test("B22: checks run while ZooKeeper is unreachable at the start, and everything is registered once it answers", async () => {
   await using server = await ZooKeeper.start();
   await using host = await zookeeperHost(server);
   await using web = new WebService();
@@ -244,13 +244,13 @@ Deno.test("B22: checks go on while ZooKeeper is away at the start, and all is re
     await host.write(`services/${name}`, { discovery: "zookeeper", port: web.port, checks });
   }
   await using reporter = Lighthouse.start("reporter", host.configDir);
-  await eventually("each is probed again and again", () => web.probes >= 10 * names.length);
+  await eventually("each is probed repeatedly", () => web.probes >= 10 * names.length);
   assert.equal(reporter.count("registration.registered"), 0, reporter.log);
   await server.start();
   for (const name of names) await reporter.event("registration.registered", { cluster: name });
 });
 
-Deno.test("B28: what an editor leaves behind is no service, and a file renamed to .disabled switches its service off", async () => {
+Deno.test("B28: an editor's backup is no service, and a file renamed to .disabled disables its service", async () => {
   await using host = await fileHost();
   await using web = new WebService();
   const text = JSON.stringify(service({ port: web.port }));
@@ -266,7 +266,7 @@ Deno.test("B28: what an editor leaves behind is no service, and a file renamed t
   assert.deepEqual(clusters.filter((name) => /^[a-z]/.test(name)), ["quick"], reporter.log);
 });
 
-Deno.test("B29: hosts that are corrected while ZooKeeper could not be reached are used at once", async () => {
+Deno.test("B29: hosts corrected while ZooKeeper is unreachable are used at once", async () => {
   await using server = await ZooKeeper.start();
   await using host = await zookeeperHost(server);
   await using web = new WebService();
@@ -279,7 +279,7 @@ Deno.test("B29: hosts that are corrected while ZooKeeper could not be reached ar
   await reporter.event("registration.registered");
 });
 
-Deno.test("a service that names a discovery by mistake stays registered where it is, and moves once that comes", async () => {
+Deno.test("a service that names a missing discovery stays registered where it is, and moves once the discovery is added", async () => {
   await using host = await fileHost();
   await using web = new WebService();
   await host.write("services/web", service({ port: web.port }));
@@ -298,7 +298,7 @@ Deno.test("a service that names a discovery by mistake stays registered where it
   await untilRegistered(host, "web", []);
 });
 
-Deno.test("metadata that changes is announced at once, without leaving", async () => {
+Deno.test("changed metadata is announced at once, without deregistration", async () => {
   await using server = await ZooKeeper.start();
   await using host = await zookeeperHost(server);
   await using web = new WebService();
@@ -319,7 +319,7 @@ Deno.test("metadata that changes is announced at once, without leaving", async (
   assert.equal(reporter.count("registration.deregistered"), 0, reporter.log);
 });
 
-Deno.test("a check that is deleted from a file is made no more", async () => {
+Deno.test("a check removed from a file no longer runs", async () => {
   await using host = await fileHost();
   await using web = new WebService();
   const tcp = { rise: 1, fall: 1 };
@@ -337,7 +337,7 @@ Deno.test("a check that is deleted from a file is made no more", async () => {
   await untilRegistered(host, "web", [web.port]);
 });
 
-Deno.test("a discovery whose path changes has every node under the new path before the old one goes", async () => {
+Deno.test("a discovery whose path changes has every node under the new path before the old one is removed", async () => {
   await using server = await ZooKeeper.start();
   await using host = await zookeeperHost(server);
   await using web = new WebService();
@@ -349,7 +349,7 @@ Deno.test("a discovery whose path changes has every node under the new path befo
   assert.notEqual(await at("/lighthouse/services"), null);
   await host.write("discovery/zookeeper", { hosts: [server.address], path: "/elsewhere" });
   await eventually("the node is gone from the old path", async () => {
-    // Asked in this order: what is gone there must be here already.
+    // Read in this order: a node missing in the old path must be in the new one.
     const [old, moved] = [await at("/lighthouse/services"), await at("/elsewhere")];
     assert.ok(old !== null || moved !== null, "it was nowhere for a moment");
     return old === null;
@@ -357,7 +357,7 @@ Deno.test("a discovery whose path changes has every node under the new path befo
   assert.equal(reporter.count("service.down"), 0, reporter.log);
 });
 
-Deno.test("a second signal ends a reporter at once that waits for its deregister_grace", async () => {
+Deno.test("a second signal ends a reporter in its deregister_grace at once", async () => {
   await using host = await fileHost();
   await using web = new WebService();
   await host.write("services/web", service({ port: web.port }));
@@ -368,7 +368,7 @@ Deno.test("a second signal ends a reporter at once that waits for its deregister
   await untilRegistered(host, "web", []);
   let code: number | undefined;
   void reporter.ended().then((ended) => code = ended);
-  // Within a moment of the first it would be the same Ctrl-C.
+  // Within a moment of the first it would count as the same Ctrl-C.
   await eventually("it has ended", () => {
     if (code === undefined) reporter.kill("SIGINT");
     return code !== undefined;
@@ -377,7 +377,7 @@ Deno.test("a second signal ends a reporter at once that waits for its deregister
   assert.equal(reporter.count("process.killed"), 1, reporter.log);
 });
 
-Deno.test("a reporter that is asked to end takes its nodes back, stays for deregister_grace, and ends in order", async () => {
+Deno.test("a stopped reporter deregisters its nodes, waits for deregister_grace, and ends in order", async () => {
   await using host = await fileHost();
   await using web = new WebService();
   await host.write("services/web", service({ port: web.port }));

@@ -1,6 +1,6 @@
 /**
- * Weight and state of a node, with a real HAProxy: who gets how many requests,
- * what a change costs, and what a start by hand sends where.
+ * Weight and state of a node, with a real HAProxy: the distribution of requests,
+ * the cost of a change, and the effect of a start by hand.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { get, HttpLoad } from "../support/http_load.ts";
 
 const HTTP = ["mode http", "timeout connect 5s", "timeout server 5s"];
 
-/** Asks one after the other; answers how often each server answered. */
+/** Sends sequential requests; returns how often each server answered. */
 async function shares(port: number, requests: number): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
   for (let i = 0; i < requests; i++) {
@@ -25,7 +25,7 @@ async function shares(port: number, requests: number): Promise<Record<string, nu
   return counts;
 }
 
-/** Two servers, each with what its node says of itself. */
+/** Two servers, each with its node's weight and state. */
 function two(one: NamedServer, other: NamedServer, of: Partial<Node>, otherOf: Partial<Node>): readonly Node[] {
   return [{ ...one.node, ...of }, { ...other.node, ...otherOf }];
 }
@@ -55,7 +55,7 @@ Deno.test("members share requests by their weights at once, without a reload or 
   assert.equal(running.reloads, 1, "only the start");
 });
 
-Deno.test("a node that says drain keeps its connection and gets no other, and takes them again when it says so no more", async () => {
+Deno.test("a node with state drain keeps its connection and gets no new ones until the state is removed", async () => {
   await using box = new HaproxyBox();
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   let taken = 0;
@@ -89,7 +89,7 @@ Deno.test("a node that says drain keeps its connection and gets no other, and ta
   assert.equal(running.reloads, 1);
 });
 
-/** Each state of a member, and what a start by hand sends to it and to the other. */
+/** Each state of a member, and the requests that it and the other member get after a start by hand. */
 const STATES: readonly { readonly what: string; readonly change: Partial<WantedNode>; readonly counts: object }[] = [
   { what: "a weight", change: { weight: 3 }, counts: { "one.test": 30, "other.test": 10 } },
   { what: "weight 0", change: { weight: 0 }, counts: { "other.test": 40 } },
@@ -100,7 +100,7 @@ const STATES: readonly { readonly what: string; readonly change: Partial<WantedN
 ];
 
 for (const { what, change, counts } of STATES) {
-  Deno.test(`who starts HAProxy by hand sends no more to a member with ${what} than its writer does`, async () => {
+  Deno.test(`a HAProxy started by hand sends no more to a member with ${what} than the writer's`, async () => {
     await using box = new HaproxyBox();
     await using one = new NamedServer("one.test");
     await using other = new NamedServer("other.test");
@@ -128,16 +128,16 @@ for (const { what, change, counts } of STATES) {
   });
 }
 
-Deno.test("a weight that somebody has changed by hand becomes the one that its node says", async () => {
+Deno.test("a weight changed by hand is reverted to the node's weight", async () => {
   await using box = new HaproxyBox();
   await using one = new NamedServer("one.test");
   await using running = new RunningWriter({ reconcileMs: 50 });
   const nodes = [{ ...one.node, weight: 5 }];
-  // It comes without a weight, so what it was given is not what is wanted.
+  // The node is added without a weight, so the initial weight differs from the desired one.
   await running.apply(box.wanted({ web: { nodes: [one.node] } }));
   await running.apply(box.wanted({ web: { nodes } }));
   const key = `web/one.test:${one.port}`;
-  // What changes before all has come to rest is no drift.
+  // A change before everything has settled is no drift.
   await eventually("the change is noticed", async () => {
     await box.ask(`set server ${key} weight 9`);
     return running.count("balancer.drift", { found: `${key} has weight 9 instead of 5` }) > 0;
@@ -147,7 +147,7 @@ Deno.test("a weight that somebody has changed by hand becomes the one that its n
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("where the balance changes no weight while HAProxy runs, a weight takes a reload and a drain takes none", async () => {
+Deno.test("if the balance algorithm has static weights, a weight takes a reload and a drain takes none", async () => {
   await using box = new HaproxyBox();
   await using one = new NamedServer("one.test");
   await using other = new NamedServer("other.test");

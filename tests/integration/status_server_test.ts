@@ -6,7 +6,7 @@ import { expose } from "../../src/metrics/exposition.ts";
 import type { StatusAddress } from "../../src/model/status_address.ts";
 import { StatusServer } from "../../src/status/status_server.ts";
 
-/** Serves something, well or not. */
+/** Serves a status, healthy or not. */
 function serve(address: StatusAddress, { isFailing = false } = {}): Promise<StatusServer> {
   const answers = {
     status: () => ({ role: "writer" }),
@@ -16,7 +16,7 @@ function serve(address: StatusAddress, { isFailing = false } = {}): Promise<Stat
   return StatusServer.start({ address, answers, log: SILENT, openFilesMax: 1_024 });
 }
 
-/** Says something to a server as it stands; answers all that it says, or its first words if the connection is held open. */
+/** Sends raw bytes to a server; returns everything received, or the first part if the connection stays open. */
 async function say(server: StatusServer, text: string, { isHeld = false } = {}): Promise<string> {
   const { address } = server;
   using connection = "path" in address
@@ -44,7 +44,7 @@ function portOf({ address }: StatusServer): number {
 
 const LOOPBACK = { host: "127.0.0.1", port: 0 };
 
-Deno.test("StatusServer answers what it is told to, as JSON that nobody keeps", async () => {
+Deno.test("StatusServer answers with the given value, as uncacheable JSON", async () => {
   await using server = await serve(LOOPBACK);
   for (const path of ["/status", "/status?pretty"]) {
     const response = await fetch(`http://127.0.0.1:${portOf(server)}${path}`);
@@ -77,18 +77,18 @@ Deno.test.each([
   assert.equal((await say(server, text)).split(" ")[1], String(status));
 });
 
-Deno.test("StatusServer answers before a body, which it does not wait for", async () => {
+Deno.test("StatusServer answers without waiting for a body", async () => {
   await using server = await serve(LOOPBACK);
   const text = "GET /status HTTP/1.1\nHost: localhost\nContent-Length: 1000000000\n\nx";
   assert.match(await say(server, text, { isHeld: true }), /^HTTP\/1.1 200 /);
 });
 
-Deno.test("StatusServer of all addresses is asked by any name", async () => {
+Deno.test("StatusServer on all addresses accepts any Host", async () => {
   await using server = await serve({ host: "0.0.0.0", port: 0 });
   assert.match(await say(server, ask("/status", { host: "app1.example" })), /^HTTP\/1.1 200 /);
 });
 
-Deno.test("StatusServer at a socket is for its own user alone, and takes the file with it", async () => {
+Deno.test("StatusServer at a socket is for its own user only, and removes the file at its end", async () => {
   await using dir = new TempDir();
   const path = dir.file("status.sock");
   {
@@ -110,14 +110,14 @@ Deno.test("StatusServer replaces the socket of a process that was killed", async
   assert.match(await say(server, ask("/health")), /^HTTP\/1.1 200 /);
 });
 
-Deno.test("StatusServer says what keeps it from its address", async () => {
+Deno.test("StatusServer reports why it cannot listen", async () => {
   await using dir = new TempDir();
   const path = dir.file("status.sock");
   await using first = await serve({ path });
   await assert.rejects(serve({ path }), {
     message: `Cannot serve the status at unix:${path}: another process answers there`,
   });
-  assert.match(await say(first, ask("/health")), /^HTTP\/1.1 200 /, "which goes on");
+  assert.match(await say(first, ask("/health")), /^HTTP\/1.1 200 /, "which continues");
   const file = await dir.write("file", "");
   await assert.rejects(serve({ path: file }), /a file exists that is not a socket/);
   await assert.rejects(serve({ path: dir.file("no/such/dir.sock") }), /^Error: Cannot serve the status at unix:/);
@@ -129,15 +129,15 @@ Deno.test("StatusServer says what keeps it from its address", async () => {
   );
 });
 
-Deno.test("StatusServer ends although somebody keeps a connection open", async () => {
+Deno.test("StatusServer ends despite an open connection", async () => {
   const server = await serve(LOOPBACK);
   using connection = await Deno.connect({ hostname: "127.0.0.1", port: portOf(server) });
   await connection.write(new TextEncoder().encode("GET /status HTTP/1.1\r\nHost: loc"));
   await server[Symbol.asyncDispose]();
 });
 
-Deno.test("StatusServer whose process has no open file left makes room, and answers again at once", async () => {
-  // A process of its own, for it is to have few files: it takes all of them itself.
+Deno.test("StatusServer without a free file descriptor makes room, and answers again at once", async () => {
+  // A process of its own with a low limit, which uses all its file descriptors itself.
   const script = `
     import { StatusServer } from "./src/status/status_server.ts";
     const answers = {

@@ -1,4 +1,4 @@
-/** What a daemon says of itself at `--status`, whatever befalls it. */
+/** The daemon's status at `--status`, under each fault. */
 import assert from "node:assert/strict";
 import type { Status } from "../../src/status/status_shape.ts";
 import { kill } from "../support/haproxy.ts";
@@ -10,13 +10,13 @@ import { ZooKeeper } from "../support/zookeeper.ts";
 const BACKEND = { haproxy: { backend: ["mode http"] } };
 const CHECKS = { interval: 0.2, http: { uri: "/health", rise: 1, fall: 2 } };
 
-/** Says whether the writer serves a cluster as its registry says now. */
+/** Whether the writer serves a cluster as its registry reports it now. */
 function isCurrent({ clusters, balancers }: Status, name = "web"): boolean {
   const served = balancers["haproxy"]?.clusters[name]?.members;
   return clusters[name]?.state === "current" && clusters[name].members === served;
 }
 
-Deno.test("status: while ZooKeeper is silent or gone, age grows, members stay, and health is degraded, not failing", async () => {
+Deno.test("status: while ZooKeeper is silent or down, age grows, members stay, and health is degraded, not failing", async () => {
   await using zookeeper = await ZooKeeper.start();
   await using host = new TestHost();
   await host.configure();
@@ -69,7 +69,7 @@ Deno.test("status: while ZooKeeper is silent or gone, age grows, members stay, a
   assert.doesNotMatch(JSON.stringify(await client.status()), /correct-horse/);
 });
 
-Deno.test("status: a bad file is shown with its place and without its passwords, and is no failure of health", async () => {
+Deno.test("status: an invalid file is shown with its location and without its passwords, and does not fail health", async () => {
   await using host = new TestHost();
   await host.configure();
   await host.write("clusters/web", { discovery: "file", ...BACKEND });
@@ -89,17 +89,17 @@ Deno.test("status: a bad file is shown with its place and without its passwords,
   );
   const after = await client.until("the bad file is shown", ({ config }) => config.errors > 0);
   assert.match(after.config.findings.join("\n"), /services\/db\.yaml:2:\d+: error: /);
-  assert.ok("db:1" in after.services, "what it said before stays in force");
+  assert.ok("db:1" in after.services, "its last valid version stays active");
   const health = await client.health();
   assert.deepEqual([health.code, health.status], [200, "ok"]);
   assert.match(health.degraded?.join("\n") ?? "", /The config has \d+ errors?: their last valid version stays active/);
   assert.doesNotMatch(JSON.stringify([before, after, health]), /correct-horse/);
 
   await host.write("services/db", "discovery: file\nport: 1\nchecks: {interval: 1, redis: {rise: 1, fall: 1}}\n");
-  await client.until("the corrected file is in force", ({ config }) => config.errors === 0);
+  await client.until("the corrected file is active", ({ config }) => config.errors === 0);
 });
 
-Deno.test("status: the config directory that goes is shown as unreadable, and what it said stays in force", async () => {
+Deno.test("status: a removed config directory is shown as unreadable, and its last valid version stays active", async () => {
   await using host = new TestHost();
   await host.configure();
   await host.write("clusters/web", { discovery: "file", ...BACKEND });
@@ -110,13 +110,13 @@ Deno.test("status: the config directory that goes is shown as unreadable, and wh
   const { clusters } = await client.until("it is unreadable", ({ config }) => config.unreadable !== null);
   assert.deepEqual(Object.keys(clusters), ["web"]);
   const { code, degraded } = await client.health();
-  assert.equal(code, 200, "a writer that is started anew could not start");
+  assert.equal(code, 200, "a restarted writer could not start");
   assert.match(degraded?.join("\n") ?? "", /The config directory cannot be read/);
   await Deno.rename(`${host.configDir}.away`, host.configDir);
   await client.until("it is read again", ({ config }) => config.unreadable === null);
 });
 
-Deno.test("status: all writers that serve the same members of a cluster show the same, and those that do not show another", async () => {
+Deno.test("status: writers that serve the same members of a cluster show the same digest, and others a different one", async () => {
   await using reporting = new TestHost();
   await reporting.configure();
   await using one = new WebService();
@@ -136,7 +136,7 @@ Deno.test("status: all writers that serve the same members of a cluster show the
     stack.use(Lighthouse.start("writer", host.configDir, client.flags));
     clients.push(client);
   }
-  /** Waits until all balancers serve so many members; answers what they call them. */
+  /** Waits until all balancers serve this many members; returns their digests. */
   const served = async (nodes: number) =>
     await Promise.all(clients.map(async (client) => {
       const { balancers } = await client.until(`${nodes} are served`, ({ balancers }) =>
@@ -164,7 +164,7 @@ Deno.test("status: a HAProxy that is silent is shown, and health is degraded, no
   Deno.kill(pid, "SIGSTOP");
   try {
     const { balancers: { haproxy } } = await client.until(
-      "it is not in force",
+      "it is not applied",
       ({ balancers }) => balancers["haproxy"]?.inForce === false,
     );
     assert.match(haproxy?.lastError?.text ?? "", /^Cannot observe haproxy: /);
@@ -172,11 +172,11 @@ Deno.test("status: a HAProxy that is silent is shown, and health is degraded, no
       const { seenSeconds, lookedSeconds } = balancers["haproxy"] ?? {};
       return typeof seenSeconds === "number" && typeof lookedSeconds === "number" && seenSeconds > lookedSeconds;
     });
-    assert.equal((await client.health()).code, 200, "to start the writer anew would help nobody");
+    assert.equal((await client.health()).code, 200, "a restart of the writer would not help");
   } finally {
     kill(pid, "SIGCONT");
   }
-  await client.until("it is in force again", ({ balancers }) => balancers["haproxy"]?.inForce === true);
+  await client.until("the config is applied again", ({ balancers }) => balancers["haproxy"]?.inForce === true);
   assert.deepEqual(await client.health(), { code: 200, status: "ok" });
 });
 
@@ -201,7 +201,7 @@ Deno.test("status: a check whose worker hangs or dies makes health fail, with th
 
   await host.write("services/dies", service("dies", 2));
   const dead = await client.untilHealth(
-    "the dead worker is told",
+    "the dead worker is reported",
     ({ reasons }) =>
       reasons?.some((reason) =>
         /^Worker check dies:2\/made_up has not been in service for .*out of luck/.test(reason)
@@ -218,19 +218,19 @@ Deno.test("status: a check whose worker hangs or dies makes health fail, with th
 
   await host.write("services/busy", service("busy", 3));
   const hung = await client.untilHealth(
-    "the thread is told",
+    "the thread is reported",
     ({ reasons }) => reasons?.some((reason) => reason === "1 thread of workers cannot be stopped") ?? false,
   );
   assert.equal(hung.code, 503);
   const status = await client.until(
-    "it is told why",
+    "the reason is reported",
     ({ workers }) => /^hung/.test(workers["check busy:3/made_up"]?.reason ?? ""),
   );
   assert.equal(status.stuckThreads, 1);
   assert.equal(status.services["good:1"]?.status, "up");
 });
 
-Deno.test("status: a page of the web cannot ask for it, and it ends with the daemon", async () => {
+Deno.test("status: a web page cannot read it, and it ends with the daemon", async () => {
   await using host = new TestHost();
   await host.configure();
   const client = new StatusClient();
@@ -254,7 +254,7 @@ Deno.test("status: a page of the web cannot ask for it, and it ends with the dae
   await assert.rejects(client.ask("/status"), TypeError);
 });
 
-Deno.test("status: an address that cannot be had is told, and the daemon does not start", async () => {
+Deno.test("status: an unavailable address is reported, and the daemon does not start", async () => {
   await using host = new TestHost();
   await host.configure();
   await using web = new WebService();

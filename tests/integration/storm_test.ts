@@ -9,10 +9,10 @@ import { freePort } from "../support/free_port.ts";
 import { TestHost } from "../support/lighthouse.ts";
 import { discoveryModule } from "../support/plugin_source.ts";
 
-/** How long the storm lasts, and how many changes a second it brings. */
+/** The duration of the storm, and its changes per second. */
 const STORM_S = 4, CHANGES_PER_S = 1_000;
 
-/** A registry with a cluster that changes a thousand times a second, and one that changes once in the midst of it. */
+/** A registry with a cluster that changes a thousand times a second, and one that changes once during that time. */
 const STORMY = discoveryModule(`
   async *watch(cluster, signal) {
     const node = (port) => ({ host: "app.test", ip: "127.0.0.1", port, metadata: {} });
@@ -34,7 +34,7 @@ const STORMY = discoveryModule(`
     await new Promise((resolve) => signal.addEventListener("abort", resolve));
   }`);
 
-Deno.test("a storm of a thousand changes a second is a few rounds, no reload, and holds up no other cluster", async () => {
+Deno.test("a storm of a thousand changes a second takes few turns, no reload, and delays no other cluster", async () => {
   await using host = new TestHost();
   await host.write("balancers/haproxy", host.haproxy.file);
   await host.write("discovery/stormy", {});
@@ -74,14 +74,14 @@ Deno.test("a storm of a thousand changes a second is a few rounds, no reload, an
     const rounds = turns.length;
     const reloads = turns.slice(1).reduce((sum, turn) => sum + turn.reloads, 0);
     const began = calmChangedAt ?? NaN;
-    // The turns of the storm, and the least time in which two of them can follow one another.
+    // The turns of the storm, and the minimum time between two of them.
     const turnsMs = turns.slice(1).map(({ tookMs }) => tookMs).toSorted((a, b) => a - b);
     const medianMs = turnsMs[Math.floor(turnsMs.length / 2)] ?? NaN;
     const turn = turns.findIndex(({ at, steps }) =>
       at > began && steps.some((step) => step.do === "command" && step.command.includes("calm/app.test:2002"))
     );
     const before = turns.slice(0, turn).filter(({ at }) => at > began).length;
-    // deno-lint-ignore no-console -- the figures are what this test is for
+    // deno-lint-ignore no-console -- the figures are the point of the test
     console.log(
       `${changes} changes in ${STORM_S} s: ${rounds} turns of ${medianMs.toFixed(1)} ms, ${reloads} reloads; ` +
         `${turnsMs.reduce((sum, ms) => sum + ms, 0).toFixed(0)} ms in all; the calm cluster's change was served after ${
@@ -90,7 +90,7 @@ Deno.test("a storm of a thousand changes a second is a few rounds, no reload, an
     );
     assert.equal(reloads, 0);
     assert.ok(changes > STORM_S * CHANGES_PER_S / 4, `the storm was one of ${changes} changes`);
-    // The default budget: a burst of 100, then ten a second, for as long as it takes on this machine.
+    // The default budget: a burst of 100, then ten per second, for as long as the test takes on this machine.
     const tookS = ((turns.at(-1)?.at ?? NaN) - (turns[0]?.at ?? NaN)) / 1_000;
     assert.ok(rounds <= 110 + 10 * tookS, `${rounds} turns for ${changes} changes in ${tookS} s`);
     // From the log record to the change itself a busy machine takes a few turns; a queue behind the storm took dozens.

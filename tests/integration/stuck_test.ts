@@ -2,20 +2,20 @@ import assert from "node:assert/strict";
 import { checkModule } from "../support/plugin_source.ts";
 import { Lighthouse, TestHost } from "../support/lighthouse.ts";
 
-/** A check whose probe never gives its thread back: `terminate()` does not stop it. */
+/** A check whose probe blocks its thread forever: `terminate()` does not stop it. */
 const BUSY = checkModule(`for (;;);`);
-/** Another one: a plugin that has hung is not started again, so one alone may leave a single thread. */
+/** Another one: a plugin that hung is not started again, so each leaves a single thread. */
 const ENDLESS = checkModule(`while (true);`);
-/** A check that fails, as any may. */
+/** A check that fails in the ordinary way. */
 const FAILS = checkModule(`return { status: "fail", reason: "no" };`);
 
-/** A service whose checks are of a plugin of the test's own. */
+/** A service whose checks are a test's own plugin. */
 function service(type: string, port: number) {
   const check = { type, rise: 1, fall: 1, timeout: 0.1 };
   return { discovery: "file", port, checks: { interval: 0.1, made_up: check } };
 }
 
-Deno.test("two threads that cannot be stopped end the process with 75, and HAProxy goes on", async () => {
+Deno.test("two stuck threads end the process with 75, and HAProxy keeps running", async () => {
   await using host = new TestHost();
   await host.configure();
   await host.write("services/one", service("busy", 1));
@@ -25,6 +25,6 @@ Deno.test("two threads that cannot be stopped end the process with 75, and HAPro
   await using both = Lighthouse.startWith({ busy: BUSY, endless: ENDLESS, fails: FAILS }, host.configDir);
   await both.event("worker.stuck");
   assert.equal(await both.ended(), 75, both.log);
-  assert.ok(both.count("service.down", { service: /^fails:3/ }) > 0, "the others are checked all the while");
+  assert.ok(both.count("service.down", { service: /^fails:3/ }) > 0, "the others are still checked");
   assert.ok(await host.haproxy.pid() > 0);
 });

@@ -10,7 +10,7 @@ import { Lighthouse } from "../support/lighthouse.ts";
 import { OutputHost } from "../support/output_host.ts";
 import { StatusClient } from "../support/status_client.ts";
 
-/** Writes a stand-in: it notes its arguments and the signals that ask it to end, and stays. */
+/** Writes a stand-in that records its arguments and the signals that ask it to end, and keeps running. */
 async function standIn(host: OutputHost, onSignal = "exit 0"): Promise<string> {
   const calls = host.dir.file("calls");
   return await host.script(
@@ -28,7 +28,7 @@ async function prepare(host: OutputHost, more: Readonly<Record<string, unknown>>
   await host.write("balancers/mirror", {
     type: "supervised",
     clusters: "all",
-    // The system shows it with its interpreter, so otherwise than it was started.
+    // The system shows the program with its interpreter, so not as it was started.
     command: [
       await standIn(host),
       "--input-raw",
@@ -41,12 +41,12 @@ async function prepare(host: OutputHost, more: Readonly<Record<string, unknown>>
   });
 }
 
-/** The pid that the writer has noted. */
+/** The pid recorded by the writer. */
 async function pidOf(host: OutputHost): Promise<number> {
   return Number((await host.read("gor.pid")).split("\n")[0]);
 }
 
-/** Whether a process runs: one that has ended and that nobody asked about has no command line. */
+/** Whether a process runs: a zombie has no command line. */
 async function runs(pid: number): Promise<boolean> {
   return (await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "")) !== "";
 }
@@ -66,7 +66,7 @@ Deno.test("a supervised program is restarted when its command line changes, and 
       "--input-raw :8080 --output-tcp 127.0.0.1:8001|75% --output-tcp 127.0.0.1:8002|25%\n",
     log,
   );
-  // The program writes its arguments before its pid is noted.
+  // The program writes its arguments before its pid is recorded.
   await writer.event("balancer.child", {}, { times: 2 });
   const pid = await pidOf(host);
   kill(pid);
@@ -81,7 +81,7 @@ Deno.test("a supervised program is restarted when its command line changes, and 
   assert.equal(await runs(last), false);
 });
 
-Deno.test("a supervised program outlives its writer, is found again, and is killed if it does not end in time", async () => {
+Deno.test("a supervised program survives its writer, is found again, and is killed if it does not end in time", async () => {
   await using host = new OutputHost();
   const ignores = "true";
   await prepare(host, { grace: 2 });
@@ -91,7 +91,7 @@ Deno.test("a supervised program outlives its writer, is found again, and is kill
     await using writer = Lighthouse.start("writer", host.configDir);
     await host.untilSays("calls", "--input-raw :8080 --output-tcp 127.0.0.1:8001|100%\n", () => writer.log);
     await writer.event("balancer.child");
-    // By then it hears the signal.
+    // By then the program handles the signal.
     await eventually("it listens", async () => (await host.read("ready")) !== "");
   }
   const pid = await pidOf(host);

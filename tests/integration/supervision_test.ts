@@ -3,7 +3,7 @@ import { Supervision } from "../../src/balance/supervision.ts";
 import { eventually } from "../support/eventually.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-/** A signal that counts who listens to it. */
+/** A signal that counts its listeners. */
 class CountedSignal extends EventTarget {
   readonly aborted = false;
   listeners = 0;
@@ -19,7 +19,7 @@ class CountedSignal extends EventTarget {
   }
 }
 
-Deno.test("Supervision leaves nothing at the signal for each child that has ended", async () => {
+Deno.test("Supervision leaves no listener on the signal for a child that has ended", async () => {
   await using dir = new TempDir();
   using supervision = new Supervision();
   const signal = new CountedSignal();
@@ -29,7 +29,7 @@ Deno.test("Supervision leaves nothing at the signal for each child that has ende
     const ended = supervision.nextEnd(signal as unknown as AbortSignal);
     const step = { do: "supervise", name: "short", reason: "it is wanted", run: ["/bin/true"] } as const;
     await supervision.have(step, sources, AbortSignal.timeout(60_000));
-    // A child keeps no event loop alive, a poll does.
+    // A child does not keep the event loop alive; a poll does.
     let isOver = false;
     void ended.then(() => isOver = true);
     await eventually("its end is heard", () => isOver);

@@ -13,11 +13,11 @@ import { OutputHost } from "../support/output_host.ts";
 
 const TEMPLATE = "{% for n in cluster.web.nodes %}server {{ n.address }}\n{% endfor %}";
 
-/** A host with a template that is checked and loaded by scripts, which write down what they see. */
+/** A host with a template that is checked and loaded by scripts, which record what they see. */
 async function prepare(host: OutputHost, more: Readonly<Record<string, unknown>> = {}): Promise<void> {
   await host.prepare();
   await host.dir.write("config/templates/app.liquid", TEMPLATE);
-  const check = await host.script("check", `! grep -q refused "$1"`);
+  const check = await host.script("check", `! grep -q rejected "$1"`);
   const broken = host.dir.file("broken");
   const reload = await host.script(
     "reload",
@@ -73,13 +73,13 @@ Deno.test("a template is rendered, checked, installed and loaded with each chang
   );
 });
 
-Deno.test("a template that is refused, or wrong, leaves its file alone and says where it is wrong", async () => {
+Deno.test("a rejected or invalid template leaves its file alone and is reported with its location", async () => {
   await using host = new OutputHost();
   await prepare(host);
   await host.addNode("web", 8001);
   await using writer = Lighthouse.start("writer", host.configDir);
   await host.untilSays("app.conf", "server 127.0.0.1:8001\n", () => writer.log);
-  await host.dir.write("config/templates/app.liquid", "refused\n");
+  await host.dir.write("config/templates/app.liquid", "rejected\n");
   await writer.event("balancer.failed");
   await host.dir.write("config/templates/app.liquid", "{{ cluster.web.nodes | sort_of }}\n");
   const { msg = "" } = await writer.event("balancer.not_rendered");
@@ -96,7 +96,7 @@ Deno.test("a template that is refused, or wrong, leaves its file alone and says 
   assert.equal(checked.code, 1);
 });
 
-Deno.test("a reload that fails is tried again, and with rollback the previous version is loaded meanwhile", async () => {
+Deno.test("a reload that fails is tried again, and with rollback the previous version is loaded in the meantime", async () => {
   await using host = new OutputHost();
   await prepare(host, { rollback: true });
   await host.addNode("web", 8001);
@@ -113,7 +113,7 @@ Deno.test("a reload that fails is tried again, and with rollback the previous ve
   assert.equal(await host.read("app.conf.previous"), "server 127.0.0.1:8001\n");
 });
 
-Deno.test("a file whose reload fails holds no other up", async () => {
+Deno.test("a file whose reload fails delays no other", async () => {
   await using host = new OutputHost();
   await host.prepare();
   await host.addNode("web", 8001);
@@ -135,7 +135,7 @@ Deno.test("a file whose reload fails holds no other up", async () => {
   await eventually("the reload is tried again", async () => (await host.read("tries")).length >= 8);
 });
 
-Deno.test("keys of etcd are a tree for a template: a missing one is named and leaves the file alone, and an unreachable etcd changes nothing", async () => {
+Deno.test("keys of etcd are a tree for a template: a missing key is named and leaves the file alone, and an unreachable etcd changes nothing", async () => {
   await setUp(["etcd"]);
   await using etcd = await Etcd.start();
   await using host = new OutputHost();

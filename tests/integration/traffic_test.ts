@@ -1,6 +1,6 @@
 /**
- * `traffic:` with a real writer and a real HAProxy: who gets how many requests,
- * what a restart of either leaves of that, and that no request fails.
+ * `traffic:` with a real writer and a real HAProxy: the distribution of requests,
+ * the effect of a restart of either, and that no request fails.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { kill, NamedServer } from "../support/haproxy.ts";
 import { countAnswers, get, HttpLoad } from "../support/http_load.ts";
 import { Lighthouse, TestHost } from "../support/lighthouse.ts";
 
-/** So many requests are asked where shares are measured. */
+/** The number of requests from which shares are measured. */
 const REQUESTS = 20_000;
 
 /** A host whose cluster `web` has its nodes in its own file. */
@@ -32,7 +32,7 @@ class Stage implements AsyncDisposable {
     return this;
   }
 
-  /** Writes the cluster's file with what is said of each node, by name. */
+  /** Writes the cluster's file with the fields of each node, by name. */
   async says(
     traffic: Record<string, unknown> | undefined,
     nodes: Readonly<Record<string, Record<string, unknown>>>,
@@ -52,7 +52,7 @@ class Stage implements AsyncDisposable {
     });
   }
 
-  /** The weights of the servers that HAProxy sends requests to, by name. */
+  /** The weights of the servers to which HAProxy sends requests, by name. */
   async weights(): Promise<Record<string, number>> {
     const { running } = await this.host.haproxy.observe();
     const servers = [...running?.backends.get("web")?.values() ?? []];
@@ -62,7 +62,7 @@ class Stage implements AsyncDisposable {
     );
   }
 
-  /** Waits until the servers have just these weights. */
+  /** Waits until the servers have exactly these weights. */
   async untilWeights(wanted: Readonly<Record<string, number>>): Promise<void> {
     let seen: unknown;
     await eventually(`the weights are ${JSON.stringify(wanted)}`, async () => {
@@ -72,7 +72,7 @@ class Stage implements AsyncDisposable {
     }).catch(() => assert.deepEqual(seen, wanted));
   }
 
-  /** Asks for many requests, and holds who got them against the weights. */
+  /** Sends many requests, and checks their distribution against the weights. */
   async measure(shares: Readonly<Record<string, number>>): Promise<void> {
     const counts = await countAnswers(this.port, REQUESTS);
     for (const [name, share] of Object.entries(shares)) {
@@ -108,7 +108,7 @@ Deno.test("requests are shared by weights from metadata, a change applies at onc
   await stage.measure({ "a.test": 0.6, "b.test": 0.2, "c.test": 0.2 });
 });
 
-Deno.test("a new node ramps up without a reload or a failed request, and its ramp goes on over a restart of the writer", async () => {
+Deno.test("a new node ramps up without a reload or a failed request, and its ramp continues through a restart of the writer", async () => {
   await using stage = await new Stage().begin("a.test", "b.test", "c.test");
   const traffic = { slow_start: { delay: "1s", ramp: "30s", from: "10%" } };
   await stage.says(traffic, { "a.test": {}, "b.test": {} });
@@ -133,8 +133,8 @@ Deno.test("a new node ramps up without a reload or a failed request, and its ram
     await writer.stop();
   }
   await using _again = Lighthouse.start("writer", stage.host.configDir);
-  // It neither begins again nor is over.
-  await eventually("it goes on", async () => {
+  // The ramp neither starts over nor is complete.
+  await eventually("the ramp continues", async () => {
     const { "c.test": weight } = await stage.weights();
     if (weight !== undefined && weight !== seen.at(-1)) seen.push(weight);
     return (seen.at(-1) ?? 0) === 256;
@@ -143,7 +143,7 @@ Deno.test("a new node ramps up without a reload or a failed request, and its ram
   assert(seen.filter((weight) => weight > 64 && weight < 256).length > 5, `${seen}`);
 });
 
-Deno.test("a HAProxy that somebody starts by hand sends a ramping node its whole share until the writer sees it, and a drained one nothing", async () => {
+Deno.test("a HAProxy started by hand sends a ramping node its full share until the writer's next poll, and a drained one nothing", async () => {
   await using stage = await new Stage().begin("a.test", "b.test", "c.test");
   const nodes = { "a.test": {}, "b.test": { metadata: { weight: 50 } }, "c.test": { metadata: { weight: 0 } } };
   const traffic = { weight: { from: "metadata.weight" } };
@@ -163,7 +163,7 @@ Deno.test("a HAProxy that somebody starts by hand sends a ramping node its whole
   await stage.measure({ "a.test": 2 / 3, "b.test": 1 / 3, "c.test": 0 });
 });
 
-/** A server that fails its checks when a test says so, and answers requests all the same with its name. */
+/** A server whose checks fail on demand, while it still answers requests with its name. */
 class Patient extends NamedServer {
   isHealthy = true;
 
@@ -172,13 +172,13 @@ class Patient extends NamedServer {
   }
 }
 
-// A server that answers late is none that fails: all of a test run in one process.
+// A late answer is no failure: all of a test run in one process.
 const CHECKED = {
   backend: ["option httpchk GET /health", "timeout check 10s"],
   server_options: "check inter 100ms fall 1 rise 1",
 };
 
-Deno.test("requests stay in the zone, spill over in part when local nodes fail, and go over whole when all have; no request fails", async () => {
+Deno.test("requests stay in the zone, spill over in part when local nodes fail, and completely when all have; no request fails", async () => {
   await using stage = await new Stage().begin();
   const patients = ["a.test", "b.test", "c.test", "r.test", "s.test"].map((name) => new Patient(name));
   stage.servers.push(...patients);
@@ -204,7 +204,7 @@ Deno.test("requests stay in the zone, spill over in part when local nodes fail, 
   assert.deepEqual((await load.stop()).failed, []);
   assert.equal(await stage.host.haproxy.pid(), pid, "no reload");
   await writer.stop();
-  // Without a writer HAProxy itself falls back, and comes back.
+  // Without a writer HAProxy itself fails over, and back.
   const lonely = new HttpLoad(stage.port, 2);
   [a.isHealthy, b.isHealthy, c.isHealthy] = [false, false, false];
   await eventually("others answer", async () => /^[rs]\.test$/.test(await get(stage.port)));
@@ -212,7 +212,7 @@ Deno.test("requests stay in the zone, spill over in part when local nodes fail, 
   await eventually("a local one answers", async () => await get(stage.port) === "a.test");
   const { failed } = await lonely.stop();
   assert.deepEqual(failed, []);
-  // Who starts HAProxy by hand sends nothing to the other zone.
+  // A HAProxy started by hand sends nothing to the other zone.
   [b.isHealthy, c.isHealthy] = [true, true];
   const { haproxy } = stage.host;
   for (const pid of haproxy.processes()) kill(pid);
@@ -221,7 +221,7 @@ Deno.test("requests stay in the zone, spill over in part when local nodes fail, 
   await stage.measure({ "a.test": local, "b.test": local, "c.test": local, "r.test": 0, "s.test": 0 });
 });
 
-Deno.test("an overflow cluster without a section of its own serves what is missing, and all when nobody else does", async () => {
+Deno.test("an overflow cluster without a section of its own serves the missing share, and all requests when nobody else does", async () => {
   await using stage = await new Stage().begin();
   const patients = ["a.test", "b.test", "o.test"].map((name) => new Patient(name));
   stage.servers.push(...patients);
@@ -243,7 +243,7 @@ Deno.test("an overflow cluster without a section of its own serves what is missi
   a.isHealthy = false;
   await stage.untilWeights({ "o.test": 256 });
   await stage.measure({ "o.test": 1 });
-  // A node that has gone counts for an hour: its share is missing still.
+  // A removed node counts for an hour: its share is still missing.
   [a.isHealthy, b.isHealthy] = [true, true];
   await stage.untilWeights({ "a.test": 256, "b.test": 256, "o.test": 0 });
   await stage.says(traffic, { "a.test": {} });
@@ -259,13 +259,13 @@ Deno.test("an overflow cluster without a section of its own serves what is missi
     async () => / pool=overflow from=backup$/m.test(await Deno.readTextFile(stage.host.haproxy.configFile)),
   );
   await writer.stop();
-  // Its own registry away, a writer that starts does not take the spare one for a member.
+  // With its own registry unreachable, a writer that starts does not take the spare node for a member.
   await stage.host.write("discovery/static", "{");
   await using again = Lighthouse.start("writer", stage.host.configDir);
   await again.event("cluster.last_known", { cluster: "web", nodes: 2 });
 });
 
-Deno.test("check rejects traffic where the balance takes no weights, with the line that says so", async () => {
+Deno.test("check rejects traffic where the balance has no weights, at the line of the balance", async () => {
   await using stage = await new Stage().begin("a.test");
   await stage.says({ slow_start: {} }, { "a.test": {} }, { backend: ["balance static-rr"] });
   const check = Lighthouse.startCommand(["check", stage.host.configDir]);
@@ -276,7 +276,7 @@ Deno.test("check rejects traffic where the balance takes no weights, with the li
   );
 });
 
-/** The shares by name, as explain has them. */
+/** The shares by name, according to explain. */
 async function explainShares({ host }: Stage, admin: string): Promise<Record<string, number>> {
   const command = Lighthouse.startCommand(["explain", host.configDir, "web", "--json", "--admin", admin]);
   assert.equal(await command.ended(), 0, command.log);
@@ -286,7 +286,7 @@ async function explainShares({ host }: Stage, admin: string): Promise<Record<str
   );
 }
 
-Deno.test("in the middle of a ramp requests are shared as explain says, and again once HAProxy was restarted by hand", async () => {
+Deno.test("in the middle of a ramp requests are shared as explain shows, also after a restart of HAProxy by hand", async () => {
   await using stage = await new Stage().begin("a.test", "b.test", "new.test");
   const traffic = { weight: { from: "metadata.weight" }, slow_start: { ramp: "1h", from: "50%" } };
   const old = { "a.test": {}, "b.test": { metadata: { weight: 200 } } };
@@ -311,7 +311,7 @@ Deno.test("in the middle of a ramp requests are shared as explain says, and agai
   await stage.measure({ "a.test": 0.25, "b.test": 0.5, "new.test": 0.25 });
 });
 
-Deno.test("weights, a source, a ramp, zones and overflow together share requests as explain says", async () => {
+Deno.test("weights, a source, a ramp, zones and overflow together share requests as explain shows", async () => {
   await using stage = await new Stage().begin("far.test", "o.test", "new.test");
   const [a, b] = [new Patient("a.test"), new Patient("b.test")] as const;
   stage.servers.push(a, b);
@@ -349,13 +349,13 @@ Deno.test("weights, a source, a ramp, zones and overflow together share requests
   b.isHealthy = false;
   let shares: Record<string, number> = {};
   await eventually("requests go to all others", async () => isSpread(shares = await explainShares(stage, admin)));
-  // The first checks of a new node had their time by then: what is shared stays so.
+  // By then the first checks of a new node are done: the shares stay constant.
   await untilSteady(async () => JSON.stringify(shares = await explainShares(stage, admin)));
   assert.equal(shares["b.test"], 0);
   await stage.measure(shares);
 });
 
-Deno.test("nodes of a second registry ramp neither when it is added nor after a restart, and those that come to it do", async () => {
+Deno.test("nodes of a second registry do not ramp when it is added or after a restart, but new ones do", async () => {
   await using etcd = await Etcd.start();
   await using stage = await new Stage().begin("a.test", "b.test", "c.test");
   await stage.host.write("discovery/etcd", { endpoints: [etcd.address], session_timeout: 2 });
@@ -385,12 +385,12 @@ Deno.test("nodes of a second registry ramp neither when it is added nor after a 
     await writer.stop();
   }
   {
-    // What is known of them is kept.
+    // The known nodes are persisted.
     await using writer = Lighthouse.start("writer", stage.host.configDir);
     await stage.untilWeights({ "a.test": 256, "b.test": 256, "c.test": 26 });
     await writer.stop();
   }
-  // One that knows nothing takes all for old, whichever registry answers last.
+  // A writer without that knowledge takes all for old, whichever registry answers last.
   await Deno.remove(`${stage.host.haproxy.configFile}.topology`);
   for (const pid of stage.host.haproxy.processes()) kill(pid);
   await eventually("HAProxy is gone", () => stage.host.haproxy.processes().length === 0);
@@ -403,7 +403,7 @@ Deno.test("nodes of a second registry ramp neither when it is added nor after a 
   await stage.measure({ "a.test": 1 / 3, "b.test": 1 / 3, "c.test": 1 / 3 });
 });
 
-Deno.test("a node that nerve announces as backup waits without a reload, serves when no other is ready, and no request fails", async () => {
+Deno.test("a node that nerve registers as backup waits without a reload, serves when no other is ready, and no request fails", async () => {
   await using etcd = await Etcd.start();
   await using stage = await new Stage().begin("a.test", "b.test", "spare.test");
   await stage.host.write("discovery/etcd", { endpoints: [etcd.address], session_timeout: 2 });
@@ -448,7 +448,7 @@ Deno.test("a node that nerve announces as backup waits without a reload, serves 
   );
 });
 
-/** Waits until something has been the same a dozen times in a row. */
+/** Waits until a value has been the same a dozen times in a row. */
 async function untilSteady(read: () => Promise<string>): Promise<void> {
   let [last, times] = ["", 0];
   await eventually("it is steady", async () => {
@@ -459,7 +459,7 @@ async function untilSteady(read: () => Promise<string>): Promise<void> {
   });
 }
 
-Deno.test("who restarts HAProxy by hand sends nothing to an overflow pool that is idle", async () => {
+Deno.test("a HAProxy restarted by hand sends nothing to an idle overflow pool", async () => {
   await using stage = await new Stage().begin("a.test", "b.test", "o.test");
   const spare = { host: "o.test", address: "127.0.0.1", port: stage.servers[2]?.port };
   await stage.host.write("clusters/backup", { discovery: "static", static: { nodes: [spare] } });
@@ -480,7 +480,7 @@ Deno.test("who restarts HAProxy by hand sends nothing to an overflow pool that i
   await stage.measure({ "a.test": 0.5, "b.test": 0.5, "o.test": 0 });
 });
 
-Deno.test("explain shows what HAProxy's check says and how many sessions it has, and why a node is not there", async () => {
+Deno.test("explain shows the result of HAProxy's check, the number of sessions, and why a node is absent", async () => {
   await using host = new TestHost();
   await using good = new NamedServer("good.test");
   const [port, deadPort] = [freePort(), freePort()];
@@ -510,7 +510,7 @@ Deno.test("explain shows what HAProxy's check says and how many sessions it has,
   using client = await Deno.connect({ hostname: "127.0.0.1", port });
   await client.write(new TextEncoder().encode("GET / HTTP/1.1\r\nhost: x\r\n\r\n"));
   let text = "";
-  // While a check runs, HAProxy has no text of the previous one.
+  // While a check runs, HAProxy has no result of the previous one.
   await eventually(
     "the check has found it down",
     async () => /DOWN .*Connection refused/.test(text = await explain("web")),
@@ -532,7 +532,7 @@ Deno.test("explain shows what HAProxy's check says and how many sessions it has,
   for (const pid of host.haproxy.processes()) Deno.kill(pid, "SIGCONT");
 });
 
-Deno.test("plan shows the shares that the writer sets now, in the middle of a ramp, and no step against them", async () => {
+Deno.test("in the middle of a ramp, plan shows the shares that the writer sets now, and no contrary step", async () => {
   await using stage = await new Stage().begin("a.test", "b.test");
   const traffic = { slow_start: { delay: "1h" }, warm_up: 0 };
   await stage.says(traffic, { "a.test": {} });
@@ -542,12 +542,12 @@ Deno.test("plan shows the shares that the writer sets now, in the middle of a ra
   await stage.untilWeights({ "a.test": 256, "b.test": 0 });
   const plan = async () => (await runCli(["plan", stage.host.configDir])).stdout;
   let text = "";
-  // The writer keeps since when a node is new a moment later, and then writes the new server into HAProxy's file.
+  // A moment later the writer persists since when a node is new, and then writes the new server into HAProxy's file.
   await eventually("nothing is to be done", async () => (text = await plan()).includes("# steps: none"))
     .catch(() => assert.fail(text));
   assert.match(text, /^# shares of web now:\n# {3}a\.test:\d+ {2}in rotation {2}share 100 % {2}weight 256 {2}/m);
   assert.match(text, /^# {3}b\.test:\d+ {2}waiting \(slow start\) {2}share 0 % {2}weight 0 {2}.* × slow_start 0 = 0$/m);
-  // What HAProxy's checks find counts as it does for the writer.
+  // The results of HAProxy's checks count as they do for the writer.
   await stage.servers[0]?.[Symbol.asyncDispose]();
   await stage.untilWeights({ "b.test": 256 });
   await eventually("the other gets all", async () => (text = await plan()).includes("DOWN in the balancer  share 0 %"))

@@ -13,7 +13,7 @@ import { writeAtomically } from "../../src/system/atomic_file.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** Where files are written by other means, and why that is safe. */
+/** The places where files are written by other means, and why that is safe. */
 const OTHER_WAYS: Readonly<Record<string, string>> = {
   "src/system/trusted_file.ts": "the rule itself",
   "src/logging/syslog_target.ts": "a link in a directory that it has just made for itself",
@@ -23,7 +23,7 @@ const OTHER_WAYS: Readonly<Record<string, string>> = {
   "src/packaging/pack.ts": "a developer's checkout",
 };
 
-Deno.test("every file that is written is written by the one rule", async () => {
+Deno.test("every file is written by the one rule", async () => {
   const writes =
     /\b(?:writeTextFile|writeFile|copyFile|mkdir|symlink|truncate|create|link)(?:Sync)?\(|\bopen(?:Sync)?\([^;]*?\b(?:write|append|create|createNew|truncate): true/;
   const found: string[] = [];
@@ -51,68 +51,68 @@ const TMP = { uid: 0, mode: 0o1777 };
 
 Deno.test.each([
   {
-    what: "a link of another in /tmp",
+    what: "another user's link in /tmp",
     entry: { ...LINK, uid: THEM },
     folder: TMP,
     fault: /a link that user 1001 made/,
   },
   {
-    what: "a link of another in their directory",
+    what: "another user's link in their own directory",
     entry: { ...LINK, uid: THEM },
     folder: { uid: THEM, mode: 0o755 },
     fault: /link/,
   },
   {
-    what: "a link of another where a group may write",
+    what: "another user's link where a group may write",
     entry: { ...LINK, uid: THEM },
     folder: { uid: 0, mode: 0o775 },
     fault: /link/,
   },
-  { what: "a file of another in /tmp", entry: { ...FILE, uid: THEM }, folder: TMP, fault: /owned by user 1001/ },
+  { what: "another user's file in /tmp", entry: { ...FILE, uid: THEM }, folder: TMP, fault: /owned by user 1001/ },
   {
-    what: "a directory of another in /tmp",
+    what: "another user's directory in /tmp",
     entry: { ...FILE, isDirectory: true, uid: THEM },
     folder: TMP,
     fault: /owned by/,
   },
   {
-    what: "a second name of root's file in /tmp",
+    what: "a hard link to root's file in /tmp",
     entry: { ...FILE, uid: 0, nlink: 2 },
     folder: TMP,
     fault: /several names/,
   },
   {
-    what: "a second name in a directory of another",
+    what: "a hard link in another user's directory",
     entry: { ...FILE, uid: 0, nlink: 2 },
     folder: { uid: THEM, mode: 0o755 },
     fault: /names/,
   },
-])("distrust() trusts not $what", ({ entry, folder, fault }) => {
+])("distrust() rejects $what", ({ entry, folder, fault }) => {
   assert.match(distrust(entry, folder, US) ?? "", fault);
 });
 
 Deno.test.each([
   { what: "our link in /tmp", entry: { ...LINK, uid: US }, folder: TMP },
   { what: "root's link in /tmp", entry: { ...LINK, uid: 0 }, folder: TMP },
-  { what: "anybody's link where only root may write", entry: { ...LINK, uid: THEM }, folder: { uid: 0, mode: 0o755 } },
+  { what: "any link where only root may write", entry: { ...LINK, uid: THEM }, folder: { uid: 0, mode: 0o755 } },
   { what: "our file in /tmp", entry: { ...FILE, uid: US }, folder: TMP },
   {
-    what: "a file of another that root put into root's directory",
+    what: "another user's file in root's directory",
     entry: { ...FILE, uid: THEM, nlink: 2 },
     folder: { uid: 0, mode: 0o755 },
   },
-  { what: "a file of another that a group shares", entry: { ...FILE, uid: THEM }, folder: { uid: 0, mode: 0o2775 } },
+  { what: "another user's file that a group shares", entry: { ...FILE, uid: THEM }, folder: { uid: 0, mode: 0o2775 } },
   {
-    what: "a directory with its many names in a directory of another",
+    what: "a directory, whose link count is high, in another user's directory",
     entry: { ...FILE, isDirectory: true, uid: US, nlink: 9 },
     folder: { uid: THEM, mode: 0o755 },
   },
-  { what: "what has no owner", entry: { ...FILE, uid: null }, folder: { uid: null, mode: null } },
-])("distrust() trusts $what", ({ entry, folder }) => {
+  { what: "an entry without an owner", entry: { ...FILE, uid: null }, folder: { uid: null, mode: null } },
+])("distrust() accepts $what", ({ entry, folder }) => {
   assert.equal(distrust(entry, folder, US), undefined);
 });
 
-Deno.test("resolveTrusted() follows links of every kind, and names what is not there yet", async () => {
+Deno.test("resolveTrusted() follows links of every kind, and resolves paths that do not exist yet", async () => {
   await using dir = new TempDir();
   await dir.write("real/deep/a", "a");
   await Deno.symlink("real", dir.file("folder"));
@@ -125,7 +125,7 @@ Deno.test("resolveTrusted() follows links of every kind, and names what is not t
   await assert.rejects(resolveTrusted(dir.file("loop")), /more than 40 links in a row/);
 });
 
-/** A directory as /tmp is, with what another user has put there. Only root can play another user. */
+/** A directory like /tmp, with another user's entries. Only root can act as another user. */
 async function sharedDir(): Promise<TempDir> {
   const dir = new TempDir("lighthouse-shared-");
   await Deno.chmod(dir.path, 0o1777);
@@ -157,11 +157,11 @@ Deno.test("no write goes through a link that another user put into a shared dire
 });
 
 Deno.test(
-  "no file comes into being where a link leads that another user puts in place as it is opened",
+  "no file is created through a link that another user places while it is opened",
   { ignore },
   async () => {
     await using dir = await sharedDir();
-    // Not sticky, as a directory that a group shares: there the kernel follows links whatever its settings.
+    // Not sticky, like a directory that a group shares: there the kernel follows links whatever its settings.
     await Deno.chmod(dir.path, 0o777);
     const attacker = new Deno.Command("setpriv", {
       args: [
@@ -176,7 +176,7 @@ Deno.test(
     let isElsewhere = false;
     try {
       for (let tries = 0; tries < 400 && !isElsewhere; tries++) {
-        // What it answers is a matter of luck; where it leaves a file is not.
+        // The result depends on timing; where a file may be created does not.
         await openTrusted(dir.file("trap"), { mode: 0o640 }).then((file) => file.close(), () => {});
         await Deno.remove(dir.file("trap")).catch(() => {});
         isElsewhere = await isMade();

@@ -18,11 +18,11 @@ import { checkModule, dataModule, discoveryModule } from "../support/plugin_sour
 
 /** Pings often, but gives a worker on a busy machine time to answer. */
 const PATIENT = { everyMs: 50, missesMax: 400 };
-/** For tests of silence alone. */
+/** Only for tests of silence. */
 const QUICK = { everyMs: 50, missesMax: 3 };
 const WAIT = { deadlineMs: 60_000 };
 
-/** Hosts a module; collects what it says and why it died. */
+/** Hosts a module; collects what it sends and why it died. */
 function host(module: string, permissions: Deno.PermissionOptionsObject | "none" = "none", heartbeat = PATIENT) {
   const events: WorkerEvent[] = [];
   const deaths: string[] = [];
@@ -48,7 +48,7 @@ async function startCheck(made: PluginHost, target = "127.0.0.1:1"): Promise<voi
 
 Deno.test.afterEach(() => assert.equal(liveWorkerCount(), 0, "every worker is stopped"));
 
-Deno.test("PluginHost runs a probe within the permissions it was given", async () => {
+Deno.test("PluginHost runs a probe within its permissions", async () => {
   await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => new Response("ok"));
   const target = `127.0.0.1:${server.addr.port}`;
   const module = checkModule(`(await Deno.connect({ hostname: "127.0.0.1", port: ${server.addr.port} })).close();
@@ -67,7 +67,7 @@ Deno.test.each([
   { what: "the environment", code: `Deno.env.get("HOME")` },
   { what: "a program", code: `new Deno.Command("true").outputSync()` },
   { what: "a module from elsewhere", code: `await import("http://127.0.0.1:1/mod.ts")` },
-])("PluginHost refuses $what to a plugin that did not ask for it", async ({ code }) => {
+])("PluginHost denies $what to a plugin that did not request it", async ({ code }) => {
   await using made = host(
     checkModule(`${code}; return { status: "pass" };`),
     toDenoPermissions({ net: ["127.0.0.1:1"] }),
@@ -81,7 +81,7 @@ Deno.test.each([
   assert.match(refusal.kind, /NotCapable|TypeError/);
 });
 
-Deno.test("PluginHost: a plugin that does not ship cannot make workers of its own", async () => {
+Deno.test("PluginHost: a third-party plugin cannot create workers of its own", async () => {
   const code = `new Worker("data:text/javascript,", { type: "module", deno: { permissions: { read: true } } });`;
   await using made = host(checkModule(`${code} return { status: "pass" };`), toDenoPermissions({}));
   await startCheck(made);
@@ -104,12 +104,12 @@ Deno.test("PluginHost: a throw in a probe is an answer, and the worker lives on"
 
 Deno.test("PluginHost: a throw outside of any call kills the worker, not the process", async () => {
   await using made = host(checkModule("", { top: `setTimeout(() => { throw new Error("out of the blue") }, 20);` }));
-  await eventually("the death is told", () => made.deaths.length === 1);
+  await eventually("the death is reported", () => made.deaths.length === 1);
   assert.match(made.deaths[0] ?? "", /out of the blue/);
   await assert.rejects(made.call({ type: "ping" }, WAIT), WorkerDeadError);
 });
 
-Deno.test("PluginHost: what a plugin prints is logged, less what a terminal would obey", async () => {
+Deno.test("PluginHost: a plugin's output is logged, without terminal control characters", async () => {
   await using made = host(
     checkModule(`console.error("\\x1b[31mred\\nlevel=error forged", 7); return { status: "pass" };`),
   );
@@ -119,11 +119,11 @@ Deno.test("PluginHost: what a plugin prints is logged, less what a terminal woul
   assert.ok(record?.type === "log");
   assert.equal(record.level, "warn");
   assert.match(record.message, /red.*forged 7$/);
-  // deno-lint-ignore no-control-regex -- control characters are just what must not be there.
+  // deno-lint-ignore no-control-regex -- the log must contain no control characters.
   assert.doesNotMatch(record.message, /[\u0000-\u001f]/);
 });
 
-Deno.test("PluginHost tells why a module cannot be loaded", async () => {
+Deno.test("PluginHost reports why a module cannot be loaded", async () => {
   await using made = host(dataModule(`throw new Error("broken at load")`));
   await assert.rejects(made.loaded(), /cannot load the plugin: broken at load/);
   await using unknown = host("builtin:check/nothing");
@@ -132,11 +132,11 @@ Deno.test("PluginHost tells why a module cannot be loaded", async () => {
 
 Deno.test("PluginHost: a worker that closes itself is noticed by its silence", async () => {
   await using made = host(checkModule("", { top: `setTimeout(() => self.close(), 20);` }), "none", QUICK);
-  await eventually("the death is told", () => made.deaths.length === 1);
+  await eventually("the death is reported", () => made.deaths.length === 1);
   assert.match(made.deaths[0] ?? "", /no answer to 3 pings/);
 });
 
-Deno.test("PluginHost: a probe that never ends fails at its deadline, and the next can run", async () => {
+Deno.test("PluginHost: a probe that never ends fails at its deadline, and the next one can run", async () => {
   await using made = host(checkModule(`await new Promise(() => setTimeout(() => {}, 1e8));`));
   await startCheck(made);
   for (let i = 0; i < 2; i++) {
@@ -170,7 +170,7 @@ Deno.test("PluginHost: an aborted call aborts the plugin's signal", async () => 
   await eventually("the plugin saw it", () => made.events.some((event) => event.type === "log"));
 });
 
-Deno.test("PluginHost: a flood of log records costs the host fifty in a second, and the rest is counted", async () => {
+Deno.test("PluginHost: a flood of log records costs the host fifty per second, and the rest are counted", async () => {
   await using made = host(
     checkModule(`let isAborted = false; signal.addEventListener("abort", () => isAborted = true);
       while (!isAborted) {
@@ -204,7 +204,7 @@ Deno.test("PluginHost leaves bad nodes out of a snapshot and names them", async 
   assert.match(made.refused.join("\n"), /Two nodes have the name a\.int:80/);
 });
 
-Deno.test("a worker sends no metadata that nobody reads, whatever the plugin yields", async () => {
+Deno.test("a worker sends no unused metadata, whatever the plugin yields", async () => {
   const module = discoveryModule(`async *watch(cluster) {
     yield { exists: true, epoch: "1", nodes: [{ host: "a.int", ip: "10.0.0.1", port: 80, metadata: { note: "x".repeat(50_000) } }] };
     await new Promise(() => {}); }`);
@@ -217,7 +217,7 @@ Deno.test("a worker sends no metadata that nobody reads, whatever the plugin yie
   assert.deepEqual(event.snapshot.nodes.map(({ host, metadata }) => [host, metadata]), [["a.int", {}]]);
 });
 
-Deno.test("PluginHost tells of a bad node once for as long as it stays", async () => {
+Deno.test("PluginHost reports an invalid node once for as long as it stays", async () => {
   const module = discoveryModule(`async *watch(cluster) {
     const bad = (host) => ({ host, ip: "10.0.0.1", port: 80, metadata: {} });
     for (const names of [["a b"], ["a b"], ["a b", "c d"], [], ["a b"], ["1 ", "2 ", "3 ", "4 ", "5 "]]) {
@@ -244,10 +244,10 @@ Deno.test("PluginHost tells of a bad node once for as long as it stays", async (
 });
 
 Deno.test.each([
-  { what: "what JSON cannot say", metadata: "{ a: 1n }" },
-  { what: "a circle", metadata: "(() => { const x = {}; x.x = x; return x })()" },
+  { what: "a value without a JSON form", metadata: "{ a: 1n }" },
+  { what: "a cycle", metadata: "(() => { const x = {}; x.x = x; return x })()" },
   { what: "no end", metadata: "(() => { let x = {}; for (let i = 0; i < 60; i++) x = { a: x, b: x }; return x })()" },
-])("PluginHost outlives metadata with $what", async ({ metadata }) => {
+])("PluginHost survives metadata with $what", async ({ metadata }) => {
   const module = discoveryModule(`async *watch(cluster) {
     yield { exists: true, epoch: "1", nodes: [{ host: "a", ip: "10.0.0.1", port: 80, metadata: ${metadata} }] };
     await new Promise(() => {}); }`);
@@ -255,27 +255,27 @@ Deno.test.each([
   await made.loaded();
   await made.call({ type: "start", instance: "discovery", config: {}, scope: { instance: "discovery" } }, WAIT);
   made.post({ type: "watch", cluster: "web" });
-  await eventually("it is refused", () => made.refused.length === 1);
+  await eventually("the node is rejected", () => made.refused.length === 1);
   assert.match(made.refused[0] ?? "", /metadata must be an object of JSON data/);
 });
 
-Deno.test("PluginHost hears of the newest state of a connection, however much else is said", async () => {
+Deno.test("PluginHost receives the newest state of a connection, however many other messages there are", async () => {
   const module = discoveryModule("async *watch() {},", {
     open: `for (let i = 0; i < 5_000; i++) log.debug("noise " + i);
       for (let i = 0; i < 999; i++) connection(i % 2 ? "connected" : "disconnected", "flips");
-      connection("connected", new TypeError("fetch failed", { cause: new Error("refused") }));`,
+      connection("connected", new TypeError("fetch failed", { cause: new Error("denied") }));`,
   });
   await using made = host(module);
   await made.loaded();
   await made.call({ type: "start", instance: "discovery", config: {}, scope: { instance: "discovery" } }, WAIT);
   const states = () => made.events.filter((event) => event.type === "connection");
-  await eventually("the newest state comes", () => states().at(-1)?.detail === "TypeError: fetch failed: refused");
+  await eventually("the newest state comes", () => states().at(-1)?.detail === "TypeError: fetch failed: denied");
   assert.equal(states().at(-1)?.state, "connected");
-  assert.ok(states().length <= 3, "what came and went meanwhile is not told");
+  assert.ok(states().length <= 3, "intermediate states are not reported");
   assert.deepEqual(made.deaths, []);
 });
 
-Deno.test("PluginHost takes the first snapshots of 20,000 clusters", async () => {
+Deno.test("PluginHost accepts the first snapshots of 20,000 clusters", async () => {
   const module = discoveryModule(`async *watch(cluster) {
     yield { exists: true, epoch: "1", nodes: [{ host: cluster, ip: "10.0.0.1", port: 80, metadata: {} }] };
     await new Promise(() => {}); }`);
@@ -290,7 +290,7 @@ Deno.test("PluginHost takes the first snapshots of 20,000 clusters", async () =>
   assert.deepEqual(new Set(heard), new Set(clusters));
 });
 
-Deno.test("PluginHost takes a long snapshot whole, in whatever order its nodes are", async () => {
+Deno.test("PluginHost accepts a long snapshot as a whole, in any order of its nodes", async () => {
   const module = discoveryModule(`async *watch(cluster) {
     const nodes = Array.from({ length: 10_000 }, (_, i) => ({ host: "h" + i * 7919 % 10_000, ip: "10.0.0.1", port: 80,
       metadata: { note: "x".repeat(100) } }));
@@ -314,7 +314,7 @@ Deno.test("PluginHost takes a long snapshot whole, in whatever order its nodes a
   assert.deepEqual(second.snapshot, { cluster: "web", nodes: [], exists: true, epoch: "1" });
 });
 
-Deno.test("a worker sends nodes in order, whatever its plugin makes of sorting", async () => {
+Deno.test("a worker sends nodes in order, whatever its plugin does to Array.prototype.sort", async () => {
   const module = discoveryModule(
     `async *watch(cluster) {
       yield { exists: true, epoch: "1", nodes: ["b", "c", "a"].map((host) => ({ host, ip: "10.0.0.1", port: 80, metadata: {} })) };
@@ -339,11 +339,11 @@ Deno.test("a worker sends nodes in order, whatever its plugin makes of sorting",
 
 Deno.test.each([
   {
-    what: "weighs too much",
+    what: "is too large",
     nodes: `new Array(100_000).fill({ host: "a", ip: "10.0.0.1", port: 80, metadata: { x: "x".repeat(30_000) } })`,
   },
-  { what: "is no list", nodes: `new Uint8Array(5e7)` },
-])("PluginHost loses sight of a cluster whose snapshot $what, and of no other", async ({ nodes }) => {
+  { what: "is not a list", nodes: `new Uint8Array(5e7)` },
+])("PluginHost fails the watch of a cluster whose snapshot $what, and of no other", async ({ nodes }) => {
   const module = discoveryModule(`async *watch(cluster) {
     const good = [{ host: "a", ip: "10.0.0.1", port: 80, metadata: {} }];
     yield { exists: true, epoch: "1", nodes: cluster === "bad" ? ${nodes} : good };
@@ -352,7 +352,7 @@ Deno.test.each([
   await made.loaded();
   await made.call({ type: "start", instance: "discovery", config: {}, scope: { instance: "discovery" } }, WAIT);
   made.post({ type: "watch", cluster: "bad" });
-  const lost = await eventually("it is told", () => made.events.find(({ type }) => type === "lost"), {
+  const lost = await eventually("the failure is reported", () => made.events.find(({ type }) => type === "lost"), {
     deadlineMs: 60_000,
   });
   assert.ok(lost.type === "lost" && lost.cluster === "bad");
@@ -362,7 +362,7 @@ Deno.test.each([
   assert.deepEqual(made.deaths, []);
 });
 
-Deno.test("PluginHost: the next snapshot waits until the last was taken", async () => {
+Deno.test("PluginHost: the next snapshot waits until the last was acknowledged", async () => {
   const module = discoveryModule(`async *watch(cluster) {
     for (let port = 1; port < 100; port++) yield { exists: true, epoch: "1", nodes: [{ host: "a", ip: "10.0.0.1", port, metadata: {} }] }; }`);
   await using made = host(module);
@@ -376,25 +376,25 @@ Deno.test("PluginHost: the next snapshot waits until the last was taken", async 
   await eventually("the second comes", () => made.events.length === 2);
 });
 
-Deno.test("PluginHost: a watch that throws is told as lost, and can be begun again", async () => {
+Deno.test("PluginHost: a watch that throws is reported as failed, and can be started again", async () => {
   const module = discoveryModule(`async *watch() { throw new Error("registry is away"); }`);
   await using made = host(module);
   await made.loaded();
   await made.call({ type: "start", instance: "discovery", config: {}, scope: { instance: "discovery" } }, WAIT);
   for (let i = 1; i <= 2; i++) {
     made.post({ type: "watch", cluster: "web" });
-    await eventually("it is told", () => made.events.filter(({ type }) => type === "lost").length === i);
+    await eventually("the failure is reported", () => made.events.filter(({ type }) => type === "lost").length === i);
   }
 });
 
-Deno.test("PluginHost: a session that ends is told, and a start opens the next", async () => {
+Deno.test("PluginHost: the end of a session is reported, and a start opens the next", async () => {
   const module = discoveryModule(`ended: new Promise((resolve) => setTimeout(() => resolve("expired"), 20)),
     async *watch() { await new Promise(() => {}); },`);
   await using made = host(module);
   await made.loaded();
   for (let i = 1; i <= 2; i++) {
     await made.call({ type: "start", instance: "discovery", config: {}, scope: { instance: "discovery" } }, WAIT);
-    await eventually("it is told", () => made.events.filter(({ type }) => type === "ended").length === i);
+    await eventually("the end is reported", () => made.events.filter(({ type }) => type === "ended").length === i);
   }
 });
 
@@ -415,7 +415,7 @@ Deno.test("PluginHost.stop() lets the plugin close its session, but not for long
   assert.deepEqual([hangs.dead, hangs.fellSilent], ["stopped", false], "its thread can be ended");
 });
 
-Deno.test("PluginHost.stop() rejects what is in flight at once: the end is no answer", async () => {
+Deno.test("PluginHost.stop() rejects calls in flight at once: a stop is no answer", async () => {
   const made = host(checkModule(`await new Promise((resolve) => signal.addEventListener("abort", resolve));
     return { status: "fail", reason: "aborted" };`));
   await startCheck(made);
@@ -435,7 +435,7 @@ Deno.test("PluginHost.stop() does not wait for a plugin that is not loaded", asy
   await assert.rejects(made.loaded(), WorkerDeadError);
 });
 
-Deno.test("Describer validates and asks for permissions in a worker that has none", async () => {
+Deno.test("Describer validates and requests permissions in a worker without any", async () => {
   await using describer = new Describer({ clock: systemClock });
   const scope = { instance: "check", target: "127.0.0.1:80" };
   const module = checkModule("");
@@ -450,7 +450,7 @@ Deno.test("Describer validates and asks for permissions in a worker that has non
   assert.match(answer.issues[0]?.message ?? "", /Cannot use the plugin: .*(read access|NotCapable)/);
 });
 
-Deno.test("describeWith() hears from what ships, in the host, what its worker would say", async () => {
+Deno.test("describeWith() describes a shipped plugin in the host as its worker would", async () => {
   await using describer = new Describer({ clock: systemClock });
   const describe = describeWith(describer);
   const scope = { instance: "x", target: "127.0.0.1:80" };
@@ -459,7 +459,7 @@ Deno.test("describeWith() hears from what ships, in the host, what its worker wo
     if (plugin.kind === "balancer") continue;
     for (const raw of [plugin.example, { ...plugin.example as object, no_such_key: 1 }, 7]) {
       const here = await describe(`builtin:${name}`, raw, scope);
-      // What crosses to a worker and back is data: what is undefined stands for what is absent.
+      // Only data crosses to a worker and back: undefined stands for absence.
       assert.deepEqual(
         JSON.stringify(here),
         JSON.stringify(await describer.describe(`builtin:${name}`, raw, scope)),
@@ -469,7 +469,7 @@ Deno.test("describeWith() hears from what ships, in the host, what its worker wo
   }
 });
 
-Deno.test("describeWith() has what does not ship described in a worker without permissions", async () => {
+Deno.test("describeWith() describes a third-party plugin in a worker without permissions", async () => {
   await using describer = new Describer({ clock: systemClock });
   const nosy = checkModule("", { validate: `{ Deno.readTextFileSync("/etc/passwd") }` });
   const answer = await describeWith(describer)(nosy, {}, { instance: "x", target: "127.0.0.1:80" });
@@ -477,7 +477,7 @@ Deno.test("describeWith() has what does not ship described in a worker without p
   assert.match(answer.issues[0]?.message ?? "", /Cannot use the plugin: .*(read access|NotCapable)/);
 });
 
-Deno.test("Describer: a plugin cannot ask for what cannot be said", async () => {
+Deno.test("Describer: a plugin cannot request a permission without a serializable form", async () => {
   await using describer = new Describer({ clock: systemClock });
   const scope = { instance: "check", target: "127.0.0.1:80" };
   const all = await describer.describe(checkModule("", { permissions: "net: true" }), {}, scope);
@@ -488,7 +488,7 @@ Deno.test("Describer: a plugin cannot ask for what cannot be said", async () => 
   assert.match(ffi.issues[0]?.message ?? "", /Unknown permission "ffi"/);
 });
 
-Deno.test("Describer outlives a plugin whose answers are no data", async () => {
+Deno.test("Describer survives a plugin whose answers are not plain data", async () => {
   await using describer = new Describer({ clock: systemClock });
   const scope = { instance: "check", target: "127.0.0.1:80" };
   for (const validate of ["({ value: { a: 1n } })", "({ value: new Map() })", "({ issues: new Array(3) })"]) {
@@ -500,7 +500,7 @@ Deno.test("Describer outlives a plugin whose answers are no data", async () => {
   assert.ok(!holes.ok);
 });
 
-Deno.test("Describer gives up with its signal, on a plugin that never loads as on one that never answers", async () => {
+Deno.test("Describer aborts with its signal, for a plugin that never loads or never answers", async () => {
   for (const code of [{ top: "await new Promise(() => {});" }, { validate: "new Promise(() => {})" }]) {
     const controller = new AbortController();
     await using describer = new Describer({ clock: systemClock, signal: controller.signal });
@@ -512,7 +512,7 @@ Deno.test("Describer gives up with its signal, on a plugin that never loads as o
   }
 });
 
-Deno.test("PluginHost follows keys below a prefix, and loses a prefix whose keys are too many, and no other", async () => {
+Deno.test("PluginHost follows keys below a prefix, and fails only a prefix with too many keys", async () => {
   const module = discoveryModule(`async *watch() {}, async *keys(prefix, signal) {
     const entry = { key: "a", value: "1" };
     yield { exists: true, epoch: "1", entries: prefix === "/many/" ? new Array(10_001).fill(entry)
@@ -536,7 +536,7 @@ Deno.test("PluginHost follows keys below a prefix, and loses a prefix whose keys
   assert.deepEqual(made.deaths, []);
 });
 
-Deno.test("PluginHost has a notifier deliver events, says why it could not, and gives it up at its deadline", async () => {
+Deno.test("PluginHost has a notifier deliver events, reports failures, and aborts at its deadline", async () => {
   const module = dataModule(`
 export default {
   kind: "notifier", apiVersion: 1, name: "made_up", summary: "", stability: "stable",

@@ -4,7 +4,7 @@ import { TempDir } from "../support/temp_dir.ts";
 import type { BalancerSources } from "../../src/plugin/contract.ts";
 import { findWritingObstacles, verifyWrittenPaths } from "../../src/balance/written_paths.ts";
 
-/** A balancer whose files are where a test wants them. */
+/** A balancer whose files are at a test's paths. */
 function sourcesAt(file: string, socket: string, ...alsoWrites: string[]): BalancerSources {
   return {
     kind: "process",
@@ -16,7 +16,7 @@ function sourcesAt(file: string, socket: string, ...alsoWrites: string[]): Balan
   };
 }
 
-Deno.test("a directory that is missing is named before the balancer is started, and by check", async () => {
+Deno.test("a missing directory is named before the balancer starts, and by check", async () => {
   await using dir = new TempDir();
   const sources = sourcesAt(dir.file("file"), dir.file("none/socket"), dir.file("none/pid"));
   await assert.rejects(
@@ -50,7 +50,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a config file that is mounted by itself is said to be written in place",
+  "a config file that is a single-file mount is reported as written in place",
   { ignore: WHY_NO_MOUNT !== undefined },
   async () => {
     await using dir = new TempDir();

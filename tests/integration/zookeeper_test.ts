@@ -18,10 +18,10 @@ import { ZooKeeper } from "../support/zookeeper.ts";
 const OPEN: readonly Acl[] = [{ permissions: 31, scheme: "world", id: "anyone" }];
 const PATH = "/lighthouse/services";
 
-/** A session with everything it says. */
+/** A session with everything it reports. */
 type TestSession = ZooKeeperSession & { readonly context: RecordingContext };
 
-/** Opens a session at one server or several; its time-out is short. */
+/** Opens a session at one server or several; its timeout is short. */
 function open(hosts: Endpoint | readonly Endpoint[], options: Partial<SessionOptions> = {}): TestSession {
   const context = new RecordingContext();
   const session = new ZooKeeperSession({
@@ -34,7 +34,7 @@ function open(hosts: Endpoint | readonly Endpoint[], options: Partial<SessionOpt
   return Object.assign(session, { context });
 }
 
-/** A connection of somebody else, to do with znodes whatever comes to mind. */
+/** A client of somebody else, for arbitrary changes of znodes. */
 async function connect(endpoint: Endpoint): Promise<Connection & AsyncDisposable> {
   const client = new ZooKeeperClient({
     hosts: [endpoint],
@@ -64,7 +64,7 @@ async function makePath(other: Connection, path: string): Promise<void> {
   }
 }
 
-/** Which session a znode ends with; 0 for none, `undefined` if there is no such znode. */
+/** The session that owns a znode; 0 for none, `undefined` if the znode does not exist. */
 async function ownerOf(other: Connection, path: string): Promise<bigint | undefined> {
   try {
     return (await other.getData(path, { watch: false })).stat.ephemeralOwner;
@@ -84,7 +84,7 @@ Deno.test.afterAll(async () => {
   assert.equal(liveWorkerCount(), 0, "every worker is stopped");
 });
 
-Deno.test("zookeeper: a node that is registered is seen, changed and gone with its session", async () => {
+Deno.test("zookeeper: a registered node is seen, changed and removed with its session", async () => {
   await using reader = open(calm.address);
   await using follower = new GuardedFollower(reader, "life");
   const writer = open(calm.address);
@@ -100,7 +100,7 @@ Deno.test("zookeeper: a node that is registered is seen, changed and gone with i
   await follower.has();
 });
 
-Deno.test("zookeeper: registering again changes nothing, and deregistering what is not there is fine", async () => {
+Deno.test("zookeeper: registering again changes nothing, and deregistering a missing node succeeds", async () => {
   await using session = open(calm.address);
   await using other = await connect(calm.address);
   await session.register("again", up(testNode(1)), soon());
@@ -111,7 +111,7 @@ Deno.test("zookeeper: registering again changes nothing, and deregistering what 
   await session.deregister("nowhere", up(testNode(9)), soon());
 });
 
-Deno.test("zookeeper: many may make the same path at the same time", async () => {
+Deno.test("zookeeper: many sessions may create the same path at the same time", async () => {
   const sessions = Array.from({ length: 5 }, () => open(calm.address));
   await Promise.all(sessions.map((session, port) => session.register("crowd", up(testNode(port + 1)), soon())));
   await using reader = open(calm.address);
@@ -120,7 +120,7 @@ Deno.test("zookeeper: many may make the same path at the same time", async () =>
   for (const session of sessions) await session[Symbol.asyncDispose]();
 });
 
-Deno.test("zookeeper: a node is taken over from a session that still lives, and stays when that one ends", async () => {
+Deno.test("zookeeper: a node is taken over from a live session, and stays when that one ends", async () => {
   await using other = await connect(calm.address);
   await using reader = open(calm.address);
   await using follower = new GuardedFollower(reader, "takeover");
@@ -155,7 +155,7 @@ Deno.test("zookeeper: a node that another session has taken over stays when the 
   await next.deregisterOwn("nowhere", up(testNode(1)), soon());
 });
 
-Deno.test("zookeeper: a znode that stays is nobody's to release, but goes when its node is down", async () => {
+Deno.test("zookeeper: a persistent znode is never released, but removed when its node is down", async () => {
   await using other = await connect(calm.address);
   await using session = open(calm.address);
   const path = `${PATH}/lasting/web.test:1`;
@@ -167,13 +167,13 @@ Deno.test("zookeeper: a znode that stays is nobody's to release, but goes when i
   assert.equal(await ownerOf(other, path), undefined);
 });
 
-Deno.test("zookeeper: a node that somebody deletes or changes by hand is mended at once, parents and all", async () => {
+Deno.test("zookeeper: a node deleted or changed by hand is restored at once, with its parents", async () => {
   await using other = await connect(calm.address);
   await using session = open(calm.address);
   const path = `${PATH}/mended/web.test:1`;
   await session.register("mended", up(testNode(1)), soon());
   const owner = await ownerOf(other, path);
-  // Twice: what was made again is watched as well.
+  // Twice: a restored znode is watched as well.
   for (let round = 0; round < 2; round++) {
     await other.delete(path);
     await eventually("it is there again", async () => await ownerOf(other, path) === owner);
@@ -189,7 +189,7 @@ Deno.test("zookeeper: a node that somebody deletes or changes by hand is mended 
   assert.match(session.context.lines.join("\n"), /warn Somebody has deleted .*web\.test:1: registering it again/);
 });
 
-Deno.test("zookeeper: a node that was deleted while the connection was lost is mended with the next", async () => {
+Deno.test("zookeeper: a node deleted while the connection was lost is restored with the next one", async () => {
   await using other = await connect(calm.address);
   await using proxy = TcpProxy.start(calm.port);
   await using session = open(proxy.address, { sessionTimeoutMs: 10_000 });
@@ -202,7 +202,7 @@ Deno.test("zookeeper: a node that was deleted while the connection was lost is m
   await eventually("it is there again", async () => await ownerOf(other, path) === owner);
 });
 
-Deno.test("zookeeper: a node that was taken back, or over, is not mended", async () => {
+Deno.test("zookeeper: a deregistered or taken-over node is not restored", async () => {
   await using other = await connect(calm.address);
   await using session = open(calm.address);
   const paths = [1, 2, 3].map((port) => `${PATH}/unmended/web.test:${port}`);
@@ -211,11 +211,11 @@ Deno.test("zookeeper: a node that was taken back, or over, is not mended", async
   await session.deregister("unmended", up(testNode(1)), soon());
   await session.deregisterOwn("unmended", up(testNode(2)), soon());
   await put(other, paths[2] as string, encodeNode(testNode(3)));
-  // What is mended later says that the time of those before is over.
+  // A node that is restored later shows that the time of the earlier ones has passed.
   await other.delete(`${PATH}/unmended/web.test:4`);
   for (let round = 0; round < 2; round++) {
     await eventually(
-      "another is mended",
+      "another is restored",
       async () => await ownerOf(other, `${PATH}/unmended/web.test:4`) !== undefined,
     );
     await other.delete(`${PATH}/unmended/web.test:4`);
@@ -225,7 +225,7 @@ Deno.test("zookeeper: a node that was taken back, or over, is not mended", async
 });
 
 Deno.test.each([{ config: undefined }, { config: { format: "serverset" } }])(
-  "zookeeper: a node whose registration was given up stays away once it is deregistered: $config",
+  "zookeeper: a node whose registration was aborted stays deregistered: $config",
   async ({ config }) => {
     const cluster = config === undefined ? "late" : "late-numbered";
     await using proxy = TcpProxy.start(calm.port);
@@ -238,14 +238,14 @@ Deno.test.each([{ config: undefined }, { config: { format: "serverset" } }])(
     const gone = session.deregister(cluster, node(2), soon());
     proxy.resume();
     await gone;
-    // What was on its way before this is over by the time that it is answered.
+    // Earlier requests are complete by the time this one is answered.
     for (const port of [3, 4]) await session.register(cluster, node(port), soon());
     const children = await other.getChildren(`${PATH}/${cluster}`, { watch: false });
     assert.equal(children.length, 3, children.join(", "));
   },
 );
 
-Deno.test("zookeeper: a znode never has the version of the one that it took the place of", async () => {
+Deno.test("zookeeper: a znode never has the version of the one it replaced", async () => {
   await using other = await connect(calm.address);
   const sessions = Array.from({ length: 4 }, () => open(calm.address));
   const path = `${PATH}/version/web.test:1`;
@@ -261,7 +261,7 @@ Deno.test("zookeeper: a znode never has the version of the one that it took the 
   for (const session of sessions) await session[Symbol.asyncDispose]();
 });
 
-Deno.test("zookeeper: sessions that fight over one node all come to an end", async () => {
+Deno.test("zookeeper: sessions that fight over one node all stop eventually", async () => {
   const sessions = Array.from({ length: 4 }, () => open(calm.address));
   const rounds = Array.from(
     { length: 25 },
@@ -273,7 +273,7 @@ Deno.test("zookeeper: sessions that fight over one node all come to an end", asy
   for (const session of sessions) await session[Symbol.asyncDispose]();
 });
 
-Deno.test("zookeeper: a cluster that does not exist yet is waited for, parents and all", async () => {
+Deno.test("zookeeper: a cluster that does not exist yet is waited for, with its parents", async () => {
   await using reader = open(calm.address, { path: "/far/away" });
   await using follower = new GuardedFollower(reader, "late");
   await eventually("it waits", () => reader.context.lines.some((line) => line.includes("does not exist")));
@@ -281,7 +281,7 @@ Deno.test("zookeeper: a cluster that does not exist yet is waited for, parents a
   await makePath(other, "/far/away/late");
   await put(other, "/far/away/late/web.test:1", encodeNode(testNode(1)));
   await follower.has(1);
-  assert.deepEqual(follower.counts, [1], "an empty cluster was never told");
+  assert.deepEqual(follower.counts, [1], "an empty cluster was never reported");
 });
 
 Deno.test("zookeeper: an empty cluster exists", async () => {
@@ -292,7 +292,7 @@ Deno.test("zookeeper: an empty cluster exists", async () => {
   await follower.has();
 });
 
-Deno.test("zookeeper: a cluster's znode that is deleted removes nobody, and is followed when it comes again", async () => {
+Deno.test("zookeeper: a deleted cluster znode removes no nodes, and is followed when it is created again", async () => {
   await using proxy = TcpProxy.start(calm.port);
   await using other = await connect(calm.address);
   await using reader = open(proxy.address, { sessionTimeoutMs: 10_000 });
@@ -309,11 +309,11 @@ Deno.test("zookeeper: a cluster's znode that is deleted removes nobody, and is f
   await makePath(other, path);
   await put(other, `${path}/web.test:2`, encodeNode(testNode(2)));
   await follower.has(2);
-  // The node of before is held until the grace after a cluster that was missing is over.
-  assert.deepEqual(follower.counts, [1, 2, 1], "nobody left before that");
+  // The previous node is held until the grace after a missing cluster has passed.
+  assert.deepEqual(follower.counts, [1, 2, 1], "no node was removed earlier");
 });
 
-Deno.test("zookeeper: rubbish is left out with one line each, and the others are served", async () => {
+Deno.test("zookeeper: invalid znodes are left out with one line each, and the others are served", async () => {
   await using proxy = TcpProxy.start(calm.port);
   await using other = await connect(calm.address);
   await using reader = open(proxy.address);
@@ -338,7 +338,7 @@ Deno.test("zookeeper: rubbish is left out with one line each, and the others are
   await follower.has(1, 2, 3);
 });
 
-Deno.test("zookeeper: children that vanish while they are read are no fault", async () => {
+Deno.test("zookeeper: children deleted while they are read are no error", async () => {
   await using other = await connect(calm.address);
   await using reader = open(calm.address);
   const path = `${PATH}/storm`;
@@ -346,7 +346,7 @@ Deno.test("zookeeper: children that vanish while they are read are no fault", as
   await using follower = new GuardedFollower(reader, "storm");
   const storm = Array.from({ length: 600 }, async (_, at) => {
     const child = `${path}/web.test:${at % 30 + 1}`;
-    // What is there already, or not there any more, is part of a storm.
+    // A node that exists already, or no longer, is part of a storm.
     await (at % 7 < 4 ? put(other, child, encodeNode(testNode(at % 30 + 1))) : other.delete(child)).catch((error) =>
       assert.ok(error instanceof ZooKeeperError, String(error))
     );
@@ -358,7 +358,7 @@ Deno.test("zookeeper: children that vanish while they are read are no fault", as
   assert.deepEqual(reader.context.lines.filter((line) => line.startsWith("warn")), []);
 });
 
-Deno.test("zookeeper: a thousand nodes are read at once, and of a change only what changed", async () => {
+Deno.test("zookeeper: a thousand nodes are read at once, and after a change only the changed ones", async () => {
   await using zk = await ZooKeeper.start();
   await using other = await connect(zk.address);
   const path = `${PATH}/large`;
@@ -380,7 +380,7 @@ Deno.test("zookeeper: a thousand nodes are read at once, and of a change only wh
   assert.ok(await received() - before < 50, "of a thousand children few were read again");
 });
 
-Deno.test("zookeeper: who may not read is told so; who may is served", async () => {
+Deno.test("zookeeper: a session without read permission gets an error; one with it is served", async () => {
   await using other = await connect(calm.address);
   await makePath(other, PATH);
   const auth = { scheme: "digest", secret: "web:s3cret" };
@@ -392,13 +392,13 @@ Deno.test("zookeeper: who may not read is told so; who may is served", async () 
   await follower.has(1);
   await using stranger = open(calm.address, { path });
   await using refused = new GuardedFollower(stranger, "web");
-  await eventually("the stranger is refused", () => /no auth/.test(refused.error?.message ?? ""));
+  await eventually("the stranger is denied", () => /no auth/.test(refused.error?.message ?? ""));
   await assert.rejects(stranger.deregister("web", up(testNode(1)), soon()), /no auth/);
   const said = [writer, member, stranger].flatMap(({ context }) => [...context.lines, ...context.details]).join("\n");
   assert.doesNotMatch(said, /s3cret/);
 });
 
-Deno.test("zookeeper: readable znodes are read by all and changed by their owner alone", async () => {
+Deno.test("zookeeper: readable znodes are read by all and changed only by their owner", async () => {
   await using other = await connect(calm.address);
   await makePath(other, PATH);
   const path = `${PATH}/public`;
@@ -424,7 +424,7 @@ Deno.test.each([{ cluster: "a/b" }, { cluster: ".." }, { cluster: "" }, { cluste
   },
 );
 
-Deno.test("zookeeper: a server that is killed and started again changes nothing, and is read again", async () => {
+Deno.test("zookeeper: a killed and restarted server changes nothing, and is read again", async () => {
   await using zk = await ZooKeeper.start();
   await using writer = open(zk.address, { sessionTimeoutMs: 10_000 });
   await using reader = open(zk.address, { sessionTimeoutMs: 10_000 });
@@ -443,7 +443,7 @@ Deno.test("zookeeper: a server that is killed and started again changes nothing,
   assert.equal(new Set(sessions).size, 1, "the session is the same");
 });
 
-Deno.test("zookeeper: a server that is away when a session opens is waited for", async () => {
+Deno.test("zookeeper: a server that is down when a session opens is waited for", async () => {
   await using zk = await ZooKeeper.start();
   await zk.stop();
   await using session = open(zk.address);
@@ -457,7 +457,7 @@ Deno.test("zookeeper: a server that is away when a session opens is waited for",
   await follower.has(1);
 });
 
-Deno.test("zookeeper: members that left while the registry was away are gone when it is back, after a second look", async () => {
+Deno.test("zookeeper: members removed while the registry was unreachable are gone when it is back, after a second read", async () => {
   await using zk = await ZooKeeper.start();
   await using proxy = TcpProxy.start(zk.port);
   await using reader = open(proxy.address, { sessionTimeoutMs: 10_000 });
@@ -497,7 +497,7 @@ Deno.test("zookeeper: a session that expires ends, and the next one registers ag
   await seen.has(1);
 });
 
-Deno.test("zookeeper: a server that is stopped for longer than the session lasts costs nothing but the session", async () => {
+Deno.test("zookeeper: a server paused for longer than the session costs only the session", async () => {
   await using zk = await ZooKeeper.start();
   await using session = open(zk.address, { sessionTimeoutMs: 600 });
   await using follower = new GuardedFollower(session, "web");
@@ -508,7 +508,7 @@ Deno.test("zookeeper: a server that is stopped for longer than the session lasts
   const noticed = performance.now();
   await eventually("the session's time is over", () => performance.now() - noticed > 800);
   zk.resume();
-  // Whether the server first lets the client in or first looks at its clock is a matter of chance.
+  // Whether the server first accepts the client or first expires sessions is a matter of timing.
   let ended = false;
   void session.ended.then(() => ended = true);
   await eventually("the server has spoken", () => ended || session.context.states.at(-1) === "connected");
@@ -519,7 +519,7 @@ Deno.test("zookeeper: a server that is stopped for longer than the session lasts
   await seen.has(1);
 });
 
-Deno.test("zookeeper: a registry that comes back without its data ends the session and empties nothing", async () => {
+Deno.test("zookeeper: a registry that returns without its data ends the session and empties no cluster", async () => {
   await using zk = await ZooKeeper.start();
   await using session = open(zk.address, { sessionTimeoutMs: 600 });
   await using follower = new GuardedFollower(session, "web");
@@ -533,7 +533,7 @@ Deno.test("zookeeper: a registry that comes back without its data ends the sessi
   await next.register("web", up(testNode(1)), soon());
 });
 
-Deno.test("zookeeper: a silent server is left for another before the session expires", async () => {
+Deno.test("zookeeper: a silent server is replaced by another before the session expires", async () => {
   const [first, second] = [TcpProxy.start(calm.port), TcpProxy.start(calm.port)];
   await using _first = first;
   await using _second = second;
@@ -551,17 +551,17 @@ Deno.test("zookeeper: a silent server is left for another before the session exp
   await follower.has(1, 2);
 });
 
-Deno.test("zookeeper: fifty lost connections leave nothing behind, neither here nor there", async () => {
+Deno.test("zookeeper: fifty lost connections leave nothing behind, on either side", async () => {
   await using zk = await ZooKeeper.start();
   await using proxy = TcpProxy.start(zk.port);
-  // Without chance the waits are the shortest.
+  // Without jitter the waits are the shortest.
   await using session = open(proxy.address, { sessionTimeoutMs: 10_000, random: () => 0 });
   await using other = await connect(zk.address);
   await using follower = new GuardedFollower(session, "web");
   await using missing = new GuardedFollower(session, "missing");
   for (let port = 1; port <= 20; port++) await session.register("web", up(testNode(port)), soon());
   await eventually("all are there", () => follower.ports?.length === 20);
-  // One for each node, one for their list, and one for the path that is missing.
+  // One for each node, one for their list, and one for the missing path.
   const watches = async () => Number(/zk_watch_count\t([0-9]+)/.exec(await zk.ask("mntr"))?.[1]);
   await eventually("all watches are set", async () => await watches() === 22);
   const snapshots = follower.snapshots.length;
@@ -574,7 +574,7 @@ Deno.test("zookeeper: fifty lost connections leave nothing behind, neither here 
   }
   await eventually("all watches are set again, once", async () => await watches() === 22);
   assert.equal(proxy.connections, 1);
-  assert.equal(follower.snapshots.length, snapshots, "nothing changed, so nothing was told");
+  assert.equal(follower.snapshots.length, snapshots, "nothing changed, so nothing was reported");
   assert.match(await zk.ask("wchs"), /^1 connections watching/);
   await put(other, `${PATH}/web/web.test:21`, encodeNode(testNode(21)));
   await eventually("a change is seen", () => follower.ports?.includes(21));
@@ -614,13 +614,13 @@ Deno.test("zookeeper: a request larger than jute.maxbuffer is rejected locally a
   await put(other, path, "");
   await assert.rejects(other.setData(path, tooLarge, { version: 0 }), refusal);
   await assert.rejects(other.replace(path, tooLarge, { version: 0, acl: OPEN }), refusal);
-  // Two thirds of what a request may have: twice the data would be too much for one transaction.
+  // Two thirds of the request limit: twice the data would be too much for one transaction.
   await other.replace(path, new Uint8Array(700_000), { version: 0, acl: OPEN });
   const { data, stat } = await other.getData(path, { watch: false });
   assert.deepEqual([data.length, stat.version, stat.ephemeralOwner], [700_000, 1, other.sessionId]);
 });
 
-Deno.test("zookeeper: a server that takes connections and hangs up is neither hammered nor trusted", async () => {
+Deno.test("zookeeper: a server that accepts and closes connections is neither hammered nor trusted", async () => {
   await using zk = await ZooKeeper.start();
   await using proxy = TcpProxy.start(zk.port);
   await using session = open(proxy.address, { sessionTimeoutMs: 10_000 });
@@ -630,13 +630,17 @@ Deno.test("zookeeper: a server that takes connections and hangs up is neither ha
   await zk.kill();
   const accepted = proxy.accepted;
   await eventually("it is asked again", () => proxy.accepted >= accepted + 6);
-  assert.equal(session.context.states.filter((state) => state === "disconnected").length, 1, "one outage, told once");
+  assert.equal(
+    session.context.states.filter((state) => state === "disconnected").length,
+    1,
+    "one outage, reported once",
+  );
   await zk.start();
   await session.register("web", up(testNode(2)), soon());
   await follower.has(1, 2);
 });
 
-Deno.test("zookeeper: closing takes no longer than its deadline when nobody answers", async () => {
+Deno.test("zookeeper: closing respects its deadline when nobody answers", async () => {
   await using proxy = TcpProxy.start(calm.port);
   const session = open(proxy.address, { sessionTimeoutMs: 60_000 });
   await session.register("closing", up(testNode(1)), soon());
@@ -646,7 +650,7 @@ Deno.test("zookeeper: closing takes no longer than its deadline when nobody answ
   await assert.rejects(session.register("closing", up(testNode(1)), soon()), /The session is over: it was closed/);
 });
 
-Deno.test("zookeeper: a connection that is given up leaves its session to the time-out", async () => {
+Deno.test("zookeeper: an aborted connection leaves its session to the timeout", async () => {
   const session = open(calm.address, { sessionTimeoutMs: 1_000 });
   await using reader = open(calm.address);
   await using follower = new GuardedFollower(reader, "given-up");
@@ -657,7 +661,7 @@ Deno.test("zookeeper: a connection that is given up leaves its session to the ti
   await session[Symbol.asyncDispose]();
 });
 
-Deno.test("zookeeper: in a worker it lives with the permissions it asked for, and with none less", async () => {
+Deno.test("zookeeper: in a worker it works with the permissions it requests, and with no fewer", async () => {
   const config = await configured(zookeeper, { hosts: calm.address, path: `${PATH}/worker/`, session_timeout: 2 });
   const scope = { instance: "zookeeper" };
   const granted = toDenoPermissions(zookeeper.permissions(config, scope));
@@ -688,6 +692,9 @@ Deno.test("zookeeper: in a worker it lives with the permissions it asked for, an
   });
 
   await using other = await start(toDenoPermissions({ net: ["127.0.0.1:1"] }));
-  const refusal = await eventually("it is refused", () => other.events.find((event) => event.type === "connection"));
+  const refusal = await eventually(
+    "the connection is denied",
+    () => other.events.find((event) => event.type === "connection"),
+  );
   assert.match(refusal.detail, /Requires net access/);
 });

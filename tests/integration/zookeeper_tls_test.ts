@@ -11,7 +11,7 @@ import { configured } from "../support/probe.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 
-/** A server that demands a client's certificate, and what it takes. */
+/** A server that requires a client certificate, and its config. */
 async function stage() {
   await using stack = new AsyncDisposableStack();
   const dir = stack.use(new TempDir());
@@ -27,7 +27,7 @@ async function open(host: string, tls: Readonly<Record<string, unknown>> | undef
   return Object.assign(await zookeeper.open(config, context), { context });
 }
 
-Deno.test("zookeeper speaks TLS with the authority, the client's certificate and the server's name of the config, as kazoo does", async () => {
+Deno.test("zookeeper speaks TLS with the configured CA, client certificate and server name, as kazoo does", async () => {
   await using world = await stage();
   const { pem, server } = world;
   const tls = { ca: pem.ca, cert: pem.good, key: pem.key };
@@ -41,7 +41,7 @@ Deno.test("zookeeper speaks TLS with the authority, the client's certificate and
   }
 });
 
-Deno.test("zookeeper says why TLS fails, and removes nobody", async () => {
+Deno.test("zookeeper reports why TLS fails, and removes no nodes", async () => {
   await using world = await stage();
   const { pem, server } = world;
   const tls = { ca: pem.ca, cert: pem.good, key: pem.key };
@@ -57,14 +57,14 @@ Deno.test("zookeeper says why TLS fails, and removes nobody", async () => {
   ) {
     await using session = await open(host, given);
     await using follower = new Follower(session, "web");
-    await eventually("it is said why", () => session.context.details.some((detail) => says.test(detail)));
+    await eventually("the reason is reported", () => session.context.details.some((detail) => says.test(detail)));
     assert.ok(session.context.details.every((detail) => detail.includes("127.0.0.1:")));
     assert.deepEqual([follower.snapshots.length, session.context.states.includes("connected")], [0, false]);
   }
   await assert.rejects(open(secure, { ca: pem.key }), /tls.ca .* must have a certificate/);
 });
 
-Deno.test("zookeeper keeps its session over TLS when the server is killed, silent, and has another certificate", async () => {
+Deno.test("zookeeper keeps its session over TLS when the server is killed, silent, or has another certificate", async () => {
   await using world = await stage();
   const { dir, pem, server } = world;
   const ca = await dir.write("trusted.pem", await Deno.readTextFile(pem.ca));
@@ -95,7 +95,7 @@ Deno.test("zookeeper keeps its session over TLS when the server is killed, silen
   await eventually("it is trusted", () => session.context.states.at(-1) === "connected");
 });
 
-Deno.test("zookeeper speaks TLS in a worker with the permissions it asked for", async () => {
+Deno.test("zookeeper speaks TLS in a worker with the permissions it requests", async () => {
   await using world = await stage();
   const { pem, server } = world;
   const tls = { ca: pem.ca, cert: pem.good, key: pem.key };

@@ -137,7 +137,7 @@ abstract class SimThread implements Thread {
     this.#events.onFault("crashed by the simulation");
   }
 
-  /** Answers a request: possibly late, out of order, lost or duplicated. */
+  /** Returns a request: possibly late, out of order, lost or duplicated. */
   protected answer(message: ToHost): void {
     const { random, faults } = this.world;
     if (faults.silent || random() < faults.lost) return;

@@ -229,7 +229,7 @@ export class HaproxyModel implements BalancerEffects {
     return outcomes;
   }
 
-  /** Answers a command as the socket does, trimmed. */
+  /** Returns a command as the socket does, trimmed. */
   command(text: string): string {
     const process = this.process;
     if (process === undefined) throw new Error("Nobody listens");

@@ -1,7 +1,7 @@
 /**
- * Run by `addresses_test.ts` in a network and with an `/etc/hosts` of its own,
- * where names have several addresses. All is done in workers that are granted
- * `name:port` and nothing else.
+ * Run by `addresses_test.ts` in a network namespace with an `/etc/hosts` of its
+ * own, where names have several addresses. The workers are permitted `name:port`
+ * and nothing else.
  *
  * @module
  */
@@ -36,10 +36,10 @@ Deno.test.beforeAll(async () => {
 });
 Deno.test.afterAll(() => dir[Symbol.asyncDispose]());
 
-/** A worker that follows a registry, with all that it says. */
+/** A worker that follows a registry, with everything it reports. */
 type RegistryWorker = PluginHost & { readonly events: readonly WorkerEvent[]; connections(): readonly string[] };
 
-/** Starts a discovery plugin that is granted one `name:port`. */
+/** Starts a discovery plugin that is permitted one `name:port`. */
 async function follow(
   name: "etcd" | "lighthouse" | "serf" | "zookeeper",
   config: unknown,
@@ -64,7 +64,7 @@ function zookeeperAt(address: string, sessionTimeoutMs: number) {
   return follow("zookeeper", { hosts: [address], path: "/services", sessionTimeoutMs, acl: "open" }, address);
 }
 
-/** Serves something for each check that there is, at 127.0.0.1; answers their ports with the config of the check. */
+/** Serves a target for each check at 127.0.0.1; returns their ports with the config of the check. */
 async function serveAll(stack: AsyncDisposableStack) {
   const tls = { key: pem.key, certificate: pem.good };
   const key = await Deno.readTextFile(pem.key);
@@ -97,11 +97,11 @@ async function serveAll(stack: AsyncDisposableStack) {
   ];
 }
 
-Deno.test("each check passes though the first address of a name refuses", async () => {
+Deno.test("each check passes though the first address of a name refuses connections", async () => {
   await using stack = new AsyncDisposableStack();
   for (const { check, config, port } of await serveAll(stack)) {
     for (const name of NAMES) {
-      // At the port of the server itself, its address answers; at any other, only where the proxy is.
+      // At the port of the server itself, its address answers; at any other, only the proxy does.
       await using proxy = name === "second"
         ? undefined
         : TcpProxy.start(port, { at: { hostname: LIVE[name], port: 0 } });
@@ -117,7 +117,7 @@ Deno.test("each check passes though the first address of a name refuses", async 
   }
 });
 
-Deno.test("each check says at once that all addresses of a name refuse", async () => {
+Deno.test("each check fails at once when all addresses of a name refuse connections", async () => {
   const trust = { ca: pem.ca, server_name: "localhost" };
   const checks = [
     { check: "tcp", config: {} },
@@ -137,7 +137,7 @@ Deno.test("each check says at once that all addresses of a name refuse", async (
   }
 });
 
-Deno.test("each check gets past an address that swallows what it is sent", async () => {
+Deno.test("each check gets past an address that drops packets", async () => {
   await using stack = new AsyncDisposableStack();
   for (const { check, config, port } of await serveAll(stack)) {
     await using _proxy = TcpProxy.start(port, { at: { hostname: LIVE.first, port: HOLE_PORT } });
@@ -147,19 +147,19 @@ Deno.test("each check gets past an address that swallows what it is sent", async
 });
 
 Deno.test.each([
-  { what: "refuses", name: "first.test", at: LIVE.first, port: 0 },
-  { what: "refuses, in the other order", name: "second.test", at: LIVE.second, port: 0 },
-  { what: "swallows what it is sent", name: "hole.test", at: LIVE.first, port: HOLE_PORT },
+  { what: "refuses connections", name: "first.test", at: LIVE.first, port: 0 },
+  { what: "refuses connections, in the other order", name: "second.test", at: LIVE.second, port: 0 },
+  { what: "drops packets", name: "hole.test", at: LIVE.first, port: HOLE_PORT },
 ])("ZooKeeper is reached by a name whose first address $what", async ({ name, at, port }) => {
   await using zk = await ZooKeeper.start();
   await using proxy = TcpProxy.start(zk.port, { at: { hostname: at, port } });
   await using worker = await zookeeperAt(`${name}:${proxy.port}`, 10_000);
-  await eventually("it is connected", () => worker.connections().at(-1) === "connected");
+  await eventually("ZooKeeper is connected", () => worker.connections().at(-1) === "connected");
   const registration = up(testNode(1));
   await worker.call({ type: "register", cluster: "web", registration, timeoutMs: 10_000 }, { deadlineMs: 10_000 });
 });
 
-Deno.test("a ZooKeeper session survives the loss of the address that it uses, with two others", async () => {
+Deno.test("a ZooKeeper session survives the loss of its address while two others answer", async () => {
   await using zk = await ZooKeeper.start();
   const port = freePort();
   await using stack = new AsyncDisposableStack();
@@ -170,7 +170,7 @@ Deno.test("a ZooKeeper session survives the loss of the address that it uses, wi
   const registration = up(testNode(1));
   await worker.call({ type: "register", cluster: "web", registration, timeoutMs: 10_000 }, { deadlineMs: 10_000 });
   const nodes = () => {
-    // The first answer may be that there is no such cluster yet.
+    // The first answer may be that the cluster does not exist yet.
     worker.post({ type: "taken", cluster: "web" });
     return worker.events.findLast((event) => event.type === "snapshot")?.snapshot.nodes.length;
   };
@@ -178,7 +178,7 @@ Deno.test("a ZooKeeper session survives the loss of the address that it uses, wi
   const used = proxies.find(({ connections }) => connections > 0);
   assert.ok(used !== undefined);
   await used[Symbol.asyncDispose]();
-  await eventually("it is connected again", () => worker.connections().length >= 3);
+  await eventually("ZooKeeper is connected again", () => worker.connections().length >= 3);
   assert.deepEqual(worker.connections(), ["connected", "disconnected", "connected"]);
   const sessions = worker.events.flatMap((event) =>
     event.type === "connection" ? event.detail.match(/session 0x\w+/) ?? [] : []
@@ -188,9 +188,9 @@ Deno.test("a ZooKeeper session survives the loss of the address that it uses, wi
 });
 
 const ADDRESSES = [
-  { what: "refuses", name: "first.test", at: LIVE.first, port: 0 },
-  { what: "refuses, in the other order", name: "second.test", at: LIVE.second, port: 0 },
-  { what: "swallows what it is sent", name: "hole.test", at: LIVE.first, port: HOLE_PORT },
+  { what: "refuses connections", name: "first.test", at: LIVE.first, port: 0 },
+  { what: "refuses connections, in the other order", name: "second.test", at: LIVE.second, port: 0 },
+  { what: "drops packets", name: "hole.test", at: LIVE.first, port: HOLE_PORT },
 ] as const;
 
 Deno.test.each(ADDRESSES)(
@@ -223,7 +223,7 @@ Deno.test.each(ADDRESSES)(
   },
 );
 
-Deno.test("a store is reached by a name whose first address refuses", async () => {
+Deno.test("a store is reached by a name whose first address refuses connections", async () => {
   const port = freePort();
   const token = "0123456789abcdef";
   const tokens = await dir.write("tokens.yaml", `- {name: web, token: ${token}, read: [/], write: [/]}\n`);
@@ -237,13 +237,13 @@ Deno.test("a store is reached by a name whose first address refuses", async () =
   }
 });
 
-Deno.test("a request to an address that swallows what it is sent ends at its deadline, and raises nothing later", async () => {
+Deno.test("a request to an address that drops packets ends at its deadline and throws nothing later", async () => {
   using client = new HttpClient();
   const request = { method: "GET", path: "/", bytesMax: 100, signal: AbortSignal.timeout(100) } as const;
   await assert.rejects(client.ask({ host: HOLE, port: HOLE_PORT }, request), { name: "TimeoutError" });
 });
 
-Deno.test("what a plugin that does not ship may connect with tries all addresses, too", async () => {
+Deno.test("the connections of a third-party plugin try all addresses, too", async () => {
   const answer = (request: Request) => {
     return request.headers.has("upgrade") ? Deno.upgradeWebSocket(request).response : new Response("here");
   };
