@@ -9,7 +9,7 @@ function importsOf(text: string, path = "mod.ts"): readonly string[] {
 Deno.test.each([
   { what: "a default import", text: `import a from "./a.ts"; a();`, imports: ["./a.ts"] },
   { what: "an import of names", text: `import { a, type B } from "./a.ts";`, imports: ["./a.ts"] },
-  { what: "an import for its effect", text: `import "./a.ts";`, imports: ["./a.ts"] },
+  { what: "an import for its side effect", text: `import "./a.ts";`, imports: ["./a.ts"] },
   { what: "a re-export", text: `export { a } from "./a.ts"; export * from './b.ts';`, imports: ["./a.ts", "./b.ts"] },
   { what: "a dynamic import", text: `const a = await import("./a.ts");`, imports: ["./a.ts"] },
   {

@@ -27,7 +27,7 @@ Deno.test.each([
     fault: "its kind is not one of check, discovery, notifier, balancer",
   },
   {
-    what: "a version that is no number",
+    what: "a version that is not a number",
     value: { ...CHECK, apiVersion: "1" },
     fault: "its apiVersion is not a number",
   },

@@ -182,7 +182,7 @@ Deno.test("Portions sends the whole again before its changes exceed the host's l
   await crossing.host.stop({ graceMs: 0 });
 });
 
-Deno.test("Portions neither sends nor validates metadata that nobody reads, and validates a frozen node once all the same", () => {
+Deno.test("Portions neither sends nor validates unused metadata, and still validates a frozen node once", () => {
   let reads = 0;
   const counted = (port: number): Node =>
     Object.freeze({

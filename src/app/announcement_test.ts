@@ -51,14 +51,14 @@ class Stage implements Disposable {
   }
 }
 
-Deno.test("Announcement asks once where there is a fully qualified name", async () => {
+Deno.test("Announcement asks once if the name is fully qualified", async () => {
   using stage = new Stage(FULL);
   await stage.announcement.learn({}, stage.signal);
   await stage.pass(3_600_000);
   assert.deepEqual([stage.name, stage.asked, stage.events], ["web01.example.org", 1, ["info host.identity"]]);
 });
 
-Deno.test("Announcement uses the bare name with a warning, and asks until DNS gives the full one", async () => {
+Deno.test("Announcement uses the bare name with a warning, and asks until DNS returns the full one", async () => {
   using stage = new Stage(BARE);
   await stage.announcement.learn({}, stage.signal);
   assert.equal(stage.name, "web01");
@@ -74,7 +74,7 @@ Deno.test("Announcement uses the bare name with a warning, and asks until DNS gi
   assert.equal(stage.asked, asked);
 });
 
-Deno.test("Announcement announces nothing as localhost, and what DNS says later at once", async () => {
+Deno.test("Announcement announces nothing as localhost, and a later name from DNS at once", async () => {
   using stage = new Stage(LOCAL);
   await stage.announcement.learn({}, stage.signal);
   assert.equal(stage.name, undefined);
@@ -85,7 +85,7 @@ Deno.test("Announcement announces nothing as localhost, and what DNS says later 
   assert.deepEqual([stage.name, stage.announcement.refusal, stage.changes], ["web01.example.org", undefined, 1]);
 });
 
-Deno.test("Announcement keeps a full name when DNS is gone as it is asked again", async () => {
+Deno.test("Announcement keeps a full name when DNS is unreachable later", async () => {
   using stage = new Stage(FULL);
   await stage.announcement.learn({}, stage.signal);
   for (const worse of [BARE, LOCAL]) {
@@ -96,7 +96,7 @@ Deno.test("Announcement keeps a full name when DNS is gone as it is asked again"
   }
 });
 
-Deno.test("Announcement keeps what was fit when host.yaml leaves nothing that is", async () => {
+Deno.test("Announcement keeps the last usable name when host.yaml leaves none", async () => {
   using stage = new Stage(FULL);
   await stage.announcement.learn({ name: "web01.example.org" }, stage.signal);
   stage.answer = LOCAL;
@@ -108,7 +108,7 @@ Deno.test("Announcement keeps what was fit when host.yaml leaves nothing that is
   assert.deepEqual([stage.name, stage.announcement.refusal], ["web01", undefined]);
 });
 
-Deno.test("Announcement gives a writer its name, and rejects nothing", async () => {
+Deno.test("Announcement gives a writer its name, and never rejects", async () => {
   using stage = new Stage(LOCAL, { announces: false });
   await stage.announcement.learn({}, stage.signal);
   assert.equal(stage.announcement.facts?.fqdn, "localhost");

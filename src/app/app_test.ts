@@ -5,7 +5,7 @@ import { FakeClock } from "../kernel/fake_clock.ts";
 import { SILENT } from "../kernel/logger.ts";
 import { seededRandom } from "../kernel/random.ts";
 
-Deno.test("App ends when it is asked to, though the taking of its config hangs", async () => {
+Deno.test("App ends when asked to, though loading its config hangs", async () => {
   const clock = new FakeClock();
   const asked = Promise.withResolvers<void>();
   const configs: ConfigSource = {

@@ -89,7 +89,7 @@ class Bench implements AsyncDisposable {
   }
 }
 
-Deno.test("Balancers begins a writer for each balancer, and keeps it while its plugin is the same", async () => {
+Deno.test("Balancers starts a writer for each balancer, and keeps it while the plugin is the same", async () => {
   await using bench = new Bench();
   const shared = plugin();
   assert.deepEqual(await bench.apply(config({ front: [shared, "/etc/a.cfg"] })), [
@@ -104,7 +104,7 @@ Deno.test("Balancers begins a writer for each balancer, and keeps it while its p
   assert.equal(bench.balancers.running.get("front")?.accepted, edited.balancers.get("front"));
 });
 
-Deno.test("Balancers ends the previous writer when the plugin is another one, and only then starts the new one", async () => {
+Deno.test("Balancers ends the previous writer when the plugin changes, and only then starts the new one", async () => {
   await using bench = new Bench();
   await bench.apply(config({ front: [plugin(), "/etc/a.cfg"] }));
   assert.deepEqual(await bench.apply(config({ front: [plugin(), "/etc/a.cfg"] })), [
@@ -116,7 +116,7 @@ Deno.test("Balancers ends the previous writer when the plugin is another one, an
   ]);
 });
 
-Deno.test("Balancers leaves a balancer alone whose file is gone, and says so", async () => {
+Deno.test("Balancers leaves a balancer alone when its file is removed, and logs it", async () => {
   await using bench = new Bench();
   await bench.apply(config({ front: [plugin(), "/etc/a.cfg"] }));
   assert.deepEqual(await bench.apply(config({})), ["plugin ended", "effects 1 disposed", "0 kept"]);
@@ -124,7 +124,7 @@ Deno.test("Balancers leaves a balancer alone whose file is gone, and says so", a
   assert.deepEqual(bench.log.events, ["warn balancer.unmanaged"]);
 });
 
-Deno.test("Balancers gives each the newest desired state, and ends all without touching what runs", async () => {
+Deno.test("Balancers gives each the newest desired state, and ends all without touching running processes", async () => {
   await using bench = new Bench();
   const accepted = config({ front: [plugin(), "/etc/a.cfg"], back: [plugin(), "/etc/b.cfg"] });
   await bench.apply(accepted);
@@ -137,7 +137,7 @@ Deno.test("Balancers gives each the newest desired state, and ends all without t
   assert.deepEqual(bench.failures, []);
 });
 
-Deno.test("Balancers knows whether one of them ran already", async () => {
+Deno.test("Balancers knows whether one of them was already running", async () => {
   await using bench = new Bench();
   await bench.apply(config({ front: [plugin(), "/etc/a.cfg"] }));
   assert(!bench.balancers.isServed);
@@ -146,7 +146,7 @@ Deno.test("Balancers knows whether one of them ran already", async () => {
   assert(bench.balancers.isServed);
 });
 
-Deno.test("Balancers has each record of a writer say which balancer it is about, by the name of its file", async () => {
+Deno.test("Balancers adds the balancer's file name to each record of a writer", async () => {
   await using bench = new Bench();
   const shared = plugin();
   const accepted = config({ inner: [shared, "/etc/a.cfg"], edge: [shared, "/etc/b.cfg"] });

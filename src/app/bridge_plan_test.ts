@@ -8,7 +8,7 @@ function node(port: number, more: Partial<Node> = {}): Node {
 
 const NONE: ReadonlySet<string> = new Set();
 
-Deno.test("a bridge registers what the target lacks, and leaves what others registered there", () => {
+Deno.test("a bridge registers missing nodes in the target, and leaves those of others", () => {
   const other = node(2, { host: "10.0.0.1" });
   assert.deepEqual(
     planBridge({ source: [node(2), node(1)], target: [other, node(3)], own: NONE, removeOthers: false }),
@@ -26,7 +26,7 @@ Deno.test("a bridge removes others only once the target has a node of the source
   });
 });
 
-Deno.test("a bridge keeps its own nodes: those of the source, and others until one of these is there", () => {
+Deno.test("a bridge keeps its own nodes: those of the source, and others until one of these exists", () => {
   const own = new Set(["10.0.0.1:1"]);
   const view = { own, removeOthers: false };
   assert.deepEqual(planBridge({ ...view, source: [node(1)], target: [node(1)] })?.register, [node(1)]);

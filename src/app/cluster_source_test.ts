@@ -54,7 +54,7 @@ Deno.test("a cluster is looked up in its file, then in the service of its name, 
   assert.deepEqual(found(sources(config), "web", "east"), ["east", undefined, 7], "a section is of one discovery");
 });
 
-Deno.test("what cannot be found is named, with what is meant", () => {
+Deno.test("a missing name is reported with a suggestion", () => {
   const config = sources({ discovery: { ...TWO, list: ["watch"] }, clusters: { web: "west", old: "gone" } });
   const reason = (found: ReturnType<typeof findClusterSources> | ReturnType<typeof sourceIn>) =>
     found.ok ? undefined : found.reason;

@@ -30,7 +30,7 @@ function host(
 
 Deno.test.each([
   {
-    why: "a name with an address that others reach",
+    why: "a name with a reachable address",
     sources: host({
       addresses: { box: ["10.0.0.1"], "box.int": ["10.0.0.2"] },
       names: { "10.0.0.1": ["box.int", "box"] },
@@ -39,7 +39,7 @@ Deno.test.each([
     then: { fqdn: "box.int", ip: "10.0.0.2" },
   },
   {
-    why: "one that leads to loopback: the way out",
+    why: "one that resolves to loopback: the address of the default route",
     sources: host({
       addresses: { box: ["127.0.1.1"], "box.int": ["127.0.1.1"] },
       names: { "127.0.1.1": ["box.int"] },
@@ -48,16 +48,16 @@ Deno.test.each([
     then: { fqdn: "box.int", ip: "10.0.0.3" },
   },
   {
-    why: "one that leads to loopback where nothing leads out",
+    why: "one that resolves to loopback, without a default route",
     sources: host({ addresses: { box: ["127.0.1.1"] }, names: { "127.0.1.1": ["box"] } }),
     then: { fqdn: "box", ip: "127.0.1.1" },
   },
   {
-    why: "an address whose name nobody knows: the bare one",
+    why: "an address without a reverse name: the bare name",
     sources: host({ addresses: { box: ["10.0.0.1"] } }),
     then: { fqdn: "box", ip: "10.0.0.1" },
   },
-  { why: "nothing at all", sources: host({}), then: { fqdn: "box", ip: "127.0.0.1" } },
+  { why: "no data at all", sources: host({}), then: { fqdn: "box", ip: "127.0.0.1" } },
   {
     why: "IPv6 alone, by name",
     sources: host({ addresses: { box: ["fd00::1"] }, names: { "fd00::1": ["box"] }, interfaces: { ipv6: "fd00::2" } }),
@@ -68,7 +68,7 @@ Deno.test.each([
     sources: host({ addresses: { box: ["::1"] }, names: { "::1": ["localhost"] }, interfaces: { ipv6: "fd00::2" } }),
     then: { fqdn: "localhost", ip: "fd00::2" },
   },
-])("learnHostFacts() makes do with $why", async ({ sources, then }) => {
+])("learnHostFacts() handles $why", async ({ sources, then }) => {
   assert.deepEqual((await learnHostFacts({}, sources)).facts, then);
 });
 
@@ -83,7 +83,7 @@ Deno.test.each([
   "ip6-localhost",
   "ip6-loopback",
   "app.localhost",
-])("%s is no name to announce, unless an operator says so", async (name) => {
+])("%s is not announced as a name unless configured", async (name) => {
   const sources = host({ name, addresses: { [name]: ["10.0.0.1"] }, names: { "10.0.0.1": [name] } });
   const found = await learnHostFacts({}, sources);
   assert.match(found.refusal ?? "", /the name of every host: set name in host.yaml/);
@@ -92,7 +92,7 @@ Deno.test.each([
   assert.deepEqual([said.refusal, said.isProvisional], [undefined, false]);
 });
 
-Deno.test("a name that leads to loopback alone is not announced without an address", async () => {
+Deno.test("a name that resolves only to loopback is not announced without an address", async () => {
   const sources = host({ addresses: { "box": ["127.0.1.1"] }, names: { "127.0.1.1": ["box.int"] } });
   assert.match((await learnHostFacts({}, sources)).refusal ?? "", /box.int at 127.0.1.1, a loopback address: set ip/);
   assert.equal((await learnHostFacts({ ip: "127.0.0.1" }, sources)).refusal, undefined);
@@ -103,7 +103,7 @@ Deno.test.each(["localhostess", "mylocalhost", "localhost.example.org", "web01.l
   (name) => assert.equal(isLocalName(name), false),
 );
 
-Deno.test("a name without a dot may be found better later, one with a dot not", async () => {
+Deno.test("a name without a dot may be improved later, one with a dot is final", async () => {
   const full = host({ addresses: { box: ["10.0.0.1"] }, names: { "10.0.0.1": ["box.int"] } });
   assert.equal((await learnHostFacts({}, full)).isProvisional, false);
   assert.equal((await learnHostFacts({}, host({ addresses: { box: ["10.0.0.1"] } }))).isProvisional, true);

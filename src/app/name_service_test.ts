@@ -3,7 +3,7 @@ import { TempDir } from "../../tests/support/temp_dir.ts";
 import { LOCAL_NAME_SERVICE, RESOLV_CONF_BYTES_MAX } from "../dns/resolv_conf.ts";
 import { readNameService } from "./name_service.ts";
 
-Deno.test("readNameService() reads the file, and asks this host where there is no usable one", async () => {
+Deno.test("readNameService() reads the file, and falls back to this host without a usable one", async () => {
   await using temp = new TempDir();
   const file = temp.file("resolv.conf");
   assert.deepEqual(await readNameService(file), LOCAL_NAME_SERVICE);

@@ -60,14 +60,14 @@ function instances(names: readonly number[]): readonly PluginInstance[] {
   return names.map((i) => ({ ...INSTANCE, id: `health web/http n${i}:80` }));
 }
 
-Deno.test("a check of a node may reach that node alone, and keeps its other permissions", () => {
+Deno.test("a check of a node may reach only that node, and keeps its other permissions", () => {
   const [probe] = nodeProbes(cluster(), () => [node(1)]);
   assert.equal(probe?.instance?.id, "health web/http n1:80");
   assert.equal(probe.instance.scope.target, "10.0.0.1:80");
   assert.deepEqual(probe.instance.granted, { net: ["10.0.0.1:80"], read: ["/etc/ca.pem"] });
 });
 
-Deno.test("a node is probed at its own port, at another, or at one that it names; without that it cannot be checked", () => {
+Deno.test("a node is probed at its own port, another port, or a port from its metadata; without one it cannot be checked", () => {
   const target = (check: Partial<NodeCheck>, of: Node) => {
     const [{ instance, obstacle } = {}] = nodeProbes(cluster({ check }), () => [of]);
     return instance?.scope.target ?? obstacle;
@@ -80,13 +80,13 @@ Deno.test("a node is probed at its own port, at another, or at one that it names
   assert.equal(target({ portName: "toString" }, named), "metadata.ports of the node has no port toString");
 });
 
-Deno.test("the nodes of overflow clusters are checked too, and a node of both once, as a member", () => {
+Deno.test("the nodes of overflow clusters are checked too, and a node in both only once, as a member", () => {
   const members: Record<string, readonly Node[]> = { web: [node(1)], spare: [node(1, { ip: "10.9.9.9" }), node(2)] };
   const probes = nodeProbes(cluster({ overflow: ["spare"] }), (name) => members[name] ?? []);
   assert.deepEqual(probes.map(({ instance }) => instance?.scope.target), ["10.0.0.1:80", "10.0.0.2:80"]);
 });
 
-Deno.test("50 nodes share a worker, and a node that comes or goes changes one worker", () => {
+Deno.test("50 nodes share a worker, and an added or removed node changes one worker", () => {
   const all = Array.from({ length: 120 }, (_, i) => i);
   const first = assignProbes("k", instances(all), { before: new Map(), isolation: "shared" });
   assert.deepEqual(first.specs.map(({ instances }) => instances.length), [50, 50, 20]);
@@ -100,7 +100,7 @@ Deno.test("50 nodes share a worker, and a node that comes or goes changes one wo
   assert.deepEqual(changed(all), []);
 });
 
-Deno.test("isolation: worker gives each its own, 200 at most, and those that have one keep it", () => {
+Deno.test("isolation: worker gives each node its own, at most 200, and existing ones are kept", () => {
   const all = Array.from({ length: OWN_WORKERS_MAX + 3 }, (_, i) => i);
   const first = assignProbes("k", instances(all), { before: new Map(), isolation: "worker" });
   assert.equal(first.specs.length, OWN_WORKERS_MAX);
@@ -110,7 +110,7 @@ Deno.test("isolation: worker gives each its own, 200 at most, and those that hav
   assert(!then.without.has("health web/http n1:80"));
 });
 
-Deno.test("whatever comes and goes, each node has one worker, no worker has too many, and few are half-empty", () => {
+Deno.test("under any churn each node has one worker, no worker has too many, and few are half-empty", () => {
   const step = fc.uniqueArray(fc.integer({ min: 0, max: 300 }), { maxLength: 200 });
   fc.assert(fc.property(fc.array(step, { maxLength: 8 }), (steps) => {
     let crews: Crews = new Map();
@@ -168,7 +168,7 @@ class Bench implements AsyncDisposable {
   }
 }
 
-Deno.test("verdicts follow fall and rise, are kept while workers are replaced, and leave with their node", async () => {
+Deno.test("verdicts follow fall and rise, survive the replacement of workers, and end with their node", async () => {
   await using bench = new Bench();
   bench.checks.apply({ clusters: new Map([["web", cluster()]]) });
   await bench.until({ "n1:80": "passing", "n2:80": "passing" });

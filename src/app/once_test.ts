@@ -19,12 +19,12 @@ Deno.test.each(
       is: { state: "waiting", reason: "not applied: app" },
     },
     {
-      what: "waiting for a turn with all that was heard",
+      what: "waiting for a turn with all answers",
       given: { ...HEARD, balancers: new Map([["app", { ...APPLIED, turnedMs: 5 }]]) },
       is: { state: "waiting", reason: "not applied: app" },
     },
     {
-      what: "waiting after an error from before all was heard",
+      what: "waiting after an error from before all answers",
       given: {
         ...HEARD,
         balancers: new Map([["app", { ...APPLIED, inForce: false, lastError: { text: "x", atMs: 5 } }]]),
@@ -52,7 +52,7 @@ Deno.test.each(
   ] as const,
 )("a single run is $what", ({ given, is }) => assert.deepEqual(onceProgress(given), is));
 
-Deno.test("withoutPrograms() leaves files, and no note of a reload that was not made", () => {
+Deno.test("withoutPrograms() leaves only files, and no record of a reload that did not happen", () => {
   const install = (path: string, output?: string): Step => ({
     do: "install",
     path,

@@ -87,7 +87,7 @@ class Stage implements AsyncDisposable {
 
 const REASON = { reason: "work", for: 600 };
 
-Deno.test("resume of one balancer says that all are paused still", async () => {
+Deno.test("resume of one balancer reports that all are still paused", async () => {
   await using stage = new Stage();
   await stage.orders.at("/run/x.overrides");
   await stage.do({ verb: "pause", ...REASON });
@@ -100,7 +100,7 @@ Deno.test("resume of one balancer says that all are paused still", async () => {
   ]);
 });
 
-Deno.test("undrain of a node says that its host is drained still, or that the cluster's file excludes it", async () => {
+Deno.test("undrain of a node reports that its host is still drained, or that the cluster's file excludes it", async () => {
   {
     await using stage = new Stage();
     await stage.orders.at("/run/x.overrides");
@@ -122,7 +122,7 @@ Deno.test("undrain of a node says that its host is drained still, or that the cl
   assert.deepEqual(warnings, ["web/a.test:8081 stays drained as clusters/web.yaml excludes it; edit its key exclude"]);
 });
 
-Deno.test("weight 100% of a node says that the weight of its host is set still", async () => {
+Deno.test("weight 100% of a node reports that the weight of its host is still set", async () => {
   await using stage = new Stage();
   await stage.orders.at("/run/x.overrides");
   await stage.do({ verb: "weight", cluster: "web", target: "a.test", percent: 50 });
@@ -134,7 +134,7 @@ Deno.test("weight 100% of a node says that the weight of its host is set still",
   ]);
 });
 
-Deno.test("weight says what a balancer makes of it that does not share by weights", async () => {
+Deno.test("weight reports the effect on a balancer without weights", async () => {
   await using stage = new Stage({ backend: ["balance static-rr"] });
   await stage.orders.at("/run/x.overrides");
   const [, warnings] = await stage.do({ verb: "weight", cluster: "web", target: "a.test", percent: 50 });
@@ -146,7 +146,7 @@ Deno.test("weight says what a balancer makes of it that does not share by weight
   assert.deepEqual(none, []);
 });
 
-Deno.test("undrain of one service says that all are drained still", async () => {
+Deno.test("undrain of one service reports that all are still drained", async () => {
   await using stage = new Stage();
   await stage.orders.at("/run/x.overrides");
   await stage.do({ verb: "drain-local" });
@@ -156,7 +156,7 @@ Deno.test("undrain of one service says that all are drained still", async () => 
   assert.deepEqual(warnings, ["Service api stays drained as all services are; undrain without a name"]);
 });
 
-Deno.test("drain of this host says which services are not up, and so not registered", async () => {
+Deno.test("drain of this host names the services that are down and so not registered", async () => {
   await using stage = new Stage();
   await stage.orders.at("/run/x.overrides");
   stage.registrations = [["api", "present"], ["db", "absent"]].map(([cluster = "", wanted]) => ({
@@ -172,7 +172,7 @@ Deno.test("drain of this host says which services are not up, and so not registe
   ]);
 });
 
-Deno.test("every name that a cluster's file may have can be named in a command", async () => {
+Deno.test("every valid cluster file name can be named in a command", async () => {
   await using stage = new Stage({ cluster: "web:blue" });
   await stage.orders.at("/run/x.overrides");
   const [did] = await stage.do({ verb: "drain", cluster: "web:blue", target: "b.test:8082" });

@@ -127,7 +127,7 @@ Deno.test("explain finds a node by name, host or address, and prints why it is a
   assert.deepEqual(lines("none"), []);
 });
 
-Deno.test("explain says what the balancer has where that is something else, and in a pause that alone decides", () => {
+Deno.test("explain prints the balancer's state if it differs, which alone decides in a pause", () => {
   const [web] = EXPLAINED.clusters;
   assert(web !== undefined);
   const node = { ...NODE, factors: [], has: { state: "drain", weight: 0, share: 0 } } as const;
@@ -158,7 +158,7 @@ Deno.test("explain says what the balancer has where that is something else, and 
   assert.doesNotMatch(print({ nodes: [{ ...NODE, weight: null }] })[1] ?? "", /has:/);
 });
 
-Deno.test("explain says of a node that it fails its check, and why", () => {
+Deno.test("explain prints why a node fails its check", () => {
   const [web] = EXPLAINED.clusters;
   assert(web !== undefined);
   const factors = [{ name: "weight", value: 100, detail: "default" }, {

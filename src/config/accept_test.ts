@@ -123,7 +123,7 @@ async function judge(
   return [accepted, diagnostics.map((each) => formatDiagnostic(each).split("\n")[0] ?? "")];
 }
 
-Deno.test("accept() takes what the plugins make of their configs, with just what was granted", async () => {
+Deno.test("accept() uses the configs that plugins return, with exactly the granted permissions", async () => {
   const [accepted, findings] = await judge(desired({ web: service({ uri: "/" }, { ports: [80, 81] }) }));
   assert.deepEqual(findings, []);
   assert.deepEqual(accepted.discovery.get("zoo")?.instance, {
@@ -152,7 +152,7 @@ Deno.test("accept() takes what the plugins make of their configs, with just what
   );
 });
 
-Deno.test("accept() probes where the check says, else where the service is", async () => {
+Deno.test("accept() probes the check's host if set, otherwise the service's", async () => {
   const web = service({}, { host: "::1" });
   const [check] = web.checks;
   assert.ok(check);
@@ -187,7 +187,7 @@ Deno.test.each([
   assert.ok(findings[0]?.endsWith(`: error: ${then}`), findings[0]);
 });
 
-Deno.test("accept() keeps the last good value of what is rejected now, and takes the rest", async () => {
+Deno.test("accept() keeps the last good value of a rejected file, and loads the rest", async () => {
   const [good] = await judge(desired({ web: service({ uri: "/" }), haproxy: { socket: 1 } }));
   const [now, findings] = await judge(
     desired({ web: service({ bad: true }), haproxy: { bad: 1 }, zoo: { new: true } }),
@@ -206,7 +206,7 @@ Deno.test("accept() reports each fault once, however many ports have it", async 
   assert.equal(findings.length, 1);
 });
 
-Deno.test("accept() warns of an unknown key and does without it", async () => {
+Deno.test("accept() warns of an unknown key and drops it", async () => {
   const [accepted, findings] = await judge(desired({ web: service({ odd: 1, uri: "/" }) }));
   assert.match(
     findings.join("\n"),
@@ -215,7 +215,7 @@ Deno.test("accept() warns of an unknown key and does without it", async () => {
   assert.deepEqual(accepted.services.get("web")?.probes[0]?.instance.config, { uri: "/", checked: true });
 });
 
-Deno.test("accept() rejects a key of a section that stands beside it, and warns of any other", async () => {
+Deno.test("accept() rejects a key of a section that is beside it, and warns of any other", async () => {
   const unknown = (key: string): Finding => ({ severity: "warning", path: [key], at: "key", message: "Unknown key" });
   const unknownKeys = [unknown("port"), unknown("comment")];
   const [accepted, findings] = await judge(desired({ cluster: { ...cluster({ haproxy: {} }), unknownKeys } }));
@@ -226,7 +226,7 @@ Deno.test("accept() rejects a key of a section that stands beside it, and warns 
   assert.equal(accepted.clusters.size, 0);
 });
 
-Deno.test("accept() rejects a key of the cluster that stands in a section, unless the section has such a key", async () => {
+Deno.test("accept() rejects a key of the cluster that is in a section, unless the section has such a key", async () => {
   const section = { min_nodes: 3, odd: 1, name: "x" };
   const named = { kind: "balancer", config: schema("socket"), cluster: schema("name") } as unknown as BalancerPlugin;
   const [accepted, findings] = await judge(desired({ cluster: cluster({ haproxy: section }) }), {
@@ -253,7 +253,7 @@ Deno.test("accept() fills a secret of a cluster's section in from its file", asy
   assert.deepEqual(accepted.clusters.get("web")?.sections.get("haproxy"), { password: "swordfish" });
 });
 
-Deno.test("accept() suggests the key that names a secret's file, where that is nearer than the secret's own", async () => {
+Deno.test("accept() suggests the key of a secret's file if it is closer than the secret's own", async () => {
   const secret = {
     kind: "balancer",
     config: schema("password", "user"),
@@ -270,7 +270,7 @@ Deno.test("accept() suggests the key that names a secret's file, where that is n
   ]);
 });
 
-Deno.test("accept() says what else is wrong beside a secret that cannot be read", async () => {
+Deno.test("accept() reports other faults beside an unreadable secret", async () => {
   const secret = { kind: "balancer", config: schema("password"), cluster: schema() } as unknown as BalancerPlugin;
   const [, findings] = await judge(desired({ haproxy: { password_file: "p", bad: 1 }, cluster: cluster({}) }), {
     openBalancer: () => Promise.resolve(secret),
@@ -282,7 +282,7 @@ Deno.test("accept() says what else is wrong beside a secret that cannot be read"
   ]);
 });
 
-Deno.test("accept() keeps a service whose check can no longer be fetched, and has none that it never knew", async () => {
+Deno.test("accept() keeps a service whose check can no longer be fetched, and adds none whose check never could", async () => {
   const web = service({}, { type: "memcached" });
   const fetched = new PluginCatalog(["check/memcached", "discovery/zookeeper", "balancer/haproxy"]);
   const [before] = await judge(desired({ web }), { catalog: fetched });
@@ -299,13 +299,13 @@ Deno.test("accept() keeps a service whose check can no longer be fetched, and ha
   assert.equal(fresh.services.size, 0);
 });
 
-Deno.test("accept() lets the section of a balancer wait that is not there", async () => {
+Deno.test("accept() defers the section of a missing balancer", async () => {
   const [accepted, findings] = await judge(desired({ cluster: cluster({ haproxy: {}, nginx: { bad: 1 } }) }));
   assert.deepEqual(findings, []);
   assert.deepEqual([...accepted.clusters.get("web")?.sections.keys() ?? []], ["haproxy"]);
 });
 
-Deno.test("accept() judges the section of a balancer whose own file cannot be used", async () => {
+Deno.test("accept() validates the section of a balancer whose own file is invalid", async () => {
   const broken = desired({ haproxy: { bad: 1 }, cluster: cluster({ haproxy: { bad: 1 } }) });
   const { accepted, diagnostics } = await accept(broken, OPTIONS);
   assert.equal(accepted.clusters.size, 0);
@@ -324,7 +324,7 @@ Deno.test("accept() never throws: a balancer that cannot be loaded is a finding"
   assert.equal(accepted.services.size, 1);
 });
 
-Deno.test("accept() reports what plugins find in unusable files, and nothing of their previous version", async () => {
+Deno.test("accept() reports plugins' findings in invalid files, and none of their previous version", async () => {
   const config = desired({ web: service({ odd: 1 }), cluster: cluster({ haproxy: { odd: 1 } }) });
   const source = new Source("draft.yaml", new TextEncoder().encode("a: 1\n"));
   const [accepted, findings] = await judge({
@@ -359,7 +359,7 @@ function namesOf(accepted: Accepted): string {
   return [...accepted.clusters].map(([file, { cluster }]) => `${file}:${cluster.name}`).join(" ");
 }
 
-Deno.test("accept() reports a name that a last good value has by now, and keeps what was there", async () => {
+Deno.test("accept() reports a name that another last good value uses, and keeps that", async () => {
   const [before] = await judge(clusters({ a: { name: "x" }, b: { name: "y" } }));
   // The first gives up its name, but is rejected for something else: so it keeps it.
   const [now, findings] = await judge(clusters({ a: { name: "z", bad: true }, b: { name: "x" } }), {
@@ -372,7 +372,7 @@ Deno.test("accept() reports a name that a last good value has by now, and keeps 
   ]);
 });
 
-Deno.test("accept() reports a port that a last good service has by now", async () => {
+Deno.test("accept() reports a port that another last good service uses", async () => {
   const two = (one: Service, other: Service): Desired => ({
     ...desired(),
     services: new Map([["one", one], ["other", other]]),
@@ -389,7 +389,7 @@ Deno.test("accept() reports a port that a last good service has by now", async (
   assert.match(findings.join("\n"), /other:1:1: error: Cannot use port 80 of the service web as services\/one has it/);
 });
 
-Deno.test("accept() leaves a port to the cluster that has it, whoever comes to want it: a cluster or a balancer", async () => {
+Deno.test("accept() leaves a port to the cluster that has it when a cluster or balancer claims it", async () => {
   const listening = {
     ...HAPROXY,
     config: schema("socket", "port"),
@@ -429,7 +429,7 @@ function withOptions(ofCluster?: Record<string, unknown>, ofService?: Record<str
   });
 }
 
-Deno.test("accept() has a discovery's plugin validate its sections, and hands on what it makes of them", async () => {
+Deno.test("accept() has a discovery's plugin validate its sections, and passes on the result", async () => {
   const [accepted, findings] = await judge(withOptions({ nodes: 1 }, { ttl: 2 }));
   assert.deepEqual(findings, []);
   assert.deepEqual(accepted.clusters.get("web")?.options?.get("zoo"), { nodes: 1 });
@@ -447,7 +447,7 @@ Deno.test("accept() keeps a cluster whose section its discovery rejects", async 
   assert.deepEqual(after.clusters.get("web")?.options?.get("zoo"), { nodes: 1 });
 });
 
-Deno.test("accept() warns of a section for a discovery that has none", async () => {
+Deno.test("accept() warns of a section for a discovery without sections", async () => {
   const [accepted, findings] = await judge(withOptions({ nodes: 1 }), {
     describe: async (...asked) => ({ ...await describe(...asked), traits: { ...TRAITS, sections: [] } }),
   });
@@ -470,7 +470,7 @@ Deno.test.each(
 });
 
 Deno.test.each(["name", "haproxy", "checks", "http"])(
-  "accept() rejects a discovery with sections that is called %s, as something else is",
+  "accept() rejects a discovery with sections named %s, which is already a key",
   async (name) => {
     const [accepted, findings] = await judge({
       ...desired(),
@@ -485,7 +485,7 @@ Deno.test.each(["name", "haproxy", "checks", "http"])(
   },
 );
 
-Deno.test("accept() gives name servers to a discovery that asks for one, and to no other", async () => {
+Deno.test("accept() gives name servers only to a discovery that requests one", async () => {
   const nameService = { nameServers: ["10.0.0.2:53"], searchDomains: ["a.int"], ndots: 1 };
   const [without] = await judge(desired(), { nameService });
   assert.deepEqual(without.discovery.get("zoo")?.instance.scope, { instance: "zoo" });
@@ -498,7 +498,7 @@ Deno.test("accept() gives name servers to a discovery that asks for one, and to 
   });
 });
 
-Deno.test("accept() keeps a notifier whose file is rejected, with just what was granted", async () => {
+Deno.test("accept() keeps a notifier whose file is rejected, with exactly the granted permissions", async () => {
   const catalog = new PluginCatalog(["notifier/hook", "check/http", "discovery/zookeeper", "balancer/haproxy"]);
   const notified = (config: Record<string, unknown>): Desired => ({
     ...desired(),
@@ -510,7 +510,7 @@ Deno.test("accept() keeps a notifier whose file is rejected, with just what was 
   assert.equal(kept.notifiers.get("ops"), good.notifiers.get("ops"));
 });
 
-Deno.test("accept() takes a cluster for unknown to a balancer whose plugin cannot judge its section, and never has", async () => {
+Deno.test("accept() treats a cluster as unknown to a balancer whose plugin has never validated its section", async () => {
   const config = desired();
   const [good] = await judge(config);
   const plugin = await OPTIONS.openBalancer({} as never);

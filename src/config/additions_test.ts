@@ -7,7 +7,7 @@ const source: Addition = { cluster: "web", kind: "sources", name: "b", value: { 
 const raw = { discovery: "static", static: { nodes: [] }, api: { nodes: true, sources: ["etcd"] } };
 const join = (file: unknown, additions: readonly Addition[]) => withAdditions(file, { fileName: "web", additions });
 
-Deno.test("withAdditions() adds sources and one source of nodes behind those of the file", () => {
+Deno.test("withAdditions() adds sources and one source of nodes after those of the file", () => {
   const { discovery } = join(raw, [node, source]) as { discovery: unknown };
   assert.deepEqual(discovery, ["static", { etcd: { path: "/x" } }, { static: { nodes: [node.value] } }]);
 });
@@ -20,7 +20,7 @@ Deno.test.each([
   { file: { ...raw, api: "all" }, additions: [node] },
   { file: [], additions: [node] },
 ])(
-  "withAdditions() leaves a file as it is that does not allow them, or is of another cluster: $file",
+  "withAdditions() leaves a file unchanged that does not allow them, or is of another cluster: $file",
   ({ file, additions }) => {
     assert.equal(join(file, additions), file);
   },

@@ -48,7 +48,7 @@ Deno.test.each([
   { why: "all addresses of IPv6 and one of it", a: ":::80", b: "::1:80", clash: true },
   { why: "IPv4 and IPv6", a: "0.0.0.0:80", b: ":::80", clash: false },
   { why: "one name", a: "Localhost:80", b: "localhost:80", clash: true },
-])("findClusterClashes() judges $why", ({ a, b, clash }) => {
+])("findClusterClashes() checks $why", ({ a, b, clash }) => {
   const found = findClusterClashes(listeners({ haproxy: [] }, { a: { haproxy: [a] }, b: { haproxy: [b] } }));
   assert.deepEqual(
     found.map(({ key, finding }) => [key, finding.path, finding.message]),
@@ -87,7 +87,7 @@ Deno.test.each([
   { host: "localhost", at: "127.0.0.1:80", clash: true },
   { host: "10.0.0.9", at: "127.0.0.1:80", clash: false },
   { host: "127.0.0.1", at: ":81", clash: false },
-])("findServicePortClashes() judges a service at $host:80 beside a cluster at $at", ({ host, at, clash }) => {
+])("findServicePortClashes() checks a service at $host:80 beside a cluster at $at", ({ host, at, clash }) => {
   const service: Service = {
     name: "app",
     sources: [onlySource("zoo")],
@@ -110,7 +110,7 @@ Deno.test.each([
   );
 });
 
-Deno.test("clashes among thousands of clusters are found by asking each cluster a few times where it listens", () => {
+Deno.test("clashes among thousands of clusters are found with few reads of each cluster's addresses", () => {
   const count = 3_000;
   let asked = 0;
   const plugin = {

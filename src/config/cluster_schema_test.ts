@@ -19,7 +19,7 @@ Deno.test("readCluster() reads a cluster; a balancer's section may be empty", ()
   assert.deepEqual(least, { ...CLUSTER_DEFAULTS, name: "x", sources: [onlySource("zookeeper")], balancers: balancer });
 });
 
-Deno.test("readCluster() reads the guard of the registry's answers, and who serves a cluster without members", () => {
+Deno.test("readCluster() reads the guard of the registry's answers, and the fallback of a cluster without members", () => {
   const { guard, defaultServers } = good(readCluster({
     discovery: "zookeeper",
     haproxy: {},
@@ -45,7 +45,7 @@ Deno.test("readCluster() reads the guard of the registry's answers, and who serv
   ]);
 });
 
-Deno.test("readCluster() reads which nodes and hosts are excluded, and rejects what can be neither", () => {
+Deno.test("readCluster() reads which nodes and hosts are excluded, and rejects invalid ones", () => {
   const read = (exclude: unknown) =>
     readCluster({ discovery: "z", haproxy: {}, exclude }, { fileName: "x", balancers: ["haproxy"] });
   const targets = ["web1.test", "web1.test:80", "10.0.0.1", "10.0.0.1:80", "::1", "[::1]:80"];
@@ -57,7 +57,7 @@ Deno.test("readCluster() reads which nodes and hosts are excluded, and rejects w
   assert.match(bad(read("web1.test")), /Cannot use exclude as it must be a list/);
 });
 
-Deno.test("readCluster() takes a section for a balancer only if there is such a balancer", () => {
+Deno.test("readCluster() reads a section as a balancer's only if that balancer exists", () => {
   const { value } = readCluster({ discovery: "z", haproxy: {}, nginx: {} }, { fileName: "x", balancers: ["haproxy"] });
   assert.deepEqual([...value?.balancers.keys() ?? []], ["haproxy"]);
   assert.match(
@@ -66,7 +66,7 @@ Deno.test("readCluster() takes a section for a balancer only if there is such a 
   );
 });
 
-Deno.test("readCluster() wants a section for at least one balancer", () => {
+Deno.test("readCluster() requires a section for at least one balancer", () => {
   const wanted = ": Missing key haproxy: a cluster must have a section for at least one balancer (haproxy, nginx)";
   assert.equal(bad(readCluster({ discovery: "z" }, { fileName: "x", balancers: ["haproxy", "nginx"] })), wanted);
   assert.equal(
@@ -75,17 +75,17 @@ Deno.test("readCluster() wants a section for at least one balancer", () => {
   );
 });
 
-Deno.test("readCluster() takes a balancer that is called as a key of its own for the key", () => {
+Deno.test("readCluster() reads a balancer's name that equals a key as the key", () => {
   const balancers = ["haproxy", "name", "discovery"];
   assert.equal(good(readCluster({ discovery: "z", name: "n", haproxy: {} }, { fileName: "x", balancers })).name, "n");
 });
 
-Deno.test("readCluster() takes a meta_cluster with nothing behind it for none", () => {
+Deno.test("readCluster() reads an empty meta_cluster as none", () => {
   const raw = { discovery: "zookeeper", meta_cluster: null, haproxy: {} };
   assert.equal(good(readCluster(raw, { fileName: "x", balancers: ["haproxy"] })).metaCluster, undefined);
 });
 
-Deno.test("readCluster() drafts what balancers can judge of a cluster that cannot be used", () => {
+Deno.test("readCluster() returns the sections of an invalid cluster for balancers to validate", () => {
   const { value, draft } = readCluster({ haproxy: { prot: 80 }, edge: 7 }, {
     fileName: "x",
     balancers: ["haproxy", "edge"],
@@ -94,7 +94,7 @@ Deno.test("readCluster() drafts what balancers can judge of a cluster that canno
   assert.deepEqual([...draft?.balancers ?? []], [["haproxy", { prot: 80 }]]);
 });
 
-Deno.test("readCluster() takes the section of its discovery, and warns of that of another", () => {
+Deno.test("readCluster() reads the section of its discovery, and warns of that of another", () => {
   const names = { fileName: "x", balancers: ["haproxy"], discovery: ["static", "zookeeper", "name", "haproxy"] };
   const raw = { discovery: "static", static: { nodes: [] }, zookeeper: {}, haproxy: {}, name: "n", statik: 1 };
   const { value, findings } = readCluster(raw, names);

@@ -11,7 +11,7 @@ const diagnostic: Diagnostic = {
   excerpt: { text: "    rise: two", caret: 10 },
 };
 
-Deno.test("formatDiagnostic() shows the place, the line and a caret under the column", () => {
+Deno.test("formatDiagnostic() shows the location, the line and a caret under the column", () => {
   assert.equal(
     formatDiagnostic(diagnostic),
     `config/services/web.yaml:4:11: error: Cannot use checks.http.rise as it must be an integer >= 0: current value is "two"
@@ -20,7 +20,7 @@ Deno.test("formatDiagnostic() shows the place, the line and a caret under the co
   );
 });
 
-Deno.test("formatDiagnostic() keeps lines with long numbers in step", () => {
+Deno.test("formatDiagnostic() aligns lines with long numbers", () => {
   assert.equal(
     formatDiagnostic({ ...diagnostic, severity: "warning", line: 123456, message: "Odd" }),
     "config/services/web.yaml:123456:11: warning: Odd\n123456 |     rise: two\n       |           ^",
@@ -31,7 +31,7 @@ Deno.test("formatDiagnostic() of a whole file has no line", () => {
   assert.equal(formatDiagnostic({ severity: "error", file: "config", message: "Gone" }), "config: error: Gone");
 });
 
-Deno.test("formatDiagnostic() prints nothing that a terminal obeys, whatever a key or a file is called", () => {
+Deno.test("formatDiagnostic() prints no terminal control characters, whatever the names of keys and files", () => {
   const text = formatDiagnostic({ severity: "error", file: "a\nb\x1b[2J.yaml", message: "Unknown key \u202Ex\ty" });
   assert.equal(text, "a\uFFFDb\uFFFD[2J.yaml: error: Unknown key \uFFFDx\uFFFDy");
 });
@@ -43,7 +43,7 @@ Deno.test("formatDiagnostic() adds colour, and nothing else, when asked to", () 
   assert.equal(painted.replaceAll(/\x1b\[\d+m/g, ""), formatDiagnostic(diagnostic));
 });
 
-Deno.test("compareDiagnostics() orders by file, then by place", () => {
+Deno.test("compareDiagnostics() sorts by file, then by location", () => {
   const at = (file: string, line?: number, column?: number): Diagnostic => ({
     severity: "error",
     file,
@@ -62,22 +62,22 @@ Deno.test("compareDiagnostics() orders by file, then by place", () => {
 });
 
 Deno.test.each([
-  { why: "as it is", line: "a: b", offset: 3, masks: [], text: "a: b", caret: 3 },
+  { why: "unchanged", line: "a: b", offset: 3, masks: [], text: "a: b", caret: 3 },
   { why: "at its end", line: "a: b", offset: 4, masks: [], text: "a: b", caret: 4 },
-  { why: "behind its end", line: "a", offset: 9, masks: [], text: "a", caret: 1 },
+  { why: "after its end", line: "a", offset: 9, masks: [], text: "a", caret: 1 },
   { why: "with tabs as four spaces", line: "\ta:\tb", offset: 4, masks: [], text: "    a:    b", caret: 10 },
   { why: "with wide characters as two cells", line: "日本: x", offset: 4, masks: [], text: "日本: x", caret: 6 },
   { why: "with pictographs as two cells", line: "👍: x", offset: 4, masks: [], text: "👍: x", caret: 4 },
   { why: "with combining characters as none", line: "e\u0301: x", offset: 4, masks: [], text: "e\u0301: x", caret: 3 },
   {
-    why: "without what a terminal obeys",
+    why: "without terminal control characters",
     line: "a\x1b[2J\u202Eb\u0085",
     offset: 6,
     masks: [],
     text: "a\uFFFD[2J\uFFFDb\uFFFD",
     caret: 6,
   },
-  { why: "with half a character", line: "a\uD83D: b", offset: 4, masks: [], text: "a\uFFFD: b", caret: 4 },
+  { why: "with half a surrogate pair", line: "a\uD83D: b", offset: 4, masks: [], text: "a\uFFFD: b", caret: 4 },
   {
     why: "with a mask before the caret",
     line: "pw: abcdefgh, x: 1",

@@ -80,7 +80,7 @@ Deno.test.each(
   assert.equal(names(await take(temp, undefined, role)), wanted);
 });
 
-Deno.test("takeDirectory() rejects a check beside checks as soon as plugins.yaml has a check of that name", async () => {
+Deno.test("takeDirectory() rejects a check beside checks once plugins.yaml has a check of that name", async () => {
   await using temp = await fine();
   await temp.write("conf/services/web.yaml", `${SERVICE}memcached: {port: 11211}\n`);
   const before = await take(temp);
@@ -91,7 +91,7 @@ Deno.test("takeDirectory() rejects a check beside checks as soon as plugins.yaml
   assert.equal(after.accepted.services.get("web")?.service, before.accepted.services.get("web")?.service);
 });
 
-Deno.test("takeDirectory() answers an error value for a directory that is missing at first", async () => {
+Deno.test("takeDirectory() returns an error value for a directory that is missing at first", async () => {
   await using temp = new TempDir();
   const result = await takeWithAnyPlugin(`${temp.file("conf")}//`, {
     role: "run",
@@ -105,7 +105,7 @@ Deno.test("takeDirectory() answers an error value for a directory that is missin
   assert.equal(said(temp, file), "conf: error: Cannot read the config directory as it is not a directory");
 });
 
-Deno.test("takeDirectory() judges again what has changed alone, and where a comment moves it", async () => {
+Deno.test("takeDirectory() validates only changed files again, also those that a comment has shifted", async () => {
   await using temp = await fine();
   const first = await take(temp);
   assert.ok(first.isChanged);
@@ -160,7 +160,7 @@ Deno.test.each([
   }
 });
 
-Deno.test("takeDirectory() has no object of a file that was never good, and has it once it is", async () => {
+Deno.test("takeDirectory() has no object for a file that was never valid, and one once it is", async () => {
   await using temp = await fine();
   await temp.write("conf/services/web.yaml", "port: x\n");
   const first = await take(temp);
@@ -170,7 +170,7 @@ Deno.test("takeDirectory() has no object of a file that was never good, and has 
   assert.equal(names(await take(temp, first)), ALL);
 });
 
-Deno.test("takeDirectory() names the clusters of files that were never good, whatever their files call them", async () => {
+Deno.test("takeDirectory() lists the clusters of files that were never valid, under any names", async () => {
   await using temp = await fine();
   const cluster = await Deno.readTextFile(temp.file("conf/clusters/cache.yaml"));
   await temp.write("conf/clusters/empty.yaml", "");
@@ -207,7 +207,7 @@ Deno.test("takeDirectory() drops the object of a file that is deleted", async ()
   assert.equal(second.accepted.logging.root.level, undefined);
 });
 
-Deno.test("takeDirectory() keeps everything when the directory is gone, and says so", async () => {
+Deno.test("takeDirectory() keeps everything when the directory is removed, and reports it", async () => {
   await using temp = await fine();
   const first = await take(temp);
   await Deno.rename(temp.file("conf"), temp.file("away"));
@@ -223,7 +223,7 @@ Deno.test("takeDirectory() keeps everything when the directory is gone, and says
   assert.equal(said(temp, third), "");
 });
 
-Deno.test("takeDirectory() keeps what was in a folder that is gone, but not in one that is empty", async () => {
+Deno.test("takeDirectory() keeps the objects of a removed folder, but not of an empty one", async () => {
   await using temp = await fine();
   const first = await take(temp);
   await Deno.remove(temp.file("conf/services"), { recursive: true });
@@ -239,13 +239,13 @@ Deno.test("takeDirectory() keeps what was in a folder that is gone, but not in o
   assert.equal(third.sources.has("services/web"), false);
 });
 
-Deno.test("takeDirectory() takes a folder that is a file for unreadable", async () => {
+Deno.test("takeDirectory() treats a file in place of a folder as unreadable", async () => {
   await using temp = new TempDir();
   await temp.write("conf/services", "x");
   assert.match(said(temp, await take(temp)), /conf\/services: error: Cannot read the folder as it is not a directory/);
 });
 
-Deno.test("takeDirectory() looks again for a file that has just gone, as while an editor saves it", async () => {
+Deno.test("takeDirectory() reads a file again that has just disappeared, as while an editor saves it", async () => {
   await using temp = await fine();
   const first = await take(temp);
   await Deno.rename(temp.file("conf/services/web.yaml"), temp.file("conf/services/web.yaml~"));
@@ -289,7 +289,7 @@ Deno.test("takeDirectory() reads .yaml before .yml and nothing else", async () =
 });
 
 Deno.test({
-  name: "takeDirectory() keeps the last good value of a file that it may not read",
+  name: "takeDirectory() keeps the last good value of an unreadable file",
   // The superuser may read everything.
   ignore: Deno.uid() === 0,
   async fn() {
@@ -302,7 +302,7 @@ Deno.test({
   },
 });
 
-Deno.test("takeDirectory() reads clusters again when a balancer comes or goes", async () => {
+Deno.test("takeDirectory() reads clusters again when a balancer is added or removed", async () => {
   await using temp = await fine();
   await temp.write("conf/clusters/cache.yaml", `${CLUSTER}nginx: {}\n`);
   const first = await take(temp);
@@ -314,7 +314,7 @@ Deno.test("takeDirectory() reads clusters again when a balancer comes or goes", 
   assert.equal(said(temp, second), "");
 });
 
-Deno.test("takeDirectory() gives a name to the first file by name, and to the other when that is gone", async () => {
+Deno.test("takeDirectory() gives a name to the first file in order, and to the other when that is removed", async () => {
   await using temp = await fine();
   await temp.write("conf/services/a.yaml", `name: web\n${SERVICE}`);
   const first = await take(temp);
@@ -324,7 +324,7 @@ Deno.test("takeDirectory() gives a name to the first file by name, and to the ot
   assert.deepEqual([...(await take(temp, first)).accepted.services.keys()], ["web"]);
 });
 
-Deno.test("takeDirectory() has plugins judge again when the name servers change, and only then", async () => {
+Deno.test("takeDirectory() has plugins validate again when the name servers change, and only then", async () => {
   await using temp = await fine();
   const takeWith = async (server: string, last?: TakenConfig) => {
     const readNameService = () => Promise.resolve({ nameServers: [server], searchDomains: [], ndots: 1 });
@@ -339,7 +339,7 @@ Deno.test("takeDirectory() has plugins judge again when the name servers change,
   assert.ok((await takeWith("10.0.0.3:53", second)).isChanged);
 });
 
-Deno.test("takeDirectory() answers in the order of names, whatever the order of making", async () => {
+Deno.test("takeDirectory() returns objects in the order of names, whatever the order of creation", async () => {
   await using temp = await fine();
   for (const name of ["zeta", "alpha", "B", "a.b"]) {
     await temp.write(`conf/services/${name}.yaml`, `name: ${name}\n${SERVICE}`);
@@ -347,7 +347,7 @@ Deno.test("takeDirectory() answers in the order of names, whatever the order of 
   assert.deepEqual([...(await take(temp)).accepted.services.keys()], ["B", "a.b", "alpha", "web", "zeta"]);
 });
 
-Deno.test("takeDirectory() parses no file again that has not changed", async () => {
+Deno.test("takeDirectory() never parses an unchanged file again", async () => {
   await using temp = await fine();
   const first = await take(temp);
   const second = await take(temp, first);
@@ -363,7 +363,7 @@ Deno.test("takeDirectory() ends with its signal", async () => {
   );
 });
 
-Deno.test("takeDirectory() never throws, and points inside of the file, whatever the files hold", async () => {
+Deno.test("takeDirectory() never throws, and points inside the file, whatever its contents", async () => {
   await using temp = await fine();
   const files = ["services/web", "clusters/cache", "balancers/haproxy", "discovery/zookeeper", "logging", "lighthouse"];
   const parts = fc.array(
@@ -424,7 +424,7 @@ Deno.test("a warning about the version of a file that stays active names no line
   assert.match(diagnostics[0]?.message ?? "", /^Unknown key checks, .* \(in the version that stays active\)$/);
 });
 
-Deno.test("takeDirectory() lets others have their turn while it reads and judges thousands of files", async () => {
+Deno.test("takeDirectory() yields to other work while it reads and validates thousands of files", async () => {
   await using temp = await fine();
   for (let i = 0; i < 300; i++) await temp.write(`conf/clusters/c${i}.yaml`, CLUSTER);
   let [nowMs, turns] = [0, 0];
@@ -442,7 +442,7 @@ Deno.test("takeDirectory() lets others have their turn while it reads and judges
   assert.ok(turns >= 60, `${turns} turns`);
 });
 
-Deno.test("takeDirectory() uses a cluster's file without its additions where one does not fit it any more", async () => {
+Deno.test("takeDirectory() uses a cluster's file without its additions if one no longer fits", async () => {
   await using temp = await fine();
   await temp.write("conf/clusters/cache.yaml", `${CLUSTER}api: {sources: [zookeeper]}\n`);
   const options = { role: "run", signal: AbortSignal.timeout(60_000) } as const;

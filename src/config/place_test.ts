@@ -31,18 +31,18 @@ Deno.test.each([
     then: "conf/balancers/haproxy.yaml:2:5: no",
   },
   {
-    why: "a line that is a text alone, not a list",
+    why: "a line that is a single string, not a list",
     origin: { path: ["defaults", 0] },
     then: "conf/balancers/haproxy.yaml:3:11: no",
   },
   { why: "a cluster as a whole", origin: { cluster: "web", path: [] }, then: "conf/clusters/site.yaml:3:1: no" },
 ])(
-  "placed() says where $why stands",
+  "placed() locates $why",
   ({ origin, then }) =>
     assert.equal(placed({ accepted: { clusters }, sources, balancer: "haproxy" }, origin, "no"), then),
 );
 
-Deno.test("placed() keeps secrets to itself", () => {
+Deno.test("placed() shows no secrets", () => {
   const text = placed(
     { accepted: { clusters }, sources, balancer: "haproxy" },
     { path: ["defaults", 0] },
@@ -51,7 +51,7 @@ Deno.test("placed() keeps secrets to itself", () => {
   assert.doesNotMatch(text, /secret/);
 });
 
-Deno.test("placeFinding() finds a cluster that is called as its file without a look at the others", () => {
+Deno.test("placeFinding() finds a cluster named after its file without a look at the others", () => {
   class Counted extends Map<string, AcceptedCluster> {
     looks = 0;
     override *[Symbol.iterator](): MapIterator<[string, AcceptedCluster]> {

@@ -25,7 +25,7 @@ Deno.test.each([
   ({ text, then }) => assert.equal(addEntry(text, { ...ENTRY, allow: { net: ["{target}"] } }), then),
 );
 
-Deno.test("addEntry() writes what is said, and nothing else", () => {
+Deno.test("addEntry() writes the given values, and nothing else", () => {
   const entry = { section: "discovery", name: "consul", url: "./plugins/consul.ts" } as const;
   assert.equal(addEntry("", entry), "discovery:\n  consul:\n    url: ./plugins/consul.ts\n");
   assert.deepEqual(parse(addEntry("", { ...entry, insecure: true, sha256: "1".repeat(64) })), {
@@ -42,7 +42,7 @@ Deno.test("changeEntry() changes the hash and the address, and no other byte", (
   );
 });
 
-Deno.test("changeEntry() adds a hash where there is none", () => {
+Deno.test("changeEntry() adds a missing hash", () => {
   const text = "checks:\n  memcached:\n    url: ./x.ts # here\n";
   assert.equal(
     changeEntry(text, { section: "checks", name: "memcached", sha256: HASH }),
@@ -50,7 +50,7 @@ Deno.test("changeEntry() adds a hash where there is none", () => {
   );
 });
 
-Deno.test("changeEntry() writes what could be read as a number so that it is none", () => {
+Deno.test("changeEntry() quotes a value that could be read as a number", () => {
   for (const sha256 of ["1".repeat(64), `${"1".repeat(30)}e${"2".repeat(33)}`]) {
     const text = changeEntry("checks: { memcached: { url: x, sha256: abc } }\n", { ...ENTRY, url: "a b#c: d", sha256 });
     assert.deepEqual(parse(text), { checks: { memcached: { url: "a b#c: d", sha256 } } });

@@ -36,7 +36,7 @@ Deno.test("readPlugins() reads the entries of each kind", () => {
   });
 });
 
-Deno.test("readPlugins() takes a file that says nothing, and sections that say nothing", () => {
+Deno.test("readPlugins() accepts an empty file, and empty sections", () => {
   for (const raw of [null, {}, { checks: null, discovery: {} }]) {
     const { value, findings } = readPlugins(raw);
     assert.deepEqual([findings, value?.size], [[], 0]);
@@ -49,7 +49,7 @@ Deno.test.each([
   { url: "http://[::1]:8000/mod.ts" },
   { url: "HTTPS://example.com/mod.ts" },
   { url: "http://example.com/mod.ts", insecure: true },
-])("readPlugins() takes $url", (entry) => assert.deepEqual(findingsOf({ ...entry, sha256: HASH }), []));
+])("readPlugins() accepts $url", (entry) => assert.deepEqual(findingsOf({ ...entry, sha256: HASH }), []));
 
 Deno.test.each([
   { url: "http://example.com/mod.ts", fault: /^checks\.memcached\.url: .*only for loopback; insecure: true allows it/ },
@@ -86,7 +86,7 @@ Deno.test.each([
   { allow: { env: ["*"] }, fault: /the name of a variable/ },
   { allow: { ffi: ["/x"] }, fault: /Unknown key checks\.memcached\.allow\.ffi/ },
 ])(
-  "readPlugins() rejects to allow $allow",
+  "readPlugins() rejects allow: $allow",
   ({ allow, fault }) => assert.match(findingsOf({ url: "./mod.ts", allow }).join(), fault),
 );
 
@@ -96,11 +96,11 @@ Deno.test.each([
   { allow: { run: ["nginx"] }, fault: /an absolute path/ },
   { allow: { env: ["HOME"] }, fault: /Unknown key balancers\.memcached\.allow\.env/ },
 ])(
-  "readPlugins() rejects to allow a balancer $allow",
+  "readPlugins() rejects allow: $allow of a balancer",
   ({ allow, fault }) => assert.match(findingsOf({ url: "./mod.ts", allow }, "balancers").join(), fault),
 );
 
-Deno.test("readPlugins() allows a balancer files, sockets and programs", () => {
+Deno.test("readPlugins() accepts files, sockets and programs of a balancer", () => {
   const allow = {
     net: ["unix:/run/nginx.sock"],
     read: ["/etc/nginx"],
@@ -110,7 +110,7 @@ Deno.test("readPlugins() allows a balancer files, sockets and programs", () => {
   assert.deepEqual(findingsOf({ url: "./mod.ts", allow }, "balancers"), []);
 });
 
-Deno.test("readPlugins() rejects names that are none", () => {
+Deno.test("readPlugins() rejects invalid names", () => {
   for (const name of ["Memcached", "a b", "", "1a", "-a", "a/b", "a".repeat(64)]) {
     const { value, findings } = readPlugins({ checks: { [name]: { url: "./mod.ts" } } });
     assert.equal(value, undefined, name);

@@ -6,7 +6,7 @@ import { readPluginFile } from "./plugin_file_schema.ts";
 import { readService } from "./service_schema.ts";
 import { readHost, readSettings } from "./settings_schema.ts";
 
-Deno.test("the readers never throw, and give either a value or an error, whatever the file says", () => {
+Deno.test("the readers never throw, and return either a value or an error, for any file", () => {
   const keys = [
     "discovery",
     "port",

@@ -38,17 +38,17 @@ Deno.test.each([
   { why: "but one beside it is", text: "a:\n  password: x\n  user: h: x", line: 3, shown: "  user: h: x" },
   { why: "in a list, too", text: "- password: x\n  user: h: x", line: 2, shown: "  user: h: x" },
   {
-    why: "a quote that is open hides all",
+    why: "an open quote hides everything",
     text: 'password: "hunter2\nport: 8000\nname: x: y',
     line: 3,
     shown: "*****",
   },
   { why: "until it is closed", text: 'password: "hunter2\n  x"\nport: 8000', line: 3, shown: "port: 8000" },
-  { why: "an escaped quote closes nothing", text: 'password: "a\\"\nport: 8000', line: 2, shown: "*****" },
-  { why: "a bracket that is open hides all", text: "tokens: [hunter2,\nport: 8000,\nb: c", line: 3, shown: "*****" },
+  { why: "an escaped quote does not close one", text: 'password: "a\\"\nport: 8000', line: 2, shown: "*****" },
+  { why: "an open bracket hides everything", text: "tokens: [hunter2,\nport: 8000,\nb: c", line: 3, shown: "*****" },
   { why: "until it is closed", text: "tokens: [\nhunter2]\nport: 8000", line: 3, shown: "port: 8000" },
   { why: "the colon may be in the next line", text: "password\n: hunter2", line: 2, shown: "*****" },
-  { why: "what is before the first secret is shown", text: "port: x: y\npassword: z", line: 1, shown: "port: x: y" },
+  { why: "everything before the first secret is shown", text: "port: x: y\npassword: z", line: 1, shown: "port: x: y" },
   { why: "a line of a PEM is no key", text: "private_key: |\nDEK-Info: x\nMIIEow", line: 3, shown: "*****" },
   {
     why: "an anchor may be that of a secret",
@@ -56,7 +56,7 @@ Deno.test.each([
     line: 1,
     shown: "a: &a *****",
   },
-  { why: "a directive hides its own line alone", text: "- stats auth a:b\n- x: y: z", line: 2, shown: "- x: y: z" },
+  { why: "a directive hides only its own line", text: "- stats auth a:b\n- x: y: z", line: 2, shown: "- x: y: z" },
 ])("brokenMasks(): $why", ({ text, line, shown }) => {
   const lines = text.split("\n");
   assert.equal(applyMasks(lines[line - 1] ?? "", brokenMasks(lines, line - 1)), shown);
@@ -72,18 +72,18 @@ Deno.test.each([
   ["Cannot reach redis://me:hunter2@db", "Cannot reach redis://me:*****@db"],
 ])("redact() of %s is %s", (message, shown) => assert.equal(redact(message), shown));
 
-Deno.test("redact() masks known secrets wherever they stand, also cut ones and in JSON's spelling", () => {
+Deno.test("redact() masks known secrets anywhere, also truncated ones and in JSON's spelling", () => {
   const secrets = new Set(["hunter2-and-more", 'quo"te\nline', "ab", ""]);
   assert.equal(redact("it is hunter2-and-more, or hunter2-an...", secrets), "it is *****, or *****...");
   assert.equal(redact('is "quo\\"te\\nline"', secrets), 'is "*****"');
   assert.equal(redact('a cab, or "ab"', secrets), 'a cab, or "*****"');
 });
 
-Deno.test("redact() cuts what is very long", () => {
+Deno.test("redact() truncates very long strings", () => {
   assert.equal(redact("x".repeat(100_000)).length, 1_000);
 });
 
-Deno.test("mergeSpans() joins what touches", () => {
+Deno.test("mergeSpans() joins adjacent spans", () => {
   assert.deepEqual(
     mergeSpans([{ start: 5, end: 7 }, { start: 0, end: 2 }, { start: 1, end: 3 }, { start: 3, end: 4 }]),
     [
@@ -123,7 +123,7 @@ function growth(judge: (line: string) => unknown, part: string): () => number {
 /** What no user part ends at, though it looks so. */
 const TAIL = '" @';
 
-Deno.test("lineMasks() takes time in proportion to the length of a line, whatever it holds", async () => {
+Deno.test("lineMasks() takes time proportional to the length of a line, whatever its contents", async () => {
   const square = growth((line) => /x.*y/.test(line), "x");
   await eventually("a pattern that takes the square is found out", () => square() > 4);
   for (const part of ["a:", "//", "a@", "//a:", "password ", ":@", '"', " a:b", "=a:", "====", "//a: "]) {

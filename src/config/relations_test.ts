@@ -30,34 +30,34 @@ function settle(now: Record<string, Cluster>, last?: Record<string, Cluster>): [
 const CLASH = (key: string, name: string, owner: string) =>
   `clusters/${key}: Cannot use the name ${name} as the cluster of clusters/${owner} has it already`;
 
-Deno.test("settleClashes() lets the first by file name have what two want", () => {
+Deno.test("settleClashes() gives a contested name to the first by file name", () => {
   assert.deepEqual(settle({ a: cluster("x"), b: cluster("x"), c: cluster("y") }), [
     "a:x c:y",
     [CLASH("b", "x", "a")],
   ]);
 });
 
-Deno.test("settleClashes() lets what has not changed have its own, whoever comes first by name", () => {
+Deno.test("settleClashes() prefers an unchanged object, whatever the order of names", () => {
   const b = cluster("x");
   assert.deepEqual(settle({ a: cluster("x"), b }, { b }), ["b:x", [CLASH("a", "x", "b")]]);
 });
 
-Deno.test("settleClashes() puts the last good value in the place of what cannot be used", () => {
+Deno.test("settleClashes() replaces an invalid object by its last good value", () => {
   const [a, b] = [cluster("x"), cluster("y")];
   assert.deepEqual(settle({ a, b: cluster("x") }, { a, b }), ["a:x b:y", [CLASH("b", "x", "a")]]);
 });
 
-Deno.test("settleClashes() does without one whose last good value clashes too", () => {
+Deno.test("settleClashes() drops an object whose last good value clashes too", () => {
   const a = cluster("x");
   // The last good value of b is what a is called by now.
   assert.deepEqual(settle({ a, b: cluster("x") }, { a, b: cluster("x") }), ["a:x", [CLASH("b", "x", "a")]]);
 });
 
-Deno.test("settleClashes() lets two change names with one another", () => {
+Deno.test("settleClashes() lets two objects swap names", () => {
   assert.deepEqual(settle({ a: cluster("y"), b: cluster("x") }, { a: cluster("x"), b: cluster("y") }), ["a:y b:x", []]);
 });
 
-Deno.test("findMissing() says which one was meant, if one is like it", () => {
+Deno.test("findMissing() suggests a similar name", () => {
   const clusters = new Map([
     ["web", cluster("web", { sources: [onlySource("zookeper")], balancers: new Map([["haproxi", {}]]) })],
     ["far", cluster("far", { sources: [onlySource("consul")] })],

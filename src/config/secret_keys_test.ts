@@ -8,7 +8,7 @@ const TEXTS = new Map([
   ["gone", { reason: "there is no such file" }],
 ]);
 
-Deno.test("secretFilesIn() finds the files of secrets and of users' names, wherever they stand", () => {
+Deno.test("secretFilesIn() finds the files of secrets and of users' names at any depth", () => {
   const raw = {
     password_file: "a",
     auth: { username_file: "b", user_file: "c" },
@@ -27,7 +27,7 @@ Deno.test("secretFilesIn() finds the files of secrets and of users' names, where
   ]);
 });
 
-Deno.test("withSecrets() hands on the plain keys", () => {
+Deno.test("withSecrets() passes on the plain keys", () => {
   const { value, findings } = withSecrets({
     tls: true,
     auth: { username_file: "/run/user", password_file: "redis.pass" },
@@ -50,7 +50,7 @@ Deno.test.each([
   assert.deepEqual(withSecrets(raw, TEXTS).findings.map(({ message }) => message), [says]);
 });
 
-Deno.test("withSecrets() places findings at the key that names the file, and shows nothing of what it says", () => {
+Deno.test("withSecrets() places findings at the key that names the file, and shows none of its contents", () => {
   const { placed } = withSecrets({ auth: { username_file: "/run/user" }, port: 1 }, TEXTS);
   const at = { severity: "error", at: "value" } as const;
   assert.deepEqual(
@@ -69,7 +69,7 @@ Deno.test("withSecrets() places findings at the key that names the file, and sho
   );
 });
 
-Deno.test("withSecrets() leaves a config without such keys the very same", () => {
+Deno.test("withSecrets() returns a config without such keys unchanged", () => {
   fc.assert(fc.property(fc.jsonValue(), (raw) => {
     if (secretFilesIn(raw).length > 0 || JSON.stringify(raw).includes("_file")) return;
     assert.equal(withSecrets(raw, TEXTS).value, raw);

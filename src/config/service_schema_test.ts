@@ -14,7 +14,7 @@ function service(raw: unknown): Checked<NonNullable<ReturnType<typeof readServic
   return readService(raw, { fileName: "web" });
 }
 
-Deno.test("readService() reads a service, and gives what is not the host's to the plugin", () => {
+Deno.test("readService() reads a service, and passes keys that are not the host's to the plugin", () => {
   assert.deepEqual(good(service(web)), {
     name: "web",
     sources: [onlySource("zookeeper")],
@@ -68,7 +68,7 @@ Deno.test.each([
   ["ports", { ports: [81, "80"] }, [80, 81]],
   ["a single port as ports", { ports: 80 }, [80]],
   ["a single port in digits as ports", { ports: "22" }, [22]],
-])("readService() takes %s", (_what, own, ports) => {
+])("readService() accepts %s", (_what, own, ports) => {
   const { port: _, ...rest } = web;
   assert.deepEqual(good(service({ ...rest, ...own })).ports, ports);
 });
@@ -82,7 +82,7 @@ Deno.test.each([
   assert.equal(checks[0]?.timeoutMs, timeoutMs);
 });
 
-Deno.test("readService() reads a fall of 0 as 1, which is what 1.0 does for it", () => {
+Deno.test("readService() reads a fall of 0 as 1, as in 1.0", () => {
   assert.equal(good(service({ ...web, checks: { interval: 1, tcp: { rise: 1, fall: 0 } } })).checks[0]?.fall, 1);
 });
 
@@ -94,7 +94,7 @@ Deno.test("readService() reads labels as strings, sorted by name, and rejects a 
   assert.match(bad(service({ ...web, labels: { az: ["a"] } })), /labels/);
 });
 
-Deno.test("readService() freezes what it answers", () => {
+Deno.test("readService() freezes its result", () => {
   const value = good(service(structuredClone(web)));
   for (const part of [value, value.ports, value.checks, value.checks[0], value.checks[0]?.config, value.metadata]) {
     assert.ok(Object.isFrozen(part));
@@ -139,7 +139,7 @@ Deno.test.each([
     "checks.tcp: Missing key checks.tcp.rise: it must be an integer >= 0",
   ],
   [
-    "a rise below 0",
+    "a negative rise",
     { ...web, checks: { interval: 1, tcp: { rise: -1, fall: 1 } } },
     "checks.tcp.rise: Cannot use checks.tcp.rise as it must be an integer >= 0: current value is -1",
   ],
@@ -154,7 +154,7 @@ Deno.test.each([
     "checks: Cannot use checks as it must be a map: current value is []",
   ],
   [
-    "metadata that is no JSON",
+    "metadata that is not JSON",
     { ...web, metadata: { a: Infinity } },
     'metadata: Cannot use metadata as it must be a map of what JSON can say, at most 65536 characters: current value is {"a":Infinity}',
   ],
@@ -166,7 +166,7 @@ Deno.test.each([
     }...`,
   ],
   [
-    "a host that is none",
+    "an invalid host",
     { ...web, host: "a b" },
     'host: Cannot use host as it must be a host name or an IP address: current value is "a b"',
   ],
@@ -187,7 +187,7 @@ Deno.test("readService() leaves out unknown keys with a warning each, and reads 
   ]);
 });
 
-Deno.test("readService() passes on what objects have by nature as what it is: keys", () => {
+Deno.test("readService() passes on keys that objects inherit as ordinary keys", () => {
   const raw = JSON.parse(
     '{"discovery":"z","port":1,"checks":{"interval":1,"constructor":{"rise":1,"fall":1,"toString":2}}}',
   );
@@ -198,7 +198,7 @@ Deno.test("readService() passes on what objects have by nature as what it is: ke
   ]]]]);
 });
 
-Deno.test("readService() drafts what plugins can judge of a service that cannot be used", () => {
+Deno.test("readService() returns the parts of an invalid service that plugins can validate", () => {
   const raw = {
     port: 80_000,
     host: "b.int",
@@ -214,7 +214,7 @@ Deno.test("readService() drafts what plugins can judge of a service that cannot 
   assert.equal(service({ port: 80 }).draft, undefined, "there is nothing for a plugin in it");
 });
 
-Deno.test("readService() rejects a check that stands beside checks, whatever it is called", () => {
+Deno.test("readService() rejects a check beside checks, whatever its name", () => {
   const beside = { discovery: "zookeeper", port: 1, checks: { interval: 2 }, http: { uri: "/", rise: 1, fall: 1 } };
   const { value, findings } = readService(beside, { fileName: "web", plugins: ["http", "name"] });
   assert.equal(value, undefined);
@@ -240,7 +240,7 @@ Deno.test.each(["htpp", "web-db"])(
   },
 );
 
-Deno.test("readService() rejects a key of checks that stands beside it", () => {
+Deno.test("readService() rejects a key of checks that is beside it", () => {
   const checks = { interval: 2, tcp: { rise: 1, fall: 1 } };
   const beside = { discovery: "zookeeper", port: 1, checks, unknown_grace: 300, interval: 1 };
   const { value, findings } = readService(beside, { fileName: "web", plugins: ["tcp"] });
@@ -251,7 +251,7 @@ Deno.test("readService() rejects a key of checks that stands beside it", () => {
   ]);
 });
 
-Deno.test("readService() says where a key of a check belongs that stands in checks itself", () => {
+Deno.test("readService() names the right place of a check's key that is in checks itself", () => {
   const checks = { interval: 2, timeout: 3, tcp: { rise: 1, fall: 1 } };
   const { value, findings } = service({ discovery: "zookeeper", port: 1, checks });
   assert.equal(value, undefined);
@@ -260,12 +260,12 @@ Deno.test("readService() says where a key of a check belongs that stands in chec
   ]);
 });
 
-Deno.test("readService() says that there is no port though another key is wrong", () => {
+Deno.test("readService() reports a missing port though another key is invalid", () => {
   const { findings } = readService({ discovery: "zookeeper", checks: { interval: "soon" } }, { fileName: "web" });
   assert.match(findings.map(({ message }) => message).join("\n"), /checks\.interval[^]*Missing key ports/);
 });
 
-Deno.test("readService() takes the section of its discovery, warns of that of another, and finds a check all the same", () => {
+Deno.test("readService() reads the section of its discovery, warns of that of another, and still finds a check", () => {
   const names = { fileName: "web", plugins: ["http", "file"], discovery: ["consul", "zookeeper", "file"] };
   const raw = { discovery: "consul", port: 1, consul: { ttl: 5 }, zookeeper: null, checks: { interval: 1 } };
   const { value, findings } = readService(raw, names);

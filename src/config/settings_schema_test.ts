@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { bad, good } from "../../tests/support/checked.ts";
 import { DEFAULT_HOST, DEFAULT_SETTINGS, readHost, readSettings } from "./settings_schema.ts";
 
-Deno.test("readHost() reads what a host is announced as, each key by itself", () => {
+Deno.test("readHost() reads the announced identity, each key by itself", () => {
   assert.deepEqual(good(readHost({ name: "a.int", ip: "::1", peer_port: "1025" })), {
     name: "a.int",
     ip: "::1",
@@ -20,7 +20,7 @@ Deno.test("readHost() reads what a host is announced as, each key by itself", ()
   assert.match(bad(readHost({ peer_port: 0 })), /must be an integer from 1 to 65535/);
 });
 
-Deno.test("readSettings() reads the isolation, worker unless told", () => {
+Deno.test("readSettings() reads the isolation, worker by default", () => {
   assert.deepEqual(good(readSettings({ isolation: "shared" })), { ...DEFAULT_SETTINGS, isolation: "shared" });
   assert.deepEqual(good(readSettings({})), DEFAULT_SETTINGS);
   assert.deepEqual(good(readSettings(null)), DEFAULT_SETTINGS);
@@ -36,7 +36,7 @@ Deno.test("readSettings() reads how changes of members are joined: a budget, and
   assert.match(bad(readSettings({ updates: { rate: 0 } })), /an integer from 1 to 1000/);
 });
 
-Deno.test("readSettings() takes quiet for one change at once, and one for each such time from then on", () => {
+Deno.test("readSettings() reads quiet as one change at once, and one per such time from then on", () => {
   const updates = (raw: Record<string, unknown>) => good(readSettings({ updates: raw })).updates;
   assert.deepEqual(updates({ quiet: 0.2 }), { burst: 1, rate: 5, maxMs: 500 });
   assert.deepEqual(updates({ quiet: 0, max: 0 }), { burst: 1, rate: Infinity, maxMs: 0 });
@@ -44,7 +44,7 @@ Deno.test("readSettings() takes quiet for one change at once, and one for each s
   assert.match(bad(readSettings({ updates: { quiet: 0.1, rate: 7 } })), /quiet beside burst or rate/);
 });
 
-Deno.test("readSettings() reads how long a reporter stays after its nodes, not at all unless told", () => {
+Deno.test("readSettings() reads how long a reporter stays after its nodes, 0 by default", () => {
   assert.equal(good(readSettings({ deregister_grace: 2.5 })).deregisterGraceMs, 2_500);
   assert.equal(good(readSettings(null)).deregisterGraceMs, 0);
   assert.equal(good(readSettings({ max_age: "2d" })).maxAgeMs, 172_800_000);
@@ -52,7 +52,7 @@ Deno.test("readSettings() reads how long a reporter stays after its nodes, not a
   assert.match(bad(readSettings({ deregister_grace: 301 })), /a duration from 0s to 5m/);
 });
 
-Deno.test("readSettings() reads where metrics are pushed to, and says of each key that does not fit what is wanted", () => {
+Deno.test("readSettings() reads the publishers of metrics, and reports what each invalid key must be", () => {
   const publishers = (raw: Record<string, unknown>) => readSettings({ publishers: raw });
   assert.equal(good(readSettings(null)).publishers, undefined);
   assert.deepEqual(good(publishers({ agent: { type: "statsd", address: "[::1]:8125" } })).publishers?.get("agent"), {

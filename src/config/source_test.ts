@@ -85,13 +85,13 @@ Deno.test.each([
   assert.deepEqual(valueOf(`a: ${text}\n`), { a: value });
 });
 
-Deno.test("Source reads the first document only, and what %YAML says changes nothing", () => {
+Deno.test("Source reads only the first document, and ignores %YAML", () => {
   assert.deepEqual(valueOf("a: 1\n---\nb: [\n"), { a: 1 });
   assert.deepEqual(valueOf("%YAML 1.2\n---\na: yes\n"), { a: true });
   assert.equal(valueOf("# nothing\n"), null);
 });
 
-Deno.test("Source reads keys that are no texts as JSON would write them", () => {
+Deno.test("Source reads keys that are not strings in JSON's form", () => {
   assert.deepEqual(valueOf("{1: a, yes: b, 1.5: c}"), { "1": "a", true: "b", "1.5": "c" });
 });
 
@@ -105,12 +105,12 @@ Deno.test("Source merges << as 1.0 did: own keys win, then the first map", () =>
   });
 });
 
-Deno.test("Source freezes its value to the ground", () => {
+Deno.test("Source freezes its value deeply", () => {
   const value = valueOf("a: {b: [c, {d: e}]}") as { a: { b: [string, object] } };
   for (const part of [value, value.a, value.a.b, value.a.b[1]]) assert.ok(Object.isFrozen(part));
 });
 
-Deno.test("Source keeps keys that objects have by nature as plain keys", () => {
+Deno.test("Source keeps keys that objects inherit as plain keys", () => {
   const value = valueOf("constructor: 1\ntoString: 2\nhasOwnProperty: 3\n") as Record<string, unknown>;
   assert.deepEqual(Object.entries(value), [["constructor", 1], ["toString", 2], ["hasOwnProperty", 3]]);
   for (const text of ["__proto__: {a: 1}", "{a: {'__proto__': 1}}", "x: &x {__proto__: {}}\ny: {<<: *x}"]) {
@@ -139,7 +139,7 @@ Deno.test.each(
   assert.equal(place(read(text), [...path], at), wanted);
 });
 
-Deno.test("Source.locate() follows aliases and merges to where a value stands", () => {
+Deno.test("Source.locate() follows aliases and merges to the value", () => {
   const source = read("a: &a {x: 1}\nb: *a\nc: {<<: *a, y: 2}\nd:\n  - *a\n");
   assert.equal(place(source, ["b", "x"]), "1:11");
   assert.equal(place(source, ["b"]), "2:4");
@@ -173,18 +173,18 @@ Deno.test.each([
   assert.equal(source.value, undefined);
 });
 
-Deno.test("Source rejects bytes that are not UTF-8, and says where", () => {
+Deno.test("Source rejects bytes that are not UTF-8, with their position", () => {
   const bytes = new Uint8Array([...new TextEncoder().encode("# é\na: caf"), 0xE9, 0x0A]);
   const source = new Source("f", bytes);
   assert.match(shownOf(source), /^f:2:7: error: Cannot read the file as it must be UTF-8/);
 });
 
-Deno.test("Source says no more than a few things of one file", () => {
+Deno.test("Source limits the findings of one file", () => {
   assert.equal(read("a: !x 1\n".repeat(1_000)).problems.length, 20);
 });
 
 Deno.test({
-  name: "Source bounds aliases, depth and size, whatever the file",
+  name: "Source limits aliases, depth and size",
   timeout: 60_000,
   fn() {
     const bomb = ["a: &a [x,x,x,x,x,x,x,x,x]"];
@@ -208,7 +208,7 @@ Deno.test({
   },
 });
 
-Deno.test("Source.diagnose() shows the line with a caret under the place", () => {
+Deno.test("Source.diagnose() shows the line with a caret under the position", () => {
   const source = read("checks:\n  http:\n    rise: two\n");
   const finding = error(["http", "rise"], "Cannot use rise");
   assert.equal(
@@ -217,7 +217,7 @@ Deno.test("Source.diagnose() shows the line with a caret under the place", () =>
   );
 });
 
-Deno.test("Source.diagnose() masks what a careless message says of a secret", () => {
+Deno.test("Source.diagnose() masks a secret in a careless message", () => {
   const source = read(
     'auth: &a {password: s3cr3t, n: 12345}\nuri: "http://me:p4ssw0rd@h"\nlist: ["stats auth a:b1gs3cret"]\nshort: {token: ab}\nother: *a\n',
   );
@@ -290,7 +290,7 @@ function everyPlace(source: Source): ReturnType<Source["diagnose"]>[] {
   return found;
 }
 
-Deno.test("Source shows no part of a secret in a file that is broken anywhere else", () => {
+Deno.test("Source shows no part of a secret in a file with a syntax error elsewhere", () => {
   const damage = fc.constantFrom(
     "",
     " ",
@@ -349,7 +349,7 @@ function isKept(text: string, at: number, remove: boolean): boolean {
   );
 }
 
-Deno.test("Source never throws, and points inside of the file, whatever the bytes", () => {
+Deno.test("Source never throws, and points inside the file, for any bytes", () => {
   const yamlish = fc.array(
     fc.constantFrom(
       ..."ab:: -[]{}\"'|>&*!#%@,?\n\n\t<\\~0",

@@ -13,7 +13,7 @@ function policy(traffic: unknown): TrafficPolicy | undefined {
   return good(read(traffic)).traffic;
 }
 
-Deno.test("a cluster without traffic has no policy, and an empty one takes the registry's weights", () => {
+Deno.test("a cluster without traffic has no policy, and with an empty one the registry's weights", () => {
   assert.equal(
     good(readCluster({ discovery: "zoo", haproxy: {} }, { fileName: "web", balancers: ["haproxy"] })).traffic,
     undefined,
@@ -21,7 +21,7 @@ Deno.test("a cluster without traffic has no policy, and an empty one takes the r
   assert.deepEqual(policy({}), { weight: { default: 100 }, warmUpMs: 0 });
 });
 
-Deno.test("traffic.weight is a number, or says where to read it", () => {
+Deno.test("traffic.weight is a number, or names its source", () => {
   assert.deepEqual(policy({ weight: 50 })?.weight, { fixed: 50, default: 100 });
   assert.deepEqual(policy({ weight: { from: "metadata.lb.weight", default: 10 } })?.weight, {
     from: { of: "metadata", path: ["lb", "weight"] },
@@ -33,7 +33,7 @@ Deno.test("traffic.weight is a number, or says where to read it", () => {
   });
 });
 
-Deno.test("an item of discovery has traffic of its own, beside that of the cluster", () => {
+Deno.test("an item of discovery has its own traffic, beside that of the cluster", () => {
   const names = { fileName: "web", balancers: ["haproxy"], discovery: ["zoo", "etcd"] };
   const discovery = [
     "zoo",
@@ -82,7 +82,7 @@ Deno.test.each([
   assert.deepEqual(findings.map((each) => each.message), [message]);
 });
 
-Deno.test("what concerns all sources has no place in an item's traffic, and a service's items have none", () => {
+Deno.test("policies of all sources are rejected in an item's traffic, and a service's items have none", () => {
   const discovery = [{ zoo: {}, traffic: { zones: {} } }];
   const names = { fileName: "web", balancers: ["haproxy"], discovery: ["zoo"] };
   const { unknownKeys } = good(readCluster({ discovery, haproxy: {} }, names));
@@ -96,7 +96,7 @@ Deno.test("what concerns all sources has no place in an item's traffic, and a se
   assert.match(service.findings.map(({ message }) => message).join("\n"), /^Unknown key discovery\[0\]\.traffic/m);
 });
 
-Deno.test("traffic.slow_start has defaults for all that it does not say", () => {
+Deno.test("traffic.slow_start has defaults for missing keys", () => {
   assert.deepEqual(policy({ slow_start: {} })?.slowStart, {
     delayMs: 0,
     rampMs: 60_000,
@@ -112,7 +112,7 @@ Deno.test("traffic.slow_start has defaults for all that it does not say", () => 
   });
 });
 
-Deno.test("traffic.zones and traffic.overflow have defaults, and percentages are parts", () => {
+Deno.test("traffic.zones and traffic.overflow have defaults, and percentages become fractions", () => {
   assert.deepEqual(policy({ zones: {} })?.zones, { spillBelow: 0.8, key: { of: "zone" } });
   assert.deepEqual(policy({ zones: { prefer: "local", spill_below: "50%", key: "labels.az" } })?.zones, {
     spillBelow: 0.5,
@@ -127,7 +127,7 @@ Deno.test("traffic.zones and traffic.overflow have defaults, and percentages are
   assert.deepEqual(overflow, { clusters: ["b"], below: 1, capacity: 10 });
 });
 
-Deno.test("a cluster that another names as its overflow may do without a balancer's section", () => {
+Deno.test("a cluster named as another's overflow needs no balancer's section", () => {
   const options = { fileName: "spare", balancers: ["haproxy"] };
   assert.match(bad(readCluster({ discovery: "zoo" }, options)), /must have a section for at least one balancer/);
   good(readCluster({ discovery: "zoo" }, { ...options, overflow: ["spare"] }));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { paceAfter } from "./watch.ts";
 
-Deno.test("paceAfter() leaves a small directory its pace, and has a large one read for a part of the time alone", () => {
+Deno.test("paceAfter() keeps the pace of a small directory, and limits the share of time for a large one", () => {
   const usual = { quietMs: 30, maxMs: 200 };
   assert.deepEqual(paceAfter(20, usual), usual);
   assert.deepEqual(paceAfter(400, usual), { quietMs: 100, maxMs: 1_600 });

@@ -36,7 +36,7 @@ Deno.test.each([
   assert.deepEqual(namesToTry(name, { searchDomains: ["a.int", "b.int"], ndots }), then);
 });
 
-Deno.test("namesToTry() leaves out what a search domain makes longer than a domain name can be", () => {
+Deno.test("namesToTry() leaves out names that a search domain makes too long", () => {
   const name = `${"a".repeat(60)}.`.repeat(4).slice(0, -1);
   assert.equal(name.length, 243);
   const searchDomains = ["a.int", "much.too.long.int"];

@@ -98,7 +98,7 @@ const PATIENT = { serverTimeoutMs: 30_000, timeoutMs: 60_000 };
 const HONEST: Behavior = { parts: (query) => [framed(answerTo(query))], closes: true };
 const places = fc.array(fc.nat(1_000), { maxLength: 4 });
 
-Deno.test("resolveHost() reads an answer in whatever parts it comes, and whatever follows it", async () => {
+Deno.test("resolveHost() reads an answer in any segments, with any data after it", async () => {
   await fc.assert(
     fc.asyncProperty(places, fc.uint8Array({ maxLength: 40 }), fc.boolean(), async (cuts, behind, closes) => {
       await using server = new LyingServer({
@@ -112,7 +112,7 @@ Deno.test("resolveHost() reads an answer in whatever parts it comes, and whateve
   );
 });
 
-Deno.test("resolveHost() takes a message whose length is a lie for no answer, and asks the next server", async () => {
+Deno.test("resolveHost() rejects a message with a wrong length, and asks the next server", async () => {
   const lie = fc.oneof(fc.constantFrom(0, 1, 11, 12, 65_535), fc.nat(65_535));
   await fc.assert(
     fc.asyncProperty(lie, places, fc.boolean(), fc.boolean(), async (length, cuts, closes, isGone) => {
@@ -131,7 +131,7 @@ Deno.test("resolveHost() takes a message whose length is a lie for no answer, an
   );
 });
 
-Deno.test("resolveHost() does not take a flood of answers to other queries for a name that does not exist", async () => {
+Deno.test("resolveHost() does not mistake a flood of unrelated answers for a name that does not exist", async () => {
   const other = fc.record({
     id: fc.integer({ min: 1, max: 0xffff }),
     name: fc.constantFrom("other.test", "web.example", "test"),
@@ -163,7 +163,7 @@ Deno.test("resolveHost() rejects an answer with records of a name that does not 
   assert.deepEqual([records, exists], [["192.0.2.1"], true]);
 });
 
-Deno.test("resolveHost() asks each name of the search list once, though none exists", async () => {
+Deno.test("resolveHost() asks for each name of the search list once, though none exists", async () => {
   await using server = new LyingServer({
     parts: (query) => [framed(answerTo(query, { rcode: NXDOMAIN }))],
     closes: true,

@@ -31,7 +31,7 @@ function start(pid: number, seconds: number, config: Partial<HistoryEntry> = { f
   ];
 }
 
-Deno.test("parseEntry() reads what formatEntry() wrote, and rejects half a line", () => {
+Deno.test("parseEntry() reads the output of formatEntry(), and rejects a partial line", () => {
   const whole = entry("cluster.changed", {
     fields: { cluster: "web", nodes: 2 },
     files: [{ file: "clusters/web.yaml", change: "changed", diff: ["-a", "+b"] }],
@@ -54,13 +54,13 @@ Deno.test.each([
   assert.deepEqual(diffLines(was, is, { linesMax: 10 }, lines), want);
 });
 
-Deno.test("diffLines() lists a bounded number of lines, and says how many more there are", () => {
+Deno.test("diffLines() lists a limited number of lines, and counts the rest", () => {
   const is = Array.from({ length: 5_000 }, (_, i) => `line ${i}`).join("\n");
   const lines = { before: () => "old", after: () => "*****" };
   assert.deepEqual(diffLines("old\n".repeat(5_000), is, { linesMax: 2 }, lines), ["-old", "-old", "… 9999 more lines"]);
 });
 
-Deno.test("storyOf() says in one line that a restart changed nothing", () => {
+Deno.test("storyOf() reports a restart without changes in one line", () => {
   const before = [...start(1, 0, {}), entry("process.stopping", {}, 60), entry("process.stopped", {}, 61)];
   const after = items([...before, ...start(2, 62)]);
   const news = after.slice(items(before).length - 2);
@@ -68,7 +68,7 @@ Deno.test("storyOf() says in one line that a restart changed nothing", () => {
   assert.match(news[0] ?? "", /process\.starting +Restarted after 1s; nothing changed \(pid 2\)$/);
 });
 
-Deno.test("storyOf() lists what a restart changed, and says that an end was not logged", () => {
+Deno.test("storyOf() lists the changes of a restart, and reports an unlogged end", () => {
   const changed = { files: [{ file: "clusters/web.yaml", change: "changed" as const }] };
   const reloaded = entry("balancer.reloaded", { pid: 2, diff: ["+bind :80"] }, 64);
   const lines = items([...start(1, 0, {}), ...start(2, 62, changed), reloaded]).join("\n");
@@ -77,7 +77,7 @@ Deno.test("storyOf() lists what a restart changed, and says that an end was not 
   assert.match(lines, /balancer\.reloaded .*\n {6}\+bind :80$/);
 });
 
-Deno.test("storyOf() keeps writer and reporter of one host apart", () => {
+Deno.test("storyOf() separates writer and reporter of one host", () => {
   const reporter = start(7, 30, {}).map((each) => ({ ...each, role: "reporter" }));
   const lines = items([...start(1, 0, {}), ...reporter]);
   assert.equal(lines.filter((line) => line.includes("Restarted")).length, 0, lines.join("\n"));
@@ -100,7 +100,7 @@ Deno.test.each([
   assert.deepEqual(entries.filter((each) => isShown(each, filter)).map(({ event }) => event), want);
 });
 
-Deno.test("History leaves out what programs write", async () => {
+Deno.test("History leaves out the output of programs", async () => {
   await using temp = new TempDir();
   {
     await using history = new History({

@@ -15,8 +15,8 @@ const LONG = `/srv/${"directory_with_a_long_name/".repeat(12)}haproxy.cfg`;
 
 Deno.test.each([
   { what: "a short path", path: "/run/haproxy.cfg" },
-  { what: "a path longer than a name on disk", path: LONG },
-  { what: "a path of characters with several bytes", path: `/srv/${"größe→".repeat(60)}.cfg` },
+  { what: "a path longer than a file name may be", path: LONG },
+  { what: "a path of multi-byte characters", path: `/srv/${"größe→".repeat(60)}.cfg` },
 ])("keeps the last ten files of $what, and compares with them after a restart", async ({ path }) => {
   await using temp = new TempDir();
   const failures: string[] = [];
@@ -39,7 +39,7 @@ Deno.test.each([
   await next.idle();
 });
 
-Deno.test("shows no line of a key in what differs", () => {
+Deno.test("shows no line of a private key in a difference", () => {
   const pem = (secret: string) =>
     `before\n  -----BEGIN RSA PRIVATE KEY-----\n  ${secret}1\n  ${secret}2\n  -----END RSA PRIVATE KEY-----\nafter ${secret}\n`;
   const kept = keeper();

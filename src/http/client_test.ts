@@ -117,7 +117,7 @@ Deno.test.each([
   await assert.rejects(Array.fromAsync(lines), said);
 });
 
-Deno.test("HttpClient closes the connection of an answer that is read no further", async () => {
+Deno.test("HttpClient closes the connection of an abandoned answer", async () => {
   await using server = new ScriptedServer(async (connection) => {
     await connection.read(new Uint8Array(4_096));
     const text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\na\n\r\n";

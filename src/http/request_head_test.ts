@@ -121,7 +121,7 @@ Deno.test("parseHead() requires Host only in HTTP/1.1, and allows no chunks in H
 Deno.test.each([
   { what: "spaces between letters", value: (length: number) => `x${" ".repeat(length)}x` },
   { what: "spaces before a malformed character", value: (length: number) => `${" ".repeat(length)}\x01` },
-])("parseHead() takes time in proportion to $what", async ({ value }) => {
+])("parseHead() takes time proportional to $what", async ({ value }) => {
   const took = (length: number, times: number) => {
     const began = performance.now();
     for (let i = 0; i < times; i++) {

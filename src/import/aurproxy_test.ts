@@ -143,7 +143,7 @@ Deno.test.each([
   }
 });
 
-Deno.test("with HAProxy, a check is HAProxy's own, unless it is of another port", () => {
+Deno.test("with HAProxy, a check is HAProxy's own, unless it uses another port", () => {
   const check = (more: object) =>
     adjuster("HttpHealthCheck", { route: "/h", interval: 3, healthy_threshold: 4, ...more });
   const of = (more: object) => {
@@ -161,7 +161,7 @@ Deno.test("with HAProxy, a check is HAProxy's own, unless it is of another port"
   assert.equal(of({ port_name: "admin" }).traffic.health.http.port_name, "admin");
 });
 
-Deno.test("streams of aurproxy are a cluster for each port", () => {
+Deno.test("streams of aurproxy become a cluster for each port", () => {
   const config = { servers: [{ ports: [5432, "5433"], streams: [{ sources: [SOURCE] }] }] };
   const stream = (port: number) => ({ listen: `0.0.0.0:${port}`, stream: "tcp", balance: "least_conn" });
   const imported = aurproxy({ config });
@@ -171,7 +171,7 @@ Deno.test("streams of aurproxy are a cluster for each port", () => {
   assert.deepEqual(tcp, { port: 5432, frontend: ["mode tcp"], backend: ["mode tcp", "balance leastconn"] });
 });
 
-Deno.test("an ApiSource of aurproxy is a cluster that nodes and sources may be added to", () => {
+Deno.test("an ApiSource of aurproxy becomes a cluster that accepts added nodes and sources", () => {
   const source = { source_class: "tellapart.aurproxy.source.ApiSource", name: "replay" };
   const of = (more: object) =>
     file(

@@ -39,7 +39,7 @@ Deno.test.each([
   { keys: `["/app/a", "/app/b/c"]`, prefix: "/app", asked: "/name" },
   { keys: `["/app", "/db"]`, prefix: "/", asked: "/app/name" },
   { keys: `["/"]`, prefix: "/", asked: "/app/name" },
-])("keys are asked for below their common path: $keys", ({ keys, prefix, asked }) => {
+])("keys are read below their common path: $keys", ({ keys, prefix, asked }) => {
   const imported = confd({ keys, template: '{{getv "/app/name"}}{{range gets "/app/*"}}{{.Key}}{{end}}' });
   assert.deepEqual(file(imported, "balancers/app.yaml").files[0].keys, { discovery: "etcd", prefix });
   const liquid = imported.files.get("templates/app.liquid") ?? "";
@@ -47,7 +47,7 @@ Deno.test.each([
   assert.equal(liquid.includes('prepend: "/app"'), prefix === "/app");
 });
 
-Deno.test("a global prefix replaces that of a resource, and stands before the keys", () => {
+Deno.test("a global prefix replaces that of a resource, and is prepended to the keys", () => {
   const imported = confd({ more: 'prefix = "/own"', settings: 'prefix = "/all"' });
   assert.equal(file(imported, "balancers/app.yaml").files[0].keys.prefix, "/all/app");
   assert.equal(file(confd({ more: 'prefix = "/own"' }), "balancers/app.yaml").files[0].keys.prefix, "/own/app");
@@ -80,7 +80,7 @@ Deno.test.each([
 });
 
 Deno.test.each(["consul", "redis", "vault", "rancher", "env", "file", "dynamodb", "ssm"])(
-  "backends of confd become discoveries, and without one the resources are switched off: %s",
+  "backends of confd become discoveries, and without one the resources are disabled: %s",
   (backend) => {
     const imported = confd({ words: ["-backend", backend] });
     assert.ok(imported.files.has("balancers/app.yaml.disabled"));
@@ -118,18 +118,21 @@ Deno.test.each([
   { template: "{{ if }}x{{ end }}", what: "template", line: 1, column: 6 },
   { template: "{{ if true }}x", what: "template", line: 1, column: 4 },
   { template: "x{{", what: "template", line: 1, column: 2 },
-])("what has no counterpart in Liquid is named at its place: $template", ({ template, what, line, column }) => {
-  const imported = confd({ template });
-  const faults = imported.report.filter(({ file }) => file === "app.tmpl");
-  assert.deepEqual(faults.map((each) => [each.key, each.line, each.column]), [[what, line, column]]);
-  assert.ok(imported.files.has("balancers/app.yaml.disabled"));
-});
+])(
+  "a construct without a counterpart in Liquid is named at its position: $template",
+  ({ template, what, line, column }) => {
+    const imported = confd({ template });
+    const faults = imported.report.filter(({ file }) => file === "app.tmpl");
+    assert.deepEqual(faults.map((each) => [each.key, each.line, each.column]), [[what, line, column]]);
+    assert.ok(imported.files.has("balancers/app.yaml.disabled"));
+  },
+);
 
-Deno.test("TOML that is none is rejected with its place", () => {
+Deno.test("invalid TOML is rejected with its position", () => {
   assert.match(String(tomlDocument("x.toml", "a = 1\nb = \n")), /^x\.toml:2:/);
 });
 
-Deno.test("a template without an action is the same text", () => {
+Deno.test("a template without an action is unchanged", () => {
   const text = "plain { text } % with {% and #\n";
   assert.equal(toLiquid(parseGoTemplate("a { b }")).text, "a { b }");
   assert.doesNotMatch(toLiquid(parseGoTemplate(text)).text, /^plain { text } % with {%/);

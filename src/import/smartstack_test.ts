@@ -31,7 +31,7 @@ Deno.test.each([{ checks: [] }, { checks: [{ type: "http" }], check_mocked: true
   },
 );
 
-Deno.test("a nerve service that loses a check is switched off", () => {
+Deno.test("a nerve service that loses a check is disabled", () => {
   const imported = nerve({
     services: { web: { ...SERVICE, checks: [{ type: "tcp" }, { type: "ours", module: "x" }] } },
   });
@@ -40,7 +40,7 @@ Deno.test("a nerve service that loses a check is switched off", () => {
   ]);
 });
 
-Deno.test("weight and labels of nerve are those of the service", () => {
+Deno.test("weight and labels of nerve become those of the service", () => {
   const imported = nerve({ services: { web: { ...SERVICE, weight: "7", labels: { az: "a" } } } });
   const { weight, labels } = file(imported, "services/web.yaml");
   assert.deepEqual([weight, labels], [7, { az: "a" }]);
@@ -58,7 +58,7 @@ Deno.test("backend_port_override of synapse replaces the port of every node", ()
   });
 });
 
-Deno.test("Ruby in a synapse file is named at its place", () => {
+Deno.test("Ruby in a synapse file is named at its position", () => {
   const text = "services:\n  web:\n    haproxy: {port: <%= ENV['P'] %>}\n<% if true %>\nhaproxy: {}\n<% end %>\n";
   const { text: plain, tags } = withoutErb(text);
   const imported = importSynapse(documentOf("s.yaml", plain), new Map(), new Map([["s.yaml", tags]]));
@@ -67,7 +67,7 @@ Deno.test("Ruby in a synapse file is named at its place", () => {
   assert.ok(imported.files.has("clusters/web.yaml.disabled"));
 });
 
-Deno.test("every key of the input is in the report, whatever is around it", () => {
+Deno.test("every key of the input is in the report, in any context", () => {
   const imported = synapse({
     ours: { a: [1, { b: 2 }] },
     services: {
@@ -81,7 +81,7 @@ Deno.test("every key of the input is in the report, whatever is around it", () =
   assert.match(summary(imported.report), /^7 keys: 3 converted, 0 replaced, 4 not supported$/);
 });
 
-Deno.test("a file that is no map is rejected with its name", () => {
+Deno.test("a file that is not a map is rejected with its name", () => {
   assert.throws(
     () => documentOf("x.yaml", "- 1\n"),
     new ImportError("Cannot import x.yaml: expected a map of keys at its top"),
@@ -90,7 +90,7 @@ Deno.test("a file that is no map is rejected with its name", () => {
 });
 
 Deno.test.each(["on", "1:30", "010", "null", "~", "# x", "a: b", "1e3", "*x"])(
-  "the string %s is the same when a written file is read",
+  "the string %s is unchanged when a written file is read",
   (text) => {
     const imported = nerve({ services: { web: { ...SERVICE, labels: { text } } } });
     const written = documentOf("web.yaml", imported.files.get("services/web.yaml") ?? "");

@@ -11,7 +11,7 @@ function make(options: Partial<DamperOptions> = {}): { clock: FakeClock; damper:
   return { clock, damper: new Damper(run, { burst: 3, rate: 10, maxMs: 500, clock, ...options }), runs };
 }
 
-Deno.test("Damper runs at once for as many triggers as the budget has, and then as it comes in", () => {
+Deno.test("Damper runs at once while the budget lasts, and then at its rate", () => {
   const { clock, damper, runs } = make();
   for (let i = 0; i < 40; i++) {
     damper.trigger("web");
@@ -21,7 +21,7 @@ Deno.test("Damper runs at once for as many triggers as the budget has, and then 
   assert.deepEqual(runs, ["0: web", "10: web", "20: web", "100: web", "200: web", "300: web", "400: web"]);
 });
 
-Deno.test("Damper has the burst of a source back after a pause", () => {
+Deno.test("Damper restores the burst of a source after a pause", () => {
   const { clock, damper, runs } = make();
   for (const pauseMs of [0, 0, 0, 300, 0, 0]) {
     clock.advance(pauseMs);
@@ -30,7 +30,7 @@ Deno.test("Damper has the burst of a source back after a pause", () => {
   assert.deepEqual(runs, ["0: web", "0: web", "0: web", "300: web", "300: web", "300: web"]);
 });
 
-Deno.test("Damper lets no change wait longer than the most that it may, however low the rate", () => {
+Deno.test("Damper lets no change wait longer than maxMs, however low the rate", () => {
   const { clock, damper, runs } = make({ burst: 1, rate: 0.1 });
   for (let i = 0; i < 3_000; i++) {
     damper.trigger("web");
@@ -39,7 +39,7 @@ Deno.test("Damper lets no change wait longer than the most that it may, however 
   assert.deepEqual(runs.map((run) => parseInt(run)), [0, 501, 1_001, 1_501, 2_001, 2_501]);
 });
 
-Deno.test("Damper hears others at once while one flaps that has spent its budget", () => {
+Deno.test("Damper runs at once for others while a flapping source has spent its budget", () => {
   const { clock, damper, runs } = make();
   for (let i = 0; i < 1_000; i++) {
     if (i === 250 || i === 555) damper.trigger("calm");
@@ -49,7 +49,7 @@ Deno.test("Damper hears others at once while one flaps that has spent its budget
   assert(runs.some((run) => /^250: .*calm/.test(run)) && runs.some((run) => /^555: .*calm/.test(run)), `${runs}`);
 });
 
-Deno.test("Damper does not let a thousand sources that change once a second each run a thousand times", () => {
+Deno.test("Damper joins a thousand sources that change once a second each", () => {
   const { clock, damper, runs } = make();
   for (let i = 0; i < 5_000; i++) {
     damper.trigger(`c${i % 1_000}`);
@@ -58,7 +58,7 @@ Deno.test("Damper does not let a thousand sources that change once a second each
   assert(runs.length <= 12 + 5 * 20 + 1, `${runs.length}`);
 });
 
-Deno.test("Damper joins nothing without a rate to keep", () => {
+Deno.test("Damper joins nothing without a rate", () => {
   const { clock, damper, runs } = make({ burst: 1, rate: Infinity, maxMs: 0 });
   for (let i = 0; i < 100; i++) {
     damper.trigger("web");
@@ -67,7 +67,7 @@ Deno.test("Damper joins nothing without a rate to keep", () => {
   assert.equal(runs.length, 100);
 });
 
-Deno.test("Damper never loses a trigger, never makes one wait longer than maxMs, and never spends more than it has", () => {
+Deno.test("Damper never loses a trigger, never delays one beyond maxMs, and never exceeds its budget", () => {
   const triggers = fc.array(fc.tuple(fc.constantFrom("a", "b", "c"), fc.nat(200)), { maxLength: 200 });
   fc.assert(fc.property(triggers, (story) => {
     const clock = new FakeClock();
@@ -96,7 +96,7 @@ Deno.test("Damper never loses a trigger, never makes one wait longer than maxMs,
   }));
 });
 
-Deno.test("Damper forgets what waits when it is disposed of", () => {
+Deno.test("Damper drops pending triggers when disposed of", () => {
   const { clock, damper, runs } = make({ burst: 1 });
   damper.trigger("web");
   damper.trigger("web");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { deadline } from "./deadline.ts";
 import { FakeClock } from "./fake_clock.ts";
 
-Deno.test("deadline() aborts its signal when its time is over, not before", () => {
+Deno.test("deadline() aborts its signal at its time, not earlier", () => {
   const clock = new FakeClock();
   using late = deadline(100, { clock });
   clock.advance(99);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { delay } from "./delay.ts";
 import { FakeClock } from "./fake_clock.ts";
 
-Deno.test("delay() resolves when its time has come, not before", async () => {
+Deno.test("delay() resolves at its time, not earlier", async () => {
   const clock = new FakeClock();
   let resolved = false;
   const waiting = delay(100, { clock, signal: new AbortController().signal }).then(() => resolved = true);

@@ -23,7 +23,7 @@ Deno.test.each([
   { text: "1e3s", ms: undefined },
 ])("parseDuration() reads $text as $ms ms", ({ text, ms }) => assert.equal(parseDuration(text), ms));
 
-Deno.test("parseDuration() counts digits alone in the unit of their key", () => {
+Deno.test("parseDuration() reads bare digits in the unit of their key", () => {
   assert.equal(parseDuration("250", { bareUnit: "ms" }), 250);
   assert.equal(parseDuration("250s", { bareUnit: "ms" }), 250_000);
 });

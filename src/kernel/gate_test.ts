@@ -74,7 +74,7 @@ Deno.test.each([{ most: 0 }, { most: -1 }, { most: NaN }])("Gate rejects a bound
   assert.throws(() => new Gate(most), /atOnceMax must be >= 1/);
 });
 
-Deno.test("Gate: what is urgent has its turn before all that waits", async () => {
+Deno.test("Gate: an urgent job runs before all waiting ones", async () => {
   const gate = new Gate(1);
   const jobs = [new Job(), new Job(), new Job()];
   const [first, usual, urgent] = jobs;

@@ -45,7 +45,7 @@ Deno.test("Latest keeps a value that an aborted reader did not take", async () =
   assert.equal(await latest.take(FOREVER), 1);
 });
 
-Deno.test("Latest gives each value to one of several readers, and an aborted one harms no other", async () => {
+Deno.test("Latest gives each value to one of several readers, and an aborted one affects no other", async () => {
   const latest = new Latest<number>();
   const controller = new AbortController();
   const aborted = latest.take(controller.signal);

@@ -18,7 +18,7 @@ Deno.test("lineDiff() shows changed lines with three lines around them", () => {
   ]);
 });
 
-Deno.test("lineDiff() shows nothing of equal texts, and all of a new one", () => {
+Deno.test("lineDiff() is empty for equal texts, and complete for a new one", () => {
   assert.deepEqual(lineDiff("a\nb\n", "a\nb\n"), []);
   assert.deepEqual(lineDiff("", "a\nb\n"), ["@@ -1 +1 @@", "+a", "+b"]);
 });

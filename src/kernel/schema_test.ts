@@ -55,17 +55,17 @@ const REFUSALS: readonly { readonly why: string; readonly value: unknown; readon
   { why: "a wrong type", value: { uri: 5 }, then: "Cannot use uri as it must be a path: current value is 5" },
   { why: "an empty word", value: { uri: "" }, then: 'Cannot use uri as it must be a path: current value is ""' },
   {
-    why: "a wrong form",
+    why: "a wrong format",
     value: { uri: "/", method: "get" },
     then: 'Cannot use method as it must be capital letters: current value is "get"',
   },
   {
-    why: "what is deep in a map",
+    why: "a value deep in a map",
     value: { uri: "/", headers: { "x-y": 1 } },
     then: "Cannot use headers.x-y as it must be a string: current value is 1",
   },
   {
-    why: "what is deep in a list",
+    why: "a value deep in a list",
     value: { uri: "/", ports: [80, 0] },
     then: "Cannot use ports[1] as it must be an integer from 1 to 65535: current value is 0",
   },
@@ -95,7 +95,7 @@ const REFUSALS: readonly { readonly why: string; readonly value: unknown; readon
     then: "Cannot use login.password as it must be a string that is not empty: current value is *****",
   },
   {
-    why: "what holds a secret, without showing it",
+    why: "a value that contains a secret, without showing it",
     value: { uri: "/", login: [{ password: "p" }] },
     then: 'Cannot use login as it must be a map: current value is [{"password":"*****"}]',
   },

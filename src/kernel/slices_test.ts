@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { FakeClock } from "./fake_clock.ts";
 import { Slices } from "./slices.ts";
 
-Deno.test("Slices: a slice is over after some milliseconds, and others have had their turn before the next", async () => {
+Deno.test("Slices: a slice ends after some milliseconds, and other work runs before the next", async () => {
   const clock = new FakeClock();
   const slices = new Slices(clock);
   assert.equal(slices.isOver, false);

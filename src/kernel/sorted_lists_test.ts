@@ -25,7 +25,7 @@ function listOf(
 
 const ENTRIES = fc.array(fc.tuple(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 0, max: 1 })), { maxLength: 40 });
 
-Deno.test("differences() names what comes, goes and changes, for any two lists", () => {
+Deno.test("differences() names added, removed and changed items, for any two lists", () => {
   fc.assert(fc.property(ENTRIES, ENTRIES, (one, other) => {
     const pool = new Map<string, Item>();
     const [before, now] = [listOf(one, pool), listOf(other, pool)];
@@ -42,7 +42,7 @@ Deno.test("differences() names what comes, goes and changes, for any two lists",
   }));
 });
 
-Deno.test("carriedAlong() keeps the values of what did not change, over any sequence of lists", () => {
+Deno.test("carriedAlong() keeps the values of unchanged items, through any sequence of lists", () => {
   fc.assert(fc.property(fc.array(ENTRIES, { minLength: 1, maxLength: 10 }), (lists) => {
     const pool = new Map<string, Item>();
     const sorted = new SortedLists(names);
@@ -68,7 +68,7 @@ Deno.test("carriedAlong() keeps the values of what did not change, over any sequ
   }));
 });
 
-Deno.test("differences() answers nothing for a list that is not sorted, or has a name twice", () => {
+Deno.test("differences() returns nothing for an unsorted list, or one with a duplicate name", () => {
   const [a, b, c] = ["a", "b", "c"].map((name) => ({ name, version: 0 })) as [Item, Item, Item];
   const sorted = new SortedLists(names);
   assert.deepEqual(sorted.differences([a, b], [a, c, b]), undefined);

@@ -12,7 +12,7 @@ Deno.test("within() returns the promise's result, and leaves no timer", async ()
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("within() throws when the time is over", async () => {
+Deno.test("within() throws at its deadline", async () => {
   const clock = new FakeClock();
   const waiting = within(never, 100, { clock, late });
   clock.advance(100);

@@ -18,7 +18,7 @@ async function contents(dir: TempDir): Promise<Record<string, string>> {
   );
 }
 
-Deno.test("FileTarget adds to a file, also when it is opened again", async () => {
+Deno.test("FileTarget appends to a file, also when it is opened again", async () => {
   await using dir = new TempDir();
   await dir.write("a.log", "old\n");
   const target = new FileTarget({ filename: dir.file("a.log") });
@@ -41,7 +41,7 @@ Deno.test("FileTarget notices that its file was moved or removed", async () => {
   assert.deepEqual(await contents(dir), { "a.log": "three\n", "a.log.1": "one\n" });
 });
 
-Deno.test("FileTarget rotates by size, record by record, and keeps so many files", async () => {
+Deno.test("FileTarget rotates by size, record by record, and keeps the configured number of files", async () => {
   await using dir = new TempDir();
   const target = new FileTarget({ filename: dir.file("a.log"), maxBytes: 12, backupCount: 2 });
   await write(target, "1111", "2222", "3333", "4444", "5555", "6666", "7777", "8888 is far too long");
@@ -70,7 +70,7 @@ Deno.test("FileTarget rotates by time, names files after their interval, and rem
   });
 });
 
-Deno.test("FileTarget counts the interval of a file that is there from when it was last written", async () => {
+Deno.test("FileTarget counts the interval of an existing file from its last write", async () => {
   await using dir = new TempDir();
   await dir.write("a.log", "yesterday\n");
   await Deno.utime(dir.file("a.log"), new Date("2024-01-02T12:00:00Z"), new Date("2024-01-02T12:00:00Z"));
@@ -97,7 +97,7 @@ Deno.test("FileTarget overwrites no file that another process has rotated", asyn
   assert.deepEqual(await contents(dir), { "a.log": "three\nfour\n", "a.log.2024-01-03_10": "one\ntwo\n" });
 });
 
-Deno.test("FileTarget takes nothing while it cannot write", async () => {
+Deno.test("FileTarget accepts nothing while it cannot write", async () => {
   await using dir = new TempDir();
   const target = new FileTarget({ filename: dir.file("missing/a.log") });
   await assert.rejects(target.open(4), Deno.errors.NotFound);

@@ -38,7 +38,7 @@ const HOSTILE = [
   "{x} {{x}} {*} {",
 ];
 
-Deno.test("Log writes one line for a record, in each format", () => {
+Deno.test("Log writes one line per record, in each format", () => {
   const properties = { cluster: "web", nodes: 2, why: "two words" };
   assert.equal(line("human", "Done", properties), 'INFO  writer: Done (cluster=web nodes=2 why="two words")\n');
   assert.equal(
@@ -60,7 +60,7 @@ Deno.test("Log begins each line with the time, in UTC", () => {
   assert.match(logfmt, /^time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=info /);
 });
 
-Deno.test.each(FORMATS.map((format) => ({ format })))("Log in $format writes braces as they are", ({ format }) => {
+Deno.test.each(FORMATS.map((format) => ({ format })))("Log in $format writes braces unchanged", ({ format }) => {
   for (const message of ["{", "}", "{x}", "{{x}}", "{*}", "{ }", "a {x} b {y} {", "}{"]) {
     const written = line(format, message, { x: "PUT IN", "*": "PUT IN" });
     const shown = format === "json"
@@ -92,13 +92,13 @@ function unquoted(line: string): string {
   return line.replaceAll(/"(?:[^"\\]|\\.)*"/g, "");
 }
 
-Deno.test("Log in logfmt keeps its own keys to itself", () => {
+Deno.test("Log in logfmt reserves its own keys", () => {
   const written = line("logfmt", "x", { level: "error", msg: "forged", time: 0, logger: "app" });
   assert.equal(written, "level=info logger=lighthouse.writer msg=x level_=error msg_=forged time_=0 logger_=app\n");
 });
 
 Deno.test.each(FORMATS.map((format) => ({ format })))(
-  "Log in $format keeps a property from being the record's own",
+  "Log in $format keeps properties apart from the record's own keys",
   ({ format }) => {
     const forged = Object.fromEntries(
       ["level", "msg", "message", "time", "logger", "@timestamp", "properties", "", "a b=c"].map((
@@ -119,7 +119,7 @@ Deno.test.each(FORMATS.map((format) => ({ format })))(
   },
 );
 
-Deno.test.each(FORMATS.map((format) => ({ format })))("Log in $format holds any text within its line", ({ format }) => {
+Deno.test.each(FORMATS.map((format) => ({ format })))("Log in $format keeps any string on its line", ({ format }) => {
   const text = fc.oneof(fc.string({ unit: "binary" }), fc.string(), fc.constantFrom(...HOSTILE));
   fc.assert(fc.property(text, text, text, (message, key, value) => {
     const written = line(format, message, { [key]: value });
@@ -130,7 +130,7 @@ Deno.test.each(FORMATS.map((format) => ({ format })))("Log in $format holds any 
   }));
 });
 
-Deno.test("Log shows a message of several lines to people as such, and to programs in one", () => {
+Deno.test("Log prints a multi-line message as such for people, and on one line for programs", () => {
   const message = "web.yaml:4:11: error: no\n   4 | rise: two\n     |       ^";
   const human = "INFO  writer: web.yaml:4:11: error: no\n  |    4 | rise: two\n  |      |       ^\n";
   assert.equal(line("human", message), human);
@@ -158,7 +158,7 @@ Deno.test.each(FORMATS.map((format) => ({ format })))("Log in $format writes any
   assert.equal(written.split("\n").length, 2, written);
 });
 
-Deno.test("Log writes what is of its level or above", () => {
+Deno.test("Log writes records of its level or above", () => {
   const say = (log: Logger) => {
     for (const level of ["debug", "info", "warn", "error"] as const) log[level](level);
   };
@@ -169,14 +169,14 @@ Deno.test("Log writes what is of its level or above", () => {
   assert.deepEqual(said("fatal"), []);
 });
 
-Deno.test("Log is human on a terminal and logfmt elsewhere, unless told", () => {
+Deno.test("Log is human on a terminal and logfmt elsewhere, by default", () => {
   const say = (log: Logger) => log.warn("x");
   assert.match(lines(say, { format: "auto", terminal: true })[0] ?? "", /WARN.*writer: x/);
   assert.match(lines(say, { format: "auto" })[0] ?? "", /^time=.* level=warning /);
   assert.match(lines(say, { format: "json", terminal: true })[0] ?? "", /^\{/);
 });
 
-Deno.test("Log colours on a terminal alone", () => {
+Deno.test("Log colours only on a terminal", () => {
   const say = (log: Logger) => log.error("x", { a: "b" });
   // deno-lint-ignore no-control-regex -- the colours are what is looked for.
   assert.match(lines(say, { terminal: true })[0] ?? "", /\x1b\[31mERROR\x1b\[0m writer: x \x1b\[90m\(a=b\)\x1b\[0m\n$/);

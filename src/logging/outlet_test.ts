@@ -45,7 +45,7 @@ function settle(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve));
 }
 
-Deno.test("Outlet writes lines in order, and holds those that come meanwhile", async () => {
+Deno.test("Outlet writes lines in order, and queues those that arrive meanwhile", async () => {
   const { target, put, outlet } = setUp();
   target.gate = Promise.withResolvers();
   put("a");
@@ -94,7 +94,7 @@ Deno.test("Outlet waits longer after each failure, and never more than half a mi
   await outlet.close({ deadlineMs: 1_000 });
 });
 
-Deno.test("Outlet holds a bounded amount, and counts what it drops", async () => {
+Deno.test("Outlet queues a limited amount, and counts dropped lines", async () => {
   const { target, put, told, clock, outlet } = setUp();
   target.fault = "away";
   for (let i = 0; i < 12_000; i++) put(String(i));
@@ -129,7 +129,7 @@ Deno.test("Outlet reports a write that takes too long, and interrupts it", async
   await outlet.close({ deadlineMs: 1_000 });
 });
 
-Deno.test("Outlet closes at its deadline, whatever the target does, and drops what comes after", async () => {
+Deno.test("Outlet closes at its deadline, whatever the target does, and drops later lines", async () => {
   const { target, put, clock, outlet } = setUp();
   target.gate = Promise.withResolvers();
   put("a");
@@ -144,7 +144,7 @@ Deno.test("Outlet closes at its deadline, whatever the target does, and drops wh
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("Outlet tries a target that fails once more before it closes", async () => {
+Deno.test("Outlet retries a failing target once before it closes", async () => {
   const { target, put, clock, outlet } = setUp();
   target.fault = "away";
   put("a");
@@ -155,7 +155,7 @@ Deno.test("Outlet tries a target that fails once more before it closes", async (
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("Outlet begins when what it follows has let go", async () => {
+Deno.test("Outlet starts when its previous outlet has ended", async () => {
   const gone = Promise.withResolvers<void>();
   const target = new TestTarget();
   const outlet = new Outlet(target, { clock: new FakeClock(), after: gone.promise, onFailure() {}, onRecovery() {} });
@@ -167,7 +167,7 @@ Deno.test("Outlet begins when what it follows has let go", async () => {
   assert.deepEqual(target.written, ["a"]);
 });
 
-Deno.test("Outlet writes what a failure left of a line, and nothing twice", async () => {
+Deno.test("Outlet writes the rest of a line after a failure, and nothing twice", async () => {
   const clock = new FakeClock();
   const written: string[] = [];
   let room = 4;

@@ -18,7 +18,7 @@ function write(format: string, record = entry, datefmt?: string): string {
   return writeRecord(record, PROCESS, { format, datefmt }, UTC);
 }
 
-Deno.test("writeRecord() writes what 1.0's manual shows", () => {
+Deno.test("writeRecord() writes the output of 1.0's manual", () => {
   assert.equal(
     write("lighthouse: [%(program)s] [%(threadName)s] %(message)s"),
     'lighthouse: [WRITER] [MainThread] HAProxy was reloaded (reason="a new frontend")',
@@ -26,7 +26,7 @@ Deno.test("writeRecord() writes what 1.0's manual shows", () => {
   assert.equal(write("[%(threadName)s] %(message)s", probing), "[check web:8000/http] HAProxy was reloaded");
 });
 
-Deno.test("writeRecord() names the worker where the format does not", () => {
+Deno.test("writeRecord() names the worker if the format does not", () => {
   assert.equal(write("%(message)s", probing), 'HAProxy was reloaded (worker="check web:8000/http")');
 });
 
@@ -46,7 +46,7 @@ Deno.test.each([
   ["threadName", "MainThread"],
 ])("writeRecord() writes %s", (field, wanted) => assert.equal(write(`%(${field})s`), wanted));
 
-Deno.test("writeRecord() writes - for a field that is not known", () => {
+Deno.test("writeRecord() writes - for an unknown field", () => {
   assert.equal(write("%(filename)s:%(lineno)d|%(levelname)s"), "-:-|INFO");
 });
 
@@ -90,13 +90,13 @@ Deno.test.each([
   ["100% %(message)s", ["A % without a field such as %(message)s is written as it is. Use %%"]],
   ["%(message)5000s", ["The format has no field such as %(message)s; the message alone is written"]],
   ["%(asctime)s 100%% %(levelname)-8s %(created).3f %(levelno)03d", []],
-])("remarksOnFormat() reports what of %s Python writes otherwise", (format, wanted) => {
+])("remarksOnFormat() reports where Python would write %s differently", (format, wanted) => {
   const remarks = remarksOnFormat({ format }).map(([, message]) => message);
   assert.equal(remarks.length, wanted.length, remarks.join("\n"));
   for (const [i, begin] of wanted.entries()) assert.ok(remarks[i]?.startsWith(begin), remarks[i]);
 });
 
-Deno.test("fillFormat() writes a conversion that it does not have as %s, and leaves other text alone", () => {
+Deno.test("fillFormat() writes an unknown conversion as %s, and leaves other text alone", () => {
   assert.equal(fill("%(levelno)x %(message)r %(levelno)+d %(levelname)s"), "20 hé 'q' 20 INFO");
   assert.equal(fill("100% %s %(message)5000s"), "100% %s %(message)5000s");
 });

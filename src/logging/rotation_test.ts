@@ -28,7 +28,7 @@ Deno.test.each([
   assert.equal(rolledSuffix(when as RotationUnit, interval, rollover, UTC), suffix);
 });
 
-Deno.test("rolloverAt() takes midnight from the wall, also where a day has 23 or 25 hours", () => {
+Deno.test("rolloverAt() uses local midnight, also on days of 23 or 25 hours", () => {
   // Summer time begins in Berlin on 2024-03-31 at 01:00 UTC and ends on 2024-10-27 at 01:00 UTC.
   const berlin = (timeMs: number) =>
     timeMs >= at("2024-03-31T01:00:00") && timeMs < at("2024-10-27T01:00:00") ? 120 : 60;
@@ -40,7 +40,7 @@ Deno.test("rolloverAt() takes midnight from the wall, also where a day has 23 or
   assert.equal(rolledSuffix("MIDNIGHT", 1, autumn, berlin), "2024-10-27");
 });
 
-Deno.test("rolloverAt() is always to come, also where the clock skips midnight", () => {
+Deno.test("rolloverAt() is always in the future, also if the clock skips midnight", () => {
   const now = at("2024-01-03T23:59:59");
   for (const when of ["S", "M", "H", "D", "MIDNIGHT", "W3"] as const) {
     assert.ok(rolloverAt(when, 1, now, UTC) > now, when);
@@ -51,7 +51,7 @@ Deno.test("rolloverAt() is always to come, also where the clock skips midnight",
   assert.ok(rolloverAt("MIDNIGHT", 1, evening, saoPaulo) > evening);
 });
 
-Deno.test("surplus() names the oldest files of its own kind, and no others", () => {
+Deno.test("surplus() names only the oldest files of its own kind", () => {
   const names = [
     "a.log",
     "a.log.2024-01-01",

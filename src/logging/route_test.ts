@@ -44,7 +44,7 @@ Deno.test("Route collects handlers up to a logger that does not propagate, twice
   assert.deepEqual(asked.handlersOf("other", 20), ["a"]);
 });
 
-Deno.test("Route heeds the levels of handlers", () => {
+Deno.test("Route respects the levels of handlers", () => {
   const asked = route({
     root: logger({ handlers: ["a", "b"] }),
     handlers: { a: { ...handler, level: 40 }, b: handler },
@@ -68,13 +68,13 @@ Deno.test.each([
   ["lighthouse.checks.http", "lighthouse.checks.http"],
   ["lighthouse.discovery", "lighthouse.discovery.zookeeper"],
   ["lighthouse", "lighthouse.fleet"],
-])("Route takes 1.0's %s for %s", (name, own) => {
+])("Route maps 1.0's %s to %s", (name, own) => {
   const asked = route({ loggers: { [name]: logger({ level: 10 }) } });
   assert.equal(asked.isEnabled(own, 10), true);
   assert.equal(asked.isEnabled("lighthouse.app", 10), name === "lighthouse");
 });
 
-Deno.test("Route prefers a name of ours to one of 1.0's, and the general to the special", () => {
+Deno.test("Route prefers our own name to one of 1.0's, and the general to the specific", () => {
   const asked = route({
     loggers: {
       "lighthouse.haproxy.control": logger({ level: 10 }),

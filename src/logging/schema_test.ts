@@ -21,7 +21,7 @@ function output(handler: Record<string, unknown>): Output | undefined {
   return good({ handlers: { x: handler } }).handlers.x?.output;
 }
 
-Deno.test("readLogging() reads the file that 1.0's manual shows", () => {
+Deno.test("readLogging() reads the file of 1.0's manual", () => {
   const logging = good({
     disable_existing_loggers: false,
     filters: { context: { "()": "lighthouse.log.ContextFilter" } },
@@ -65,7 +65,7 @@ Deno.test.each([
   assert.equal(good({ root: { level } }).root.level, wanted);
 });
 
-Deno.test("readLogging() knows where each handler writes to", () => {
+Deno.test("readLogging() reads the target of each handler", () => {
   const stream = { to: "stream", stream: "stderr" };
   assert.deepEqual(output({ class: "logging.StreamHandler" }), stream);
   assert.deepEqual(output({ "()": "logging.StreamHandler", stream: "ext://sys.stdout" }), {
@@ -100,14 +100,14 @@ Deno.test("readLogging() knows where each handler writes to", () => {
   assert.deepEqual(output({ class: "logging.NullHandler" }), { to: "nowhere" });
 });
 
-Deno.test("readLogging() takes a key without a value for none, as Python does", () => {
+Deno.test("readLogging() reads a key without a value as missing, as Python does", () => {
   assert.deepEqual(
     good({ formatters: null, root: null, loggers: { a: { level: null, handlers: null } } }).loggers.a?.level,
     undefined,
   );
 });
 
-Deno.test("readLogging() takes filters that only add to a record, wherever they are named", () => {
+Deno.test("readLogging() accepts filters that only add to a record", () => {
   const { handlers } = good({
     filters: {
       context: { "()": "lighthouse.log.context.ContextFilter" },
@@ -146,7 +146,7 @@ function handlerOf(more: Record<string, unknown>): Record<string, unknown> {
 }
 
 Deno.test.each(UNUSED.map(([key, file, instead]) => ({ key, file, instead })))(
-  "readLogging() warns that $key is not used, says what is done instead, and uses the rest",
+  "readLogging() warns that $key is not used, names the alternative, and uses the rest",
   ({ key, file, instead }) => {
     const { value, findings } = readLogging({ version: 1, root: { level: "DEBUG" }, ...file });
     assert.equal(value?.root.level, 10);
@@ -155,7 +155,7 @@ Deno.test.each(UNUSED.map(([key, file, instead]) => ({ key, file, instead })))(
   },
 );
 
-Deno.test("readLogging() leaves out what it does not know, says so, and uses the rest", () => {
+Deno.test("readLogging() leaves out unknown keys, reports them, and uses the rest", () => {
   const file = {
     version: 1,
     formatters: { json: { "()": "pythonjsonlogger.jsonlogger.JsonFormatter", format: "%(message)s %(hostname)s" } },
@@ -180,7 +180,7 @@ Deno.test("readLogging() leaves out what it does not know, says so, and uses the
   );
 });
 
-Deno.test("readLogging() has the message written where the format has no field", () => {
+Deno.test("readLogging() appends the message if the format has no field", () => {
   for (const format of ["", "hello", "{message}", "100%%"]) {
     const handlers = { x: { class: "logging.StreamHandler", formatter: "f" } };
     const { value } = readLogging({ version: 1, formatters: { f: { format } }, handlers });
@@ -201,7 +201,7 @@ Deno.test.each([
     { formatters: { a: { format: "hello" } } },
     /^warning formatters\.a\.format: The format has no/,
   ],
-])("readLogging() warns of %s that Lighthouse has no counterpart for, and uses the rest", (_what, file, wanted) => {
+])("readLogging() warns of %s without a counterpart in Lighthouse, and uses the rest", (_what, file, wanted) => {
   const raw = { version: 1, root: { level: "DEBUG" }, ...file };
   assert.match(said(raw), wanted);
   assert.equal(readLogging(raw).value?.root.level, 10);
@@ -216,13 +216,13 @@ Deno.test.each([
     /^error root\.level: Cannot use root\.level as it must be one of NOTSET/,
   ],
   [
-    "a handler that is not defined",
+    "an undefined handler",
     { root: { handlers: ["x"] } },
     /^error root\.handlers\.0: .* a handler, of which none/,
   ],
   ["a handler without a class", { handlers: { a: {} } }, /^error handlers\.a: .* a map with a class/],
   [
-    "a formatter that is not defined",
+    "an undefined formatter",
     { handlers: { a: { class: "logging.NullHandler", formatter: "x" } } },
     /^error handlers\.a\.formatter: .* a formatter, of which none is defined: current value is "x"/,
   ],
@@ -232,22 +232,22 @@ Deno.test.each([
     /^error handlers\.a: Missing key handlers\.a\.filename/,
   ],
   [
-    "a stream that is none",
+    "an invalid stream",
     { handlers: { a: { class: "logging.StreamHandler", stream: "stdout" } } },
     /^error handlers\.a\.stream: .* ext:\/\/sys\.stdout or ext:\/\/sys\.stderr/,
   ],
   [
-    "a facility that is none",
+    "an invalid facility",
     { handlers: { a: { class: "logging.handlers.SysLogHandler", facility: "local9" } } },
     /^error handlers\.a\.facility: .* a number from 0 to 127, or one of auth, /,
   ],
   [
-    "an address that is none",
+    "an invalid address",
     { handlers: { a: { class: "logging.handlers.SysLogHandler", address: ["x"] } } },
     /^error handlers\.a\.address: .* the path of a socket, or a list of a host and a port/,
   ],
   [
-    "a unit that is none",
+    "an invalid unit",
     { handlers: { a: { class: "logging.handlers.TimedRotatingFileHandler", filename: "x", when: "Y" } } },
     /^error handlers\.a\.when: .* one of S, M, H, D, midnight, W0 to W6/,
   ],
@@ -257,7 +257,7 @@ Deno.test.each([
   assert.match(said(raw), wanted);
 });
 
-Deno.test("readLogging() names a handler that is not defined though the level beside it is wrong", () => {
+Deno.test("readLogging() names an undefined handler though the level beside it is invalid", () => {
   assert.deepEqual(said({ version: 1, root: { level: "LOUD", handlers: ["consle"] } }).split("\n"), [
     'error root.level: Cannot use root.level as it must be one of NOTSET, DEBUG, INFO, WARN, WARNING, ERROR, CRITICAL, FATAL, or a number: current value is "LOUD"',
     'error root.handlers.0: Cannot use root.handlers[0] as it must be a handler, of which none is defined: current value is "consle"',

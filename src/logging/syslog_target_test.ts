@@ -18,7 +18,7 @@ Deno.test("syslogMessage() writes priority, text and NUL as Python does", () => 
   ]);
 });
 
-Deno.test("syslogMessage() cuts what no server takes", () => {
+Deno.test("syslogMessage() truncates messages beyond what servers accept", () => {
   const bytes = syslogMessage("é".repeat(10_000), 20, 1);
   assert.ok(bytes.length <= 8_193);
   assert.match(new TextDecoder("utf-8", { fatal: true }).decode(bytes), /é\.\.\.\0$/);

@@ -11,15 +11,15 @@ Deno.test.each([
   ["%I:%M %p", "09:07 AM"],
   ["%j %y %%", "%j 24 %"],
   ["no directive, %Q, 100%", "no directive, %Q, 100%"],
-])("strftime() writes %s as the C library does", (format, wanted) => {
+])("strftime() formats %s like the C library", (format, wanted) => {
   assert.equal(strftime(format, FRIDAY, UTC), wanted);
 });
 
-Deno.test("unknownDirectives() names the directives that stay as they are", () => {
+Deno.test("unknownDirectives() names the directives that are left unchanged", () => {
   assert.deepEqual(unknownDirectives("%Y %c %%c %-d"), ["%c", "%-"]);
 });
 
-Deno.test("strftime() writes what the machine's own clock shows", () => {
+Deno.test("strftime() formats the machine's local time", () => {
   for (let day = 0; day < 400; day++) {
     const local = new Date(Date.UTC(2024, 0, 1, day % 24) + day * 86_400_000);
     assert.deepEqual(strftime("%Y %m %d %H %M", local.getTime(), LOCAL).split(" ").map(Number), [

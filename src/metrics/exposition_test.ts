@@ -40,7 +40,7 @@ Deno.test("write() writes OpenMetrics: families of counters without suffix, unit
   assert.match(text, /\n# EOF\n$/);
 });
 
-Deno.test("write() escapes what a label may be", () => {
+Deno.test("write() escapes label values", () => {
   const tally = new Tally();
   tally.count("lighthouse_watch_failures_total", { cluster: 'a"b\\c\nd' });
   const text = write(tally.collect(), "prometheus");
@@ -68,7 +68,7 @@ Deno.test.each<{ accept: string; format: Format }>([
   assert.equal(formatFor(accept), format);
 });
 
-Deno.test("expose() names the format that it writes", () => {
+Deno.test("expose() returns the content type of its format", () => {
   const families = tallied().collect();
   assert.equal(expose(families, null).contentType, "text/plain; version=0.0.4; charset=utf-8");
   const open = expose(families, "application/openmetrics-text");

@@ -20,14 +20,14 @@ Deno.test("Tally keeps a count for each combination of labels", () => {
   });
 });
 
-Deno.test("Tally reads labels by name, in whatever order they are given", () => {
+Deno.test("Tally reads labels by name, in any order", () => {
   const tally = new Tally();
   tally.count("lighthouse_snapshots_total", { cluster: "web", result: "held" });
   tally.count("lighthouse_snapshots_total", { result: "held", cluster: "web" });
   assert.deepEqual(samplesOf(tally.collect()), { 'lighthouse_snapshots_total{cluster="web",result="held"}': 2 });
 });
 
-Deno.test("Tally sorts values into buckets, bounds included, and drops what is no number", () => {
+Deno.test("Tally sorts values into buckets, bounds included, and drops values that are not numbers", () => {
   const tally = new Tally();
   for (const value of [0, 0.001, 0.0011, 60, 61, NaN]) {
     tally.observe("lighthouse_propagation_seconds", { balancer: "haproxy", cluster: "web" }, value);
@@ -37,7 +37,7 @@ Deno.test("Tally sorts values into buckets, bounds included, and drops what is n
   assert.ok(Math.abs((series?.value ?? 0) - 121.0021) < 1e-9);
 });
 
-Deno.test("Tally is bounded: further label values are counted in a series of their own", () => {
+Deno.test("Tally is bounded: further label values are counted in one series", () => {
   const tally = new Tally();
   for (let i = 0; i < SERIES_MAX + 50; i++) {
     tally.count("lighthouse_snapshots_total", { cluster: `c${i}`, result: "changed" });
@@ -52,7 +52,7 @@ Deno.test("Tally is bounded: further label values are counted in a series of the
   for (const { series } of tally.collect()) assert.equal(series.length, SERIES_MAX + 1);
 });
 
-Deno.test("Tally exposes what is known elsewhere, says how much it left out, and keeps none of it", () => {
+Deno.test("Tally exposes collected samples, counts omitted ones, and stores none of them", () => {
   const tally = new Tally();
   tally.count("lighthouse_watch_failures_total", { cluster: "web" });
   const families = tally.collect((to) => {
@@ -67,7 +67,7 @@ Deno.test("Tally exposes what is known elsewhere, says how much it left out, and
   assert.deepEqual(Object.keys(samplesOf(tally.collect())), ['lighthouse_watch_failures_total{cluster="web"}']);
 });
 
-Deno.test("Tally exposes no series twice, however long the names of a config are", () => {
+Deno.test("Tally exposes no series twice, however long the names in a config are", () => {
   const clusters = ["a", "b"].map((end) => "c".repeat(254) + end);
   const [{ series = [] } = {}] = new Tally().collect((to) => {
     for (const cluster of clusters) to.add("lighthouse_cluster_age_seconds", { cluster }, 1);
@@ -75,7 +75,7 @@ Deno.test("Tally exposes no series twice, however long the names of a config are
   assert.deepEqual(series.map(({ labels }) => labels), clusters.map((cluster) => `cluster="${cluster}"`));
 });
 
-Deno.test("Tally never throws, whatever a label is", () => {
+Deno.test("Tally never throws, for any label", () => {
   fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 300 }), fc.double(), (cluster, value) => {
     const tally = new Tally();
     tally.count("lighthouse_watch_failures_total", { cluster }, value);
@@ -85,7 +85,7 @@ Deno.test("Tally never throws, whatever a label is", () => {
   }));
 });
 
-Deno.test("every metric follows the conventions of Prometheus", () => {
+Deno.test("every metric follows Prometheus' conventions", () => {
   for (const [name, definition] of Object.entries<MetricDefinition>(METRICS)) {
     const { kind, unit, help, labels, buckets } = definition;
     assert.match(name, /^(?:lighthouse|process)(?:_[a-z]+)+$/);

@@ -35,7 +35,7 @@ Deno.test.each([
   { target: "web1.test:81", meant: false },
   { target: "10.0.0.1:8080", meant: false },
   { target: "web1", meant: false },
-])("overridesOf() finds what is said of $target: $meant", ({ target, meant }) => {
+])("overridesOf() finds the overrides of $target: $meant", ({ target, meant }) => {
   assert.deepEqual(said([drain(target)]), meant ? ["drain"] : []);
   assert.deepEqual(said([drain(target)], "api"), []);
 });
@@ -46,7 +46,7 @@ Deno.test("overridesOf() finds an IPv6 node by its address in brackets", () => {
   assert.deepEqual(said([drain("[2001:db8::1]:81")], "web", node), []);
 });
 
-Deno.test("overridesOf() has the newest word for a node last, behind those for its host", () => {
+Deno.test("overridesOf() returns the newest override of a node last, after those of its host", () => {
   const overrides = [
     drain("web1.test:80", { kind: "weight", factor: 0.5 }),
     drain("10.0.0.1:80", { kind: "weight", factor: 2 }),
@@ -69,7 +69,7 @@ Deno.test("overridesOf() does not compare each override with each node", () => {
   assert(reads < 20 * overrides.length, `${reads} reads`);
 });
 
-Deno.test("pauseOf() and localDrainOf() take the word for one before that for all", () => {
+Deno.test("pauseOf() and localDrainOf() prefer an order for one to an order for all", () => {
   const pauses = [{ ...SAID }, { ...SAID, balancer: "edge", reason: "of its own" }];
   assert.equal(pauseOf(pauses, "edge")?.reason, "of its own");
   assert.equal(pauseOf(pauses, "other"), pauses[0]);
@@ -78,7 +78,7 @@ Deno.test("pauseOf() and localDrainOf() take the word for one before that for al
   assert.deepEqual([localDrainOf(local, "web")?.how, localDrainOf(local, "api")?.how], ["deregister", "drain"]);
 });
 
-Deno.test("ordersAt() drops what has ended, and nextEndMs() says when that is", () => {
+Deno.test("ordersAt() drops expired orders, and nextEndMs() returns the next expiry", () => {
   const orders: Orders = {
     overrides: [drain("a.test"), drain("b.test", { untilMs: 5_000 })],
     pauses: [{ ...SAID, untilMs: 3_000 }],
@@ -130,13 +130,13 @@ const orders: fc.Arbitrary<Orders> = fc.record({
   ),
 });
 
-Deno.test("parseOrders() reads back what JSON has of any orders", () =>
+Deno.test("parseOrders() reads any orders back from JSON", () =>
   fc.assert(fc.property(orders, (orders) => {
     const plain = JSON.parse(JSON.stringify(orders));
     assert.deepEqual(JSON.parse(JSON.stringify(parseOrders(plain))), plain);
   })));
 
-Deno.test("parseOrders() takes nothing of which a part is wrong", () =>
+Deno.test("parseOrders() rejects orders with an invalid part", () =>
   fc.assert(fc.property(fc.json({ noUnicodeString: false }), (text) => {
     const good = drain("a.test");
     const value = JSON.parse(text);
@@ -152,7 +152,7 @@ Deno.test("parseOrders() takes nothing of which a part is wrong", () =>
 Deno.test.each([
   { what: "an author of two lines", change: { author: "alice\nbob" } },
   { what: "no author", change: { author: "" } },
-  { what: "a reason that turns a terminal around", change: { reason: "\u202e" } },
+  { what: "a reason with characters that reverse text", change: { reason: "\u202e" } },
   { what: "a target that is a config line", change: { target: "web1\n\tserver x 10.6.6.6:80" } },
   { what: "a weight without a factor", change: { kind: "weight" } },
   { what: "a factor beyond the largest", change: { kind: "weight", factor: 10.5 } },

@@ -14,7 +14,7 @@ Deno.test.each([
   { count: 100, size: 50 },
   { count: 7, size: 3 },
   { count: 1, size: 1 },
-])("afterFailure() of $count events lets $size go next", ({ count, size }) => {
+])("afterFailure() of $count events sends $size next", ({ count, size }) => {
   const { batching, isDropped } = afterFailure(WHOLE, { count, reason: "connection refused" });
   assert.deepEqual([batching, isDropped], [{ size, rejections: 0 }, false]);
 });
@@ -36,7 +36,7 @@ Deno.test.each([
   assert.deepEqual(dropped, [...Array(9).fill(false), want]);
 });
 
-Deno.test("an event that a notifier rejects for ever is dropped and counted, and all others are delivered", async () => {
+Deno.test("an event that a notifier always rejects is dropped and counted, and all others are delivered", async () => {
   const clock = new FakeClock();
   const log = new RecordingLogger();
   const meter = new Tally();

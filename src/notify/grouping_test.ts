@@ -72,7 +72,7 @@ Deno.test("a notifier waits group_wait for the first events of a group, and grou
   assert.equal(notifier.waiting, 0);
 });
 
-Deno.test("a notifier announces the end of a state in the group of its beginning, though its events do not name it", () => {
+Deno.test("a notifier announces the end of a state in the group of its start, though its events do not include it", () => {
   const down = event("registry.unreachable", { worker: "discovery zk" });
   const notifier = new Notifier({ events: ["registry.unreachable"], group_wait: 1, group_interval: 10 });
   notifier.hear(down);
@@ -90,7 +90,7 @@ Deno.test("a notifier announces the end of a state in the group of its beginning
   assert.deepEqual(quiet.at(1_000), []);
 });
 
-Deno.test("a notifier repeats a state that lasts, and no event that is none", () => {
+Deno.test("a notifier repeats lasting states, and no other events", () => {
   const notifier = new Notifier({ group_wait: 0, repeat: "4h" });
   notifier.hear(event("registry.unreachable", { worker: "discovery zk" }), event("cluster.held", { cluster: "web" }));
   assert.deepEqual(notifier.at(0), ["registry.unreachable", "cluster.held"]);
@@ -105,7 +105,7 @@ Deno.test("a notifier repeats a state that lasts, and no event that is none", ()
   assert.equal(once.nextSeconds, Infinity);
 });
 
-Deno.test("a notifier drops events when its queue is full, and delivers what waits when the process ends", () => {
+Deno.test("a notifier drops events when its queue is full, and delivers queued events when the process ends", () => {
   const notifier = new Notifier({ queue: 2, level: "info" });
   notifier.hear(event("a.b"), event("a.c"), event("a.d"));
   assert.deepEqual([notifier.dropped, notifier.waiting], [1, 2]);

@@ -65,7 +65,7 @@ class Bench implements AsyncDisposable {
   }
 }
 
-Deno.test("Notifications delivers what came before the first config named the notifiers", async () => {
+Deno.test("Notifications delivers events from before the first config named the notifiers", async () => {
   await using bench = new Bench();
   bench.notifications.hear(record("config.invalid"));
   bench.notifications.hear(record("notifier.failed"));
@@ -74,7 +74,7 @@ Deno.test("Notifications delivers what came before the first config named the no
   assert.deepEqual(bench.delivered, ["config.invalid"]);
 });
 
-Deno.test("Notifications ends the states of what has left the config, once, for notifiers that announced them", async () => {
+Deno.test("Notifications ends the states of objects removed from the config, once, for notifiers that announced them", async () => {
   await using bench = new Bench();
   const rules = new Map([["ops", { ...RULES, events: ["cluster.held"] }], ["dev", { ...RULES, events: ["a.b"] }]]);
   bench.notifications.apply(rules);
@@ -94,7 +94,7 @@ Deno.test("Notifications ends the states of what has left the config, once, for 
   assert.deepEqual(bench.delivered, ["config.obsolete", "cluster.released"]);
 });
 
-Deno.test("Notifications adds one listener to its signal, however many events come", async () => {
+Deno.test("Notifications adds one listener to its signal, however many events there are", async () => {
   let added = 0;
   const { addEventListener } = AbortSignal.prototype;
   AbortSignal.prototype.addEventListener = function (this: AbortSignal, ...given: unknown[]) {

@@ -24,7 +24,7 @@ function about(target: Partial<About["target"]> & Pick<About["target"], "type">,
   };
 }
 
-Deno.test("publicationOf() writes StatsD's lines with tags in Datadog's form: what was added to counters, gauges as they are", () => {
+Deno.test("publicationOf() writes StatsD's lines with tags in Datadog's form: increments of counters, values of gauges", () => {
   const tally = tallied();
   const target = { type: "statsd", prefix: "edge", tags: { env: "prod", cluster: "mine" } } as const;
   const first = publicationOf(families(tally), about(target));
@@ -65,7 +65,7 @@ Deno.test("publicationOf() writes Graphite's lines, with the labels' values as p
   ]);
 });
 
-Deno.test("publicationOf() writes one whole line for each sample, whatever a label is", () => {
+Deno.test("publicationOf() writes one complete line per sample, for any label", () => {
   const forms = {
     statsd: /^[\w.]+:[0-9.e+-]+\|[cg]\|#[^|,:\s]+:[^|,\s]+(?:,[^|,:\s]+:[^|,\s]+)*$/,
     opentsdb: /^put [\w.]+ [0-9]+ [0-9.e+-]+(?: [\p{L}\p{N}_./-]+=[\p{L}\p{N}_./-]+)+$/u,
@@ -80,7 +80,7 @@ Deno.test("publicationOf() writes one whole line for each sample, whatever a lab
   }));
 });
 
-Deno.test("publicationOf() is bounded: samples beyond are left out and counted", () => {
+Deno.test("publicationOf() is bounded: samples beyond its limit are left out and counted", () => {
   const families = new Tally().collect((to) => {
     for (let i = 0; i < 1_000; i++) to.add("lighthouse_cluster_age_seconds", { cluster: `c${i}` }, i);
   });

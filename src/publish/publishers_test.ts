@@ -77,7 +77,7 @@ class Bench implements AsyncDisposable {
 
 const mine = (lines: readonly string[] | undefined) => lines?.filter((line) => /watch_failures/.test(line));
 
-Deno.test("Publishers publish at their interval, and the last values at the end", async () => {
+Deno.test("Publishers send at their interval, and the last values at the end", async () => {
   const bench = new Bench();
   bench.count(1);
   bench.publishers.apply(new Map([["agent", AGENT]]));
@@ -91,7 +91,7 @@ Deno.test("Publishers publish at their interval, and the last values at the end"
   assert.deepEqual(bench.events, []);
 });
 
-Deno.test("Publishers drop and count what cannot be sent within the deadline, log it once, and send what was added since", async () => {
+Deno.test("Publishers drop and count samples that cannot be sent within the deadline, log it once, and send later increments", async () => {
   await using bench = new Bench();
   const send = bench.send;
   bench.count(3);
@@ -111,7 +111,7 @@ Deno.test("Publishers drop and count what cannot be sent within the deadline, lo
   assert.equal(bench.published("dropped"), 3);
 });
 
-Deno.test("Publishers leave one alone that an edit does not change, and end one that leaves the config without a word", async () => {
+Deno.test("Publishers keep a publisher that an edit does not change, and end a removed one silently", async () => {
   await using bench = new Bench();
   bench.count(1);
   bench.hang();
@@ -125,7 +125,7 @@ Deno.test("Publishers leave one alone that an edit does not change, and end one 
   assert.deepEqual(bench.events, []);
 });
 
-Deno.test("datagramsOf() joins lines to datagrams that pass every network, and cuts none", () => {
+Deno.test("datagramsOf() joins lines to datagrams below every MTU, and splits none", () => {
   const lines = Array.from({ length: 100 }, (_, i) => `é`.repeat(i));
   const datagrams = datagramsOf(lines.filter((line) => line !== ""));
   assert.ok(datagrams.length > 1 && datagrams.every(({ length }) => length <= 1_432));

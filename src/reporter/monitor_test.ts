@@ -81,7 +81,7 @@ Deno.test("Monitor reports up after rise passes and down after fall failures", a
   assert.deepEqual(bench.said, ["web:80 up", "web:80 down"]);
 });
 
-Deno.test("Monitor.ports reports since when a port is up or down, when each check was probed, and why that failed", async () => {
+Deno.test("Monitor.ports reports since when a port is up or down, when each check was probed, and why it failed", async () => {
   await using bench = new Bench();
   bench.monitor.apply([PORT]);
   const seen = () => bench.monitor.ports.get("web:80");
@@ -98,7 +98,7 @@ Deno.test("Monitor.ports reports since when a port is up or down, when each chec
   assert.equal(seen()?.checks[0]?.probedMs, probedMs, "a probe that does not end counts for nothing");
 });
 
-Deno.test("Monitor lets the last verdict stand for unknown_grace while no probe can be made, and then counts it as down", async () => {
+Deno.test("Monitor keeps the last verdict for unknown_grace while no probe can be made, and then counts the check as down", async () => {
   await using bench = new Bench();
   bench.monitor.apply([PORT]);
   const seen = () => bench.monitor.ports.get("web:80")?.checks[0];
@@ -114,7 +114,7 @@ Deno.test("Monitor lets the last verdict stand for unknown_grace while no probe 
   assert.deepEqual([bench.said.at(-1), seen()?.unknown], ["web:80 up", undefined]);
 });
 
-Deno.test("Monitor counts nothing while no probe can be made: neither passes nor failures go on, and none are lost", async () => {
+Deno.test("Monitor counts nothing while no probe can be made: passes and failures neither advance nor are lost", async () => {
   await using bench = new Bench();
   bench.monitor.apply([PORT]);
   await bench.rounds(2);
@@ -128,7 +128,7 @@ Deno.test("Monitor counts nothing while no probe can be made: neither passes nor
   assert.deepEqual(bench.said, ["web:80 up", "web:80 down"]);
 });
 
-Deno.test("Monitor takes a service whose checks could never be made for neither up nor down", async () => {
+Deno.test("Monitor counts a service whose checks could never be made as neither up nor down", async () => {
   await using bench = new Bench();
   bench.blind = "no worker";
   bench.monitor.apply([PORT]);
@@ -139,7 +139,7 @@ Deno.test("Monitor takes a service whose checks could never be made for neither 
   assert.deepEqual(bench.said, ["web:80 up"]);
 });
 
-Deno.test("Monitor tries a check that could not be made again long before its interval is over", async () => {
+Deno.test("Monitor retries a check that could not be made long before its interval ends", async () => {
   await using bench = new Bench();
   bench.monitor.apply([{ ...PORT, intervalMs: 300_000, checks: [{ ...CHECK, rise: 1 }] }]);
   await bench.rounds(2);
@@ -151,7 +151,7 @@ Deno.test("Monitor tries a check that could not be made again long before its in
   assert.deepEqual(bench.said, ["web:80 up"]);
 });
 
-Deno.test("Monitor counts as down at once where unknown_grace is 0", async () => {
+Deno.test("Monitor counts a check as down at once if unknown_grace is 0", async () => {
   await using bench = new Bench();
   bench.monitor.apply([{ ...PORT, checks: [{ ...CHECK, unknownGraceMs: 0 }] }]);
   await bench.rounds(2);
@@ -186,7 +186,7 @@ Deno.test("Monitor warns of a service without checks once, and again after it ha
   assert.equal(await applied([{ ...PORT, checks: [] }]), 1);
 });
 
-Deno.test("Monitor forgets what a check has counted when it asks something else, but not its verdict", async () => {
+Deno.test("Monitor resets a check's counts when its config changes, but not its verdict", async () => {
   await using bench = new Bench();
   const asking = (question: string): MonitoredPort => ({ ...PORT, checks: [{ ...CHECK, rise: 3, fall: 3, question }] });
   bench.monitor.apply([asking("a")]);
@@ -205,7 +205,7 @@ Deno.test("Monitor forgets what a check has counted when it asks something else,
   assert.deepEqual(bench.said, ["web:80 up", "web:80 down"]);
 });
 
-Deno.test("Monitor keeps what a check has counted when the same is written again", async () => {
+Deno.test("Monitor keeps a check's counts when the same config is written again", async () => {
   await using bench = new Bench();
   bench.monitor.apply([{ ...PORT, checks: [{ ...CHECK, rise: 4 }] }]);
   await bench.rounds(2);
@@ -230,7 +230,7 @@ Deno.test("Monitor keeps a service up when its config is edited", async () => {
   assert.deepEqual(bench.said, ["web:80 up"]);
 });
 
-Deno.test("Monitor keeps a verdict when a check's other threshold changes and then falls by the new one", async () => {
+Deno.test("Monitor keeps a verdict when a check's fall changes, and then falls by the new one", async () => {
   await using bench = new Bench();
   bench.monitor.apply([PORT]);
   await bench.rounds(3);

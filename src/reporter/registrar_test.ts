@@ -134,7 +134,7 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return settled;
 }
 
-Deno.test("Registrar registers a node again that is to be drained, and again when it no longer is", async () => {
+Deno.test("Registrar registers a node again when it starts to drain, and when it stops", async () => {
   await using bench = new Bench();
   bench.registrar.apply([want()]);
   await settle();
@@ -145,7 +145,7 @@ Deno.test("Registrar registers a node again that is to be drained, and again whe
   assert.deepEqual(bench.asked, ["register web:80", "register web:80", "register web:80"]);
 });
 
-Deno.test("Registrar.report has how far each node is registered, and why not", async () => {
+Deno.test("Registrar.report shows the progress of each registration, and its failure", async () => {
   await using bench = new Bench();
   const { registrar } = bench;
   const told = () =>
@@ -167,7 +167,7 @@ Deno.test("Registrar.report has how far each node is registered, and why not", a
   assert.deepEqual(told(), [["present", true, undefined]]);
 });
 
-Deno.test("Registrar registers what is up, and deregisters what is down, whoever registered it", async () => {
+Deno.test("Registrar registers nodes that are up, and deregisters nodes that are down, whoever registered them", async () => {
   await using bench = new Bench();
   assert.deepEqual(await bench.apply([want("web:80"), down("web:81")]), ["register web:80", "deregister web:81"]);
   assert.deepEqual(await bench.apply([down("web:80"), want("web:81")]), ["deregister web:80", "register web:81"]);
@@ -203,7 +203,7 @@ Deno.test("Registrar logs a deregistration only of a node that it had registered
   ]);
 });
 
-Deno.test("Registrar only releases at one registry a node that has moved to another", async () => {
+Deno.test("Registrar only releases a node at its old registry when it has moved to another", async () => {
   await using bench = new Bench();
   await bench.apply([want("web:80")]);
   bench.registrar.apply([want("web:80", { discovery: "other" })]);
@@ -215,7 +215,7 @@ function renamed(registration: Registration): Registration {
   return { ...registration, node: { ...registration.node, host: "b.int" } };
 }
 
-Deno.test("Registrar takes a node back under its old name only once it is registered under the new one", async () => {
+Deno.test("Registrar deregisters a node's old name only once the new one is registered", async () => {
   await using bench = new Bench();
   await bench.apply([want("web:80")]);
   bench.fault = "no";
@@ -228,7 +228,7 @@ Deno.test("Registrar takes a node back under its old name only once it is regist
   assert.deepEqual((await bench.news()).slice(-2), ["register web:80", "deregisterOwn web:80"]);
 });
 
-Deno.test("Registrar leaves no old name of a node that goes down before it has the new one", async () => {
+Deno.test("Registrar leaves no old name of a node that is down before its new name is registered", async () => {
   await using bench = new Bench();
   await bench.apply([want("web:80")]);
   bench.isSlow = true;
@@ -259,7 +259,7 @@ Deno.test("Registrar leaves a node where it is until the registry that it moves 
   assert.match(bench.said.join("\n"), /warn: Could not register; trying again \(There is no usable discovery/);
 });
 
-Deno.test("Registrar deregisters a node that is wanted again while it is released, but is down", async () => {
+Deno.test("Registrar deregisters a node that is desired again while it is released, but is down", async () => {
   await using bench = new Bench();
   await bench.apply([want()]);
   bench.isSlow = true;
@@ -269,7 +269,7 @@ Deno.test("Registrar deregisters a node that is wanted again while it is release
   assert.deepEqual(await bench.news(), ["deregister web:80"]);
 });
 
-Deno.test("Registrar releases a node that was down, and whose new registration is on its way when it is removed", async () => {
+Deno.test("Registrar releases a removed node whose new registration is in flight", async () => {
   await using bench = new Bench();
   await bench.apply([down()]);
   bench.isSlow = true;
@@ -282,7 +282,7 @@ Deno.test("Registrar releases a node that was down, and whose new registration i
   assert.equal(bench.known.size, 0);
 });
 
-Deno.test("Registrar asks for nothing twice while nothing changes, but asserts now and then what is registered", async () => {
+Deno.test("Registrar requests nothing twice while nothing changes, but renews registrations periodically", async () => {
   await using bench = new Bench();
   const wanted = [want("web:80"), down("web:81")];
   await bench.apply(wanted);
@@ -294,7 +294,7 @@ Deno.test("Registrar asks for nothing twice while nothing changes, but asserts n
   assert.deepEqual(bench.said, ["info: Registered"], "an assertion is no news");
 });
 
-Deno.test("Registrar heals what somebody else removed", async () => {
+Deno.test("Registrar restores registrations that somebody else removed", async () => {
   await using bench = new Bench();
   await bench.apply([want()]);
   bench.known.clear();
@@ -302,14 +302,14 @@ Deno.test("Registrar heals what somebody else removed", async () => {
   assert.equal(bench.known.size, 1);
 });
 
-Deno.test("Registrar registers again when what is announced has changed", async () => {
+Deno.test("Registrar registers again when the announced data changes", async () => {
   await using bench = new Bench();
   await bench.apply([want()]);
   assert.deepEqual(await bench.apply([want("web:80", { metadata: { zone: "b" } })]), ["register web:80"]);
   assert.deepEqual([...bench.known.values()].map(({ metadata }) => metadata), [{ zone: "b" }]);
 });
 
-Deno.test("Registrar tries again with backoff what failed, and loses nothing", async () => {
+Deno.test("Registrar retries failures with backoff, and loses nothing", async () => {
   await using bench = new Bench({ random: () => 1 });
   bench.fault = "unreachable";
   bench.registrar.apply([want()]);
@@ -323,7 +323,7 @@ Deno.test("Registrar tries again with backoff what failed, and loses nothing", a
   assert.equal(bench.known.size, 1);
 });
 
-Deno.test("Registrar warns of a failure once, and again when the reason is another", async () => {
+Deno.test("Registrar warns of a failure once, and again when the reason changes", async () => {
   await using bench = new Bench();
   bench.fault = "unreachable";
   bench.registrar.apply([want()]);
@@ -339,7 +339,7 @@ Deno.test("Registrar warns of a failure once, and again when the reason is anoth
   ]);
 });
 
-Deno.test("Registrar: states that say the same as before do not hasten a try after a failure", async () => {
+Deno.test("Registrar: unchanged states do not hasten a retry after a failure", async () => {
   await using bench = new Bench({ random: () => 1 });
   bench.fault = "unreachable";
   bench.registrar.apply([want("web:80"), want("web:81")]);
@@ -353,7 +353,7 @@ Deno.test("Registrar: states that say the same as before do not hasten a try aft
   assert.deepEqual((await bench.news()).filter((what) => what.endsWith("80")), []);
 });
 
-Deno.test("Registrar acts at once when what is wanted changes, even while it waits after a failure", async () => {
+Deno.test("Registrar acts at once when the desired state changes, even while it waits after a failure", async () => {
   await using bench = new Bench({ random: () => 1 });
   bench.fault = "unreachable";
   bench.registrar.apply([want()]);
@@ -362,7 +362,7 @@ Deno.test("Registrar acts at once when what is wanted changes, even while it wai
   assert.deepEqual(await bench.apply([down()]), ["deregister web:80"]);
 });
 
-Deno.test("Registrar ends right when a service flaps while a slow change is in flight", async () => {
+Deno.test("Registrar converges when a service flaps while a slow change is in flight", async () => {
   await using bench = new Bench();
   bench.isSlow = true;
   assert.deepEqual(await bench.apply([want()]), ["register web:80"]);
@@ -380,7 +380,7 @@ Deno.test("Registrar ends right when a service flaps while a slow change is in f
   assert.equal(bench.known.size, 1);
 });
 
-Deno.test("Registrar deregisters what is not desired any more, and only that", async () => {
+Deno.test("Registrar deregisters only nodes that are no longer desired", async () => {
   await using bench = new Bench();
   await bench.apply([want("web:80"), want("web:81"), down("web:82")]);
   assert.deepEqual(await bench.apply([want("web:81")]), ["deregisterOwn web:80"]);
@@ -388,7 +388,7 @@ Deno.test("Registrar deregisters what is not desired any more, and only that", a
   assert.deepEqual(await bench.news(), []);
 });
 
-Deno.test("Registrar keeps deregistering what is not desired any more while the registry is unreachable", async () => {
+Deno.test("Registrar keeps trying to deregister nodes that are no longer desired while the registry is unreachable", async () => {
   await using bench = new Bench();
   await bench.apply([want()]);
   bench.fault = "unreachable";
@@ -402,7 +402,7 @@ Deno.test("Registrar keeps deregistering what is not desired any more while the 
   assert.deepEqual(await bench.news(), [], "then it is forgotten");
 });
 
-Deno.test("Registrar deregisters a node that went down and was removed before that was sent", async () => {
+Deno.test("Registrar deregisters a node that was removed before its going down was sent", async () => {
   await using bench = new Bench();
   await bench.apply([want()]);
   bench.isSlow = true;
@@ -429,7 +429,7 @@ Deno.test("Registrar: a node that is desired again while it is deregistered ends
   assert.equal(bench.known.size, 1);
 });
 
-Deno.test("Registrar: a removal while a registration is in flight ends in none", async () => {
+Deno.test("Registrar: a removal while a registration is in flight leaves no registration", async () => {
   await using bench = new Bench();
   bench.isSlow = true;
   await bench.apply([want()]);
@@ -461,7 +461,7 @@ Deno.test("Registrar.renew() registers everything of its registry again, once ea
   assert.deepEqual(await bench.news(), []);
 });
 
-Deno.test("Registrar.renew() deregisters what is down once in each session", async () => {
+Deno.test("Registrar.renew() deregisters nodes that are down once in each session", async () => {
   await using bench = new Bench();
   await bench.apply([down()]);
   await bench.renew();
@@ -497,7 +497,7 @@ Deno.test("Registrar.renew() does not accept a late answer of an earlier session
   assert.equal(bench.known.size, 1);
 });
 
-Deno.test("Registrar.renew() waits for the new session also if the last try in the old one had failed", async () => {
+Deno.test("Registrar.renew() waits for the new session also if the last attempt in the old one failed", async () => {
   await using bench = new Bench();
   await bench.apply([want()]);
   bench.fault = "unreachable";
@@ -511,7 +511,7 @@ Deno.test("Registrar.renew() waits for the new session also if the last try in t
   assert.equal(bench.known.size, 1);
 });
 
-Deno.test("Registrar.renew() gives up with its signal, but what is registered again is not lost", async () => {
+Deno.test("Registrar.renew() aborts with its signal, without losing renewed registrations", async () => {
   await using bench = new Bench();
   await bench.apply([want()]);
   bench.loseSession();
@@ -523,7 +523,7 @@ Deno.test("Registrar.renew() gives up with its signal, but what is registered ag
   assert.equal(bench.known.size, 1);
 });
 
-Deno.test("Registrar.renew() of an earlier session resolves with the word of the later one", async () => {
+Deno.test("Registrar.renew() of an earlier session resolves with the result of the later one", async () => {
   await using bench = new Bench();
   bench.isSlow = true;
   bench.registrar.apply([want()]);
@@ -552,7 +552,7 @@ Deno.test("Registrar.renew() does not wait for a node that is removed meanwhile"
   assert.deepEqual(bench.registrar.report, [], "nothing is left of it");
 });
 
-Deno.test("Registrar reports a node that another host takes over again and again as contested, for as long as it does", async () => {
+Deno.test("Registrar reports a node that another host keeps taking over as contested, for as long as it does", async () => {
   await using bench = new Bench();
   const contested = () => bench.registrar.report.map(({ contestedBy }) => contestedBy);
   bench.takenFrom = "10.0.0.2";
@@ -578,7 +578,7 @@ Deno.test("Registrar.withdrawAll() deregisters everything, and resolves when tha
   assert.equal(bench.clock.pending, 0);
 });
 
-Deno.test("Registrar.withdrawAll() says whether others may have seen a node, one too that is being registered", async () => {
+Deno.test("Registrar.withdrawAll() returns whether others may have seen a node, including one being registered", async () => {
   await using bench = new Bench();
   const { signal } = new AbortController();
   assert.equal(await bench.registrar.withdrawAll(signal), false);
@@ -591,7 +591,7 @@ Deno.test("Registrar.withdrawAll() says whether others may have seen a node, one
   assert.equal(bench.known.size, 0);
 });
 
-Deno.test("Registrar.withdrawAll() tries at once what waits after a failure, and gives up with its signal", async () => {
+Deno.test("Registrar.withdrawAll() retries waiting failures at once, and aborts with its signal", async () => {
   await using bench = new Bench({ random: () => 1 });
   bench.fault = "unreachable";
   bench.registrar.apply([down()]);
@@ -606,7 +606,7 @@ Deno.test("Registrar.withdrawAll() tries at once what waits after a failure, and
   await bench.registrar.withdrawAll(AbortSignal.abort());
 });
 
-Deno.test("Registrar ends what is in flight when it is disposed of, leaves no timer and takes nothing any more", async () => {
+Deno.test("Registrar aborts calls in flight when disposed of, leaves no timer and accepts nothing more", async () => {
   const bench = new Bench();
   await bench.apply([want("web:80")]);
   bench.isSlow = true;
@@ -622,7 +622,7 @@ type Happening =
   | { readonly do: "fail" | "work" | "slow" | "quick" | "lose" | "land" }
   | { readonly do: "pass"; readonly ms: number };
 
-Deno.test("Registrar ends in what is wanted, after any changes, failures, delays and lost sessions", async () => {
+Deno.test("Registrar converges after any changes, failures, delays and lost sessions", async () => {
   const registration = fc.record({
     name: fc.constantFrom("web:80", "web:81", "db:80"),
     wanted: fc.constantFrom("present" as const, "absent" as const),
@@ -704,7 +704,7 @@ Deno.test("Registrar counts changes by operation and result, and how long the re
   assert.equal(samplesOf(bench.tally.collect())[durations], 1);
 });
 
-Deno.test("Registrar: a node that goes down waits for none of hundreds that come", async () => {
+Deno.test("Registrar: a node that goes down does not wait for hundreds that come up", async () => {
   await using bench = new Bench();
   await bench.apply([want("web:80")]);
   bench.isSlow = true;
@@ -724,7 +724,7 @@ Deno.test("Registrar: a node that goes down waits for none of hundreds that come
   assert.equal(bench.known.size, 300);
 });
 
-Deno.test("Registrar registers a node twice with one discovery if the options differ, and takes a change of options for the same node", async () => {
+Deno.test("Registrar registers a node twice with one discovery if the options differ, and applies a change of options to the same node", async () => {
   await using bench = new Bench();
   const at = (path: string): Registration => ({ ...want(), options: { path } });
   const said: string[] = [];

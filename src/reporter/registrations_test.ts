@@ -62,7 +62,7 @@ Deno.test("monitoredPorts() gives each port its own probes", () => {
   ]);
 });
 
-Deno.test("registrations() wants what is up present and what is down absent, and says nothing of the rest", () => {
+Deno.test("registrations() wants ports that are up present and ports that are down absent, and omits the rest", () => {
   const services = map(["file", accepted(service("web", [80, 81, 82]))]);
   const statuses: Record<string, "up" | "down"> = { "web:80": "up", "web:81": "down" };
   const node = { host: "a.int", ip: "10.0.0.1", peer: PEER, metadata: { z: 1 } };
@@ -72,12 +72,12 @@ Deno.test("registrations() wants what is up present and what is down absent, and
   ]);
 });
 
-Deno.test("registrations() names a discovery that is not there yet", () => {
+Deno.test("registrations() names a missing discovery", () => {
   const services = map(["web", accepted(service("web", [80], { sources: [onlySource("other")] }))]);
   assert.deepEqual(registrations({ services }, HOST, () => "up").map(({ discovery }) => discovery), ["other"]);
 });
 
-Deno.test("registrations() announces the peers port of this host, 1024 unless told", () => {
+Deno.test("registrations() announces the peers port of this host, 1024 by default", () => {
   const services = map(["web", accepted(service("web", [80]))]);
   const ports = [HOST, { ...HOST, peerPort: 1025 }].flatMap((host) =>
     registrations({ services }, host, () => "up").map(({ node }) => node.peer?.port)
@@ -85,12 +85,12 @@ Deno.test("registrations() announces the peers port of this host, 1024 unless to
   assert.deepEqual(ports, [1024, 1025]);
 });
 
-Deno.test("registrations() never announces where the checks connect to", () => {
+Deno.test("registrations() never announces the address of checks", () => {
   const services = map(["web", accepted(service("web", [80], { host: "127.0.0.9" }))]);
   assert.doesNotMatch(JSON.stringify(registrations({ services }, HOST, () => "up")), /127\.0\.0\.9/);
 });
 
-Deno.test("registrations() hands on what a service's file says to its discovery", () => {
+Deno.test("registrations() passes a service's section on to its discovery", () => {
   const services = map(["web", { ...accepted(service("web", [80])), options: new Map([["zoo", { ttl: 5 }]]) }]);
   assert.deepEqual(registrations({ services }, HOST, () => "up").map(({ options }) => options), [{ ttl: 5 }]);
 });
@@ -108,7 +108,7 @@ Deno.test("the weight and the labels of a service are announced", () => {
   assert.deepEqual([node.weight, node.labels], [5, labels]);
 });
 
-Deno.test("keptRegistrations() answers what registrations() does, and the same objects where nothing has changed", () => {
+Deno.test("keptRegistrations() equals registrations(), with the same objects for what is unchanged", () => {
   const services = map(["web", accepted(service("web", [80, 81]))], ["db", accepted(service("db", [90]))]);
   const kept = keptRegistrations();
   const before = kept({ services }, HOST, () => "up");
@@ -122,7 +122,7 @@ Deno.test("keptRegistrations() answers what registrations() does, and the same o
   assert.deepEqual(kept({ services: new Map() }, moved, isDown), []);
 });
 
-Deno.test("registrations() has what an operator drains as draining, or absent, and distinguishes a kept answer from another", () => {
+Deno.test("registrations() marks ports drained by an operator as draining, or absent, and distinguishes a kept answer from another", () => {
   const services = map(["web", accepted(service("web", [80, 81]))], ["api", accepted(service("api", [90]))]);
   const statusOf = (key: string) => key === "web:81" ? "down" as const : "up" as const;
   const of = (drains: Readonly<Record<string, "drain" | "deregister">>, how = registrations) =>

@@ -8,15 +8,20 @@ const DOWN: Verdict = { ...INITIAL_VERDICT, up: false };
 Deno.test.each(
   [
     { why: "no checks count as up", verdicts: [], before: "unknown", then: "up" },
-    { why: "all up is up", verdicts: [UP, UP], before: "down", then: "up" },
-    { why: "one down is down", verdicts: [UP, DOWN], before: "up", then: "down" },
+    { why: "all up means up", verdicts: [UP, UP], before: "down", then: "up" },
+    { why: "one down means down", verdicts: [UP, DOWN], before: "up", then: "down" },
     {
       why: "one unknown keeps a new service unknown",
       verdicts: [UP, INITIAL_VERDICT],
       before: "unknown",
       then: "unknown",
     },
-    { why: "a check that was just added takes nothing out", verdicts: [UP, INITIAL_VERDICT], before: "up", then: "up" },
-    { why: "one down beats one unknown", verdicts: [INITIAL_VERDICT, DOWN], before: "up", then: "down" },
+    {
+      why: "a check that was just added deregisters nothing",
+      verdicts: [UP, INITIAL_VERDICT],
+      before: "up",
+      then: "up",
+    },
+    { why: "down takes precedence over unknown", verdicts: [INITIAL_VERDICT, DOWN], before: "up", then: "down" },
   ] as const,
 )("statusOf(): $why", ({ verdicts, before, then }) => assert.equal(statusOf(verdicts, before), then));

@@ -93,7 +93,7 @@ class Stage implements Disposable {
   }
 }
 
-Deno.test("statusOf() says of a cluster what is known, from nothing to what its registry says now", () => {
+Deno.test("statusOf() shows a cluster from its first state to its current members", () => {
   using stage = new Stage();
   assert.deepEqual([stage.web()?.state, stage.web()?.nodes, stage.web()?.generation], ["unknown", 0, null]);
   stage.live.adopt("web", [node("a")]);
@@ -131,7 +131,7 @@ Deno.test("statusOf() shows since when a cluster that had members has none, unti
   assert.equal(stage.web()?.emptied, null);
 });
 
-Deno.test("statusOf() shows each of several sources, which of them have a member, and what they contradict each other about", () => {
+Deno.test("statusOf() shows each of several sources, which of them have a member, and their contradictions", () => {
   using stage = new Stage();
   const sources = ["zk", "etcd"].map((name) => onlySource(name));
   const cluster = { name: "web", sources, combine: { policy: "union" } };
@@ -163,7 +163,7 @@ Deno.test("statusOf() shows each of several sources, which of them have a member
   ]);
 });
 
-Deno.test("statusOf() says for how long a cluster has been stale and why, until its connection is there again", () => {
+Deno.test("statusOf() shows for how long a cluster has been stale and why, until its connection is back", () => {
   using stage = new Stage();
   stage.hear("a");
   stage.membership.lostSight([{ cluster: "web", source: "zk" }], "the server hung up", { until: "connected" });
@@ -178,7 +178,7 @@ Deno.test("statusOf() says for how long a cluster has been stale and why, until 
   assert.equal(stage.web()?.state, "current");
 });
 
-Deno.test("statusOf() has what the guard holds", () => {
+Deno.test("statusOf() shows held changes", () => {
   using stage = new Stage();
   stage.hear("a", "b", "c", "d");
   stage.hear();
@@ -187,7 +187,7 @@ Deno.test("statusOf() has what the guard holds", () => {
   assert.match(stage.web()?.reason ?? "", /its registry says that it has no nodes/);
 });
 
-Deno.test("statusOf() does not take members for current whose discovery is gone", () => {
+Deno.test("statusOf() shows members as stale when their discovery is gone", () => {
   using stage = new Stage();
   stage.hear("a");
   const { accepted } = stage.parts;
@@ -196,7 +196,7 @@ Deno.test("statusOf() does not take members for current whose discovery is gone"
   assert.deepEqual([stage.web()?.state, stage.web()?.reason], ["stale", "There is no usable discovery/zk.yaml"]);
 });
 
-Deno.test("statusOf() says whether a registry is in reach, and that nobody knows when its worker is gone", () => {
+Deno.test("statusOf() shows whether a registry is reachable, and unknown when its worker is gone", () => {
   using stage = new Stage();
   const zk = () => stage.status().discovery["zk"];
   assert.deepEqual(zk(), { worker: "serving", registry: "unknown", forSeconds: null, detail: null });
@@ -208,7 +208,7 @@ Deno.test("statusOf() says whether a registry is in reach, and that nobody knows
   assert.deepEqual([zk()?.registry, zk()?.forSeconds], ["unknown", 0]);
 });
 
-Deno.test("statusOf() shows which share each node gets, by which factors, and when that changes", () => {
+Deno.test("statusOf() shows each node's share, its factors, and when it changes", () => {
   using stage = new Stage();
   const nodes = [node("a"), node("b")];
   const wanted = {
@@ -248,7 +248,7 @@ Deno.test("statusOf() shows which share each node gets, by which factors, and wh
   assert.equal(sharesChangeInSeconds, 1);
 });
 
-Deno.test("statusOf() has what of a balancer was seen active, which may be less than desired", () => {
+Deno.test("statusOf() shows the active members of a balancer, which may be fewer than desired", () => {
   using stage = new Stage();
   const wanted = {
     config: {},
@@ -302,7 +302,7 @@ Deno.test("statusOf() has what of a balancer was seen active, which may be less 
   });
 });
 
-Deno.test("statusOf() shows no password that stands in a finding, a reason or an error", () => {
+Deno.test("statusOf() shows no password in a finding, a reason or an error", () => {
   using stage = new Stage();
   const secret = "redis://:hunter2hunter2@db.example:6379";
   stage.writer.standing = { ...stage.writer.standing, lastError: { text: `Cannot ask ${secret}`, atMs: 0 } };
@@ -328,7 +328,7 @@ Deno.test("statusOf() shows no password that stands in a finding, a reason or an
   assert.deepEqual(text.match(/db\.example/g)?.length, 9, "all else of them is shown");
 });
 
-Deno.test("statusOf() gives a cluster of any name a place of its own", () => {
+Deno.test("statusOf() has an entry for a cluster of any name", () => {
   using stage = new Stage();
   const { accepted } = stage.parts;
   const clusters = new Map([["p", { cluster: { name: "__proto__", sources: [onlySource("zk")] } }]]);
@@ -336,7 +336,7 @@ Deno.test("statusOf() gives a cluster of any name a place of its own", () => {
   assert.match(JSON.stringify(stage.status()), /"__proto__":\{"discovery":"zk"/);
 });
 
-Deno.test("statusOf() shows a service whose check cannot run as unknown, with the reason and what it counts as", () => {
+Deno.test("statusOf() shows a service whose check cannot run as unknown, with the reason and the effective state", () => {
   using stage = new Stage();
   const check = {
     name: "http",
@@ -358,7 +358,7 @@ Deno.test("statusOf() shows a service whose check cannot run as unknown, with th
   assert.deepEqual([shown("down")?.status, shown("down")?.reason], ["down", null]);
 });
 
-Deno.test("nameMembers() depends on names and addresses alone, not on their order", () => {
+Deno.test("nameMembers() depends only on names and addresses, not on their order", () => {
   const [a, b] = [node("a"), node("b")];
   assert.equal(nameMembers([a, b]), nameMembers([{ ...b, metadata: { x: 1 } }, a]));
   assert.notEqual(nameMembers([a, b]), nameMembers([a]));
@@ -367,7 +367,7 @@ Deno.test("nameMembers() depends on names and addresses alone, not on their orde
   assert.equal(nameMembers([a]), "74ef861b561278d0");
 });
 
-Deno.test("Beat says how late the last beat was, and how late the next one is by now", () => {
+Deno.test("Beat returns how late the last beat was, and how late the next one is by now", () => {
   const clock = new FakeClock();
   using beat = new Beat(clock);
   clock.advance(5_000);
@@ -491,30 +491,34 @@ function but(changes: unknown, of: unknown = AT_WORK): Status {
 
 const EXEC = { name: "exec", passes: true, failure: null, unknown: null, intervalSeconds: 600, timeoutSeconds: 60 };
 
-Deno.test("judgeHealth() is content with an app that does its work", () => {
+Deno.test("judgeHealth() passes a working app", () => {
   assert.deepEqual(judgeHealth(AT_WORK), { status: "ok" });
 });
 
 Deno.test.each([
   { why: "the main loop is late", change: { loop: { lateSeconds: 7.5 } }, reason: /main loop is late by 8s/ },
-  { why: "nobody looks at the config", change: { config: { readSeconds: 75 } }, reason: /not been looked at for 75s/ },
+  {
+    why: "the config is no longer polled",
+    change: { config: { readSeconds: 75 } },
+    reason: /not been looked at for 75s/,
+  },
   {
     why: "the config was never read",
     change: { config: { readSeconds: null } },
     reason: /not been looked at for 1000s/,
   },
   {
-    why: "a writer does not come to an end",
+    why: "a writer's turn does not end",
     change: { balancers: { haproxy: { lookedSeconds: 61 } } },
     reason: /not come to an end with balancer haproxy for 61s/,
   },
   {
-    why: "a writer does not come to an end with its first look",
+    why: "a writer's first poll does not end",
     change: { balancers: { haproxy: { lookedSeconds: null, forSeconds: 61 } } },
     reason: /not come to an end with balancer haproxy for 61s/,
   },
   {
-    why: "a step takes longer than any may",
+    why: "a step exceeds every deadline",
     change: { balancers: { haproxy: { lookedSeconds: 700, underWay: { text: "reload", agoSeconds: 699 } } } },
     reason: /and is at reload for 699s/,
   },
@@ -528,7 +532,7 @@ Deno.test.each([
     change: { workers: { "check api:80/http": { forSeconds: 61, reason: "It threw" } } },
     reason: /Worker check api:80\/http has not been in service for 61s: It threw/,
   },
-  { why: "a thread cannot be stopped", change: { stuckThreads: 1 }, reason: /1 thread of workers cannot be stopped/ },
+  { why: "a thread is stuck", change: { stuckThreads: 1 }, reason: /1 thread of workers cannot be stopped/ },
 ])("judgeHealth() fails when $why", ({ change, reason }) => {
   const { status, reasons = [] } = judgeHealth(but(change));
   assert.equal(status, "failing");
@@ -553,11 +557,11 @@ Deno.test.each([
     said: /held for 60s: too few/,
   },
   {
-    why: "members are of an earlier life",
+    why: "members are from before the start",
     change: { clusters: { web: { state: "last-known" } } },
     said: /served as last known/,
   },
-  { why: "the config is wrong", change: { config: { errors: 2 } }, said: /The config has 2 errors/ },
+  { why: "the config is invalid", change: { config: { errors: 2 } }, said: /The config has 2 errors/ },
   {
     why: "the config cannot be read",
     change: { config: { unreadable: "it is gone" } },
@@ -581,7 +585,7 @@ Deno.test.each([
     said: /Members of cluster web were last confirmed 700000 s ago, longer than max_age/,
   },
   {
-    why: "this host has no name to announce",
+    why: "this host has no name",
     change: { host: { refused: "Cannot announce this host as localhost" } },
     said: /Cannot announce this host as localhost/,
   },
@@ -625,7 +629,7 @@ Deno.test.each([
     said: /^This writer stands by for balancer haproxy: process 7 keeps/,
   },
   {
-    why: "a balancer goes without a part of its config",
+    why: "a balancer lacks a part of its config",
     change: { balancers: { haproxy: { leftOut: 1 } } },
     said: /^Balancer haproxy goes without 1 part of its config$/,
   },
@@ -644,7 +648,7 @@ Deno.test.each([
     change: { workers: { "check api:80/http": { forSeconds: 30, reason: "It threw" } } },
     said: /not been in service for 30s: It threw/,
   },
-])("judgeHealth() does not fail, and says so, when $why", ({ change, said }) => {
+])("judgeHealth() is degraded, not failing, when $why", ({ change, said }) => {
   const { status, degraded = [] }: Health = judgeHealth(but(change));
   assert.equal(status, "ok");
   assert.equal(degraded.length, 1, degraded.join("; "));
@@ -652,7 +656,7 @@ Deno.test.each([
 });
 
 Deno.test.each([
-  { why: "a check that is rarely made waits for its turn", change: {} },
+  { why: "a check with a long interval waits for its turn", change: {} },
   {
     why: "a long reload is under way",
     change: { balancers: { haproxy: { lookedSeconds: 300, underWay: { text: "reload", agoSeconds: 299 } } } },
@@ -661,16 +665,16 @@ Deno.test.each([
     why: "a balancer waits for its first desired state",
     change: { balancers: { haproxy: { lookedSeconds: null, forSeconds: 5 } } },
   },
-  { why: "a change was made a moment ago", change: { balancers: { haproxy: { inForce: false, forSeconds: 2 } } } },
-])("judgeHealth() says nothing when $why", ({ change }) => {
+  { why: "a change was just made", change: { balancers: { haproxy: { inForce: false, forSeconds: 2 } } } },
+])("judgeHealth() reports nothing when $why", ({ change }) => {
   assert.deepEqual(judgeHealth(but(change)), { status: "ok" });
 });
 
-Deno.test("judgeHealth() judges no more when the process was asked to end", () => {
+Deno.test("judgeHealth() checks nothing more when the process was asked to end", () => {
   assert.deepEqual(judgeHealth(but({ stopping: true, config: { readSeconds: 900 } })), { status: "stopping" });
 });
 
-Deno.test("judgeHealth() has other limits where they are set", () => {
+Deno.test("judgeHealth() uses configured limits", () => {
   const limits = { ...HEALTH_LIMITS, work: 2 };
   assert.equal(judgeHealth(AT_WORK, limits).status, "failing");
 });
@@ -686,7 +690,7 @@ Deno.test("Beat records how late each beat was", () => {
   });
 });
 
-Deno.test("projectStatus() exposes the values of /status and /health, and nothing that is unknown", () => {
+Deno.test("projectStatus() exposes the values of /status and /health, and no unknown ones", () => {
   using stage = new Stage();
   const exposed = (parts = stage.parts) => {
     stage.parts = parts;

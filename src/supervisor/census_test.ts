@@ -35,7 +35,7 @@ class Bench implements AsyncDisposable {
   }
 }
 
-Deno.test("ThreadCensus reports a thread that two counts in a row found", async () => {
+Deno.test("ThreadCensus reports a thread found by two consecutive counts", async () => {
   await using bench = new Bench();
   [bench.threads, bench.live] = [3, 2];
   bench.census.noteEnd();
@@ -83,7 +83,7 @@ Deno.test("ThreadCensus does not mistake workers that start or end during a coun
   assert.deepEqual(bench.told, []);
 });
 
-Deno.test("ThreadCensus counts now and then, and notices when a thread has ended", async () => {
+Deno.test("ThreadCensus counts periodically, and notices when a thread has ended", async () => {
   await using bench = new Bench();
   bench.threads = 2;
   await bench.pass(63);
@@ -130,7 +130,7 @@ Deno.test("ThreadCensus counts again soon after a count during which a worker st
   assert.deepEqual(bench.told, [1]);
 });
 
-Deno.test("ThreadCensus settles an end by two looks that agree, and by none that fails or is in doubt", async () => {
+Deno.test("ThreadCensus confirms an end by two agreeing counts, and by none that fails or is ambiguous", async () => {
   await using bench = new Bench();
   bench.threads = 1;
   bench.fails = true;

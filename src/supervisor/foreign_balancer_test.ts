@@ -100,7 +100,7 @@ Deno.test("ForeignBalancer answers from a worker, and from its cache", async () 
   assert.deepEqual(await balancer.config["~standard"].validate(1), { value: 1 });
 });
 
-Deno.test("ForeignBalancer rejects a plan as a whole that exceeds the grants, and counts", async () => {
+Deno.test("ForeignBalancer rejects a plan that exceeds the grants as a whole, and counts it", async () => {
   await using bench = new Bench(`plan: () => [install("x"), start("/bin/sh")]`);
   const { balancer } = bench;
   const sight = await balancer.observe({}, CONFIG);
@@ -139,7 +139,7 @@ Deno.test("ForeignBalancer rejects a file that a link leads out of its granted d
   assert.equal((await bench.balancer.sources(CONFIG)).file, `${folder}/file`);
 });
 
-Deno.test("ForeignBalancer gets no place that the operator does not grant", async () => {
+Deno.test("ForeignBalancer gets no path that the operator does not grant", async () => {
   await using bench = new Bench("", { ...ALLOW, run: [] });
   await assert.rejects(
     Promise.resolve(bench.balancer.sources(CONFIG)),
@@ -147,7 +147,7 @@ Deno.test("ForeignBalancer gets no place that the operator does not grant", asyn
   );
 });
 
-Deno.test("ForeignBalancer lets a plugin throw in plan and observe, as the contract says", async () => {
+Deno.test("ForeignBalancer lets a plugin throw in plan and observe, as the contract allows", async () => {
   await using bench = new Bench(`
     observe() { throw new Error("not mine") },
     plan() { throw new Error("cannot be reloaded") },
@@ -163,7 +163,7 @@ Deno.test("ForeignBalancer lets a plugin throw in plan and observe, as the contr
   assert(!isContract(await failure(plan(false), clock)));
 });
 
-Deno.test("ForeignBalancer pauses after a worker that hung, longer while its thread keeps running, and is asked again", async () => {
+Deno.test("ForeignBalancer pauses after a worker hung, longer while its thread keeps running, and is then called again", async () => {
   await using bench = new Bench(`render: () => close()`);
   const { balancer, clock } = bench;
   await balancer.pid([]);

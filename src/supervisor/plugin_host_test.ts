@@ -86,8 +86,12 @@ Deno.test.each([
   { what: "nothing", said: "null", fault: /A message must be an object/ },
   { what: "an unknown type", said: `{"type":"root"}`, fault: /Unknown type/ },
   { what: "an answer without a number", said: `{"type":"ack"}`, fault: /seq must be a number/ },
-  { what: "a snapshot of no cluster", said: `{"type":"snapshot","snapshot":{"nodes":[]}}`, fault: /cluster must be/ },
-  { what: "what is nested without an end", said: "[".repeat(1e6), fault: /a string of JSON/ },
+  {
+    what: "a snapshot without a cluster",
+    said: `{"type":"snapshot","snapshot":{"nodes":[]}}`,
+    fault: /cluster must be/,
+  },
+  { what: "endlessly nested values", said: "[".repeat(1e6), fault: /a string of JSON/ },
 ])("PluginHost ends a worker that sends $what", async ({ said, fault }) => {
   await using forged = new Forged();
   forged.thread.onMessage(said);
@@ -126,7 +130,7 @@ Deno.test("PluginHost ends a worker that keeps sending after its share is used u
   }
 });
 
-Deno.test("PluginHost ends a worker that does not wait until its snapshots are taken", async () => {
+Deno.test("PluginHost ends a worker that does not wait for the acknowledgement of its snapshots", async () => {
   await using forged = new Forged("discovery");
   for (let i = 0; i < 20_000 && !forged.isEnded; i++) forged.snapshot(`c${i}`);
   assert.deepEqual(forged.deaths, ["did not wait until its snapshots were taken"]);
@@ -163,7 +167,7 @@ Deno.test("PluginHost watches a prefix at the pace of the reader, until the read
 
 Deno.test.each([
   {
-    what: "the plugin cannot go on",
+    what: "the plugin cannot continue",
     befalls: (forged: Forged) => forged.say({ type: "keysLost", stream: 1, error: { name: "E", message: "no luck" } }),
     fault: /no luck/,
   },
@@ -250,12 +254,12 @@ Deno.test.each([
   { what: "names another base", change: { base: 7 } },
   { what: "names a base below zero", change: { base: -1 } },
   { what: "names itself as its base", change: { number: 1e300, base: 1e300 } },
-  { what: "removes what is no name", change: { removed: [7] } },
-  { what: "removes a list with a length alone", change: { removed: { length: 2 ** 32 - 1 } } },
-  { what: "adds what is no list", change: { added: { 0: A, length: 1 } } },
+  { what: "removes something other than a name", change: { removed: [7] } },
+  { what: "removes a list-like object with only a length", change: { removed: { length: 2 ** 32 - 1 } } },
+  { what: "adds something other than a list", change: { added: { 0: A, length: 1 } } },
   { what: "does not say whether the cluster exists", change: { exists: "true" } },
   { what: "has no epoch", change: { epoch: null } },
-  { what: "has a lease without an end", change: { leaseMs: 1e12 } },
+  { what: "has an infinite lease", change: { leaseMs: 1e12 } },
 ])("PluginHost ends a worker whose change $what", async ({ change }) => {
   await using forged = new Forged("discovery");
   forged.host.post({ type: "watch", cluster: "web", withoutMetadata: false });
@@ -351,7 +355,7 @@ Deno.test("PluginHost sends a balancer's request once earlier ones are paid for,
   await assert.rejects(never, WorkerDeadlineError);
 });
 
-Deno.test("PluginHost gives up a request to a balancer whose caller gives up while earlier ones are paid for", async () => {
+Deno.test("PluginHost drops a request to a balancer whose caller aborts while earlier ones are paid for", async () => {
   await using forged = new Forged("balancer", { tookMs: 1_000 });
   const caller = new AbortController();
   const ask = () => forged.host.call({ type: "introduce" }, { deadlineMs: 5_000, signal: caller.signal });

@@ -10,7 +10,7 @@ const TCP = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when 
    0: 0000000000000000FFFF00000100007F:1F91 0000000000000000FFFF00000200007F:0050 01 00000000:00000000 00:00000000 00000000     0        0 444 1
 torn`;
 
-Deno.test("parseConnections() reads established connections alone, IPv4 that is mapped into IPv6 as IPv4", () => {
+Deno.test("parseConnections() reads only established connections, IPv4-mapped addresses as IPv4", () => {
   assert.deepEqual(parseConnections(TCP), [
     { local: { host: "127.0.0.1", port: 8080 }, remote: { host: "127.0.0.1", port: 54000 }, inode: "222" },
     { local: { host: "127.0.0.1", port: 54000 }, remote: { host: "127.0.0.1", port: 8080 }, inode: "333" },

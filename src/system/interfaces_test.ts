@@ -27,7 +27,7 @@ Deno.test.each([
     then: "192.0.2.2",
   },
   {
-    why: "that of the best default route",
+    why: "the one of the best default route",
     table: routes(WORSE, BETTER, ETH0, ETH1),
     local: trie("192.0.2.2", "10.1.2.3"),
     then: "10.1.2.3",
@@ -40,8 +40,8 @@ Deno.test.each([
     local: trie("127.0.0.1", "10.9.9.9"),
     then: "10.9.9.9",
   },
-  { why: "none of loopback alone", table: routes(), local: trie("127.0.0.1", "127.0.1.1"), then: undefined },
-  { why: "none where there is no /proc", table: "", local: "", then: undefined },
+  { why: "none of loopback", table: routes(), local: trie("127.0.0.1", "127.0.1.1"), then: undefined },
+  { why: "none without /proc", table: "", local: "", then: undefined },
 ])("pickIpv4() picks $why", ({ table, local, then }) => assert.equal(pickIpv4(table, local), then));
 
 const LOOPBACK = "00000000000000000000000000000001 01 80 10 80       lo";
@@ -52,6 +52,6 @@ const OF_ETH1 = "20010db8000000000000000000000001 05 40 00 80     eth1";
 Deno.test.each([
   { why: "a global address of the default route's device", all: [LOOPBACK, LINK, OF_ETH1, OF_ETH0], then: "fd00::2" },
   { why: "the only global one", all: [LOOPBACK, LINK, OF_ETH1], then: "2001:db8::1" },
-  { why: "none of the link or of loopback", all: [LOOPBACK, LINK], then: undefined },
-  { why: "none where there is no IPv6", all: [], then: undefined },
+  { why: "none of link-local or loopback scope", all: [LOOPBACK, LINK], then: undefined },
+  { why: "none without IPv6", all: [], then: undefined },
 ])("pickIpv6() picks $why", ({ all, then }) => assert.equal(pickIpv6(routes(DEFAULT), all.join("\n")), then));

@@ -46,7 +46,7 @@ function override(kind: Override["kind"], more: Partial<Override> = {}): Overrid
   return { kind, author: "ann", reason: "disk", ...more };
 }
 
-Deno.test("without a policy nodes get what they say of themselves, for ever", () => {
+Deno.test("without a policy nodes always get their own weights", () => {
   const nodes = [node("a"), node("b", { weight: 3 }), node("c", { weight: 0 }), node("d", { state: "drain" })];
   const { nodes: shares, changesAtMs } = share({ nodes });
   const got = shares.map((
@@ -74,7 +74,7 @@ Deno.test("a weight comes from the registry, from a field, or from the file; 0 d
   assert.deepEqual(by({ default: 100, fixed: 7 }), { a: 256, b: 256 });
 });
 
-Deno.test("a new node waits, begins with its part and gets its whole share when the ramp is over", () => {
+Deno.test("a new node waits, starts with its initial part and gets its full share at the end of the ramp", () => {
   const nodes = [node("old"), node("new")];
   const sightings = seen(nodes, { new: { sinceMs: NOW, newSinceMs: NOW } });
   const at = (ms: number) =>
@@ -90,7 +90,7 @@ Deno.test("if all nodes are new, all are equal", () => {
   assert.equal(changesAtMs, Infinity);
 });
 
-Deno.test("a node that waits gets requests when no other takes any", () => {
+Deno.test("a waiting node gets requests when no other is available", () => {
   const nodes = [node("old"), node("new")];
   const sightings = seen(nodes, { new: { newSinceMs: NOW } });
   const asked = { nodes, sightings, policy: policy({ slowStart: RAMP }) };
@@ -98,7 +98,7 @@ Deno.test("a node that waits gets requests when no other takes any", () => {
   assert.deepEqual(shown(share({ ...asked, down: new Set(["old:80"]) })), { old: 256, new: 256 });
 });
 
-Deno.test("where each change of a weight moves keys, a ramp has four steps", () => {
+Deno.test("if each change of a weight moves keys, a ramp has four steps", () => {
   const nodes = [node("old"), node("new")];
   const sightings = seen(nodes, { new: { newSinceMs: NOW } });
   let [nowMs, steps] = [NOW + 10_000, 0];
@@ -111,7 +111,7 @@ Deno.test("where each change of a weight moves keys, a ramp has four steps", () 
   assert.equal(steps, 4);
 });
 
-Deno.test("what a source says of weights is multiplied with what the cluster says, as a factor of its own", () => {
+Deno.test("a source's weight is a factor of its own, multiplied with the cluster's", () => {
   const nodes = [node("a"), node("b", { metadata: { w: 50 } }), node("c"), node("d", { weight: 200 })];
   const from = { of: "metadata", path: ["w"] } as const;
   const sources = [
@@ -130,7 +130,7 @@ Deno.test("what a source says of weights is multiplied with what the cluster say
   assert.deepEqual(shown(share({ nodes, policy: policy({ sources }) })), { a: 128, b: 128, c: 128, d: 256 });
 });
 
-Deno.test("a source's slow start ramps its nodes alone, and is multiplied with that of the cluster", () => {
+Deno.test("a source's slow start ramps only its nodes, multiplied with that of the cluster", () => {
   const nodes = [node("old"), node("new"), node("other")];
   const newSinceMs = NOW - 40_000;
   const sightings = seen(nodes, { new: { newSinceMs }, other: { newSinceMs } });
@@ -145,7 +145,7 @@ Deno.test("a source's slow start ramps its nodes alone, and is multiplied with t
   assert.deepEqual(shown(share({ ...asked, policy: warm, startedMs: NOW })), { old: 256, new: 256, other: 256 });
 });
 
-Deno.test("where each change of a weight moves keys, the ramps of cluster and source have four steps together", () => {
+Deno.test("if each change of a weight moves keys, the ramps of cluster and source have four steps together", () => {
   const nodes = [node("old"), node("new")];
   const sightings = seen(nodes, { new: { newSinceMs: NOW } });
   const slow = { ...RAMP, delayMs: 0 };
@@ -160,7 +160,7 @@ Deno.test("where each change of a weight moves keys, the ramps of cluster and so
   assert.equal(steps, 4);
 });
 
-Deno.test("after the start of the writer shares are flat, but drain and zones hold", () => {
+Deno.test("after the start of the writer shares are equal, but drain and zones apply", () => {
   const nodes = [node("a", { zone: "x" }), node("b", { zone: "x", state: "drain" }), node("c", { zone: "y" })];
   const sightings = seen(nodes, { a: { newSinceMs: NOW } });
   const slow = policy({ ...ZONES, slowStart: RAMP, warmUpMs: 60_000 });
@@ -200,7 +200,7 @@ Deno.test("local nodes that have left within the hour count as not ready, and th
   assert.equal(localPart(share({ ...asked, nowMs: changesAtMs })), 1);
 });
 
-Deno.test("a local node that joins counts as ready until its first checks had their time", () => {
+Deno.test("a joining local node counts as ready until its first checks are due", () => {
   const sightings = seen(ZONE_NODES, { a: { sinceMs: NOW }, b: { sinceMs: NOW } });
   const asked = { nodes: ZONE_NODES, sightings, policy: ZONES, zone: "x", down: new Set(["a:80", "b:80"]) };
   assert.equal(localPart(share(asked)), 1);
@@ -215,7 +215,7 @@ Deno.test("without a zone of this host, or without local nodes, all zones are al
   assert.deepEqual(shown(share({ nodes: ZONE_NODES, policy: ZONES, zone: "z" })), alike);
 });
 
-Deno.test("overflow nodes wait while the cluster is ready, and get what is missing below the threshold", () => {
+Deno.test("overflow nodes wait while the cluster is ready, and get the missing share below the threshold", () => {
   const nodes = Array.from({ length: 10 }, (_, i) => node(`n${i}`));
   const overflow = [{ name: "backup", nodes: [node("o1"), node("o2")] }];
   const part = (down: number) =>
@@ -229,7 +229,7 @@ Deno.test("overflow nodes wait while the cluster is ready, and get what is missi
   assert(Math.abs(few.nodes.slice(4).reduce((all, { share }) => all + share, 0) - 0.5) < 0.01);
 });
 
-Deno.test("a cluster without any ready node has the overflow take all", () => {
+Deno.test("without any ready node the overflow gets all requests", () => {
   const drained = [node("a", { state: "drain" })];
   const overflow = [{ name: "backup", nodes: [node("o")] }];
   assert.deepEqual(shown(share({ nodes: drained, overflow, policy: OVERFLOW })), { a: "drain", o: 256 });
@@ -244,7 +244,7 @@ Deno.test("if all nodes are down, the preferred ones keep their shares", () => {
   assert.deepEqual(shown(shares), { a: 256, b: 256, o: "overflow" });
 });
 
-Deno.test("an operator's word stands above the policy and ends when it says so", () => {
+Deno.test("an operator's override takes precedence over the policy until it expires", () => {
   const nodes = [node("a"), node("b"), node("c")];
   const overrides = new Map([
     ["a:80", [override("drain"), override("maint", { untilMs: NOW + 500 })]],
@@ -258,7 +258,7 @@ Deno.test("an operator's word stands above the policy and ends when it says so",
   assert.deepEqual(shown(share({ ...asked, nowMs: NOW + 700 })), { a: "drain", b: undefined, c: undefined });
 });
 
-Deno.test("each factor is named, and their product is what the weights are scaled from", () => {
+Deno.test("each factor is named, and weights are scaled from their product", () => {
   const nodes = [node("old"), node("new")];
   const sightings = seen(nodes, { new: { newSinceMs: NOW - 40_000 } });
   const overrides = new Map([["new:80", [override("weight", { factor: 0.5 })]]]);
@@ -293,7 +293,7 @@ Deno.test("nodes of a higher priority number wait while one of a lower is ready 
   }
 });
 
-Deno.test("a preferred node whose slow start has it wait gets all requests, and no spare one does", () => {
+Deno.test("a preferred node that waits for its slow start gets all requests, and no spare node does", () => {
   const nodes = [node("a"), node("spare", { priority: 1 })];
   const sightings = seen(nodes, { a: { sinceMs: NOW, newSinceMs: NOW } });
   assert.deepEqual(shown(share({ nodes, policy: policy({ slowStart: RAMP }), sightings })), {
@@ -302,7 +302,7 @@ Deno.test("a preferred node whose slow start has it wait gets all requests, and 
   });
 });
 
-Deno.test("members that wait serve before the clusters of the overflow", () => {
+Deno.test("waiting members serve before the clusters of the overflow", () => {
   const nodes = [node("a", { state: "drain" }), node("spare", { priority: 1 })];
   const overflow = [{ name: "backup", nodes: [node("o")] }];
   const small = policy({ overflow: { clusters: ["backup"], below: 0.5, capacity: 1 } });
@@ -313,7 +313,7 @@ Deno.test("members that wait serve before the clusters of the overflow", () => {
   });
 });
 
-Deno.test("a last resort is needed where some nodes are preferred to others", () => {
+Deno.test("a last resort is needed if some nodes are preferred to others", () => {
   assert(!hasFallback(undefined, "x"));
   assert(!hasFallback(policy({ slowStart: RAMP }), "x"));
   assert(!hasFallback(ZONES, undefined));
@@ -350,14 +350,14 @@ Deno.test("a node whose check fails gets nothing, its weight in the file stays, 
   assert.equal(shares.changesAtMs, Infinity);
 });
 
-Deno.test("a check that cannot tell leaves the share as it is", () => {
+Deno.test("a check without a verdict leaves the share unchanged", () => {
   const health = new Map([["b:80", { state: "unknown", reason: "no worker" } as const]]);
   const shares = share({ nodes: [node("a"), node("b")], policy: CHECKED, health });
   assert.deepEqual(shown(shares), { a: 256, b: 256 });
   assert.deepEqual(healthOf(shares), { a: "1", b: "1 (cannot tell: no worker)" });
 });
 
-Deno.test("if all nodes fail, or all that pass are down in the balancer, what checks say is ignored, with the reason", () => {
+Deno.test("if all nodes fail, or all passing ones are down in the balancer, checks are ignored, with the reason", () => {
   const nodes = [node("a"), node("b", { weight: 50 }), node("c", { state: "drain" })];
   const shares = share({ nodes, policy: CHECKED, health: failing("a", "b") });
   assert.deepEqual(shown(shares), { a: 256, b: 128, c: "drain" });
@@ -393,7 +393,7 @@ Deno.test("below the panic threshold all nodes keep their shares, unless another
   );
 });
 
-Deno.test("nodes whose checks fail are missing for zones and overflow", () => {
+Deno.test("nodes with failing checks count as missing for zones and overflow", () => {
   const nodes = ["a", "b", "c", "d"].map((host) => node(host, { zone: "x" }));
   const other = node("far", { zone: "y" });
   const zoned = { ...ZONES, ...CHECKED, zones: { spillBelow: 1, key: { of: "zone" } as const } };
@@ -495,7 +495,7 @@ function keyOf({ nodes }: Shares): string {
   return JSON.stringify(nodes.map(({ weight, settledWeight, state, pool }) => [weight, settledWeight, state, pool]));
 }
 
-Deno.test("weights are within bounds, and shares come to the whole or to nothing", () => {
+Deno.test("weights are within bounds, and shares add up to 1 or 0", () => {
   fc.assert(
     fc.property(anyInput, (input) => {
       const { nodes } = shareTraffic(input);
@@ -529,7 +529,7 @@ Deno.test("while a node is ready, up and not waiting for others, requests go som
   );
 });
 
-Deno.test("no node that is ready starves: it has a weight, waits for its slow start, or is not preferred", () => {
+Deno.test("no ready node starves: it has a weight, waits for its slow start, or is not preferred", () => {
   fc.assert(
     fc.property(anyInput, (input) => {
       for (const { weight, state, pool, factors } of shareTraffic(input).nodes) {
@@ -541,7 +541,7 @@ Deno.test("no node that is ready starves: it has a weight, waits for its slow st
   );
 });
 
-Deno.test("whoever fails its checks gets nothing, but never all that are ready: then each that is up gets requests", () => {
+Deno.test("failing nodes get nothing, unless all ready ones fail: then each node that is up gets requests", () => {
   fc.assert(
     fc.property(anyInput, (input) => {
       const { nodes } = shareTraffic(input);
@@ -559,7 +559,7 @@ Deno.test("whoever fails its checks gets nothing, but never all that are ready: 
   );
 });
 
-Deno.test("what a node gets does not depend on the order in which nodes are given", () => {
+Deno.test("a node's share does not depend on the order of nodes", () => {
   fc.assert(
     fc.property(anyInput, (input) => {
       const byName = ({ nodes }: Shares) =>
@@ -581,7 +581,7 @@ Deno.test("what a node gets does not depend on the order in which nodes are give
   );
 });
 
-Deno.test("the answer holds until the time that it names, and is another one then", () => {
+Deno.test("the result is valid until the time it names, and differs then", () => {
   fc.assert(
     fc.property(anyInput, fc.float({ min: 0, max: 1, noNaN: true }), (input, at) => {
       const now = shareTraffic(input);
@@ -597,7 +597,7 @@ Deno.test("the answer holds until the time that it names, and is another one the
   );
 });
 
-Deno.test("a ramp never goes back, and is over", () => {
+Deno.test("a ramp never decreases, and ends", () => {
   fc.assert(
     fc.property(anyPolicy, fc.boolean(), ms(5_000), (any, isHashed, ago) => {
       const nodes = [node("old"), node("new")];
@@ -631,7 +631,7 @@ Deno.test("a ramp never goes back, and is over", () => {
   );
 });
 
-Deno.test("ends of overrides that change nothing are not all looked at in advance, and none is passed over", () => {
+Deno.test("ends of overrides without effect are not all evaluated in advance, and none is missed", () => {
   const nodes = Array.from({ length: 1_000 }, (_, i) => node(`n${i}`, i === 0 ? {} : { state: "drain" }));
   const untilMs = (i: number) => NOW + 1_000 * (1_000 - i);
   const overrides = new Map(nodes.map((each, i) => [nodeName(each), [override("drain", { untilMs: untilMs(i) })]]));
@@ -647,7 +647,7 @@ Deno.test("ends of overrides that change nothing are not all looked at in advanc
   assert(ends.length > 1, "the first answer did not look as far as the last end");
 });
 
-Deno.test("a weight of 0 % drains a node and leaves the weights of the others as they are", () => {
+Deno.test("a weight of 0 % drains a node and leaves the other weights unchanged", () => {
   const nodes = [node("a"), node("b"), node("c", { weight: 3 })];
   const overrides = new Map([["a:80", [override("weight", { factor: 0, untilMs: NOW + 5_000 })]]]);
   const { nodes: shares, changesAtMs } = share({ nodes, overrides });

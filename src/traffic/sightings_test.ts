@@ -13,7 +13,7 @@ function note(
   return noteMembers(before, names.map((name) => ({ name, graceMs })), { nowMs, blindMs: isBlind ? Infinity : 0 });
 }
 
-Deno.test("a node that comes is new; one that was there at first, or that came while nobody looked, is not", () => {
+Deno.test("an added node is new; one present at first, or added while nobody watched, is not", () => {
   const first = note(new Map(), ["a"], NOW, { isBlind: true });
   assert.deepEqual([...first], [["a", { sinceMs: NOW }]]);
   const then = note(first, ["a", "b"], NOW + 1);
@@ -21,7 +21,7 @@ Deno.test("a node that comes is new; one that was there at first, or that came w
   assert.deepEqual(note(then, ["a", "b", "c"], NOW + 2, { isBlind: true }).get("c"), { sinceMs: NOW + 2 });
 });
 
-Deno.test("a node that is back within the grace goes on as it was, and is new after it", () => {
+Deno.test("a node that returns within the grace continues, and is new after it", () => {
   const there = note(note(new Map(), ["a"], NOW), [], NOW + 1_000);
   assert.equal(there.get("a")?.leftMs, NOW + 1_000);
   assert.deepEqual(note(there, ["a"], NOW + 61_000).get("a"), { sinceMs: NOW, newSinceMs: NOW });
@@ -41,21 +41,21 @@ Deno.test("a node that has left is forgotten after an hour", () => {
   assert(!note(gone, [], NOW + 1 + MEMORY_MS).has("a"));
 });
 
-Deno.test("a registry that is filled with names fills no memory", () => {
+Deno.test("a registry full of names does not fill memory", () => {
   const many = (of: string) => Array.from({ length: 10_000 }, (_, i) => `${of}${i}`);
   let sightings: Sightings = new Map();
   for (const name of ["a", "b", "c", "d", "e"]) sightings = note(sightings, many(name), NOW);
   assert(sightings.size <= 30_000, `${sightings.size}`);
 });
 
-Deno.test("a cluster whose nodes all got new names was no larger for that", () => {
+Deno.test("a cluster whose nodes all got new names counts as no larger", () => {
   let sightings = note(new Map(), ["a", "b"], NOW);
   sightings = note(sightings, ["a", "c"], NOW + 1_000);
   sightings = note(sightings, ["c", "d"], NOW + 2_000);
   assert.deepEqual(peaks(sightings.values(), NOW + 2_000), [{ fromMs: NOW + 2_000, nodes: 2 }]);
 });
 
-Deno.test("a node that is back after its grace was there before all the same", () => {
+Deno.test("a node that returns after its grace still counts as present earlier", () => {
   let sightings = note(new Map(), ["a", "b", "c", "d"], NOW);
   sightings = note(sightings, ["a", "b"], NOW + 60_000);
   sightings = note(sightings, ["a", "b", "c"], NOW + 600_000);
@@ -63,7 +63,7 @@ Deno.test("a node that is back after its grace was there before all the same", (
   assert.deepEqual(peaks(sightings.values(), NOW + 600_000).slice(1), [{ fromMs: NOW + 60_000 + MEMORY_MS, nodes: 3 }]);
 });
 
-Deno.test("a node that comes and goes fills no memory", () => {
+Deno.test("a node that comes and goes does not fill memory", () => {
   let sightings: Sightings = new Map();
   for (let i = 0; i < 50; i++) {
     sightings = note(sightings, ["a"], NOW + i * 60_000, { graceMs: 0 });
@@ -83,7 +83,7 @@ const HISTORY = fc.array(
   { minLength: 1, maxLength: 16 },
 );
 
-Deno.test("whoever comes, goes and comes back, the largest size is that of the last hour", () => {
+Deno.test("under any churn the largest size is that of the last hour", () => {
   fc.assert(fc.property(HISTORY, fc.integer({ min: 0, max: 60_000 }), (history, graceMs) => {
     let [sightings, nowMs]: [Sightings, number] = [new Map(), NOW];
     /** When each was there; an absence within the grace is none once it is over. */
@@ -109,7 +109,7 @@ Deno.test("whoever comes, goes and comes back, the largest size is that of the l
   }));
 });
 
-Deno.test("the largest size of the last hour is what counting at each moment finds", () => {
+Deno.test("the largest size of the last hour equals that of counting at each moment", () => {
   const time = fc.integer({ min: -2 * MEMORY_MS, max: 0 });
   const sighting = fc.tuple(time, fc.option(time, { nil: undefined })).map(([a, b]): Sighting => {
     const [since, left] = b === undefined ? [a, undefined] : [Math.min(a, b), Math.max(a, b)];

@@ -26,7 +26,7 @@ Deno.test("dns reads a config in either case, with a dot or without", async () =
   assert.deepEqual(await configured(dns, { name: "." }), { name: ".", record: "A", expect: [] });
 });
 
-Deno.test("dns requests its target, and the hosts file if that could answer", () => {
+Deno.test("dns requests its target, and the hosts file if that could contain the name", () => {
   const scope = { instance: "ns:53/dns", target: "192.0.2.53:53" };
   const config = { name: "a.example", expect: [] };
   const read = ["/etc/hosts"];

@@ -46,7 +46,7 @@ Deno.test("exec reads a config with numbers among its strings, and fills in the 
   });
 });
 
-Deno.test("exec requests only to run its program", () => {
+Deno.test("exec requests only permission to run its program", () => {
   const config = { command: "/bin/x", args: [], env: {}, directory: "/", status: [0], output_limit: 1 };
   assert.deepEqual(exec.permissions(config, { instance: "web:8000/exec", target: "web:8000" }), { run: ["/bin/x"] });
 });

@@ -25,9 +25,9 @@ Deno.test("file passes while its flag exists, with down_when: absent", async () 
 
 Deno.test.each([
   { what: "its first line", contents: "disk is changed\nback at 5\n", told: ': "disk is changed"' },
-  { what: "all of a line without end", contents: "out", told: ': "out"' },
+  { what: "an unterminated line", contents: "out", told: ': "out"' },
   { what: "nothing of an empty first line", contents: "\nsecond", told: "" },
-  { what: "no controls as they are", contents: "\u001b[2Jout\r\n", told: ': "\\u001b[2Jout"' },
+  { what: "no raw control characters", contents: "\u001b[2Jout\r\n", told: ': "\\u001b[2Jout"' },
   { what: "no more than 80 characters", contents: "x".repeat(10_000), told: `: "${"x".repeat(77)}..."` },
 ])("file reports $what as the reason", async ({ contents, told }) => {
   await using dir = new TempDir();
@@ -44,7 +44,7 @@ Deno.test("file accepts a folder as a flag, and follows links", async () => {
   assert.match(await reasonOf(file, { path: dir.file("link") }, TARGET), /exists: "now here"$/);
 });
 
-Deno.test("file counts a path through a file as absent, and is unknown where it cannot read", async () => {
+Deno.test("file counts a path through a file as absent, and is unknown if it cannot read it", async () => {
   await using dir = new TempDir();
   await dir.write("plain", "");
   assert.equal((await probe(file, { path: dir.file("plain/inside") }, TARGET)).status, "pass");
@@ -71,7 +71,7 @@ Deno.test.each([
   assert.match(issues[0]?.message ?? "", message);
 });
 
-Deno.test("file requests only to read its flag", () => {
+Deno.test("file requests only permission to read its flag", () => {
   const scope = { instance: "web:8000/file", target: "web:8000" };
   assert.deepEqual(file.permissions({ path: "/etc/out", down_when: "exists" }, scope), { read: ["/etc/out"] });
 });

@@ -5,7 +5,7 @@ import { issuesOf, probe, reasonOf } from "../../../tests/support/probe.ts";
 import { isSilent, ScriptedServer, sends } from "../../../tests/support/scripted_server.ts";
 import grpc from "./mod.ts";
 
-Deno.test("grpc fails where nobody listens", async () => {
+Deno.test("grpc fails without a listener", async () => {
   const target = `127.0.0.1:${freePort()}`;
   assert.equal(await reasonOf(grpc, {}, target), `Connection refused at ${target}`);
 });
@@ -13,9 +13,9 @@ Deno.test("grpc fails where nobody listens", async () => {
 Deno.test.each([
   { what: "closes at once", script: sends() },
   { what: "speaks HTTP/1.1", script: sends("HTTP/1.1 400 Bad Request\r\n\r\n") },
-  { what: "speaks SSH, at length", script: sends("SSH-2.0-OpenSSH_9.2\r\n".repeat(1_000)) },
+  { what: "speaks SSH, with a long banner", script: sends("SSH-2.0-OpenSSH_9.2\r\n".repeat(1_000)) },
   { what: "sends the beginning of a frame", script: sends("\0\0") },
-  { what: "sends frames of no kind", script: sends("\0\0\u0004\u0063\0\0\0\0\u0001abcd".repeat(20)) },
+  { what: "sends invalid frames", script: sends("\0\0\u0004\u0063\0\0\0\0\u0001abcd".repeat(20)) },
 ])("grpc fails when the server $what, and leaves nothing open", async ({ script }) => {
   await using server = new ScriptedServer(script);
   const reason = await reasonOf(grpc, {}, server.target);

@@ -160,7 +160,7 @@ Deno.test.each([
     reason: /closed the connection 7 bytes before the end of the body/,
   },
   {
-    what: "a length that is none",
+    what: "an invalid length",
     pieces: ["HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\nyes"],
     reason: /content-length "-1"/,
   },
@@ -170,7 +170,7 @@ Deno.test.each([
     reason: /content-length "1, 2"/,
   },
   {
-    what: "an encoding nobody knows",
+    what: "an unknown encoding",
     pieces: ["HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nyes"],
     reason: /transfer-encoding "gzip"/,
   },
@@ -180,7 +180,7 @@ Deno.test.each([
     reason: /want a chunk's size/,
   },
   {
-    what: "a chunk without an end",
+    what: "an unterminated chunk",
     pieces: ["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nabc\r\n"],
     reason: /want the end of a chunk/,
   },
@@ -198,33 +198,37 @@ Deno.test.each([
     reason: /Got "SSH-2.0-OpenSSH_9.2" from .*, want an HTTP response/,
   },
   {
-    what: "sends bytes of chance",
+    what: "sends random bytes",
     script: sends("\u0000\u0001\u00ff".repeat(90) + "\n"),
     reason: /want an HTTP response/,
   },
-  { what: "sends no line at all", script: answers("x".repeat(300_000)), reason: /more than 262144 bytes of headers/ },
+  { what: "sends no line", script: answers("x".repeat(300_000)), reason: /more than 262144 bytes of headers/ },
   {
-    what: "sends headers without end",
+    what: "sends endless headers",
     script: answers("HTTP/1.1 200 OK\r\n", `x: ${"y".repeat(900)}\r\n`.repeat(300)),
     reason: /more than 262144 bytes of headers/,
   },
   {
-    what: "hangs up within the headers",
+    what: "closes within the headers",
     script: answers("HTTP/1.1 200 OK\r\nx: y"),
     reason: /closed the connection within the headers/,
   },
   {
-    what: "never comes to the final response",
+    what: "never sends the final response",
     script: answers("HTTP/1.1 100 Continue\r\n\r\n".repeat(20)),
     reason: /more than 10 interim responses/,
   },
-  { what: "answers a status of no kind", script: answers("HTTP/1.1 999 No\r\n\r\n"), reason: /want an HTTP response/ },
+  {
+    what: "answers with an invalid status",
+    script: answers("HTTP/1.1 999 No\r\n\r\n"),
+    reason: /want an HTTP response/,
+  },
 ])("http fails when the server $what", async ({ script, reason }) => {
   await using server = new ScriptedServer(script);
   assert.match(await reasonOf(http, { uri: "/" }, server.target), reason);
 });
 
-Deno.test("http fails where nobody listens, and where there is no such name", async () => {
+Deno.test("http fails without a listener, and for an unknown name", async () => {
   const target = `127.0.0.1:${freePort()}`;
   assert.equal(await reasonOf(http, { uri: "/" }, target), `Connection refused at ${target}`);
 });
@@ -240,7 +244,7 @@ Deno.test("http stops when it is aborted, and closes its connection", async () =
   await eventually("the connection is closed", () => server.open === 0);
 });
 
-Deno.test("http aborts a server that sends slowly for ever", async () => {
+Deno.test("http aborts a server that sends slowly forever", async () => {
   await using server = new ScriptedServer(async (connection) => {
     for (;;) {
       await connection.write(new TextEncoder().encode("x"));

@@ -25,9 +25,9 @@ Deno.test.each([
   { what: "the first of two", body: [0, 2, 0, 0, 0, 1, 0x61, 0, 0, 0, 1, 0x62], value: "a" },
   { what: "an empty string", body: [0, 1, 0, 0, 0, 0], value: "" },
   { what: "NULL", body: [0, 1, 255, 255, 255, 255], value: null },
-  { what: "nothing of a row without columns", body: [0, 0], value: undefined },
-  { what: "nothing of a truncated column", body: [0, 1, 0, 0, 0, 9, 0x61], value: undefined },
-  { what: "nothing of a column of negative length", body: [0, 1, 255, 255, 255, 254], value: undefined },
+  { what: "nothing from a row without columns", body: [0, 0], value: undefined },
+  { what: "nothing from a truncated column", body: [0, 1, 0, 0, 0, 9, 0x61], value: undefined },
+  { what: "nothing from a column of negative length", body: [0, 1, 255, 255, 255, 254], value: undefined },
 ])("parseFirstColumn() reads $what", ({ body, value }) => {
   assert.equal(parseFirstColumn(new Uint8Array(body)), value);
 });

@@ -33,7 +33,7 @@ const LOGIN = { user: "me", password: "s3cret" };
 Deno.test.each([
   { what: "asks for a password", answer: [SASL], detail: "Accepts connections" },
   { what: "asks for an unknown authentication method", answer: [authentication(7)], detail: "Accepts connections" },
-  { what: "asks for nothing", answer: [OK, READY], detail: "Accepts connections" },
+  { what: "asks for no authentication", answer: [OK, READY], detail: "Accepts connections" },
   { what: "sends a notice first", answer: [NOTICE, MD5], detail: "Accepts connections" },
   { what: "knows no such user", answer: [error("28000")], detail: "Accepts connections, but not this login" },
   { what: "knows no such database", answer: [error("3D000")], detail: "Accepts connections, but not this login" },
@@ -65,13 +65,17 @@ Deno.test("postgres logs in with a user, and skips unsolicited messages", async 
 
 Deno.test.each([
   { what: "says nothing", answers: [[]], reason: /closed the connection without an answer|reset by/ },
-  { what: "says no more after the login", answers: [[OK]], reason: /closed the connection without an answer|reset by/ },
+  {
+    what: "sends nothing after the login",
+    answers: [[OK]],
+    reason: /closed the connection without an answer|reset by/,
+  },
   { what: "asks for Kerberos", answers: [[authentication(7)]], reason: /asks for authentication 7: a check supports/ },
   { what: "offers other mechanisms", answers: [[authentication(10, "X\0\0")]], reason: /does not offer SCRAM-SHA-256/ },
-  { what: "says something else", answers: [[formatMessage("T")]], reason: /does not speak PostgreSQL's protocol as/ },
+  { what: "sends another message", answers: [[formatMessage("T")]], reason: /does not speak PostgreSQL's protocol as/ },
   { what: "speaks SSH", answers: [[new TextEncoder().encode("SSH-2.0-OpenSSH\r\n")]], reason: /too long, or none of/ },
   {
-    what: "sends a message of no length",
+    what: "sends a message without a length",
     answers: [[new Uint8Array([0x52, 0, 0, 0, 3])]],
     reason: /does not speak Postgre/,
   },
@@ -81,13 +85,13 @@ Deno.test.each([
     answers: [[CLEARTEXT], [error("28P01", "not s3cret")]],
     reason: /: "not \*\*\*\*\*"$/,
   },
-  { what: "is shut down in between", answers: [[CLEARTEXT], [OK, error("57P01")]], reason: /^Got error "57P01"/ },
+  { what: "is shut down meanwhile", answers: [[CLEARTEXT], [OK, error("57P01")]], reason: /^Got error "57P01"/ },
   {
     what: "breaks SCRAM",
     answers: [[SASL], [authentication(11, "r=x")]],
     reason: /does not speak SCRAM-SHA-256 as expected/,
   },
-  { what: "cuts SCRAM short", answers: [[SASL], [OK, READY]], reason: /does not speak SCRAM-SHA-256 as expected/ },
+  { what: "ends SCRAM early", answers: [[SASL], [OK, READY]], reason: /does not speak SCRAM-SHA-256 as expected/ },
 ])("postgres fails with a user when the server $what", async ({ answers, reason }) => {
   await using server = conversation(...answers);
   assert.match(await reasonOf(postgres, LOGIN, server.target), reason);
@@ -111,7 +115,7 @@ Deno.test("postgres fails when a server accepts the login without proving that i
   assert.match(await reasonOf(postgres, LOGIN, server.target), /does not prove that it knows the password/);
 });
 
-Deno.test("postgres fails where nobody listens", async () => {
+Deno.test("postgres fails without a listener", async () => {
   const target = `127.0.0.1:${freePort()}`;
   assert.equal(await reasonOf(postgres, {}, target), `Connection refused at ${target}`);
   assert.equal(await reasonOf(postgres, { tls: true }, target), `Connection refused at ${target}`);
@@ -147,14 +151,14 @@ Deno.test.each([
   assert.match(issues[0]?.message ?? "", message);
 });
 
-Deno.test("postgres reads what it expects as PostgreSQL writes it", async () => {
+Deno.test("postgres reads the expected value in PostgreSQL's notation", async () => {
   for (const [raw, wanted] of [[true, "t"], [false, "f"], [1.5, "1.5"], ["on", "on"]] as const) {
     const config = await configured(postgres, { user: "me", query: "SELECT 1", expect: raw });
     assert.equal(config.expect, wanted);
   }
 });
 
-Deno.test("postgres asks for its target, and for the file of authorities if it reads one", () => {
+Deno.test("postgres requests its target, and the CA file if it reads one", () => {
   const config = { ca: "/etc/ca.pem" };
   const scope = { instance: "db:5432/postgres", target: "db:5432" };
   const net = [scope.target];

@@ -5,7 +5,7 @@ import { answerChallenge, firstMessage, makeNonce } from "./scram.ts";
 const EXAMPLE = { bare: "n=user,r=rOprNGfwEbeRWgbNEkqO", nonce: "rOprNGfwEbeRWgbNEkqO", password: "pencil" };
 const BOTH = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
 
-Deno.test("answerChallenge() answers as RFC 7677 has it", async () => {
+Deno.test("answerChallenge() returns the answer of RFC 7677", async () => {
   assert.deepEqual(await answerChallenge(`r=${BOTH},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096`, EXAMPLE), {
     final: `c=biws,r=${BOTH},p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=`,
     expected: "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
@@ -15,7 +15,7 @@ Deno.test("answerChallenge() answers as RFC 7677 has it", async () => {
 Deno.test.each([
   { what: "nothing", challenge: "" },
   { what: "another nonce", challenge: "r=other,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096" },
-  { what: "our nonce alone", challenge: "r=rOprNGfwEbeRWgbNEkqO,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096" },
+  { what: "only our nonce", challenge: "r=rOprNGfwEbeRWgbNEkqO,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096" },
   { what: "no salt", challenge: `r=${BOTH},s=,i=4096` },
   { what: "a broken salt", challenge: `r=${BOTH},s=W22Za,i=4096` },
   { what: "no rounds", challenge: `r=${BOTH},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=0` },

@@ -41,7 +41,7 @@ Deno.test.each([
   },
   { what: "has lost its master", reply: "-MASTERDOWN Link with MASTER is down\r\n", reason: /lost its master/ },
   {
-    what: "answers an error of no known kind",
+    what: "answers with an unknown error",
     reply: "-ERR max number of clients reached\r\n",
     reason: /^Got "-ERR max number of clients reached" from [^ ]*$/,
   },
@@ -50,9 +50,9 @@ Deno.test.each([
     reply: "HTTP/1.1 400 Bad Request\r\n",
     reason: /^Got "HTTP\/1.1 400 Bad Request" from/,
   },
-  { what: "hangs up without an answer", reply: "", reason: /without an answer/ },
-  { what: "hangs up within its answer", reply: "+PO", reason: /within its answer "\+PO"/ },
-  { what: "sends a line without end", reply: "+".repeat(20_000), reason: /a line of more than 16384 bytes/ },
+  { what: "closes without an answer", reply: "", reason: /without an answer/ },
+  { what: "closes within its answer", reply: "+PO", reason: /within its answer "\+PO"/ },
+  { what: "sends an endless line", reply: "+".repeat(20_000), reason: /a line of more than 16384 bytes/ },
 ])("redis fails when the server $what", async ({ reply, reason }) => {
   await using server = new ScriptedServer(replies([], reply));
   assert.match(await reasonOf(redis, {}, server.target), reason);

@@ -24,7 +24,7 @@ Deno.test("tcp passes on a connection when the query is empty", async () => {
   assert.equal((await probe(tcp, { query: "", response: "x" }, server.target)).status, "pass");
 });
 
-Deno.test("tcp fails where nobody listens", async () => {
+Deno.test("tcp fails without a listener", async () => {
   const target = `127.0.0.1:${freePort()}`;
   assert.equal(await reasonOf(tcp, {}, target), `Connection refused at ${target}`);
 });
@@ -33,9 +33,9 @@ Deno.test.each([
   { what: "a line", pieces: ["imok\n"], wanted: "imok" },
   { what: "no more than the first line", pieces: ["imok\nand more\n"], wanted: "imok" },
   { what: "a line in pieces", pieces: ["i", "mo", "k\n"], wanted: "imok" },
-  { what: "what came before the end, without a line feed", pieces: ["imok"], wanted: "imok" },
-  { what: "a carriage return that is wanted", pieces: ["+PONG\r\n"], wanted: "+PONG\r" },
-  { what: "a carriage return that is not mentioned", pieces: ["+PONG\r\n"], wanted: "+PONG" },
+  { what: "the data before the end, without a line feed", pieces: ["imok"], wanted: "imok" },
+  { what: "an expected carriage return", pieces: ["+PONG\r\n"], wanted: "+PONG\r" },
+  { what: "an unexpected carriage return", pieces: ["+PONG\r\n"], wanted: "+PONG" },
   { what: "an empty line", pieces: ["\n"], wanted: "" },
   { what: "other alphabets", pieces: ["très bien\n"], wanted: "très bien" },
 ])("tcp compares $what", async ({ pieces, wanted }) => {
@@ -53,7 +53,7 @@ Deno.test.each([
   { what: "a longer line", pieces: ["imokay\n"], wanted: "imok", reason: /^Got "imokay"/ },
   { what: "a shorter line", pieces: ["imo\n"], wanted: "imok", reason: /^Got "imo"/ },
   {
-    what: "no carriage return where one is wanted",
+    what: "a missing carriage return",
     pieces: ["x\n"],
     wanted: "x\r",
     reason: /^Got "x" from .* want "x\\r"$/,
@@ -65,7 +65,7 @@ Deno.test.each([
     reason: /closed the connection without an answer|reset by/,
   },
   {
-    what: "a line without end",
+    what: "an endless line",
     pieces: ["x".repeat(70_000)],
     wanted: "imok",
     reason: /a line of more than 65536 bytes/,

@@ -27,7 +27,7 @@ Deno.test("my_balancer renders a line for each cluster and each member, and read
   assert.deepEqual(adopted, wanted(8001, 8002).clusters[0]?.nodes.map(({ node }) => node));
 });
 
-Deno.test("my_balancer is started when it does not run, reloaded when its config differs, and else left alone", () => {
+Deno.test("my_balancer is started when not running, reloaded when its config differs, and otherwise left alone", () => {
   const rendered = plugin.render(wanted(8001));
   const { text = "" } = rendered.files.get(config.config_file) ?? {};
   const [heading = ""] = text.split("\n");
