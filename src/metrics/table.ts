@@ -1,21 +1,21 @@
 /**
- * Every metric, once: name, kind, unit, labels and help. docs/metrics.md is made
- * from this table. Names follow Prometheus' conventions: base units, `_total` for
- * counters. A label has few values: a cluster, a check, a reason; never the
- * address of a node.
+ * Every metric: name, kind, unit, labels and help. docs/metrics.md is generated
+ * from this table. Names follow the Prometheus conventions: base units, `_total`
+ * for counters. A label has few values, such as a cluster, a check or a reason;
+ * node addresses are never label values.
  *
- * An age is a gauge in seconds, not a timestamp: it is computed when it is asked
- * for, so it cannot stand still, and it needs no common clock.
+ * An age is a gauge in seconds, not a timestamp. The scrape computes the age, so
+ * the value is never stale and does not depend on synchronized clocks.
  *
  * @module
  */
 
-/** What a metric is. */
+/** The definition of a metric. */
 export interface MetricDefinition {
-  /** The heading of the docs page that it stands under. */
+  /** The section of the docs page. */
   readonly part: string;
   readonly kind: "counter" | "gauge" | "histogram";
-  /** The base unit that its name ends with; absent for a plain number. */
+  /** The base unit, which is the suffix of the name; absent for a plain number. */
   readonly unit?: "seconds" | "bytes";
   readonly labels: readonly string[];
   /** One sentence. */
@@ -27,34 +27,34 @@ export interface MetricDefinition {
 /** From a command on a local socket (0.5 ms) to a large reload. */
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] as const;
 
-/** All metrics, in the order in which they are exposed. */
+/** All metrics, in exposition order. */
 export const METRICS = {
   lighthouse_build_info: {
     part: "The process",
     kind: "gauge",
     labels: ["version", "role"],
-    help: "1; its labels say which version runs, and as what.",
+    help: "Always 1; the labels are the running version and role.",
   },
   process_start_time_seconds: {
     part: "The process",
     kind: "gauge",
     unit: "seconds",
     labels: [],
-    help: "When the process started, in seconds since 1970.",
+    help: "Start time of the process, in seconds since the Unix epoch.",
   },
   process_cpu_seconds_total: {
     part: "The process",
     kind: "counter",
     unit: "seconds",
     labels: [],
-    help: "CPU time used, all threads, user and system.",
+    help: "User and system CPU time of all threads.",
   },
   process_resident_memory_bytes: {
     part: "The process",
     kind: "gauge",
     unit: "bytes",
     labels: [],
-    help: "Resident memory.",
+    help: "Resident memory size.",
   },
   process_open_fds: {
     part: "The process",
@@ -66,14 +66,14 @@ export const METRICS = {
     part: "The process",
     kind: "gauge",
     labels: [],
-    help: "The limit of open file descriptors.",
+    help: "Limit of open file descriptors.",
   },
   lighthouse_event_loop_delay_seconds: {
     part: "The process",
     kind: "histogram",
     unit: "seconds",
     labels: [],
-    help: "How late a timer of one second fired on the main thread.",
+    help: "Delay of a one-second timer on the main thread.",
     buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
   },
   lighthouse_health_findings: {
@@ -86,7 +86,7 @@ export const METRICS = {
     part: "The process",
     kind: "gauge",
     labels: ["metric"],
-    help: "Series that are not exposed as the metric has too many.",
+    help: "Series omitted because the metric has too many.",
   },
   lighthouse_config_reads_total: {
     part: "The config",
@@ -104,21 +104,21 @@ export const METRICS = {
     part: "The config",
     kind: "gauge",
     labels: [],
-    help: "1 if the config directory could be read the last time.",
+    help: "1 if the last read of the config directory succeeded.",
   },
   lighthouse_config_read_age_seconds: {
     part: "The config",
     kind: "gauge",
     unit: "seconds",
     labels: [],
-    help: "Since the config directory was last read.",
+    help: "Time since the last read of the config directory.",
   },
   lighthouse_config_apply_duration_seconds: {
     part: "The config",
     kind: "histogram",
     unit: "seconds",
     labels: [],
-    help: "From the beginning of the read of a changed config to its being applied.",
+    help: "Time from the start of reading a changed config until it is applied.",
     buckets: SECONDS,
   },
   lighthouse_probes_total: {
@@ -145,33 +145,33 @@ export const METRICS = {
     part: "Checks and services",
     kind: "gauge",
     labels: ["service", "check"],
-    help: "1 if the check passes by rise and fall, 0 if it fails; absent until it is known.",
+    help: "1 if the check passes (by rise and fall), 0 if it fails; absent while unknown.",
   },
   lighthouse_service_up: {
     part: "Checks and services",
     kind: "gauge",
     labels: ["service"],
-    help: "1 if the service port is up, 0 if it is down; absent while it is unknown.",
+    help: "1 if the service port is up, 0 if it is down; absent while unknown.",
   },
   lighthouse_registrations_total: {
     part: "Checks and services",
     kind: "counter",
     labels: ["discovery", "operation", "result"],
-    help: "Changes asked of registries by operation (register, deregister, deregisterOwn) and result: ok, error.",
+    help: "Changes sent to registries by operation (register, deregister, deregisterOwn) and result: ok, error.",
   },
   lighthouse_registration_duration_seconds: {
     part: "Checks and services",
     kind: "histogram",
     unit: "seconds",
     labels: ["discovery", "operation"],
-    help: "Duration of changes asked of registries.",
+    help: "Duration of changes sent to registries.",
     buckets: SECONDS,
   },
   lighthouse_registration_pending: {
     part: "Checks and services",
     kind: "gauge",
     labels: ["service"],
-    help: "1 while the registry has not confirmed what the service port is to be: present or absent.",
+    help: "1 until the registry has confirmed the desired state of the service port: present or absent.",
   },
   lighthouse_registration_contested: {
     part: "Checks and services",
@@ -189,13 +189,13 @@ export const METRICS = {
     part: "Registries",
     kind: "counter",
     labels: ["discovery"],
-    help: "Connections to the registry that were established, the first one included.",
+    help: "Connections established to the registry, including the first.",
   },
   lighthouse_registry_disconnects_total: {
     part: "Registries",
     kind: "counter",
     labels: ["discovery"],
-    help: "Connections to the registry that were lost.",
+    help: "Connections to the registry lost.",
   },
   lighthouse_snapshots_total: {
     part: "Clusters",
@@ -213,120 +213,120 @@ export const METRICS = {
     part: "Clusters",
     kind: "counter",
     labels: ["cluster"],
-    help: "Watches of a cluster that failed.",
+    help: "Failed watches of the cluster.",
   },
   lighthouse_cluster_members: {
     part: "Clusters",
     kind: "gauge",
     labels: ["cluster", "state"],
-    help: "Members of the cluster that are accepted, by state: ready, drain.",
+    help: "Accepted members of the cluster by state: ready, drain.",
   },
   lighthouse_cluster_state: {
     part: "Clusters",
     kind: "gauge",
     labels: ["cluster", "state"],
-    help: "1 for the state that the cluster is in: current, stale, held, last-known, unknown.",
+    help: "1 for the current state of the cluster: current, stale, held, last-known, unknown.",
   },
   lighthouse_cluster_age_seconds: {
     part: "Clusters",
     kind: "gauge",
     unit: "seconds",
     labels: ["cluster"],
-    help: "Since the registry last confirmed the members: 0 while it is watched.",
+    help: "Time since the registry last confirmed the members; 0 while the watch is up.",
   },
   lighthouse_propagation_seconds: {
     part: "Clusters",
     kind: "histogram",
     unit: "seconds",
     labels: ["balancer", "cluster"],
-    help: "From the arrival of a membership change to the balancer seen serving it.",
+    help: "Time from the arrival of a membership change until the balancer is observed serving it.",
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
   },
   lighthouse_balancer_in_sync: {
     part: "Balancers",
     kind: "gauge",
     labels: ["balancer"],
-    help: "1 if the balancer was last seen serving the desired state.",
+    help: "1 if the balancer served the desired state at the last observation.",
   },
   lighthouse_balancer_out_of_sync_seconds: {
     part: "Balancers",
     kind: "gauge",
     unit: "seconds",
     labels: ["balancer"],
-    help: "For how long the balancer has not reached the desired state: 0 while it is in sync.",
+    help: "Time since the balancer was last in sync with the desired state; 0 while in sync.",
   },
   lighthouse_balancer_members: {
     part: "Balancers",
     kind: "gauge",
     labels: ["balancer", "cluster"],
-    help: "Members of the cluster that the balancer was last seen serving.",
+    help: "Members of the cluster that the balancer served at the last observation.",
   },
   lighthouse_balancer_old_workers: {
     part: "Balancers",
     kind: "gauge",
     labels: ["balancer"],
-    help: "Old workers of the balancer that drain their last connections.",
+    help: "Old workers of the balancer that are still draining connections.",
   },
   lighthouse_balancer_file_behind: {
     part: "Balancers",
     kind: "gauge",
     labels: ["balancer"],
-    help: "1 while the balancer's file cannot be written and is behind what runs.",
+    help: "1 while the balancer's file cannot be written and is older than the running state.",
   },
   lighthouse_balancer_connections: {
     part: "Balancers",
     kind: "gauge",
     labels: ["balancer", "state"],
-    help: "Open connections as the balancer counts them, by state; nginx: active, reading, writing, waiting.",
+    help: "Open connections by state, as counted by the balancer; nginx: active, reading, writing, waiting.",
   },
   lighthouse_balancer_connections_accepted_total: {
     part: "Balancers",
     kind: "counter",
     labels: ["balancer"],
-    help: "Connections that the balancer accepted since its start, as it counts them; nginx alone.",
+    help: "Connections accepted since the balancer's start, as counted by the balancer; nginx only.",
   },
   lighthouse_balancer_connections_handled_total: {
     part: "Balancers",
     kind: "counter",
     labels: ["balancer"],
-    help: "Accepted connections that the balancer did not drop for a limit; nginx alone.",
+    help: "Accepted connections that the balancer did not drop because of a limit; nginx only.",
   },
   lighthouse_balancer_requests_total: {
     part: "Balancers",
     kind: "counter",
     labels: ["balancer"],
-    help: "Requests to the balancer since its start, as it counts them; nginx alone.",
+    help: "Requests since the balancer's start, as counted by the balancer; nginx only.",
   },
   lighthouse_balancer_notices: {
     part: "Balancers",
     kind: "gauge",
     labels: ["balancer"],
-    help: "Notices of the balancer's config: nodes and lines left out, clusters without nodes.",
+    help: "Notices about the balancer's config: omitted nodes and lines, clusters without nodes.",
   },
   lighthouse_balancer_reloads_total: {
     part: "Balancers",
     kind: "counter",
     labels: ["balancer", "reason"],
-    help: "Reloads that went well by reason: structure, members, forced, other.",
+    help: "Successful reloads by reason: structure, members, forced, other.",
   },
   lighthouse_balancer_starts_total: {
     part: "Balancers",
     kind: "counter",
     labels: ["balancer"],
-    help: "Starts of the balancer that went well.",
+    help: "Successful starts of the balancer.",
   },
   lighthouse_balancer_steps_total: {
     part: "Balancers",
     kind: "counter",
     labels: ["balancer", "step", "result"],
-    help: "Steps by kind (command, install, start, reload, notify, supervise) and result: ok, or why it failed.",
+    help: "Steps by kind (command, install, start, reload, notify, supervise) and result: ok, or the kind of failure.",
   },
   lighthouse_balancer_step_duration_seconds: {
     part: "Balancers",
     kind: "histogram",
     unit: "seconds",
     labels: ["balancer", "step"],
-    help: "Duration of steps that went well; commands sent together count once.",
+    help: "Duration of successful steps; a batch of commands counts once.",
     buckets: SECONDS,
   },
   lighthouse_balancer_look_duration_seconds: {
@@ -334,7 +334,7 @@ export const METRICS = {
     kind: "histogram",
     unit: "seconds",
     labels: ["balancer", "result"],
-    help: "Latency of a look at the balancer, over its socket if it has one, by result: ok, down, error.",
+    help: "Duration of an observation of the balancer, over its socket if it has one, by result: ok, down, error.",
     buckets: SECONDS,
   },
   lighthouse_balancer_turn_duration_seconds: {
@@ -342,20 +342,20 @@ export const METRICS = {
     kind: "histogram",
     unit: "seconds",
     labels: ["balancer"],
-    help: "Duration of the writer's turns that had a new desired state or changed the balancer.",
+    help: "Duration of reconciles that had a new desired state or changed the balancer.",
     buckets: SECONDS,
   },
   lighthouse_balancer_drift_total: {
     part: "Balancers",
     kind: "counter",
     labels: ["balancer"],
-    help: "Times that the balancer was found changed by someone else.",
+    help: "Drift detected: changes of the balancer that Lighthouse did not make.",
   },
   lighthouse_balancer_config_rejections_total: {
     part: "Balancers",
     kind: "counter",
     labels: ["balancer"],
-    help: "Configs that the balancer rejected.",
+    help: "Configs rejected by the balancer.",
   },
   lighthouse_workers: {
     part: "Workers",
@@ -367,51 +367,51 @@ export const METRICS = {
     part: "Workers",
     kind: "counter",
     labels: ["kind", "result"],
-    help: "Workers that were started, by kind and result: ok, error.",
+    help: "Worker starts by kind and result: ok, error.",
   },
   lighthouse_worker_boot_duration_seconds: {
     part: "Workers",
     kind: "histogram",
     unit: "seconds",
     labels: ["kind"],
-    help: "From the start of a worker to its service.",
+    help: "Time from the start of a worker until it is in service.",
     buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
   },
   lighthouse_worker_restarts_total: {
     part: "Workers",
     kind: "counter",
     labels: ["worker"],
-    help: "Workers that ended by themselves, or were ended for cause, and were replaced.",
+    help: "Workers that died, or were stopped because of a fault, and were replaced.",
   },
   lighthouse_worker_rejected_messages_total: {
     part: "Workers",
     kind: "counter",
     labels: ["kind"],
-    help: "Nodes and messages of workers that were rejected as invalid.",
+    help: "Invalid nodes and messages of workers that were rejected.",
   },
   lighthouse_worker_dropped_log_records_total: {
     part: "Workers",
     kind: "counter",
     labels: ["kind"],
-    help: "Log records of workers that were dropped for their rate.",
+    help: "Log records of workers that were dropped by the rate limit.",
   },
   lighthouse_stuck_threads: {
     part: "Workers",
     kind: "gauge",
     labels: [],
-    help: "Threads of workers that cannot be stopped; each burns a core.",
+    help: "Stuck worker threads; each uses a full core.",
   },
   lighthouse_hung_plugins: {
     part: "Workers",
     kind: "gauge",
     labels: [],
-    help: "Plugins that are kept out, across restarts, as they hung.",
+    help: "Plugins disabled, across restarts too, because they hung.",
   },
   lighthouse_notifications_total: {
     part: "Notifications",
     kind: "counter",
     labels: ["notifier", "result"],
-    help: "Events by notifier and result: delivered, dropped; and attempts that failed: failed.",
+    help: "Events by notifier and result: delivered, dropped; failed counts failed delivery attempts.",
   },
   lighthouse_published_samples_total: {
     part: "Publishers",
@@ -423,46 +423,47 @@ export const METRICS = {
     part: "The store",
     kind: "gauge",
     labels: [],
-    help: "The sequence of the current version.",
+    help: "Sequence number of the current version.",
   },
   lighthouse_store_available: {
     part: "The store",
     kind: "gauge",
     labels: [],
-    help: "1 if the document is served, 0 while a newer one may be elsewhere and requests are answered with 503.",
+    help:
+      "1 if the document is served, 0 while another instance may have a newer one and requests are answered with 503.",
   },
   lighthouse_store_lock_held: {
     part: "The store",
     kind: "gauge",
     labels: [],
-    help: "1 if somebody holds the lock.",
+    help: "1 if the transaction lock is held.",
   },
   lighthouse_store_watchers: {
     part: "The store",
     kind: "gauge",
     labels: [],
-    help: "Requests that wait for a change.",
+    help: "Requests waiting for a change.",
   },
-  lighthouse_store_leases: { part: "The store", kind: "gauge", labels: [], help: "Leases that are alive." },
-  lighthouse_store_leased_keys: { part: "The store", kind: "gauge", labels: [], help: "Keys that leases hold." },
-  lighthouse_store_peers: { part: "The store", kind: "gauge", labels: [], help: "Other instances that are known." },
+  lighthouse_store_leases: { part: "The store", kind: "gauge", labels: [], help: "Active leases." },
+  lighthouse_store_leased_keys: { part: "The store", kind: "gauge", labels: [], help: "Keys bound to leases." },
+  lighthouse_store_peers: { part: "The store", kind: "gauge", labels: [], help: "Known peer instances." },
   lighthouse_store_peers_reachable: {
     part: "The store",
     kind: "gauge",
     labels: [],
-    help: "Other instances that answered when last asked.",
+    help: "Peer instances that answered the last request.",
   },
   lighthouse_store_lost_versions: {
     part: "The store",
     kind: "gauge",
     labels: [],
-    help: "Versions that have lost against others and are kept.",
+    help: "Kept versions that lost a conflict.",
   },
   lighthouse_store_reads_total: {
     part: "The store",
     kind: "counter",
     labels: [],
-    help: "Reads of the document that were answered.",
+    help: "Answered reads of the document.",
   },
   lighthouse_store_commits_total: {
     part: "The store",
@@ -474,29 +475,29 @@ export const METRICS = {
     part: "The store",
     kind: "counter",
     labels: [],
-    help: "Versions that became current: commits, leases, and copies of other instances.",
+    help: "Versions that became current: commits, leases and copies from other instances.",
   },
   lighthouse_store_snapshot_bytes: {
     part: "The store",
     kind: "gauge",
     unit: "bytes",
     labels: [],
-    help: "The size of the last snapshot that was written.",
+    help: "Size of the last written snapshot.",
   },
   lighthouse_store_snapshot_write_seconds: {
     part: "The store",
     kind: "histogram",
     unit: "seconds",
     labels: [],
-    help: "How long snapshots took to be on the disk.",
+    help: "Duration of snapshot writes, until the data is on disk.",
     buckets: SECONDS,
   },
 } as const satisfies Record<string, MetricDefinition>;
 
-/** The name of a metric of a kind. */
+/** The names of all metrics of a kind. */
 export type MetricName<Kind extends MetricDefinition["kind"] = MetricDefinition["kind"]> = {
   [Name in keyof typeof METRICS]: (typeof METRICS)[Name]["kind"] extends Kind ? Name : never;
 }[keyof typeof METRICS];
 
-/** The labels of a metric, each with its value. */
+/** The label values of a metric. */
 export type LabelsOf<Name extends MetricName> = Readonly<Record<(typeof METRICS)[Name]["labels"][number], string>>;

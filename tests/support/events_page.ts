@@ -33,22 +33,22 @@ const TITLES: Readonly<Record<string, string>> = {
 
 const HEAD = `# Events
 
-Every log record has an \`event\`: a stable id to search, alert and count by. Messages may be reworded; ids stay.
+Every log record has an \`event\`: a stable id for searches, alerts and counters. Messages may be reworded; ids stay.
 
 \`\`\`sh
 journalctl -u lighthouse-writer -o cat | grep 'event=balancer.reloaded'
 lighthouse writer /etc/lighthouse --log-format json 2>&1 | jq 'select(.properties.event == "cluster.held")'
 \`\`\`
 
-| level | what it promises |
+| level | meaning |
 | --- | --- |
 | \`error\` | someone must act |
 | \`warn\` | degraded, or about to be |
 | \`info\` | a state changed |
 | \`debug\` | everything else |
 
-\`warn, debug\` means that only news is logged at \`warn\`; the same again is logged at \`debug\`.
-*Resolved by* names the event that ends the state.
+\`warn, debug\` means that a new condition is logged at \`warn\`, and repetitions at \`debug\`.
+*Resolved by* is the event that ends the state.
 `;
 
 /** The whole page. */
@@ -58,7 +58,7 @@ export function eventsPage(): string {
     [
       `## ${TITLES[group] ?? group}`,
       "",
-      "| event | level | fields | what it means | what to do | resolved by |",
+      "| event | level | fields | meaning | what to do | resolved by |",
       "| --- | --- | --- | --- | --- | --- |",
       ...events.map(([id, event]) => row(id, event)),
       "",

@@ -9,8 +9,8 @@ import { SERIES_MAX } from "../../src/metrics/tally.ts";
 
 const HEAD = `# Metrics
 
-\`--status ADDRESS\` of \`writer\`, \`reporter\` and \`run\` serves \`GET /metrics\` beside [\`/status\` and \`/health\`](operations.md#status-and-health), and
-so does every [store](store.md#the-page-and-the-figures) at its own address:
+\`--status ADDRESS\` of \`writer\`, \`reporter\` and \`run\` serves \`GET /metrics\`, next to [\`/status\` and \`/health\`](operations.md#status-and-health).
+Every [store](store.md#the-page-and-the-figures) serves \`/metrics\` at its own address too:
 
 \`\`\`sh
 lighthouse run /etc/lighthouse --status 127.0.0.1:9180
@@ -24,26 +24,28 @@ scrape_configs:
     static_configs: [{targets: ["app1.example:9180", "app2.example:9180"]}]
 \`\`\`
 
-Prometheus needs an address that it reaches: \`--status 0.0.0.0:9180\` on a network that may read names and addresses of this host's services.
-Fleets without Prometheus scrape the same address with their own agent (Datadog's OpenMetrics check, Telegraf, the OpenTelemetry collector):
-the same metrics are pushed to StatsD, OpenTSDB or Graphite by [\`publishers\`](config/lighthouse.md#publishers) of lighthouse.yaml.
-Without \`--status\` and without publishers nothing is counted. [examples/monitoring](../examples/monitoring/README.md) has a scrape config, alert rules and a dashboard.
+Prometheus needs a reachable address: use \`--status 0.0.0.0:9180\` if the network may read the names and addresses of this host's services.
+Fleets without Prometheus scrape the same address with their own agent: Datadog's OpenMetrics check, Telegraf or the OpenTelemetry collector.
+The [\`publishers\`](config/lighthouse.md#publishers) of lighthouse.yaml push the same metrics to StatsD, OpenTSDB or Graphite.
+Metrics are only collected with \`--status\` or a publisher. [examples/monitoring](../examples/monitoring/README.md) has a scrape config, alert rules and a dashboard.
 
-The answer is Prometheus' text format 0.0.4, or OpenMetrics 1.0.0 if \`Accept\` prefers it. Names follow the conventions: base
-units, \`_total\` for counters. Ages are gauges in seconds, computed at the scrape: they need no common clock.
+The response is in Prometheus' text format 0.0.4, or in OpenMetrics 1.0.0 if the \`Accept\` header prefers it. Names follow the Prometheus
+conventions: base units, \`_total\` for counters. Ages are gauges in seconds, computed at the scrape, so clocks need not be synchronized.
 
-Labels have few values: names from the config, kinds, results; never the address of a node. A metric has at most ${
+Label values are names from the config, kinds and results; node addresses are never label values. A metric has at most ${
   SERIES_MAX.toLocaleString("en")
-} series:
-counts with further label values go to a series whose labels are all \`(other)\`, and gauges beyond are counted in
-\`lighthouse_metric_series_omitted\`. Counters of what left the config stay at their last value until the process restarts; its gauges go at once.
+} series.
+Above that limit, counts go to one series whose labels are all \`(other)\`, and omitted gauges are counted in
+\`lighthouse_metric_series_omitted\`. When an object is removed from the config, its gauges disappear at once; its counters keep their last value
+until the process restarts.
 `;
 
 const TAIL = `## Propagation
 
-\`lighthouse_propagation_seconds\` is the time from the arrival of a membership change in the host process to the look at the balancer that finds it
-served. Every change counts, those joined with others too. A change that a [guard](config/clusters.md) holds starts with the snapshot
-that confirms it. What comes before is not in it: the registry's own delay, and the worker that reads its answer (under a millisecond).
+\`lighthouse_propagation_seconds\` is the time from the arrival of a membership change in the host process until an observation of the balancer
+confirms that the change is served. Every change counts, including changes applied in one batch. For a change held by a
+[guard](config/clusters.md), the time starts with the snapshot that confirms it. The registry's own delay, and the worker that reads its answer
+(under a millisecond), are not included.
 
 \`\`\`promql
 histogram_quantile(0.99, sum by (le, cluster) (rate(lighthouse_propagation_seconds_bucket[5m])))
@@ -51,8 +53,8 @@ histogram_quantile(0.99, sum by (le, cluster) (rate(lighthouse_propagation_secon
 
 ## HAProxy's own metrics
 
-HAProxy knows what no other process does: requests, response times, connections, the state of each server. Debian's package and the official
-images have its exporter built in (\`haproxy -vv\` lists \`prometheus-exporter\`). One proxy serves it:
+Only HAProxy can count requests, response times, connections and the state of each server. Debian's package and the official
+images include its exporter (\`haproxy -vv\` lists \`prometheus-exporter\`). Add one proxy to serve the exporter:
 
 \`\`\`yaml
 # balancers/haproxy.yaml
@@ -66,7 +68,7 @@ proxies:
       - http-request use-service prometheus-exporter if { path /metrics }
 \`\`\`
 
-Two servers make about 190 metrics and 700 lines; a thousand servers make tens of thousands. Scrape what the dashboards need:
+Two servers produce about 190 metrics and 700 lines; a thousand servers produce tens of thousands. Scrape only the scopes that the dashboards need:
 
 \`\`\`yaml
 # prometheus.yml
@@ -77,15 +79,15 @@ scrape_configs:
       scope: [global, frontend, backend]   # without server: constant in the number of nodes
 \`\`\`
 
-| to watch | query |
+| signal | query |
 | --- | --- |
 | requests a second by cluster | \`sum by (proxy) (rate(haproxy_backend_http_requests_total[5m]))\` |
 | share of 5xx | \`sum by (proxy) (rate(haproxy_backend_http_responses_total{code="5xx"}[5m])) / sum by (proxy) (rate(haproxy_backend_http_responses_total[5m]))\` |
-| servers that take requests | \`haproxy_backend_active_servers\`, beside \`lighthouse_balancer_members\` |
+| servers that accept requests | \`haproxy_backend_active_servers\`, compared with \`lighthouse_balancer_members\` |
 | queued requests | \`haproxy_backend_current_queue\` |
 
-\`proxy\` is the cluster's name in backends; [in frontends](../plugins/balancers/haproxy/README.md) it may differ from HAProxy 3.1 on. Counters restart
-at each reload, as the new process counts from zero: \`rate()\` copes.
+In backends, \`proxy\` is the cluster's name; [in frontends](../plugins/balancers/haproxy/README.md), it may differ in HAProxy 3.1 and newer. Counters restart
+from zero at each reload, because the new process has new counters. \`rate()\` handles such resets.
 `;
 
 /** The whole page. */
@@ -95,7 +97,7 @@ export function metricsPage(): string {
     [
       `## ${part}`,
       "",
-      "| metric | kind | unit | labels | what it is |",
+      "| metric | kind | unit | labels | meaning |",
       "| --- | --- | --- | --- | --- |",
       ...metrics.map(([name, { kind, unit = "", labels, help }]) =>
         `| \`${name}\` | ${kind} | ${unit} | ${labels.map((label) => `\`${label}\``).join(", ")} | ${help} |`
