@@ -105,6 +105,7 @@ export interface Line {
 }
 
 const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
 const FIRST_BUFFER_BYTES = 4_096;
 
 /** Reads and writes with bounds. Only valid within {@linkcode exchange}. */
@@ -143,6 +144,34 @@ export class Connection {
         const bytes = this.#take(length);
         this.#start++;
         return { bytes, terminated: true };
+      }
+      looked = length;
+      if (!await this.#fill()) return { bytes: this.#take(length), terminated: false };
+    }
+  }
+
+  /**
+   * Reads lines up to the next empty one, or to the end: all at once, as each wait for a line costs more than its bytes.
+   *
+   * @param tooLong how to name more than `maxBytes` without an empty line in the error
+   * @throws {ProbeError} if it is
+   */
+  async readLines(maxBytes: number, tooLong: string): Promise<Line> {
+    let [line, looked] = [0, 0];
+    for (;;) {
+      const length = this.#end - this.#start;
+      const at = this.#buffer.subarray(this.#start + looked, this.#end).indexOf(LINE_FEED);
+      const next = at < 0 ? length : looked + at;
+      if (next > maxBytes) throw new ProbeError(`Got ${tooLong} from ${this.target}`);
+      if (at >= 0) {
+        const isEmpty = next === line || next === line + 1 && this.#buffer[this.#start + line] === CARRIAGE_RETURN;
+        if (isEmpty) {
+          const bytes = this.#take(line);
+          this.#start += next - line + 1;
+          return { bytes, terminated: true };
+        }
+        line = looked = next + 1;
+        continue;
       }
       looked = length;
       if (!await this.#fill()) return { bytes: this.#take(length), terminated: false };

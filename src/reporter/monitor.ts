@@ -1,10 +1,10 @@
 import type { Clock } from "../kernel/clock.ts";
-import { delay } from "../kernel/delay.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
+import { Timetable } from "../kernel/timetable.ts";
 import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import type { ProbeOutcome } from "../plugin/contract.ts";
-import { firstDelayMs, nextDelayMs } from "./schedule.ts";
+import { firstDelayMs, nextDueMs, startMs } from "./schedule.ts";
 import { type Status, statusOf } from "./status.ts";
 import { INITIAL_VERDICT, judge, judgeUnknown, type Thresholds, type Unknown, type Verdict } from "./verdict.ts";
 
@@ -102,9 +102,12 @@ export class Monitor implements AsyncDisposable {
   readonly #options: MonitorOptions;
   readonly #ports = new Map<string, RunningPort>();
   readonly #loops = new Set<Promise<void>>();
+  /** When the next probes start: those of one slot share a timer. */
+  readonly #starts: Timetable;
 
   constructor(options: MonitorOptions) {
     this.#options = options;
+    this.#starts = new Timetable(options.clock);
   }
 
   /** The status of each port, by key. */
@@ -196,9 +199,10 @@ export class Monitor implements AsyncDisposable {
   async #run(running: RunningPort, current: RunningCheck): Promise<void> {
     const { clock, random, probe, meter = UNMETERED } = this.#options;
     const { check, intervalMs, controller: { signal } } = current;
+    let dueMs = clock.now() + firstDelayMs(intervalMs, random);
     try {
-      await delay(firstDelayMs(intervalMs, random), { clock, signal });
       for (;;) {
+        await this.#until(startMs(dueMs, intervalMs), signal);
         const startedMs = clock.now();
         const outcome = await probe(check.id, check.timeoutMs, signal);
         signal.throwIfAborted();
@@ -213,13 +217,30 @@ export class Monitor implements AsyncDisposable {
         );
         this.#take(running, current, outcome);
         this.#update(running);
-        const waitMs = nextDelayMs({ startedMs, endedMs: clock.now(), intervalMs });
+        const endedMs = clock.now();
+        dueMs = nextDueMs({ dueMs, endedMs, intervalMs });
         // What could not be asked is asked again soon: a grace must not pass between two tries.
-        await delay(current.unknown === undefined ? waitMs : Math.min(waitMs, UNKNOWN_RETRY_MS), { clock, signal });
+        if (current.unknown !== undefined) dueMs = Math.min(dueMs, endedMs + UNKNOWN_RETRY_MS);
       }
     } catch (error) {
       if (!signal.aborted) throw error;
     }
+  }
+
+  /** Waits until a time of the clock; rejects with the signal's reason as soon as it is aborted. */
+  #until(atMs: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
+      const cancel = this.#starts.at(atMs, () => {
+        signal.removeEventListener("abort", abort);
+        resolve();
+      });
+      const abort = () => {
+        cancel();
+        reject(signal.reason);
+      };
+      signal.addEventListener("abort", abort, { once: true });
+    });
   }
 
   /** Takes what one probe has shown of a check, and logs what that changes. */

@@ -31,7 +31,7 @@ export function print(title: string, figures: readonly Figure[]): void {
   for (const { what, value, unit, floor, most } of figures) {
     const ratio = floor === undefined || floor === 0 ? "" : `${(value / floor).toFixed(1)}x`;
     const verdict = most === undefined ? "" : value <= most ? "kept" : "NOT KEPT";
-    const promised = most === undefined ? "" : `<= ${most}`;
+    const promised = most === undefined ? "" : `<= ${Number.isInteger(most) ? most : most.toFixed(1)}`;
     lines.push(line(`${what} [${unit}]`, number(value), number(floor), ratio, promised, verdict));
   }
   // deno-lint-ignore no-console -- the report is this program's purpose.

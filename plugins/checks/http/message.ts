@@ -54,7 +54,7 @@ export interface Head {
   /** The status code, never 1xx. */
   readonly status: number;
   /** Values by lower-case name; repeated headers are joined by commas. */
-  readonly headers: ReadonlyMap<string, string>;
+  readonly headers: () => ReadonlyMap<string, string>;
 }
 
 /**
@@ -72,37 +72,36 @@ export async function readHead(connection: Connection): Promise<Head> {
 
 async function readOneHead(connection: Connection): Promise<Head> {
   const { target } = connection;
-  let leftBytes = HEAD_BYTES_MAX;
-  const readLine = async () => {
-    const { bytes, terminated } = await connection.readLine(leftBytes, `more than ${HEAD_BYTES_MAX} bytes of headers`);
-    leftBytes -= bytes.length;
-    // Both CR LF and a bare LF end a line.
-    return { bytes: terminated && bytes.at(-1) === 0x0d ? bytes.subarray(0, -1) : bytes, terminated };
-  };
-  const first = await readLine();
+  const tooLong = `more than ${HEAD_BYTES_MAX} bytes of headers`;
+  const first = await connection.readLine(HEAD_BYTES_MAX, tooLong);
   if (first.bytes.length === 0 && !first.terminated) {
     throw new ProbeError(`${target} closed the connection without an answer`);
   }
-  const status = /^[ \t]*HTTP\/(?:0\.9|1\.[0-9]+)[ \t]+([1-5][0-9]{2})(?:[ \t]|$)/.exec(toText(first.bytes))?.[1];
+  const status = /^[ \t]*HTTP\/(?:0\.9|1\.[0-9]+)[ \t]+([1-5][0-9]{2})(?:[ \t\r]|$)/.exec(toText(first.bytes))?.[1];
   if (status === undefined) {
-    throw new ProbeError(`Got ${quoteBytes(first.bytes)} from ${target}, want an HTTP response`);
+    const line = first.bytes.at(-1) === 0x0d ? first.bytes.subarray(0, -1) : first.bytes;
+    throw new ProbeError(`Got ${quoteBytes(line)} from ${target}, want an HTTP response`);
   }
+  const { bytes, terminated } = await connection.readLines(HEAD_BYTES_MAX - first.bytes.length, tooLong);
+  if (!terminated) throw new ProbeError(`${target} closed the connection within the headers`);
+  // Most checks want nothing but the status.
+  return { status: Number(status), headers: () => headersOf(toText(bytes)) };
+}
+
+/** The headers of lines that end with CR LF or a bare LF. An invalid line does not affect status and body: it is skipped. */
+function headersOf(lines: string): ReadonlyMap<string, string> {
   const headers = new Map<string, string>();
-  for (;;) {
-    const { bytes, terminated } = await readLine();
-    if (!terminated) throw new ProbeError(`${target} closed the connection within the headers`);
-    if (bytes.length === 0) return { status: Number(status), headers };
+  for (const line of lines.split("\n")) {
     // A folded header line; such values do not matter here.
-    if (bytes[0] === 0x20 || bytes[0] === 0x09) continue;
-    const line = toText(bytes);
+    if (line.startsWith(" ") || line.startsWith("\t")) continue;
     const colon = line.indexOf(":");
-    const name = line.slice(0, Math.max(0, colon)).trim();
-    // An invalid header line does not affect status and body: it is skipped.
+    const name = line.slice(0, Math.max(0, colon)).trim().toLowerCase();
     if (name === "") continue;
     const value = line.slice(colon + 1).trim();
-    const before = headers.get(name.toLowerCase());
-    headers.set(name.toLowerCase(), before === undefined ? value : `${before}, ${value}`);
+    const before = headers.get(name);
+    headers.set(name, before === undefined ? value : `${before}, ${value}`);
   }
+  return headers;
 }
 
 /** Headers are bytes; each becomes the character with its number, so that none is lost. */
@@ -115,8 +114,9 @@ function toText(bytes: Uint8Array): string {
  *
  * @throws {ProbeError} if it is truncated or its framing is invalid
  */
-export async function* readBody(connection: Connection, { status, headers }: Head): AsyncGenerator<Uint8Array> {
-  if (status === 204 || status === 304) return;
+export async function* readBody(connection: Connection, head: Head): AsyncGenerator<Uint8Array> {
+  if (head.status === 204 || head.status === 304) return;
+  const headers = head.headers();
   const encoding = listOf(headers.get("transfer-encoding")).filter((each) => each !== "identity").join(", ");
   // A repeated length is valid as long as the values are equal.
   const [length, ...others] = new Set(listOf(headers.get("content-length")));

@@ -30,7 +30,7 @@ async function read(bytes: Uint8Array, cuts: readonly number[]): Promise<string>
     const head = await readHead(connection);
     let body = "";
     for await (const piece of readBody(connection, head)) body += new TextDecoder("latin1").decode(piece);
-    return JSON.stringify([head.status, [...head.headers], body]);
+    return JSON.stringify([head.status, [...head.headers()], body]);
   } catch (error) {
     if (error instanceof ProbeError) return error.message;
     throw error;

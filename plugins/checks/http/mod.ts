@@ -27,7 +27,7 @@ const http: CheckPlugin<HttpConfig> = {
 export default http;
 
 async function ask(connection: Connection, config: HttpConfig, target: Endpoint): Promise<ProbeOutcome> {
-  await connection.write(formatRequest(config, target));
+  await connection.write(requestOf(config, target));
   const head = await readHead(connection);
   const { status } = head;
   if (!config.status.some(({ from, to }) => from <= status && status <= to)) {
@@ -43,10 +43,22 @@ async function ask(connection: Connection, config: HttpConfig, target: Endpoint)
   return { status: "pass", detail: `Got status ${status}` };
 }
 
+/** The request of each config: all its probes send the same. */
+const requests = new WeakMap<HttpConfig, { readonly target: Endpoint; readonly bytes: Uint8Array }>();
+
+function requestOf(config: HttpConfig, target: Endpoint): Uint8Array {
+  const known = requests.get(config);
+  if (known?.target === target) return known.bytes;
+  const bytes = new TextEncoder().encode(formatRequest(config, target));
+  requests.set(config, { target, bytes });
+  return bytes;
+}
+
 /** Redirects are not followed; the reason shows their target. */
 function leadTo({ status, headers }: Head): string {
-  const location = headers.get("location");
-  if (location === undefined || status < 300 || status > 399) return "";
+  if (status < 300 || status > 399) return "";
+  const location = headers().get("location");
+  if (location === undefined) return "";
   return ` (a redirect to ${quoteBytes(new TextEncoder().encode(location))})`;
 }
 
