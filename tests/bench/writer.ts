@@ -33,7 +33,7 @@ async function snapshot(): Promise<void> {
       value: Math.min(tookMs, appliedMs),
       unit: "ms",
       floor: floorMs,
-      most: 150,
+      most: 1.2 * floorMs,
     },
     { what: "reloads", value: running.reloads - reloads, unit: "count", most: 0 },
   ]);
