@@ -14,7 +14,7 @@ const SERVERS: readonly {
 ];
 
 Deno.test.each(SERVERS)(
-  "$name is restored from a backup that knows one node of three: no request fails, and every node is registered again",
+  "$name is restored from a backup with one node of three: no request fails, and every node is registered again",
   async ({ make }, t) => {
     await using stack = new AsyncDisposableStack();
     const registry = await make(stack);
@@ -39,7 +39,7 @@ Deno.test.each(SERVERS)(
   },
 );
 
-Deno.test("file is unreadable, then restored from a backup that knows one node of three: no request fails, and every node is registered again", async (t) => {
+Deno.test("file is unreadable, then restored from a backup with one node of three: no request fails, and every node is registered again", async (t) => {
   await using stage = await FaultStage.set();
   const { registryDir: registry, dir } = stage.host;
   const [first, ...others] = stage.services;
@@ -55,7 +55,7 @@ Deno.test("file is unreadable, then restored from a backup that knows one node o
     await stage.writer.event("registry.unreachable");
     await stage.host.untilServing("web", stage.ports);
     await Deno.remove(registry);
-    // Every lease in it has ended long ago.
+    // Every lease in it has long expired.
     await replaceDirectory(dir.file("backup"), registry);
     await eventually("all are registered", async () => {
       const entries = await Array.fromAsync(Deno.readDir(`${registry}/web`));

@@ -27,7 +27,7 @@ const REGISTRIES: readonly {
 ];
 
 Deno.test.each(REGISTRIES)(
-  "$name by a name with two addresses: the first is dead, then the second, then the first again: no request fails",
+  "$name has a name with two addresses: the first is dead, then the second, then the first again: no request fails",
   { ignore: WHY_NO_MOUNT !== undefined },
   async ({ make }, t) => {
     await using stack = new AsyncDisposableStack();
@@ -37,7 +37,7 @@ Deno.test.each(REGISTRIES)(
     const first = stack.use(TcpProxy.start(registry.port, { at: { hostname: FIRST, port: 0 } }));
     const second = stack.use(TcpProxy.start(registry.port, { at: { hostname: SECOND, port: first.port } }));
     first.refuse();
-    // A mount of this process' own: the machine's file stays as it is.
+    // A mount of this process's own: the machine's file is unchanged.
     const within = ["unshare", "--mount", "--propagation", "private", "sh", "-c"];
     await using stage = await FaultStage.set({
       registry: { type: registry.type, config: registry.file(`registry.test:${first.port}`) },

@@ -9,13 +9,13 @@ import {
   type GuardedRegistry,
 } from "../support/faulty_registry.ts";
 
-/** What is revoked, and in which words the reporter is denied. */
+/** What is revoked, and the registry's error. */
 interface Denial {
   readonly name: string;
   readonly what: string;
   readonly make: (stack: AsyncDisposableStack) => Promise<GuardedRegistry>;
   readonly reason: RegExp;
-  /** Whether leases end meanwhile: a session of ZooKeeper's needs no permission to be kept. */
+  /** Whether leases expire meanwhile: a ZooKeeper session needs no permission to be kept. */
   readonly endsLeases: boolean;
 }
 
@@ -33,14 +33,14 @@ const DENIALS: readonly Denial[] = [
 ];
 
 Deno.test.each(DENIALS)(
-  "$name: $what revoked until leases have ended, then granted again: no request fails",
+  "$name: $what revoked until leases have expired, then granted again: no request fails",
   async ({ make, reason, endsLeases }, t) => {
     await using stack = new AsyncDisposableStack();
     const registry = await make(stack);
     await using stage = await FaultStage.set({ registry: { type: registry.type, config: registry.file() } });
     const aftermath = await stage.during(async () => {
       await registry.revoke();
-      // All that is known is read again, or cannot be.
+      // Everything known is read again, or cannot be.
       registry.proxy.cut();
       const [first] = stage.services;
       assert.ok(first !== undefined);

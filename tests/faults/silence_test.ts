@@ -7,9 +7,9 @@ const REGISTRIES: readonly {
   readonly name: string;
   readonly what: string;
   readonly make: (stack: AsyncDisposableStack) => Promise<FaultyRegistry>;
-  /** Whether its process is stopped first: other files of tests do that to the others. */
+  /** Whether its process is suspended first: for the others, other test files do that. */
   readonly isStopped: boolean;
-  /** Whether leases end meanwhile: the tags of an agent last as long as it does. */
+  /** Whether leases expire meanwhile: the tags of an agent last as long as the agent. */
   readonly endsLeases: boolean;
 }[] = [
   { name: "etcd", what: "partitioned", make: faultyEtcd, isStopped: false, endsLeases: true },
@@ -25,7 +25,7 @@ const REGISTRIES: readonly {
 ];
 
 Deno.test.each(REGISTRIES)(
-  "$name is $what until its leases have ended: no request fails, and every node comes back",
+  "$name is $what until its leases have expired: no request fails, and every node is registered again",
   async ({ make, isStopped, endsLeases }, t) => {
     await using stack = new AsyncDisposableStack();
     const registry = await make(stack);
