@@ -66,7 +66,7 @@ Deno.test("an aurproxy host migrates and returns with its migration page", async
   };
 
   await join(old, 0);
-  const commands = page.commands("Over");
+  const commands = page.commands("Migrate");
   const run = async (args: readonly string[]) => {
     const { code, stdout, stderr } = await runCli(args);
     assert.equal(code, 0, `${args.join(" ")}\n${stdout}${stderr}`);

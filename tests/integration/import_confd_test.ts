@@ -35,7 +35,7 @@ Deno.test("a confd host migrates and returns with its migration page", async () 
     });
 
   await put("one", `127.0.0.1:${first.port}`);
-  const commands = page.commands("Over");
+  const commands = page.commands("Migrate");
   for (const args of commands.filter(([verb]) => verb === "import" || verb === "check")) {
     const { code, stdout, stderr } = await runCli(args);
     assert.equal(code, 0, `${args.join(" ")}\n${stdout}${stderr}`);

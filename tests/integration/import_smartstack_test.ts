@@ -48,7 +48,7 @@ Deno.test("a SmartStack host migrates and returns with its migration page", asyn
     );
 
   const ofOther = await register(other);
-  const commands = page.commands("Over");
+  const commands = page.commands("Migrate");
   for (const args of commands.filter(([verb]) => verb === "import" || verb === "check")) {
     const { code, stdout, stderr } = await runCli(args);
     assert.equal(code, 0, `${args.join(" ")}\n${stdout}${stderr}`);
