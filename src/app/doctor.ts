@@ -22,6 +22,7 @@ import type { BalancerSources, Listening, ProcessSources } from "../plugin/contr
 import type { PluginInstance } from "../plugin/instance.ts";
 import { Fleet } from "../supervisor/fleet.ts";
 import { groupInstances } from "../supervisor/reconcile.ts";
+import { findListeners, findSocketOwners } from "../system/listeners.ts";
 import { readOpenFiles } from "../system/open_files.ts";
 import { findMissingTools, look, readArguments, readOpenFilesLimit } from "../system/processes.ts";
 import type { Identity } from "./host_facts.ts";
@@ -43,8 +44,6 @@ export interface RunningProcess {
   readonly pid: number;
   /** How many workers it has. */
   readonly workers: number;
-  /** Old workers of its balancers, which drain. */
-  readonly olderPids: readonly number[];
 }
 
 export interface DoctorOptions {
@@ -399,15 +398,16 @@ async function checkProcesses(
     });
     return found;
   }
-  const { answers, masterPid, oldWorkers = [] } = seen;
+  const { answers, masterPid } = seen;
   const pid = answers === undefined ? undefined : await plugin.pid(answers);
   if (answers === undefined) {
     const level = processes.some(({ role }) => role !== "reporter") ? "error" : "warning";
     found.push({ check, level, text: `Nobody answers at ${socket}`, fix: "start the writer: it starts HAProxy" });
   } else found.push({ check, level: "ok", text: `Process ${pid ?? "?"} answers at ${socket}` });
-  const known = new Set([pid, masterPid, ...oldWorkers, ...processes.flatMap(({ olderPids }) => olderPids)]);
-  const orphans = pids.filter((each) => pid === undefined || !known.has(each));
-  if (orphans.length > 0 && pid !== undefined || orphans.length > 1) {
+  const others = pids.filter((each) => each !== pid && each !== masterPid);
+  // Old workers drain and listen no more; whoever does takes a share of the connections, and gets no change of members.
+  const orphans = pid === undefined ? others : await withListeners(others);
+  if (orphans.length > 0) {
     found.push({
       check,
       level: "warning",
@@ -428,6 +428,15 @@ async function checkProcesses(
     });
   }
   return found;
+}
+
+/** Those of processes that listen on a TCP port. */
+async function withListeners(pids: readonly number[]): Promise<readonly number[]> {
+  if (pids.length === 0) return [];
+  const listeners = await findListeners() ?? [];
+  const { pids: owners } = await findSocketOwners(listeners.map(({ inode }) => inode));
+  const listening = new Set([...owners.values()].flat());
+  return pids.filter((pid) => listening.has(pid));
 }
 
 async function listeningOf(
@@ -454,6 +463,7 @@ async function checkRegistry(
     { readonly isThere: boolean; readonly detail: string | undefined }
   >();
   let readyMs = clock.now();
+  let offsetSeconds: unknown;
   await using fleet = new Fleet({
     clock,
     random,
@@ -462,6 +472,10 @@ async function checkRegistry(
       onEvent: (_key, event) => {
         if (event.type === "connection") resolve({ isThere: event.state === "connected", detail: event.detail });
         if (event.type === "ended") resolve({ isThere: false, detail: event.reason });
+        // It is logged before the connection is reported.
+        if (event.type === "log" && event.properties?.event === "discovery.clock_differs") {
+          offsetSeconds = event.properties.offsetSeconds;
+        }
       },
       onReady: () => void (readyMs = clock.now()),
       onDown: (_key, reason) => resolve({ isThere: false, detail: reason }),
@@ -480,14 +494,22 @@ async function checkRegistry(
       fix: `check the addresses, the password or token, and the network of ${dir}/discovery/${name}.yaml`,
     }];
   }
-  return tookMs > SLOW_MS
-    ? [{
+  const connected: DoctorFinding = tookMs > SLOW_MS
+    ? {
       check,
       level: "warning",
       text: `Connected after ${tookMs} ms${what}`,
       fix: "see to the registry and the network",
-    }]
-    : [{ check, level: "ok", text: `Connected after ${tookMs} ms${what}` }];
+    }
+    : { check, level: "ok", text: `Connected after ${tookMs} ms${what}` };
+  if (typeof offsetSeconds !== "number") return [connected];
+  const side = offsetSeconds > 0 ? "ahead of" : "behind";
+  return [connected, {
+    check,
+    level: "warning",
+    text: `Its clock is ${Math.abs(offsetSeconds)} s ${side} this host's`,
+    fix: "timedatectl set-ntp true, here or there: compare with date -u",
+  }];
 }
 
 function fixOfPath(message: string): string {

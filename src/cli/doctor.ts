@@ -39,11 +39,10 @@ export async function doctor(given: DoctorArguments, options: DoctorCommandOptio
     ca: given.ca && fromHere(given.ca),
   };
   const [directory, { answered, silent }] = await Promise.all([readDirectory(dir), askStatus(asked, { dir, signal })]);
-  const processes = answered.map(({ status: { role, pid, workers, balancers } }) => ({
+  const processes = answered.map(({ status: { role, pid, workers } }) => ({
     role,
     pid,
     workers: Object.keys(workers).length,
-    olderPids: Object.values(balancers).flatMap(({ olderPids }) => olderPids),
   }));
   const found = [
     ...silent.map(({ at, reason }): DoctorFinding => ({

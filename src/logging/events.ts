@@ -971,6 +971,20 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     meaning: "a watch missed a change that a read shows; the cluster is read again",
     action: "find the cause of dropped idle connections between this host and `endpoint`",
   },
+  "discovery.clock_differs": {
+    level: "warn",
+    fields: ["worker", "offsetSeconds"],
+    meaning:
+      "the clock of an etcd or a store is `offsetSeconds` ahead of this host's, or behind it if that is negative",
+    action: "check NTP on both hosts: certificates and the times of the log depend on it",
+    resolvedBy: "discovery.clock_agrees",
+  },
+  "discovery.clock_agrees": {
+    level: "info",
+    fields: ["worker"],
+    meaning: "the clock of a registry and this host's agree again",
+    action: NO_ACTION,
+  },
   "discovery.instance_changed": {
     level: "info",
     fields: ["worker", "instance", "reason"],

@@ -18,6 +18,8 @@ export interface EndpointsOptions {
   /** How long one has to answer. */
   readonly answerMs: number;
   readonly clock: Clock;
+  /** Called with the date of each answer, if it has one. */
+  readonly onDate: (date: string | undefined) => void;
   /** Called with each answer, and when no endpoint answers: why. */
   readonly onReach: (fault: string | undefined) => void;
   /** Called when another endpoint is asked from now on: which, and why. */
@@ -85,7 +87,7 @@ export class Endpoints implements Disposable {
    * fault if no endpoint answers.
    */
   async ask<T>(request: EndpointRequest, read: (answer: HttpAnswer) => T): Promise<T> {
-    const { endpoints, onReach } = this.#options;
+    const { endpoints, onDate, onReach } = this.#options;
     const faults: string[] = [];
     let left: Error | undefined;
     for (let tries = 0; tries < endpoints.length; tries++) {
@@ -93,6 +95,7 @@ export class Endpoints implements Disposable {
       try {
         const answer = await this.#at(visit, request, (client, address, asked) => client.ask(address, asked));
         if (answer.status >= 500) throw new Error(`HTTP ${answer.status} ${describe(answer.text)}`.trimEnd());
+        onDate(answer.headers.date);
         const result = read(answer);
         onReach(undefined);
         return result;

@@ -19,6 +19,7 @@ import { formatIn, type FormatSection } from "../formats/table.ts";
 import type { EtcdConfig } from "./config.ts";
 import { Endpoints } from "./endpoints.ts";
 import { NamedClusters } from "../resolving.ts";
+import { ServerClock } from "../server_clock.ts";
 import type { Store } from "./store.ts";
 import { readTls } from "../tls_files.ts";
 import { V2Store } from "./v2_store.ts";
@@ -68,11 +69,13 @@ export class EtcdSession implements DiscoverySession {
     [this.#clock, this.#random] = [clock, random];
     const { log } = context;
     this.#named = new NamedClusters({ resolveNames: options.resolveNames, context, clock });
+    const serverClock = new ServerClock({ log });
     this.#endpoints = new Endpoints({
       endpoints,
       tls: tls === undefined ? undefined : () => readTls(tls),
       answerMs: ANSWER_MS,
       clock,
+      onDate: (date) => serverClock.note(date),
       onReach: (fault) => this.#report(fault),
       onMove: (instance, reason) =>
         log.info("Using another instance", { event: "discovery.instance_changed", instance, reason }),

@@ -12,6 +12,8 @@ export interface InstancesOptions {
   /** How long one may be silent: it is left when no answer at all has come for so long. */
   readonly answerMs: number;
   readonly clock: Clock;
+  /** Called with the date of each answer, if it has one. */
+  readonly onDate: (date: string | undefined) => void;
   /** Called with each answer, and when none of them answers: why. */
   readonly onReach: (fault: string | undefined) => void;
   /** Called when another one is asked from now on: which, and why. */
@@ -64,7 +66,7 @@ export class Instances implements Disposable {
    * others in turn. Throws an error that names each fault if none can.
    */
   async ask(request: InstanceRequest): Promise<HttpAnswer> {
-    const { hosts, onReach } = this.#options;
+    const { hosts, onDate, onReach } = this.#options;
     const faults: string[] = [];
     for (let tries = 0; tries < hosts.length; tries++) {
       const at = this.#at;
@@ -74,6 +76,7 @@ export class Instances implements Disposable {
       try {
         const answer = await this.#askOne(host, request, left);
         if (answer.status < 500) {
+          onDate(answer.headers.date);
           onReach(undefined);
           return answer;
         }

@@ -16,6 +16,7 @@ import { nodeName, parseNode } from "../../../src/model/node.ts";
 import { announcedNode, readChild, takeover } from "../children.ts";
 import { nodeOptions } from "../node_json.ts";
 import { NamedClusters } from "../resolving.ts";
+import { ServerClock } from "../server_clock.ts";
 import { BranchWatch } from "./branch_watch.ts";
 import type { LighthouseConfig } from "./config.ts";
 import { describeRefusal, Instances } from "./instances.ts";
@@ -62,12 +63,14 @@ export class LighthouseSession implements DiscoverySession {
     this.#clock = options.clock ?? systemClock;
     const { hosts, token, ttlMs, resolveNames } = options;
     this.#named = new NamedClusters({ resolveNames, context, clock: this.#clock });
+    const serverClock = new ServerClock({ log: context.log });
     this.#instances = new Instances({
       hosts,
       token,
       ca,
       answerMs: Math.min(ANSWER_MS.max, Math.max(ANSWER_MS.min, ttlMs / RENEWALS_PER_TTL)),
       clock: this.#clock,
+      onDate: (date) => serverClock.note(date),
       onReach: (fault) => this.#tell(fault),
       onMove: (instance, reason) =>
         context.log.info(`Asking ${instance} from now on`, { event: "discovery.instance_changed", instance, reason }),
