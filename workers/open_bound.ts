@@ -187,7 +187,7 @@ export function boundOpen(openMax: number, resources: Core["resources"] | undefi
   /** Reads a property of the original class, whatever a subclass of the plugin overrides. */
   const getterOf = (made: { readonly prototype: object }, name: string) => {
     const get = getOwnPropertyDescriptor(made.prototype, name)?.get;
-    if (get === undefined) throw new Error(`Cannot count web sockets as they have no ${name} in this version of Deno`);
+    if (get === undefined) throw new Error(`Cannot count web sockets: they have no ${name} in this version of Deno`);
     return (instance: object): unknown => apply(get, instance, []);
   };
   /** A global that Deno creates on first use: it costs a worker a megabyte. */

@@ -95,7 +95,7 @@ export class Fleet {
     using _lock = await this.#lock();
     const hosts = await this.hosts();
     if (hosts.some((host) => host.name === name)) {
-      throw new UsageError(`Cannot launch ${name} as there is a host of that name: stop it first`);
+      throw new UsageError(`Cannot launch ${name}: there is a host of that name: stop it first`);
     }
     const taken = new Set(hosts.map((host) => host.address));
     const address = addressWithin(this.network, { taken, first: name === REGISTRY_HOST ? 1 : 2 });

@@ -101,12 +101,12 @@ function checkOrders(
       throw new UsageError(`Cannot launch a host named ${JSON.stringify(name)}: want ${NAME}`);
     }
     if ((type === "zookeeper") !== (name === REGISTRY_HOST)) {
-      throw new UsageError(`Cannot launch ${type} ${name} as the registry, and only that, is called ${REGISTRY_HOST}`);
+      throw new UsageError(`Cannot launch ${type} ${name}: the registry, and only that, is called ${REGISTRY_HOST}`);
     }
-    if (names.has(name)) throw new UsageError(`Cannot launch ${name} as there is a host of that name: stop it first`);
+    if (names.has(name)) throw new UsageError(`Cannot launch ${name}: there is a host of that name: stop it first`);
     const missing = kind.needs?.find((needed) => !names.has(needed));
     if (missing !== undefined) {
-      throw new UsageError(`Cannot launch ${name} as its files name ${missing}, which is not there: launch it first`);
+      throw new UsageError(`Cannot launch ${name}: its files name ${missing}, which is not there: launch it first`);
     }
     names.add(name);
   }
@@ -121,7 +121,7 @@ async function begin(fleet: Fleet, example: Example, type: string, name: string)
   if (taken !== undefined) {
     await fleet.remove(host);
     throw new UsageError(
-      `Cannot launch ${name} as another program listens on port ${taken.port} of ${host.address} or of all ` +
+      `Cannot launch ${name}: another program listens on port ${taken.port} of ${host.address} or of all ` +
         "addresses: say another --network, or stop that program",
     );
   }

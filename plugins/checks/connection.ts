@@ -43,7 +43,7 @@ export async function exchange(
 ): Promise<ProbeOutcome> {
   signal.throwIfAborted();
   const address = parseEndpoint(target);
-  if (address === undefined) throw new TypeError(`Cannot probe "${target}" as it must be host:port`);
+  if (address === undefined) throw new TypeError(`Cannot probe "${target}": must be host:port`);
   let stream: ByteStream | undefined;
   const close = () => {
     try {

@@ -30,7 +30,7 @@ Deno.test("composeNodes() leaves out what is no node, and says why", () => {
   const children = new Map([["a:80", child("a")], ["b", readChild(new Uint8Array())], ["c", sealedChild("Sealed")]]);
   const { nodes, faults } = composeNodes(children);
   assert.deepEqual(nodes.map(nodeName), ["a:80"]);
-  assert.deepEqual([...faults], [["b", "Cannot use the node as it is empty"], ["c", "Sealed"]]);
+  assert.deepEqual([...faults], [["b", "Invalid node: it is empty"], ["c", "Sealed"]]);
 });
 
 Deno.test.each([

@@ -95,7 +95,7 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 function refuse(why: string): { readonly ok: false; readonly reason: string } {
-  return { ok: false, reason: `Cannot use the node as ${why}` };
+  return { ok: false, reason: `Invalid node: ${why}` };
 }
 
 /** Reads JSON; text that is none stands for itself and is refused by the next check. */

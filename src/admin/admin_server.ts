@@ -194,11 +194,11 @@ async function answer(request: HttpRequest, serving: Serving): Promise<HttpAnswe
   if (!isVerb(verb)) return reject(404, `Cannot find ${path}: POST serves /${ADMIN_VERBS.join(", /")}`);
   if (!bearer.mayWrite) {
     log.warn("Admin request denied", { event: "admin.denied", token: bearer.name, verb });
-    return reject(403, `Cannot ${verb} with the token ${bearer.name} as its access is read`);
+    return reject(403, `Cannot ${verb} with the token ${bearer.name}: its access is read`);
   }
   // A web page can send a form, and nothing that says it is JSON.
   if (!/^application\/json\b/i.test(headers.get("content-type") ?? "")) {
-    return reject(415, "Cannot take the body as its content-type must be application/json");
+    return reject(415, "Cannot take the body: its content-type must be application/json");
   }
   const body = await readBodyText(request, BODY_BYTES_MAX);
   if (!body.ok) return reject(body.status, body.reason);
@@ -206,7 +206,7 @@ async function answer(request: HttpRequest, serving: Serving): Promise<HttpAnswe
   try {
     json = JSON.parse(body.text);
   } catch {
-    return reject(400, "Cannot read the body as it must be JSON");
+    return reject(400, "Cannot read the body: must be JSON");
   }
   const parsed = parseCommand(verb, json, author);
   if (!parsed.ok) return reject(400, parsed.reason);
@@ -238,16 +238,16 @@ async function answerAdditions(
   }
   if (!bearer.mayWrite) {
     log.warn("Admin request denied", { event: "admin.denied", token: bearer.name, verb: method });
-    return reject(403, `Cannot ${method} with the token ${bearer.name} as its access is read`);
+    return reject(403, `Cannot ${method} with the token ${bearer.name}: its access is read`);
   }
   if (method === "DELETE") return said(await additions.remove({ ...about, name }));
   if (!/^application\/json\b/i.test(headers.get("content-type") ?? "")) {
-    return reject(415, "Cannot take the body as its content-type must be application/json");
+    return reject(415, "Cannot take the body: its content-type must be application/json");
   }
   const body = await readBodyText(request, BODY_BYTES_MAX);
   if (!body.ok) return reject(body.status, body.reason);
   const json = parseJson(body.text);
-  if (json === undefined) return reject(400, "Cannot read the body as it must be JSON");
+  if (json === undefined) return reject(400, "Cannot read the body: must be JSON");
   const addition = readAddition({ ...about, name }, json, wallNow());
   if (typeof addition === "string") return reject(400, addition);
   return said(await additions.put(addition));

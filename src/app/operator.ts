@@ -85,7 +85,7 @@ export class AppOperator implements Operator {
     const isLocal = command.verb === "drain-local" || command.verb === "undrain-local";
     if (this.role === (isLocal ? "writer" : "reporter")) return this.#otherRole(command.verb);
     if (this.#options.accepted() === undefined) {
-      return reject(503, `Cannot ${command.verb} as the config is not read yet; try again in a moment`);
+      return reject(503, `Cannot ${command.verb}: the config is not read yet; try again in a moment`);
     }
     try {
       switch (command.verb) {
@@ -140,8 +140,8 @@ export class AppOperator implements Operator {
     if (revoked.length === 0) {
       const isAll = orders.now.pauses.some((pause) => pause.balancer === undefined);
       return isAll
-        ? reject(409, `Cannot resume ${nameOf(balancer)} alone as all balancers are paused; resume without a name`)
-        : reject(409, `Cannot resume ${nameOf(balancer)} as its management is not paused`);
+        ? reject(409, `Cannot resume ${nameOf(balancer)} alone: all balancers are paused; resume without a name`)
+        : reject(409, `Cannot resume ${nameOf(balancer)}: its management is not paused`);
     }
     if (balancer !== undefined && pauseOf(orders.now.pauses, balancer) !== undefined) {
       return this.#did([`The pause of balancer ${balancer} is revoked`], [
@@ -234,9 +234,9 @@ export class AppOperator implements Operator {
       return left === undefined
         ? reject(
           404,
-          `Cannot ${verb} ${target} as no override of cluster ${cluster} names it; see lighthouse overrides`,
+          `Cannot ${verb} ${target}: no override of cluster ${cluster} names it; see lighthouse overrides`,
         )
-        : reject(409, `Cannot ${verb} ${target} alone as the override names its host: ${verb} ${left.target} instead`);
+        : reject(409, `Cannot ${verb} ${target} alone: the override names its host: ${verb} ${left.target} instead`);
     }
     for (const order of revoked) {
       log.info("Override revoked", { event: "override.revoked", ...fieldsOf({ ...order, author }) });
@@ -305,7 +305,7 @@ export class AppOperator implements Operator {
     if (revoked.length === 0) {
       const isAll = service !== undefined && orders.now.local.length > 0;
       return isAll
-        ? reject(409, `Cannot undrain service ${service} alone as all services are drained; undrain without a name`)
+        ? reject(409, `Cannot undrain service ${service} alone: all services are drained; undrain without a name`)
         : reject(409, `Cannot undrain ${service ?? "this host"} as it is not drained`);
     }
     if (service !== undefined && localDrainOf(orders.now.local, service) !== undefined) {
@@ -387,7 +387,7 @@ export class AppOperator implements Operator {
 
   #otherRole(what: string): Rejection {
     const other = this.role === "reporter" ? "writer" : "reporter";
-    return reject(501, `Cannot ${what} as this process is a ${this.role}; ask the ${other} of this host`);
+    return reject(501, `Cannot ${what}: this process is a ${this.role}; ask the ${other} of this host`);
   }
 
   /** Finds the nodes that a command is about. */

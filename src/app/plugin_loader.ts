@@ -327,7 +327,7 @@ export class PluginLoader implements AsyncDisposable {
 class HashFault extends PluginFault {
   constructor({ name, sha256 }: PluginEntry, got: string, dir: string) {
     super(
-      `Cannot use the plugin ${name} as it is not what was approved: its sha256 is ${got}, want ${sha256}. ` +
+      `Cannot use the plugin ${name}: it is not what was approved: its sha256 is ${got}, want ${sha256}. ` +
         `See what has changed, then: lighthouse plugin update ${name} --config ${dir}`,
     );
   }

@@ -548,7 +548,7 @@ function outcomeOf(step: CommandStep, answer: string, tookMs: number): StepOutco
   if (step.expect.some((expected) => new RegExp(`^(?:${expected})$`).test(answer))) {
     return { ok: true, step, tookMs, output: step.isRead === true ? answer : "" };
   }
-  const message = `Cannot ${JSON.stringify(step.command)} as the answer is not the one expected: ${
+  const message = `Cannot ${JSON.stringify(step.command)}: the answer is not the one expected: ${
     JSON.stringify(answer.slice(0, 200))
   }`;
   return { ok: false, step, failure: { kind: "answer", message, answer } };

@@ -241,7 +241,7 @@ async function requireSameDir(at: StatusAddress, { dir, role }: Listing, asked: 
   const [theirs, ours] = [await real(dir), await real(asked)];
   if (theirs === ours) return;
   throw new CommandError(
-    `Cannot use the ${role} at ${formatStatusAddress(at)} as its config directory is ${theirs}, not ${ours}`,
+    `Cannot use the ${role} at ${formatStatusAddress(at)}: its config directory is ${theirs}, not ${ours}`,
   );
 }
 

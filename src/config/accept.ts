@@ -265,7 +265,7 @@ async function judgeDiscovery(
   const owner = (traits.sections.includes("cluster") ? clusterSectionOwner(file.name, ofBalancers) : undefined) ??
     (traits.sections.includes("service") ? serviceSectionOwner(file.name, options.catalog.names("check")) : undefined);
   if (owner !== undefined) {
-    const message = `Cannot use the name ${file.name} for a discovery with options of its own, as ${owner} has it: ` +
+    const message = `Cannot use the name ${file.name} for a discovery with options of its own: ${owner} has it: ` +
       "rename the file";
     return { value: undefined, findings: [...findings, { severity: "error", path: [], at: "value", message }] };
   }
@@ -316,7 +316,7 @@ async function judgeSource(
   if (accepted === undefined || file === undefined || source === undefined) return { value: {}, findings: [] };
   const { capability, cannot } = NEEDED[of];
   if (!accepted.traits.capabilities.includes(capability)) {
-    const message = `Cannot use the discovery ${name} here as ${file.type} ${cannot}`;
+    const message = `Cannot use the discovery ${name} here: ${file.type} ${cannot}`;
     return { value: undefined, findings: [{ severity: "error", path: at.name, at: "value", message }] };
   }
   if (!accepted.traits.sections.includes(of)) {
@@ -324,7 +324,7 @@ async function judgeSource(
     const isSection = at.options.length === 1;
     const message = isSection
       ? `Section ${name} is not used, as ${file.type} has no options for a ${of}`
-      : `Cannot use options for ${name} here as ${file.type} has none for a ${of}`;
+      : `Cannot use options for ${name} here: ${file.type} has none for a ${of}`;
     const severity = isSection ? "warning" : "error";
     return { value: isSection ? {} : undefined, findings: [{ severity, path: at.options, at: "key", message }] };
   }
@@ -559,7 +559,7 @@ async function judgeNodeChecks(
 
 /** Says that a balancer does not share as `traffic` asks for. */
 function cannotShare(name: string, { path, reason }: Extract<Weighing, { by: "other" }>): Finding {
-  const message = `Cannot share requests as traffic says, as ${reason}`;
+  const message = `Cannot share requests as traffic says: ${reason}`;
   return { severity: "error", path: [name, ...path], at: path.length === 0 ? "key" : "value", message };
 }
 
@@ -574,7 +574,7 @@ function placed(finding: Finding, owners: ReadonlyMap<string, string>): Finding 
   const key = String(finding.path.at(0));
   const section = finding.path.length === 1 ? owners.get(key) : undefined;
   if (section === undefined) return finding;
-  const message = `Cannot use ${key} here as it is a key of ${section}: ${key} belongs below ${section}`;
+  const message = `Cannot use ${key} here: it is a key of ${section}; ${key} belongs below ${section}`;
   return { ...finding, severity: "error", message };
 }
 
@@ -582,7 +582,7 @@ function placed(finding: Finding, owners: ReadonlyMap<string, string>): Finding 
 function raised(finding: Finding, misplaced: readonly string[]): Finding {
   const key = String(finding.path.at(0));
   if (finding.path.length !== 1 || !misplaced.includes(key)) return finding;
-  const message = `Cannot use ${key} as it is a key of the cluster: ${key} belongs beside the section`;
+  const message = `Cannot use ${key}: it is a key of the cluster; ${key} belongs beside the section`;
   return { ...finding, severity: "error", message };
 }
 

@@ -220,7 +220,7 @@ Deno.test("accept() rejects a key of a section that is beside it, and warns of a
   const unknownKeys = [unknown("port"), unknown("comment")];
   const [accepted, findings] = await judge(desired({ cluster: { ...cluster({ haproxy: {} }), unknownKeys } }));
   assert.deepEqual(findings.map((finding) => finding.replace(/^\S+ /, "")).toSorted(), [
-    "error: Cannot use port here as it is a key of haproxy: port belongs below haproxy",
+    "error: Cannot use port here: it is a key of haproxy; port belongs below haproxy",
     "warning: Unknown key",
   ]);
   assert.equal(accepted.clusters.size, 0);
@@ -233,7 +233,7 @@ Deno.test("accept() rejects a key of the cluster that is in a section, unless th
     openBalancer: () => Promise.resolve(named),
   });
   assert.deepEqual(findings.map((finding) => finding.replace(/^\S+ /, "").replace(/, which.*/, "")).toSorted(), [
-    "error: Cannot use haproxy.min_nodes as it is a key of the cluster: min_nodes belongs beside the section",
+    "error: Cannot use haproxy.min_nodes: it is a key of the cluster; min_nodes belongs beside the section",
     "warning: Unknown key haproxy.odd",
   ]);
   assert.equal(accepted.clusters.size, 0);
@@ -277,7 +277,7 @@ Deno.test("accept() reports other faults beside an unreadable secret", async () 
     secrets: new Map([["p", { reason: "there is no such file" }]]),
   });
   assert.deepEqual(findings.map((finding) => finding.replace(/^\S+ error: /, "")).toSorted(), [
-    "Cannot use password_file as there is no such file",
+    "Cannot use password_file: there is no such file",
     "It is bad",
   ]);
 });
@@ -368,7 +368,7 @@ Deno.test("accept() reports a name that another last good value uses, and keeps 
   assert.equal(namesOf(now), "a:x b:y");
   assert.deepEqual(findings, [
     "a.yaml:1:1: error: It is bad",
-    "b.yaml:1:1: error: Cannot use the name x as the cluster of clusters/a has it already",
+    "b.yaml:1:1: error: Cannot use the name x: the cluster of clusters/a has it already",
   ]);
 });
 
@@ -415,8 +415,8 @@ Deno.test("accept() leaves a port to the cluster that has it when a cluster or b
   assert.equal(namesOf(now), "b:b");
   assert.equal(now.balancers.get("haproxy"), before.balancers.get("haproxy"));
   assert.deepEqual(findings.map((line) => line.replace(/^[^:]+:1:1: /, "")).toSorted(), [
-    "error: Cannot use port 80 as clusters/b has it already",
-    "error: Cannot use port 80 as clusters/b has it already",
+    "error: Cannot use port 80: clusters/b has it already",
+    "error: Cannot use port 80: clusters/b has it already",
     "warning: Port 80 is served by clusters/b on this host too: the service's check asks the balancer",
   ]);
 });
@@ -457,8 +457,8 @@ Deno.test("accept() warns of a section for a discovery without sections", async 
 
 Deno.test.each(
   [
-    { capabilities: ["register"], then: "Cannot use the discovery zoo here as zookeeper cannot watch clusters" },
-    { capabilities: ["watch"], then: "Cannot use the discovery zoo here as zookeeper cannot register nodes" },
+    { capabilities: ["register"], then: "Cannot use the discovery zoo here: zookeeper cannot watch clusters" },
+    { capabilities: ["watch"], then: "Cannot use the discovery zoo here: zookeeper cannot register nodes" },
   ] as const,
 )("accept() rejects what needs more than a discovery that can $capabilities", async ({ capabilities, then }) => {
   const [accepted, findings] = await judge(withOptions(), {

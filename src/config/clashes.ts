@@ -21,7 +21,7 @@ function findNameClashes(clusters: Listeners["clusters"]): readonly Relation[] {
     const owner = owners.get(name);
     owners.set(name, owner ?? file);
     if (owner === undefined) return [];
-    const message = `Cannot use the name ${name} as the cluster of clusters/${owner} has it already`;
+    const message = `Cannot use the name ${name}: the cluster of clusters/${owner} has it already`;
     return [relation("error", `clusters/${file}`, ["name"], message)];
   });
 }
@@ -71,7 +71,7 @@ export function findBalancerClashes(now: Listeners, before: Listeners | undefine
   return balancerListeners(now).flatMap(({ balancer, ...each }): readonly Relation[] => {
     const holder = served.find(each);
     if (holder === undefined) return [];
-    const message = `Cannot use port ${each.port} as ${holder.owner} has it already`;
+    const message = `Cannot use port ${each.port}: ${holder.owner} has it already`;
     return [{ key: `balancers/${balancer}`, finding: { severity: "error", path: each.path, at: "value", message } }];
   });
 }
@@ -165,7 +165,7 @@ function findPortClashes(listeners: Listeners): readonly Relation[] {
       held.add(each);
       continue;
     }
-    const message = `Cannot use port ${each.port} as ${holder.owner} has it already`;
+    const message = `Cannot use port ${each.port}: ${holder.owner} has it already`;
     relations.push({ key: each.owner, finding: { severity: "error", path: each.path, at: "value", message } });
   }
   return relations;

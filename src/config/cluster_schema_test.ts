@@ -52,9 +52,9 @@ Deno.test("readCluster() reads which nodes and hosts are excluded, and rejects i
   assert.deepEqual(good(read(targets)).exclude, targets);
   assert.match(
     bad(read(["web1.test", "a b"])),
-    /Cannot use exclude\[1\] as it must be a node .*: current value is "a b"/,
+    /Cannot use exclude\[1\]: must be a node .*; current value is "a b"/,
   );
-  assert.match(bad(read("web1.test")), /Cannot use exclude as it must be a list/);
+  assert.match(bad(read("web1.test")), /Cannot use exclude: must be a list/);
 });
 
 Deno.test("readCluster() reads a section as a balancer's only if that balancer exists", () => {
@@ -106,7 +106,7 @@ Deno.test("readCluster() reads the section of its discovery, and warns of that o
   assert.equal(readCluster({ discovery: "static", haproxy: {} }, names).value?.sources[0]?.options, undefined);
   assert.equal(
     bad(readCluster({ discovery: "static", static: 7, haproxy: {} }, names)),
-    "static: Cannot use static as it must be a map: current value is 7",
+    "static: Cannot use static: must be a map; current value is 7",
   );
   assert.deepEqual(readCluster({ discovery: "static", static: { nodes: 1 } }, names).draft?.sources[0]?.options, {
     nodes: 1,

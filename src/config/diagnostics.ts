@@ -2,7 +2,7 @@
  * What is wrong with the config directory, in the form that an operator reads:
  *
  * ```text
- * config/services/web.yaml:4:11: error: Cannot use checks.http.rise as it must be an integer >= 0: current value is "two"
+ * config/services/web.yaml:4:11: error: Cannot use checks.http.rise: must be an integer >= 0; current value is "two"
  *    4 |     rise: two
  *      |           ^
  * ```

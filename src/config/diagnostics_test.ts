@@ -7,14 +7,14 @@ const diagnostic: Diagnostic = {
   file: "config/services/web.yaml",
   line: 4,
   column: 11,
-  message: 'Cannot use checks.http.rise as it must be an integer >= 0: current value is "two"',
+  message: 'Cannot use checks.http.rise: must be an integer >= 0; current value is "two"',
   excerpt: { text: "    rise: two", caret: 10 },
 };
 
 Deno.test("formatDiagnostic() shows the location, the line and a caret under the column", () => {
   assert.equal(
     formatDiagnostic(diagnostic),
-    `config/services/web.yaml:4:11: error: Cannot use checks.http.rise as it must be an integer >= 0: current value is "two"
+    `config/services/web.yaml:4:11: error: Cannot use checks.http.rise: must be an integer >= 0; current value is "two"
    4 |     rise: two
      |           ^`,
   );

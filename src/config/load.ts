@@ -149,7 +149,7 @@ export async function loadDirectory(
   if (tree.state === "unread") {
     const severity = lastGood === undefined ? "error" : "warning";
     const kept = lastGood === undefined ? "" : "; what was last read stays active";
-    const message = `Cannot read the config directory as ${tree.reason}${kept}`;
+    const message = `Cannot read the config directory: ${tree.reason}${kept}`;
     const diagnostics = Object.freeze([Object.freeze({ severity, file: tree.dir, message } as const)]);
     return Object.freeze(
       lastGood === undefined ? { ok: false, diagnostics } : { ...lastGood.loaded, diagnostics, unread: tree.reason },
@@ -324,7 +324,7 @@ class Reading {
     this.#say({
       severity,
       file: `${this.#tree.dir}/${name}`,
-      message: `Cannot read the folder as ${folder.reason}${stays}`,
+      message: `Cannot read the folder: ${folder.reason}${stays}`,
     });
   }
 
@@ -338,19 +338,19 @@ class Reading {
   ): T | undefined {
     const shown = `${this.#tree.dir}/${file.path}`;
     if (file.shadowed !== undefined) {
-      const message = `Cannot use the file as ${file.path} is there too: only that one is read`;
+      const message = `Cannot use the file: ${file.path} exists too; only that one is read`;
       this.#say({ severity: "error", file: `${this.#tree.dir}/${file.shadowed}`, message });
     }
     const stem = key.slice(key.indexOf("/") + 1);
     if (!isName(stem)) {
-      const message = `Cannot use the file's name as it must be ${NAME_WANTED}, then .yaml: current value is ${
+      const message = `Cannot use the file's name: must be ${NAME_WANTED}, then .yaml; current value is ${
         JSON.stringify(stem)
       }`;
       this.#say({ severity: "error", file: shown, message });
       return undefined;
     }
     if (file.bytes === undefined) {
-      this.#say({ severity: "error", file: shown, message: `Cannot read the file as ${file.reason}` });
+      this.#say({ severity: "error", file: shown, message: `Cannot read the file: ${file.reason}` });
       return this.#keepLast(key, last);
     }
     const remembered = this.#recall(file.path, shown, file.bytes, context) ??
@@ -468,7 +468,7 @@ function remember<T>(source: Source, context: string, read: (raw: unknown) => Ch
   }
   if (source.blank) {
     // Not the same as a file that says {}: this is what a file looks like that somebody is about to write.
-    const message = "Cannot use the file as it is empty: write {} if it is to say nothing";
+    const message = "Cannot use the file: it is empty; write {} for a file without content";
     const diagnostics = [source.diagnose({ severity: "error", path: [], at: "value", message })];
     return { source, context, value: undefined, draft: undefined, diagnostics };
   }

@@ -87,7 +87,7 @@ Deno.test("takeDirectory() rejects a check beside checks once plugins.yaml has a
   assert.match(said(temp, before), /web\.yaml:6:1: warning: Unknown key memcached/);
   await temp.write("conf/plugins.yaml", "checks: {memcached: {url: memcached.ts}}\n");
   const after = await take(temp, before);
-  assert.match(said(temp, after), /web\.yaml:6:1: error: Cannot use memcached here as it is a check/);
+  assert.match(said(temp, after), /web\.yaml:6:1: error: Cannot use memcached here: it is a check/);
   assert.equal(after.accepted.services.get("web")?.service, before.accepted.services.get("web")?.service);
 });
 
@@ -98,11 +98,11 @@ Deno.test("takeDirectory() returns an error value for a directory that is missin
     signal: AbortSignal.timeout(60_000),
   });
   assert.ok(!result.ok);
-  assert.equal(said(temp, result), "conf: error: Cannot read the config directory as it does not exist");
+  assert.equal(said(temp, result), "conf: error: Cannot read the config directory: it does not exist");
   await temp.write("conf", "a file");
   const file = await takeWithAnyPlugin(temp.file("conf"), { role: "run", signal: AbortSignal.timeout(60_000) });
   assert.ok(!file.ok);
-  assert.equal(said(temp, file), "conf: error: Cannot read the config directory as it is not a directory");
+  assert.equal(said(temp, file), "conf: error: Cannot read the config directory: not a directory");
 });
 
 Deno.test("takeDirectory() validates only changed files again, also those that a comment has shifted", async () => {
@@ -215,7 +215,7 @@ Deno.test("takeDirectory() keeps everything when the directory is removed, and r
   assert.deepEqual(second.accepted, first.accepted);
   assert.equal(
     said(temp, second),
-    "conf: warning: Cannot read the config directory as it does not exist; what was last read stays active",
+    "conf: warning: Cannot read the config directory: it does not exist; what was last read stays active",
   );
   await Deno.rename(temp.file("away"), temp.file("conf"));
   const third = await take(temp, second);
@@ -231,7 +231,7 @@ Deno.test("takeDirectory() keeps the objects of a removed folder, but not of an 
   assert.deepEqual(second.accepted, first.accepted);
   assert.equal(
     said(temp, second),
-    "conf/services: warning: Cannot read the folder as it does not exist; what was last read stays active",
+    "conf/services: warning: Cannot read the folder: it does not exist; what was last read stays active",
   );
   await Deno.mkdir(temp.file("conf/services"));
   const third = await take(temp, second);
@@ -242,7 +242,7 @@ Deno.test("takeDirectory() keeps the objects of a removed folder, but not of an 
 Deno.test("takeDirectory() treats a file in place of a folder as unreadable", async () => {
   await using temp = new TempDir();
   await temp.write("conf/services", "x");
-  assert.match(said(temp, await take(temp)), /conf\/services: error: Cannot read the folder as it is not a directory/);
+  assert.match(said(temp, await take(temp)), /conf\/services: error: Cannot read the folder: not a directory/);
 });
 
 Deno.test("takeDirectory() reads a file again that has just disappeared, as while an editor saves it", async () => {
@@ -281,7 +281,7 @@ Deno.test("takeDirectory() reads .yaml before .yml and nothing else", async () =
     [
       "conf/services/4913: warning: The file is not read as its name does not end in .yaml or .yml: rename it if it is meant",
       "conf/services/web.json: warning: The file is not read as its name does not end in .yaml or .yml: rename it if it is meant",
-      "conf/services/web.yml: error: Cannot use the file as services/web.yaml is there too: only that one is read",
+      "conf/services/web.yml: error: Cannot use the file: services/web.yaml exists too; only that one is read",
     ].join("\n"),
   );
   const shadowed = /^conf\/services\/web\.yml: error: .*$/;
@@ -298,7 +298,7 @@ Deno.test({
     await Deno.chmod(temp.file("conf/services/web.yaml"), 0);
     const second = await take(temp, first);
     assert.deepEqual(second.accepted, first.accepted);
-    assert.match(said(temp, second), /web\.yaml: error: Cannot read the file as its permissions do not allow it$/);
+    assert.match(said(temp, second), /web\.yaml: error: Cannot read the file: permission denied$/);
   },
 });
 

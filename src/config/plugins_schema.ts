@@ -97,12 +97,12 @@ const UNPINNED_FILE = judged(
     const issues: Issue[] = [];
     if (!PLUGIN_NAME.test(name)) {
       const wanted = "lower case letters, digits, _ and -, a letter first, 63 at most";
-      const message = `Cannot use the name ${quote(name)} as it must be made of ${wanted}`;
+      const message = `Cannot use the name ${quote(name)}: must be made of ${wanted}`;
       issues.push({ path: at, message });
     }
     const fault = urlFault(entry);
     if (fault !== undefined) {
-      const message = `Cannot use ${formatPath([...at, "url"])} as ${fault}: current value is ${quote(entry.url)}`;
+      const message = `Cannot use ${formatPath([...at, "url"])}: ${fault}; current value is ${quote(entry.url)}`;
       issues.push({ path: [...at, "url"], message });
     }
     return issues;
@@ -174,10 +174,10 @@ export function isRemote(url: string): boolean {
 export function urlFault({ url, insecure }: Pick<RawEntry, "url" | "insecure">): string | undefined {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
   if (scheme === undefined) return undefined;
-  if (!["https", "http", "file"].includes(scheme)) return "it must be an https:, http: or file: URL, or a path";
+  if (!["https", "http", "file"].includes(scheme)) return "must be an https:, http: or file: URL, or a path";
   const parsed = URL.parse(url);
-  if (parsed === null) return "it must be a valid URL";
-  if (parsed.username !== "" || parsed.password !== "") return "it must be a URL without user and password";
+  if (parsed === null) return "must be a valid URL";
+  if (parsed.username !== "" || parsed.password !== "") return "must be a URL without user and password";
   if (scheme === "file") return parsed.host === "" ? undefined : "a file: URL must be of this machine (file:///path)";
   if (scheme === "http" && insecure !== true && !isLoopback(parsed.hostname)) {
     return "http: can be changed on its way, and is only for loopback; insecure: true allows it";

@@ -57,9 +57,9 @@ Deno.test.each([
   { url: "http://localhost.example.com/mod.ts", fault: /only for loopback/ },
   {
     url: "npm:memcached",
-    fault: /it must be an https:, http: or file: URL, or a path: current value is "npm:memcached"/,
+    fault: /must be an https:, http: or file: URL, or a path; current value is "npm:memcached"/,
   },
-  { url: "data:text/javascript,1", fault: /it must be an https:/ },
+  { url: "data:text/javascript,1", fault: /must be an https:/ },
   { url: "https://user:password@example.com/mod.ts", fault: /without user and password/ },
   { url: "https://", fault: /a valid URL/ },
   { url: "file://server/mod.ts", fault: /of this machine/ },
@@ -73,11 +73,11 @@ Deno.test("readPlugins() requires a hash for a URL, and names the command that w
     "lighthouse plugin update memcached writes it",
   ]);
   assert.deepEqual(findingsOf({ url: "./mod.ts" }), []);
-  assert.match(findingsOf({ url: "./mod.ts", sha256: "3f" }).join(), /sha256 as it must be 64 hexadecimal digits/);
+  assert.match(findingsOf({ url: "./mod.ts", sha256: "3f" }).join(), /sha256: must be 64 hexadecimal digits/);
 });
 
 Deno.test.each([
-  { allow: { net: ["*"] }, fault: /allow\.net\[0\] as it must be \{target\}, host:port or unix:\/path/ },
+  { allow: { net: ["*"] }, fault: /allow\.net\[0\]: must be \{target\}, host:port or unix:\/path/ },
   { allow: { net: ["{config}"] }, fault: /allow\.net\[0\]/ },
   { allow: { net: true }, fault: /a list/ },
   { allow: { read: ["/"] }, fault: /an absolute path/ },
@@ -91,7 +91,7 @@ Deno.test.each([
 );
 
 Deno.test.each([
-  { allow: { net: ["127.0.0.1:80"] }, fault: /allow\.net\[0\] as it must be unix:\/path/ },
+  { allow: { net: ["127.0.0.1:80"] }, fault: /allow\.net\[0\]: must be unix:\/path/ },
   { allow: { net: ["unix:/run/../x"] }, fault: /allow\.net\[0\]/ },
   { allow: { run: ["nginx"] }, fault: /an absolute path/ },
   { allow: { env: ["HOME"] }, fault: /Unknown key balancers\.memcached\.allow\.env/ },

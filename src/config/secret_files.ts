@@ -77,7 +77,7 @@ async function readText(path: string, bytesMax: number): Promise<FileText> {
     return { text: new TextDecoder("utf-8", { fatal: true }).decode(await Deno.readFile(path)) };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return { reason: "there is no such file" };
-    if (error instanceof Deno.errors.PermissionDenied) return { reason: "its permissions do not allow it to be read" };
+    if (error instanceof Deno.errors.PermissionDenied) return { reason: "permission denied" };
     if (error instanceof TypeError) return { reason: "the file must be UTF-8" };
     const code = error instanceof Error && "code" in error ? ` (${error.code})` : "";
     return { reason: `the system denies reading it${code}` };

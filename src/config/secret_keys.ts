@@ -63,7 +63,7 @@ export function withSecrets(raw: unknown, texts: SecretTexts): WithSecrets {
   const filled = new Set<string>();
   const unread = new Set<string>();
   const fault = (path: Path, message: string) =>
-    findings.push({ severity: "error", path, at: "value", message: `Cannot use ${formatPath(path)} as ${message}` });
+    findings.push({ severity: "error", path, at: "value", message: `Cannot use ${formatPath(path)}: ${message}` });
 
   function fill(value: unknown, path: Path): unknown {
     if (Array.isArray(value)) return value.map((item, i) => fill(item, [...path, i]));
@@ -78,7 +78,7 @@ export function withSecrets(raw: unknown, texts: SecretTexts): WithSecrets {
       }
       const said = typeof inner === "string" ? texts.get(inner) : undefined;
       if (Object.hasOwn(value, plain)) {
-        fault(at, `${plain} is there too: give one of them`);
+        fault(at, `${plain} exists too; give one of them`);
         continue;
       }
       if (said !== undefined && "text" in said) {
@@ -86,7 +86,7 @@ export function withSecrets(raw: unknown, texts: SecretTexts): WithSecrets {
         filled.add(JSON.stringify([...path, plain]));
         continue;
       }
-      fault(at, said?.reason ?? `it must be the path of a file: current value is ${MASK}`);
+      fault(at, said?.reason ?? `must be the path of a file; current value is ${MASK}`);
       entries.push([plain, UNREAD]);
       filled.add(JSON.stringify([...path, plain]));
       unread.add(JSON.stringify([...path, plain]));

@@ -37,14 +37,14 @@ Deno.test("withSecrets() passes on the plain keys", () => {
 });
 
 Deno.test.each([
-  { raw: { password_file: "gone" }, says: "Cannot use password_file as there is no such file" },
+  { raw: { password_file: "gone" }, says: "Cannot use password_file: there is no such file" },
   {
     raw: { password_file: "redis.pass", password: "x" },
-    says: "Cannot use password_file as password is there too: give one of them",
+    says: "Cannot use password_file: password exists too; give one of them",
   },
   {
     raw: { auth: { password_file: 7 } },
-    says: "Cannot use auth.password_file as it must be the path of a file: current value is *****",
+    says: "Cannot use auth.password_file: must be the path of a file; current value is *****",
   },
 ])("withSecrets() rejects $raw", ({ raw, says }) => {
   assert.deepEqual(withSecrets(raw, TEXTS).findings.map(({ message }) => message), [says]);
@@ -58,13 +58,13 @@ Deno.test("withSecrets() places findings at the key that names the file, and sho
       {
         ...at,
         path: ["auth", "username"],
-        message: 'Cannot use auth.username as it must be short: current value is "lighthouse"',
+        message: 'Cannot use auth.username: must be short; current value is "lighthouse"',
       },
-      { ...at, path: ["port"], message: "Cannot use port as it must be 2: current value is 1" },
+      { ...at, path: ["port"], message: "Cannot use port: must be 2; current value is 1" },
     ]).map(({ path, message }) => [path.join("."), message]),
     [
-      ["auth.username_file", "Cannot use auth.username_file as it must be short: current value is *****"],
-      ["port", "Cannot use port as it must be 2: current value is 1"],
+      ["auth.username_file", "Cannot use auth.username_file: must be short; current value is *****"],
+      ["port", "Cannot use port: must be 2; current value is 1"],
     ],
   );
 });

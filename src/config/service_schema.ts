@@ -207,10 +207,8 @@ function withoutMisplaced(
     : [];
   const error = (path: Path, message: string): Finding => ({ severity: "error", path, at: "key", message });
   const findings = [
-    ...beside.map((key) => error([key], `Cannot use ${key} here as it is a check: ${key} belongs below checks`)),
-    ...rounds.map((key) =>
-      error([key], `Cannot use ${key} here as it is a key of checks: ${key} belongs below checks`)
-    ),
+    ...beside.map((key) => error([key], `Cannot use ${key} here: it is a check; ${key} belongs below checks`)),
+    ...rounds.map((key) => error([key], `Cannot use ${key} here: it is a key of checks; ${key} belongs below checks`)),
     ...above.map((key) =>
       error(["checks", key], `Cannot use checks.${key} as ${key} belongs into a check: checks.NAME.${key}`)
     ),

@@ -102,7 +102,7 @@ Deno.test("readService() freezes its result", () => {
 });
 
 Deno.test.each([
-  ["a null as file", null, ": Cannot use the file as it must be a map: current value is null"],
+  ["a null as file", null, ": Cannot use the file: must be a map; current value is null"],
   [
     "no port",
     { ...web, port: undefined },
@@ -111,22 +111,22 @@ Deno.test.each([
   [
     "a port out of range",
     { ...web, port: 65536 },
-    "port: Cannot use port as it must be an integer from 1 to 65535: current value is 65536",
+    "port: Cannot use port: must be an integer from 1 to 65535; current value is 65536",
   ],
   [
     "ports that are null",
     { ...web, ports: null },
-    "ports: Cannot use ports as it must be an integer from 1 to 65535: current value is null",
+    "ports: Cannot use ports: must be an integer from 1 to 65535; current value is null",
   ],
   [
     "a bad name",
     { ...web, name: "a/b" },
-    'name: Cannot use name as it must be a name of at most 255 letters, digits and _ . : -: current value is "a/b"',
+    'name: Cannot use name: must be a name of at most 255 letters, digits and _ . : -; current value is "a/b"',
   ],
   [
     "an interval of words",
     { ...web, checks: { interval: "soon" } },
-    'checks.interval: Cannot use checks.interval as it must be a duration from 10ms to 1d (2s, 500ms, or a number of seconds): current value is "soon"',
+    'checks.interval: Cannot use checks.interval: must be a duration from 10ms to 1d (2s, 500ms, or a number of seconds); current value is "soon"',
   ],
   [
     "no interval",
@@ -141,34 +141,34 @@ Deno.test.each([
   [
     "a negative rise",
     { ...web, checks: { interval: 1, tcp: { rise: -1, fall: 1 } } },
-    "checks.tcp.rise: Cannot use checks.tcp.rise as it must be an integer >= 0: current value is -1",
+    "checks.tcp.rise: Cannot use checks.tcp.rise: must be an integer >= 0; current value is -1",
   ],
   [
     "a check that is null",
     { ...web, checks: { interval: 1, tcp: null } },
-    "checks.tcp: Cannot use checks.tcp as it must be a map: current value is null",
+    "checks.tcp: Cannot use checks.tcp: must be a map; current value is null",
   ],
   [
     "checks that are a list",
     { ...web, checks: [] },
-    "checks: Cannot use checks as it must be a map: current value is []",
+    "checks: Cannot use checks: must be a map; current value is []",
   ],
   [
     "metadata that is not JSON",
     { ...web, metadata: { a: Infinity } },
-    'metadata: Cannot use metadata as it must be a map of what JSON can say, at most 65536 characters: current value is {"a":Infinity}',
+    'metadata: Cannot use metadata: must be a map of what JSON can say, at most 65536 characters; current value is {"a":Infinity}',
   ],
   [
     "metadata that is too long",
     { ...web, metadata: { a: "x".repeat(65_536) } },
-    `metadata: Cannot use metadata as it must be a map of what JSON can say, at most 65536 characters: current value is {"a":"${
+    `metadata: Cannot use metadata: must be a map of what JSON can say, at most 65536 characters; current value is {"a":"${
       "x".repeat(71)
     }...`,
   ],
   [
     "an invalid host",
     { ...web, host: "a b" },
-    'host: Cannot use host as it must be a host name or an IP address: current value is "a b"',
+    'host: Cannot use host: must be a host name or an IP address; current value is "a b"',
   ],
 ])("readService() rejects %s", (_what, raw, wanted) => assert.equal(bad(service(raw)), wanted));
 
@@ -219,7 +219,7 @@ Deno.test("readService() rejects a check beside checks, whatever its name", () =
   const { value, findings } = readService(beside, { fileName: "web", plugins: ["http", "name"] });
   assert.equal(value, undefined);
   assert.deepEqual(findings.map(({ severity, path, message }) => [severity, path, message]), [
-    ["error", ["http"], "Cannot use http here as it is a check: http belongs below checks"],
+    ["error", ["http"], "Cannot use http here: it is a check; http belongs below checks"],
   ]);
   const named = readService({ ...beside, http: undefined, name: "own" }, { fileName: "web", plugins: ["name"] });
   assert.equal(named.findings.some(({ severity }) => severity === "error"), false);
@@ -236,7 +236,7 @@ Deno.test.each(["htpp", "web-db"])(
     };
     const { value, findings } = readService(beside, { fileName: "web", plugins: ["http", "tcp"] });
     assert.equal(value, undefined);
-    assert.equal(findings[0]?.message, `Cannot use ${name} here as it is a check: ${name} belongs below checks`);
+    assert.equal(findings[0]?.message, `Cannot use ${name} here: it is a check; ${name} belongs below checks`);
   },
 );
 
@@ -246,8 +246,8 @@ Deno.test("readService() rejects a key of checks that is beside it", () => {
   const { value, findings } = readService(beside, { fileName: "web", plugins: ["tcp"] });
   assert.equal(value, undefined);
   assert.deepEqual(findings.map(({ severity, message }) => `${severity}: ${message}`), [
-    "error: Cannot use unknown_grace here as it is a key of checks: unknown_grace belongs below checks",
-    "error: Cannot use interval here as it is a key of checks: interval belongs below checks",
+    "error: Cannot use unknown_grace here: it is a key of checks; unknown_grace belongs below checks",
+    "error: Cannot use interval here: it is a key of checks; interval belongs below checks",
   ]);
 });
 
@@ -276,5 +276,5 @@ Deno.test("readService() reads the section of its discovery, warns of that of an
     ),
   );
   const misplaced = readService({ ...raw, discovery: "file", file: { path: "/x" } }, names);
-  assert.ok(misplaced.findings.some(({ message }) => message.startsWith("Cannot use file here as it is a check")));
+  assert.ok(misplaced.findings.some(({ message }) => message.startsWith("Cannot use file here: it is a check")));
 });

@@ -73,15 +73,15 @@ Deno.test("readSettings() reads the publishers of metrics, and reports what each
     prefix: "edge.lb",
     tags: { dc: "eu" },
   });
-  assert.match(bad(one({ type: "librato" })), /publishers.agent.type as it must be statsd, opentsdb or graphite/);
+  assert.match(bad(one({ type: "librato" })), /publishers.agent.type: must be statsd, opentsdb or graphite/);
   assert.match(bad(one({})), /Missing key publishers.agent.type/);
-  assert.match(bad(one({ type: "statsd", address: "localhost" })), /address as it must be an address such as/);
-  assert.match(bad(one({ type: "statsd", interval: 0.5 })), /interval as it must be a duration from 1s to 1h/);
-  assert.match(bad(one({ type: "statsd", prefix: "a..b" })), /prefix as it must be words/);
-  assert.match(bad(one({ type: "statsd", tags: { env: "a,b" } })), /tags.env as it must be 1 to 100 letters/);
-  assert.match(bad(one({ type: "statsd", tags: { "a b": "c" } })), /tags as it must be a map whose names are letters/);
+  assert.match(bad(one({ type: "statsd", address: "localhost" })), /address: must be an address such as/);
+  assert.match(bad(one({ type: "statsd", interval: 0.5 })), /interval: must be a duration from 1s to 1h/);
+  assert.match(bad(one({ type: "statsd", prefix: "a..b" })), /prefix: must be words/);
+  assert.match(bad(one({ type: "statsd", tags: { env: "a,b" } })), /tags.env: must be 1 to 100 letters/);
+  assert.match(bad(one({ type: "statsd", tags: { "a b": "c" } })), /tags: must be a map whose names are letters/);
   assert.match(bad(one({ type: "graphite", tags: { env: "a" } })), /tags with type graphite as a path has no tags/);
   const many = { a: "1", b: "2", c: "3", d: "4" };
-  assert.match(bad(one({ type: "opentsdb", tags: many })), /at most 3 with type opentsdb: current value is 4/);
-  assert.match(bad(publishers({ "a b": { type: "statsd", address: "h:1" } })), /publishers as it must be a map whose/);
+  assert.match(bad(one({ type: "opentsdb", tags: many })), /at most 3 with type opentsdb; current value is 4/);
+  assert.match(bad(publishers({ "a b": { type: "statsd", address: "h:1" } })), /publishers: must be a map whose/);
 });

@@ -158,12 +158,12 @@ Deno.test.each([
   ["a set", "a: !!set {x, y}", /Cannot use a tag/],
   ["a key given twice", "a: 1\nb: 2\na: 3", /3:1: error: Cannot use the key a twice: it already stands in line 1/],
   ["a key given twice in other letters", "1: a\n'1': b", /Cannot use the key 1 twice/],
-  ["an alias without its anchor", "a: *b", /no anchor of its name stands above/],
-  ["an alias in its own anchor", "a: &a [*a]", /inside of what it stands for/],
+  ["an alias without its anchor", "a: *b", /no anchor with this name precedes it/],
+  ["an alias in its own anchor", "a: &a [*a]", /a value that contains it/],
   ["a merge of no map", "a: &a 1\nb: {<<: *a}", /Cannot use <</],
   ["a merge of a list of no maps", "b: {<<: [1]}", /Cannot use <</],
-  ["a key that is a list", "? [a]\n: b", /this key as it must be a text/],
-  ["a key that is nothing", "~: b", /this key as it must be a text/],
+  ["a key that is a list", "? [a]\n: b", /this key: must be a text/],
+  ["a key that is nothing", "~: b", /this key: must be a text/],
   ["a number with too many digits", "a: 12345678901234567890", /too many digits/],
   ["a control character", "a: \u0007", /control character U\+0007/],
   ["a lone carriage return", "a: 1\rb: 2", /control character U\+000D/],
@@ -176,7 +176,7 @@ Deno.test.each([
 Deno.test("Source rejects bytes that are not UTF-8, with their position", () => {
   const bytes = new Uint8Array([...new TextEncoder().encode("# é\na: caf"), 0xE9, 0x0A]);
   const source = new Source("f", bytes);
-  assert.match(shownOf(source), /^f:2:7: error: Cannot read the file as it must be UTF-8/);
+  assert.match(shownOf(source), /^f:2:7: error: Cannot read the file: must be UTF-8/);
 });
 
 Deno.test("Source limits the findings of one file", () => {
@@ -192,7 +192,7 @@ Deno.test({
       bomb.push(`${key}: &${key} [${Array(9).fill(`*${"abcdefghij"[i]}`)}]`);
     }
     assert.match(shownOf(read(bomb.join("\n"))), /at most 100000 values/);
-    assert.match(shownOf(read(`a: &a {x: 1}\n${"- *a\n".repeat(10)}`)), /Cannot read the file as YAML/);
+    assert.match(shownOf(read(`a: &a {x: 1}\n${"- *a\n".repeat(10)}`)), /Cannot read the file: YAML/);
     const many = (text: string) => read(text.repeat(Math.floor(20_000 / text.length)));
     for (
       const text of ["[", "{a: ", "- ", "a: ", "&a ", "*a ", "!a ", '"\\', "? ", ": ", "<<: *a\n", "a: {b: c}\n", "{}"]
@@ -278,7 +278,7 @@ function everyPlace(source: Source): ReturnType<Source["diagnose"]>[] {
   const found: ReturnType<Source["diagnose"]>[] = [];
   const visit = (value: unknown, path: (string | number)[]) => {
     for (const at of ["key", "value"] as const) {
-      const message = `Cannot use ${path.join(".")} as it is bad: current value is ${
+      const message = `Cannot use ${path.join(".")} as it is bad; current value is ${
         JSON.stringify(value)?.slice(0, 70)
       }`;
       found.push(source.diagnose({ severity: "warning", path, message, at }));

@@ -69,13 +69,13 @@ Deno.test.each([
   },
   {
     traffic: { weight: -1 },
-    message: "Cannot use discovery[0].traffic.weight as it must be an integer from 0 to 65536: current value is -1",
+    message: "Cannot use discovery[0].traffic.weight: must be an integer from 0 to 65536; current value is -1",
   },
   {
     traffic: { slow_start: null },
-    message: "Cannot use discovery[0].traffic.slow_start as it must be a map: current value is null",
+    message: "Cannot use discovery[0].traffic.slow_start: must be a map; current value is null",
   },
-  { traffic: 5, message: "Cannot use discovery[0].traffic as it must be a map: current value is 5" },
+  { traffic: 5, message: "Cannot use discovery[0].traffic: must be a map; current value is 5" },
 ])("an item's traffic $traffic is an error: $message", ({ traffic, message }) => {
   const names = { fileName: "web", balancers: ["haproxy"], discovery: ["zoo"] };
   const { findings } = readCluster({ discovery: [{ zoo: {}, traffic }], haproxy: {} }, names);
@@ -138,23 +138,23 @@ Deno.test("a cluster named as another's overflow needs no balancer's section", (
 });
 
 Deno.test.each([
-  { traffic: { zones: { prefer: "x" } }, reason: /traffic\.zones\.prefer as it must be local/ },
-  { traffic: { zones: { spill_below: 0 } }, reason: /spill_below as it must be a whole percentage from 1 to 100/ },
-  { traffic: { zones: { key: "rack" } }, reason: /zones\.key as it must be zone, metadata\.KEY or labels\.NAME/ },
+  { traffic: { zones: { prefer: "x" } }, reason: /traffic\.zones\.prefer: must be local/ },
+  { traffic: { zones: { spill_below: 0 } }, reason: /spill_below: must be a whole percentage from 1 to 100/ },
+  { traffic: { zones: { key: "rack" } }, reason: /zones\.key: must be zone, metadata\.KEY or labels\.NAME/ },
   { traffic: { overflow: {} }, reason: /Missing key traffic\.overflow\.clusters/ },
-  { traffic: { overflow: { clusters: [] } }, reason: /clusters as it must be a list of names of clusters/ },
-  { traffic: 1, reason: /traffic as it must be a map/ },
-  { traffic: { weight: -1 }, reason: /traffic\.weight as it must be an integer from 0 to 65536/ },
+  { traffic: { overflow: { clusters: [] } }, reason: /clusters: must be a list of names of clusters/ },
+  { traffic: 1, reason: /traffic: must be a map/ },
+  { traffic: { weight: -1 }, reason: /traffic\.weight: must be an integer from 0 to 65536/ },
   {
     traffic: { weight: { from: "weight" } },
-    reason: /traffic\.weight\.from as it must be metadata\.KEY or labels\.NAME/,
+    reason: /traffic\.weight\.from: must be metadata\.KEY or labels\.NAME/,
   },
   {
     traffic: { slow_start: { ramp: "2d" } },
-    reason: /traffic\.slow_start\.ramp as it must be a duration from 0s to 1h/,
+    reason: /traffic\.slow_start\.ramp: must be a duration from 0s to 1h/,
   },
-  { traffic: { slow_start: { from: "101%" } }, reason: /slow_start\.from as it must be a whole percentage/ },
-  { traffic: { slow_start: { curve: "steep" } }, reason: /slow_start\.curve as it must be linear or quadratic/ },
+  { traffic: { slow_start: { from: "101%" } }, reason: /slow_start\.from: must be a whole percentage/ },
+  { traffic: { slow_start: { curve: "steep" } }, reason: /slow_start\.curve: must be linear or quadratic/ },
 ])("traffic $traffic is rejected with a reason", ({ traffic, reason }) => {
   assert.match(bad(read(traffic)), reason);
 });

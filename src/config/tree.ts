@@ -176,12 +176,12 @@ async function readBytes(path: string): Promise<Pick<FileState, "bytes" | "reaso
   try {
     const { isFile, size } = await Deno.stat(path);
     // Opening a pipe would wait until somebody writes to it.
-    if (!isFile) return { reason: "it must be a regular file" };
+    if (!isFile) return { reason: "must be a regular file" };
     if (size <= SOURCE_BYTES_MAX) {
       const bytes = await Deno.readFile(path);
       if (bytes.length <= SOURCE_BYTES_MAX) return { bytes };
     }
-    return { reason: `it must be at most ${SOURCE_BYTES_MAX} bytes: current value is ${size}` };
+    return { reason: `must be at most ${SOURCE_BYTES_MAX} bytes; current value is ${size}` };
   } catch (error) {
     return { reason: reasonOf(error, "file") };
   }
@@ -190,13 +190,11 @@ async function readBytes(path: string): Promise<Pick<FileState, "bytes" | "reaso
 /** Says why something could not be read, without its path: that stands before the message. */
 function reasonOf(error: unknown, what: "file" | "directory"): string {
   if (error instanceof Deno.errors.NotFound) {
-    return what === "file"
-      ? "it is a link to a file that does not exist, or has just been removed"
-      : "it does not exist";
+    return what === "file" ? "symlink to a file that does not exist, or was just removed" : "it does not exist";
   }
-  if (error instanceof Deno.errors.PermissionDenied) return "its permissions do not allow it";
-  if (error instanceof Deno.errors.NotADirectory) return "it is not a directory";
-  if (error instanceof Deno.errors.NotCapable) return "this process was started without the permission to read it";
+  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
+  if (error instanceof Deno.errors.NotADirectory) return "not a directory";
+  if (error instanceof Deno.errors.NotCapable) return "Deno denies read access to it (--allow-read)";
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  return code === "" ? "the system denies it" : `the system denies it (${code})`;
+  return code === "" ? "the system denies access" : `the system denies access (${code})`;
 }

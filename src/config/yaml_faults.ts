@@ -15,14 +15,14 @@ export interface YamlFault {
 }
 
 /** What a message of a text that is no YAML begins with. */
-export const CANNOT_PARSE = "Cannot read the file as YAML";
+export const CANNOT_PARSE = "Cannot read the file: YAML";
 
 /** What is wrong with lists and maps that are more than can be read. */
 export const TOO_DEEP = "lists and maps are inside one another too deep";
 
 /** What is wrong with a tag. */
 export const NO_TAGS =
-  "Cannot use a tag as only texts, numbers, yes and no, lists and maps are read: take away what begins with !";
+  "Cannot use a tag: only strings, numbers, booleans, lists and maps are read; remove what begins with !";
 
 /** Answers where to look: for what is not closed, where it was opened, not where the file ends. */
 export function offsetOfError(
@@ -66,7 +66,7 @@ export function wordsFor(error: YAMLParseError): string {
     case "BAD_DQ_ESCAPE":
       return "in \"...\" a backslash must be followed by one of the known letters; write \\\\ for a backslash, or use '...'";
     case "BAD_SCALAR_START":
-      return "a text that begins with this character must be in quotes";
+      return "a string that begins with this character must be in quotes";
     case "BLOCK_AS_IMPLICIT_KEY":
       return "a second key in the same line; a string with a colon and a space in it must be in quotes";
     case "MULTILINE_IMPLICIT_KEY":
@@ -78,12 +78,12 @@ export function wordsFor(error: YAMLParseError): string {
     case "ALIAS_PROPS":
     case "BAD_ALIAS":
     case "MULTIPLE_ANCHORS":
-      return "an anchor (&name) or an alias (*name) is not written as it must be; a text that begins with & or * must be in quotes";
+      return "invalid anchor (&name) or alias (*name); a string that begins with & or * must be in quotes";
     case "MULTIPLE_TAGS":
     case "BAD_PROP_ORDER":
     case "TAG_RESOLVE_FAILED":
     case "BAD_COLLECTION_TYPE":
-      return "a tag that cannot be used here; a text that begins with ! must be in quotes";
+      return "a tag that cannot be used here; a string that begins with ! must be in quotes";
     case "BAD_DIRECTIVE":
       return "a line that begins with % is not understood";
     case "BAD_INDENT":
@@ -101,8 +101,8 @@ export function wordsFor(error: YAMLParseError): string {
       return "something is missing here";
     case "UNEXPECTED_TOKEN":
       if (/Block scalar header/.test(message)) return "after | or > the text must begin on the next line";
-      if (/node end/.test(message)) return "the indentation does not fit, or a text that must be in quotes is not";
-      return "this cannot stand here; a text that begins with a special character must be in quotes";
+      if (/node end/.test(message)) return "the indentation does not fit, or a string that must be in quotes is not";
+      return "this cannot stand here; a string that begins with a special character must be in quotes";
     default:
       return "this is not understood";
   }

@@ -142,7 +142,7 @@ export class Tree {
   #read(node: Node | null, context: { readonly depth: number; readonly secret: boolean }): unknown {
     if (node === null) return null;
     if (++this.#values > VALUES_MAX) {
-      if (!this.#tooMany) this.#fault(node, `Cannot use the file as it must hold at most ${VALUES_MAX} values`);
+      if (!this.#tooMany) this.#fault(node, `Cannot use the file: must hold at most ${VALUES_MAX} values`);
       this.#tooMany = true;
       return undefined;
     }
@@ -168,11 +168,11 @@ export class Tree {
     if (anchored === undefined) {
       return this.#fault(
         node,
-        "Cannot use this alias as no anchor of its name stands above; a text that begins with * must be in quotes",
+        "Cannot use this alias: no anchor with this name precedes it; a string that begins with * must be in quotes",
       );
     }
     if (anchored.read === undefined) {
-      return this.#fault(node, "Cannot use this alias as it stands inside of what it stands for");
+      return this.#fault(node, "Cannot use this alias: it refers to a value that contains it");
     }
     this.#aliases.set(node, anchored.node);
     this.#values += anchored.read.values;
@@ -183,7 +183,7 @@ export class Tree {
   #readScalar(node: Scalar, { secret }: { readonly secret: boolean }): unknown {
     const { value } = node;
     if (typeof value === "bigint") {
-      return this.#fault(node, "Cannot use this number as it has too many digits to be kept exactly: put it in quotes");
+      return this.#fault(node, "Cannot use this number: it has too many digits to be kept exactly; put it in quotes");
     }
     if (secret) this.#noteSecrets(typeof value === "number" ? node.source : value);
     if (typeof value === "string") this.#noteInnerSecrets(value);
@@ -225,7 +225,7 @@ export class Tree {
     this.#scalars.length = values;
     const target = node !== null && isAlias(node) ? this.#aliases.get(node) : node;
     if (!isScalar(target) || target.value === null) {
-      return this.#fault(node, "Cannot use this key as it must be a text");
+      return this.#fault(node, "Cannot use this key: must be a text");
     }
     const key = keyOf(target);
     if (key === "__proto__") {
@@ -245,7 +245,7 @@ export class Tree {
       if (typeof map !== "object" || map === null || Array.isArray(map)) {
         this.#fault(
           pair.value ?? pair.key,
-          "Cannot use << here as it must be followed by an alias of a map, or a list of such",
+          "Cannot use << here: must be followed by an alias of a map, or a list of such",
         );
         return;
       }

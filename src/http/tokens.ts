@@ -48,7 +48,7 @@ export class BearerTokens<Bearer> {
     const result = schema["~standard"].validate(raw);
     if ("issues" in result) {
       // Without the values: a token may be under the wrong key.
-      const faults = result.issues.map(({ message }) => message.replace(/: current value is [^]*$/, ""));
+      const faults = result.issues.map(({ message }) => message.replace(/; current value is [^]*$/, ""));
       throw new Error(`Cannot read the tokens of ${file}: ${faults.join("; ")}`);
     }
     const bearers = new Map<string, Bearer>();

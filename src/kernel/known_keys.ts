@@ -122,7 +122,7 @@ export function under(path: Path, findings: readonly Finding[]): readonly Findin
     const isNamed = named !== "" && rest.startsWith(named) && !/^[\w-]/.test(rest.slice(named.length));
     const message = whole === undefined
       ? finding.message
-      : finding.path.length === 0 && rest.startsWith("the file ")
+      : finding.path.length === 0 && /^the file[ :]/.test(rest)
       ? `${said}${part}${rest.slice("the file".length)}`
       : isNamed || said === "Missing key "
       ? `${said}${part}.${rest}`

@@ -56,20 +56,20 @@ Deno.test("under() moves findings below the path of their part, in their message
     under(["checks", "http"], [{ severity: "error", at: "value", path, message }])[0];
   assert.deepEqual(
     [
-      moved(["uri"], "Cannot use uri as it must be a path: current value is 1"),
-      moved(["headers", "x"], "Cannot use the header name as it must be another"),
-      moved(["lines", 0], "Cannot use lines[0] as it must be text"),
+      moved(["uri"], "Cannot use uri: must be a path; current value is 1"),
+      moved(["headers", "x"], "Cannot use the header name: must be another"),
+      moved(["lines", 0], "Cannot use lines[0]: must be text"),
       moved([], "Missing key uri: it must be a path"),
-      moved([], "Cannot use the file as it must be a map: current value is 1"),
+      moved([], "Cannot use the file: must be a map; current value is 1"),
       moved(["uri"], "Cannot use uri-like things"),
       moved(["urj"], "Unknown key urj, which is not used: did you mean uri?"),
     ].map((each) => `${each?.path.join(".")}: ${each?.message}`),
     [
-      "checks.http.uri: Cannot use checks.http.uri as it must be a path: current value is 1",
-      "checks.http.headers.x: Cannot use the header name as it must be another",
-      "checks.http.lines.0: Cannot use checks.http.lines[0] as it must be text",
+      "checks.http.uri: Cannot use checks.http.uri: must be a path; current value is 1",
+      "checks.http.headers.x: Cannot use the header name: must be another",
+      "checks.http.lines.0: Cannot use checks.http.lines[0]: must be text",
       "checks.http: Missing key checks.http.uri: it must be a path",
-      "checks.http: Cannot use checks.http as it must be a map: current value is 1",
+      "checks.http: Cannot use checks.http: must be a map; current value is 1",
       "checks.http.uri: Cannot use uri-like things",
       "checks.http.urj: Unknown key checks.http.urj, which is not used: did you mean uri?",
     ],

@@ -1,7 +1,7 @@
 /**
  * Valibot with the project's messages: a schema's message is a phrase for
  * what is wanted ("an integer >= 1"), and issues become
- * `Cannot use KEY as it must be PHRASE: current value is VALUE`.
+ * `Cannot use KEY: must be PHRASE; current value is VALUE`.
  *
  * @module
  */
@@ -167,7 +167,7 @@ export function mapped<Output, const Mapped>(
 export function unwanted(path: readonly (string | number)[], wanted: string, value: unknown): Issue {
   const isSecret = path.some((part) => typeof part === "string" && isSecretKey(part));
   const shown = isSecret ? MASK : quote(value, { isHidden: isSecretKey });
-  return { message: `Cannot use ${formatPath(path)} as it must be ${wanted}: current value is ${shown}`, path };
+  return { message: `Cannot use ${formatPath(path)}: must be ${wanted}; current value is ${shown}`, path };
 }
 
 /** A string. */
@@ -300,7 +300,7 @@ function toIssue(schema: v.GenericSchema, issue: v.BaseIssue<unknown>): Issue {
   }
   if (path.length > 0) return unwanted(path, issue.message, issue.input);
   const value = quote(issue.input, { isHidden: isSecretKey });
-  return { message: `Cannot use ${key} as it must be ${issue.message}: current value is ${value}`, path };
+  return { message: `Cannot use ${key}: must be ${issue.message}; current value is ${value}`, path };
 }
 
 /** Formats a path for messages: `checks.http.rise`, `hosts[0]`. */

@@ -208,12 +208,12 @@ Deno.test.each([
 });
 
 Deno.test.each([
-  ["another version", { version: "1" }, /^error version: Cannot use version as it must be 1/],
+  ["another version", { version: "1" }, /^error version: Cannot use version: must be 1/],
   ["no version", {}, /^error : Missing key version/],
   [
     "an unknown level",
     { root: { level: "LOUD" } },
-    /^error root\.level: Cannot use root\.level as it must be one of NOTSET/,
+    /^error root\.level: Cannot use root\.level: must be one of NOTSET/,
   ],
   [
     "an undefined handler",
@@ -224,7 +224,7 @@ Deno.test.each([
   [
     "an undefined formatter",
     { handlers: { a: { class: "logging.NullHandler", formatter: "x" } } },
-    /^error handlers\.a\.formatter: .* a formatter, of which none is defined: current value is "x"/,
+    /^error handlers\.a\.formatter: .* a formatter, of which none is defined; current value is "x"/,
   ],
   [
     "a file without a name",
@@ -259,7 +259,7 @@ Deno.test.each([
 
 Deno.test("readLogging() names an undefined handler though the level beside it is invalid", () => {
   assert.deepEqual(said({ version: 1, root: { level: "LOUD", handlers: ["consle"] } }).split("\n"), [
-    'error root.level: Cannot use root.level as it must be one of NOTSET, DEBUG, INFO, WARN, WARNING, ERROR, CRITICAL, FATAL, or a number: current value is "LOUD"',
-    'error root.handlers.0: Cannot use root.handlers[0] as it must be a handler, of which none is defined: current value is "consle"',
+    'error root.level: Cannot use root.level: must be one of NOTSET, DEBUG, INFO, WARN, WARNING, ERROR, CRITICAL, FATAL, or a number; current value is "LOUD"',
+    'error root.handlers.0: Cannot use root.handlers[0]: must be a handler, of which none is defined; current value is "consle"',
   ]);
 });

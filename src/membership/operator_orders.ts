@@ -256,7 +256,7 @@ export class TooManyOrdersError extends Error {
   override name = "TooManyOrdersError";
 
   constructor() {
-    super(`Cannot take another override as there are ${ORDERS_MAX} already: current count is ${ORDERS_MAX}`);
+    super(`Cannot take another override: there are ${ORDERS_MAX} already: current count is ${ORDERS_MAX}`);
   }
 }
 

@@ -62,7 +62,7 @@ Deno.test.each([
   assert.deepEqual(parsed, {
     ok: false,
     reason:
-      `Cannot use the node as ${key} must be an IPv4 or IPv6 address: current value is the unresolved host name "db.a.int"`,
+      `Invalid node: ${key} must be an IPv4 or IPv6 address; current value is the unresolved host name "db.a.int"`,
   });
   const digits = parseNode(put("10.0.0"));
   assert.ok(!digits.ok);
@@ -85,23 +85,23 @@ const NO_TEXTS: readonly unknown[] = [0, true, [], {}, ["a"], { toString: 1, val
 
 const FIELDS: readonly { readonly field: string; readonly put: (value: unknown) => unknown; readonly then: RegExp }[] =
   [
-    { field: "host", put: (host) => ({ ...NODE, host }), then: /as host must be a host name: current value is / },
-    { field: "ip", put: (ip) => ({ ...NODE, ip }), then: /as ip must be an IPv4 or IPv6 address: current value is / },
-    { field: "port", put: (port) => ({ ...NODE, port }), then: /as port must be an integer from 1 to 65535: current / },
+    { field: "host", put: (host) => ({ ...NODE, host }), then: /: host must be a host name; current value is / },
+    { field: "ip", put: (ip) => ({ ...NODE, ip }), then: /: ip must be an IPv4 or IPv6 address; current value is / },
+    { field: "port", put: (port) => ({ ...NODE, port }), then: /: port must be an integer from 1 to 65535; current / },
     {
       field: "peer.name",
       put: (name) => ({ ...NODE, peer: { ...PEER, name } }),
-      then: /as peer.name must be a host name: current value is /,
+      then: /: peer.name must be a host name; current value is /,
     },
     {
       field: "peer.ip",
       put: (ip) => ({ ...NODE, peer: { ...PEER, ip } }),
-      then: /as peer.ip must be an IPv4 or IPv6 address: current value is /,
+      then: /: peer.ip must be an IPv4 or IPv6 address; current value is /,
     },
     {
       field: "peer.port",
       put: (port) => ({ ...NODE, peer: { ...PEER, port } }),
-      then: /as peer.port must be an integer from 1 to 65535: current value is /,
+      then: /: peer.port must be an integer from 1 to 65535; current value is /,
     },
   ];
 
@@ -116,8 +116,8 @@ Deno.test.each(FIELDS)("parseNode() rejects every hostile $field, and quotes it 
 });
 
 const REFUSALS: readonly { readonly why: string; readonly node: unknown; readonly then: RegExp }[] = [
-  { why: "nothing", node: undefined, then: /a node must be an object: current value is undefined/ },
-  { why: "null", node: null, then: /a node must be an object: current value is null/ },
+  { why: "nothing", node: undefined, then: /a node must be an object; current value is undefined/ },
+  { why: "null", node: null, then: /a node must be an object; current value is null/ },
   { why: "a list", node: [NODE], then: /a node must be an object/ },
   { why: "a string", node: "10.0.0.1:80", then: /a node must be an object/ },
   { why: "a peer that is a string", node: { ...NODE, peer: "{}" }, then: /peer must be an object/ },
@@ -134,7 +134,7 @@ const REFUSALS: readonly { readonly why: string; readonly node: unknown; readonl
   {
     why: "metadata that is too long",
     node: { ...NODE, metadata: { a: "x".repeat(METADATA_LENGTH_MAX) } },
-    then: /metadata must be at most 65536 characters: current value is "too long to show"/,
+    then: /metadata must be at most 65536 characters; current value is "too long to show"/,
   },
 ];
 
@@ -257,10 +257,10 @@ const BAD_OPTIONS: readonly { readonly key: string; readonly values: readonly un
   {
     key: "weight",
     values: [-1, 257, 1.5, NaN, -0, "1", true, []],
-    then: /as weight must be an integer from 0 to 256:/,
+    then: /: weight must be an integer from 0 to 256;/,
   },
-  { key: "state", values: ["maint", "", 1, {}, ["drain"]], then: /as state must be "ready" or "drain":/ },
-  { key: "zone", values: ["", "a b", "a/b", "ä", "x".repeat(65), 1], then: /as zone must be 1 to 64 letters,/ },
+  { key: "state", values: ["maint", "", 1, {}, ["drain"]], then: /: state must be "ready" or "drain";/ },
+  { key: "zone", values: ["", "a b", "a/b", "ä", "x".repeat(65), 1], then: /zone must be 1 to 64 letters,/ },
   {
     key: "labels",
     values: [
@@ -274,9 +274,9 @@ const BAD_OPTIONS: readonly { readonly key: string; readonly values: readonly un
       { a: "x".repeat(257) },
       Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`k${i}`, ""])),
     ],
-    then: /as labels must be an object of at most 64 strings of at most 256 printable characters:/,
+    then: /: labels must be an object of at most 64 strings of at most 256 printable characters;/,
   },
-  { key: "priority", values: [-1, 65_536, 0.5, "0"], then: /as priority must be an integer from 0 to 65535:/ },
+  { key: "priority", values: [-1, 65_536, 0.5, "0"], then: /: priority must be an integer from 0 to 65535;/ },
 ];
 
 Deno.test.each(BAD_OPTIONS)(

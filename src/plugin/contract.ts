@@ -35,7 +35,7 @@ export type SchemaResult<Output> =
 
 /** A fault in a config value, with the path to it. */
 export interface SchemaIssue {
-  /** The fault: `Cannot use KEY as it must be …: current value is …`. */
+  /** The fault: `Cannot use KEY: must be …; current value is …`. */
   readonly message: string;
   /** Keys from the root of the value to the fault. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;

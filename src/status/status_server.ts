@@ -102,7 +102,7 @@ function answer(
   const start = url.indexOf("/", url.indexOf("//") + 2);
   const host = url.slice(url.indexOf("//") + 2, start);
   if (checksHost && !isLocalHost(host)) {
-    return refuse(421, "Cannot serve this host name as only this machine is served");
+    return refuse(421, "Cannot serve this host name: only this machine is served");
   }
   if (method !== "GET" && method !== "HEAD") {
     return refuse(405, `Cannot ${method}: there are GET and HEAD`, [["allow", "GET, HEAD"]]);

@@ -43,7 +43,7 @@ Deno.test("the admin interface is a socket for its user only, and is off by defa
   // Another config directory means another process.
   const elsewhere = await runCli(["overrides", "/tmp", "--admin", `unix:${stage.socket}`]);
   assert.equal(elsewhere.code, 1);
-  assert.match(elsewhere.stderr, /Cannot use the writer at unix:\S+ as its config directory is \S+, not \/tmp/);
+  assert.match(elsewhere.stderr, /Cannot use the writer at unix:\S+: its config directory is \S+, not \/tmp/);
   await stage.writer?.stop();
   await assert.rejects(Deno.lstat(stage.socket), Deno.errors.NotFound);
   const { code, stderr } = await stage.run("drain", "web", "one.test");
@@ -230,7 +230,7 @@ Deno.test("while paused, HAProxy is not changed, reverted, reloaded or started; 
   await stage.status.untilHealth("it is ok", ({ code, degraded }) => code === 200 && degraded === undefined);
   const again = await stage.run("resume");
   assert.deepEqual(again.code, 1);
-  assert.match(again.stderr, /Cannot resume all balancers as its management is not paused|is not paused/);
+  assert.match(again.stderr, /Cannot resume all balancers: its management is not paused|is not paused/);
 });
 
 Deno.test("a pause expires, and changes made by hand are reverted", async () => {
@@ -295,7 +295,7 @@ Deno.test("a port accepts commands over TLS only with a token", async () => {
   const body = { cluster: "web", target: "one.test", author: "mallory" };
   assert.equal((await post(undefined, body))[0], 401);
   assert.equal((await post("admin-write-012345678", body))[0], 401);
-  assert.deepEqual(await post(READER, body), [403, { error: "Cannot drain with the token eve as its access is read" }]);
+  assert.deepEqual(await post(READER, body), [403, { error: "Cannot drain with the token eve: its access is read" }]);
   assert.deepEqual(asked, []);
   assert.deepEqual(await post(AUTHORITY, body), [200, { did: ["done"], warnings: [] }]);
   // The author is the token's name, whatever the request claims.
@@ -303,8 +303,8 @@ Deno.test("a port accepts commands over TLS only with a token", async () => {
   for (
     const [wrong, status, error] of [
       ["{", 400, /must be JSON/],
-      [{ ...body, target: "a b" }, 400, /Cannot use target as it must be a node .*: current value is "a b"/],
-      [{ ...body, for: "1 week" }, 400, /Cannot use for as it must be a duration/],
+      [{ ...body, target: "a b" }, 400, /Cannot use target: must be a node .*; current value is "a b"/],
+      [{ ...body, for: "1 week" }, 400, /Cannot use for: must be a duration/],
       [{ ...body, fro: "1h" }, 400, /Unknown key fro/],
       [{ cluster: "web" }, 400, /Missing key target/],
       [[], 400, /The body must be a map/],

@@ -113,7 +113,7 @@ Deno.test("check rejects a key of the haproxy section that is one level too high
     "discovery: registry\nhaproxy:\n  port: 64001\nbackend: [balance leastconn]\n",
   );
   assert.deepEqual((await findings(temp)).filter((finding) => finding.startsWith("clusters/")), [
-    "clusters/web.yaml:4:1: error: Cannot use backend here as it is a key of haproxy: backend belongs below haproxy",
+    "clusters/web.yaml:4:1: error: Cannot use backend here: it is a key of haproxy; backend belongs below haproxy",
   ]);
 });
 
@@ -160,7 +160,7 @@ Deno.test("check --file checks the directory with a candidate in place of one of
   assert.match(replaced.text, /^clusters\/web\.yaml:2:17: error: Cannot use haproxy\.port/);
   assert.equal(replaced.code, 1);
   const added = await checked(temp, { candidates: { "clusters/two.yaml": temp.file("new") } });
-  assert.match(added.text, /error: Cannot use port 64001 as clusters\/two has it already/);
+  assert.match(added.text, /error: Cannot use port 64001: clusters\/two has it already/);
   const inNewFolder = await checked(temp, { candidates: { "services/app.yaml": temp.file("candidate") } });
   assert.match(inNewFolder.text, /^services\/app\.yaml:1:1: error: /);
   const missing = await checked(temp, { candidates: { "clusters/web.yaml": temp.file("nothing") } });
@@ -193,7 +193,7 @@ Deno.test("a writer whose config directory is missing reports nothing about a HA
   await using temp = new TempDir();
   const { code, stderr } = await runCli(["writer", temp.file("nowhere"), "--log-format", "logfmt"]);
   assert.equal(code, 1);
-  assert.match(stderr, /Cannot read the config directory as it does not exist/);
+  assert.match(stderr, /Cannot read the config directory: it does not exist/);
   assert.match(stderr, /msg=Stopped event=process\.stopped/);
   assert.doesNotMatch(stderr, /HAProxy keeps running/);
 });

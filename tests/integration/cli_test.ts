@@ -92,7 +92,7 @@ Deno.test("lighthouse check exits with 1 for an invalid config, and reports ever
   });
   const { code, stdout, stderr } = await runCli(["check", temp.path]);
   assert.deepEqual({ code, stderr }, { code: 1, stderr: "" });
-  assert.match(stdout, /services\/web\.yaml:1:\d+: error: Cannot use port as it must be an integer from 1 to 65535/);
+  assert.match(stdout, /services\/web\.yaml:1:\d+: error: Cannot use port: must be an integer from 1 to 65535/);
   assert.match(
     stdout,
     /services\/api\.yaml:1:\d+: error: Missing key checks.tcp.response: a query must say what answer it wants/,

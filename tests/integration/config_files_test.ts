@@ -23,11 +23,11 @@ Deno.test("loadDirectory() never waits for a pipe, and reads no special or overs
   assert.equal(
     loaded.diagnostics.map((each) => formatDiagnostic(each).replaceAll(`${temp.path}/`, "")).join("\n"),
     [
-      "conf/services/large.yaml: error: Cannot read the file as it must be at most 1048576 bytes: current value is 1048578",
-      "conf/services/loop.yaml: error: Cannot read the file as the system denies it (ELOOP)",
-      "conf/services/nowhere.yaml: error: Cannot read the file as it is a link to a file that does not exist, or has just been removed",
-      "conf/services/pipe.yaml: error: Cannot read the file as it must be a regular file",
-      "conf/services/zero.yaml: error: Cannot read the file as it must be a regular file",
+      "conf/services/large.yaml: error: Cannot read the file: must be at most 1048576 bytes; current value is 1048578",
+      "conf/services/loop.yaml: error: Cannot read the file: the system denies access (ELOOP)",
+      "conf/services/nowhere.yaml: error: Cannot read the file: symlink to a file that does not exist, or was just removed",
+      "conf/services/pipe.yaml: error: Cannot read the file: must be a regular file",
+      "conf/services/zero.yaml: error: Cannot read the file: must be a regular file",
     ].join("\n"),
   );
 });

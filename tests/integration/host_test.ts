@@ -208,7 +208,7 @@ Deno.test("host.yaml names a host, and is followed at runtime: the new name is r
     file: /host\.yaml$/,
     line: 1,
     column: 7,
-    msg: /Cannot use name as it must be a host name/,
+    msg: /Cannot use name: must be a host name/,
   });
   await untilRegistered(host, { [`two.int:${port}`]: peer("two.int", "127.0.0.3", 1024) });
   assert.equal(reporter.count("service.down"), 0, reporter.log);

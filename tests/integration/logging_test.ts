@@ -82,7 +82,7 @@ Deno.test("logging.yaml is applied at once, an edit too; an invalid one leaves t
 
   await dir.log("version: 1\nroot:\n  level: LOUD\n");
   const second = await dir.holds("second.log", /LOUD/);
-  assert.match(second, /config\/logging\.yaml:3:10: error: Cannot use root\.level as it must be one of NOTSET/);
+  assert.match(second, /config\/logging\.yaml:3:10: error: Cannot use root\.level: must be one of NOTSET/);
   const failures = second.match(/Probe failed/g)?.length ?? 0;
   await eventually(
     "the last good file stays active",

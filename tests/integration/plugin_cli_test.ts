@@ -282,7 +282,7 @@ Deno.test("the plugin commands exit with 1 for an invalid file, and report each 
   for (const action of [["list"], ["verify"], ["update"], ["show", "x"], ["add", "x.ts"]]) {
     const { code, stderr } = await desk.run(...action);
     assert.equal(code, 1, action.join(" "));
-    assert.match(stderr, /plugins\.yaml:2:13: error: Cannot use checks\.x\.url as it must be an https:/);
+    assert.match(stderr, /plugins\.yaml:2:13: error: Cannot use checks\.x\.url: must be an https:/);
   }
   const elsewhere = await runCli(["plugin", "list", "--config", desk.dir.file("nowhere")]);
   assert.equal(elsewhere.code, 1);

@@ -118,7 +118,7 @@ Deno.test("modules that differ from the approved ones are rejected with both has
   const dir = place.dir.file("config");
   assert.equal(
     told(wrong),
-    `checks.memcached.sha256: Cannot use the plugin memcached as it is not what was approved: its sha256 is ${sha256}, ` +
+    `checks.memcached.sha256: Cannot use the plugin memcached: it is not what was approved: its sha256 is ${sha256}, ` +
       `want ${other}. See what has changed, then: lighthouse plugin update memcached --config ${dir}; ` +
       "its last good version stays active",
   );
@@ -169,7 +169,7 @@ Deno.test.each([
     what: "another kind",
     text:
       `export default { kind: "discovery", apiVersion: 1, name: "x", summary: "", stability: "stable", capabilities: ["watch"], open() {}, ${FINE} }`,
-    fault: /Cannot use the plugin as a check as it is a discovery/,
+    fault: /Cannot use the plugin as a check: it is a discovery/,
   },
   {
     what: "another API version",

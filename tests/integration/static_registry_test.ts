@@ -29,7 +29,7 @@ Deno.test("nodes in a cluster's file are served, and an edit changes them withou
   await host.untilServing("web", [second.port]);
 
   await cluster(["10.0.0.256:80"]);
-  await writer.event("config.invalid", { msg: /Cannot use fixed\.nodes\[0\] as it must be ADDRESS:PORT/ });
+  await writer.event("config.invalid", { msg: /Cannot use fixed\.nodes\[0\]: must be ADDRESS:PORT/ });
   assert.deepEqual(await host.serving("web"), [second.port], "a bad file keeps the last members");
   assert.equal(await host.haproxy.pid(), pid, "the same HAProxy process serves");
 });
@@ -64,6 +64,6 @@ Deno.test("a node in a cluster's file drains with its state, and serves again wi
 
   await cluster({ state: "maint" });
   await writer.event("config.invalid", {
-    msg: /Cannot use static\.nodes\[1\]\.state as it must be ready or drain: current value is "maint"/,
+    msg: /Cannot use static\.nodes\[1\]\.state: must be ready or drain; current value is "maint"/,
   });
 });

@@ -233,7 +233,7 @@ Deno.test("PluginHost reports an invalid node once for as long as it stays", asy
     made.post({ type: "taken", cluster: "web" });
   }
   const refusal = (name: string) =>
-    `web: Cannot use the node as host must be a host name: current value is ${JSON.stringify(name)}`;
+    `web: Invalid node: host must be a host name; current value is ${JSON.stringify(name)}`;
   assert.deepEqual(made.refused, [
     refusal("a b"),
     refusal("c d"),

@@ -417,7 +417,7 @@ Deno.test.each([{ cluster: "a/b" }, { cluster: ".." }, { cluster: "" }, { cluste
     await using session = open(calm.address);
     await assert.rejects(
       session.register(cluster, up(testNode(1)), soon()),
-      /Cannot use cluster as it must be one part/,
+      /Cannot use cluster: must be one part/,
     );
     await using follower = new GuardedFollower(session, cluster);
     await eventually("the watch throws", () => follower.error instanceof TypeError);

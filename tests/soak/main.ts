@@ -10,7 +10,7 @@ import { soak } from "./soak.ts";
 
 const minutes = Number(Deno.args[0] ?? 12);
 if (!(minutes > 0)) {
-  console.error(`Cannot soak as MINUTES must be a number > 0: current value is "${Deno.args[0]}"`);
+  console.error(`Cannot soak as MINUTES must be a number > 0; current value is "${Deno.args[0]}"`);
   Deno.exit(2);
 }
 const { reconnects, changes, samples } = await soak({

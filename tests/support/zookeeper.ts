@@ -92,7 +92,7 @@ export class ZooKeeper implements AsyncDisposable {
 
   /** Starts the server again, on the same port and data, and waits until it answers. */
   async start(): Promise<void> {
-    if (this.#child !== undefined) throw new Error("Cannot start ZooKeeper as it is running");
+    if (this.#child !== undefined) throw new Error("Cannot start ZooKeeper: it is running");
     if (this.#options.id !== undefined) await this.#directory.write("data/myid", `${this.#options.id}\n`);
     const file = await this.#directory.write(
       "zoo.cfg",

@@ -37,20 +37,20 @@ Deno.test("a host that cannot be launched leaves nothing behind, and stop ends o
 
   const early = await example("launch proxy proxy01");
   assert.equal(early.code, 2, early.stderr);
-  assert.match(early.stderr, /Cannot launch proxy01 as its files name partnerapi, which is not there/);
+  assert.match(early.stderr, /Cannot launch proxy01: its files name partnerapi, which is not there/);
 
   {
     using _taken = Deno.listen({ hostname: `${stage.network}.2`, port: 8088 });
     const taken = await example("launch partner partnerapi");
     assert.equal(taken.code, 2, taken.stderr);
-    assert.match(taken.stderr, /^Cannot launch partnerapi as another program listens on port 8088 of 127\./);
+    assert.match(taken.stderr, /^Cannot launch partnerapi: another program listens on port 8088 of 127\./);
   }
   const { stdout } = await example("status");
   assert.match(stdout, /^NAME .*\nzk01 .* zookeeper\n$/);
 
   assert.equal((await example("launch partner partnerapi")).code, 0);
   const again = await example("launch partner partnerapi");
-  assert.match(again.stderr, /Cannot launch partnerapi as there is a host of that name: stop it first/);
+  assert.match(again.stderr, /Cannot launch partnerapi: there is a host of that name: stop it first/);
 
   // As after a restart of the machine: by now the number is another process's.
   const partner = Number(await Deno.readTextFile(stage.dir.file("partnerapi/partner-8088.pid")));

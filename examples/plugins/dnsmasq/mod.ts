@@ -58,7 +58,7 @@ function mapOf<T>(
   const known = Object.keys(keys);
   const validate = (value: unknown) => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      return { issues: [{ message: "Cannot use the file as it must be a map" }] };
+      return { issues: [{ message: "Cannot use the file: must be a map" }] };
     }
     const given = value as Readonly<Record<string, unknown>>;
     const issues: SchemaIssue[] = Object.keys(given).filter((key) => !known.includes(key)).map((key) => ({
@@ -70,7 +70,7 @@ function mapOf<T>(
       const { wanted, is } = keys[key as keyof T];
       if (is(given[key])) continue;
       const current = given[key] === undefined ? "missing" : `current value is ${JSON.stringify(given[key])}`;
-      issues.push({ message: `Cannot use ${key} as it must be ${wanted}: ${current}`, path: [key] });
+      issues.push({ message: `Cannot use ${key}: must be ${wanted}; ${current}`, path: [key] });
     }
     return issues.length > 0 ? { issues } : { value: value as T };
   };

@@ -9,11 +9,11 @@ export interface Config {
 /** Returns all issues of a config at once, each with its path; never throws. */
 export function validate(value: unknown): SchemaResult<Config> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return { issues: [{ message: "Cannot use the config as it must be a map" }] };
+    return { issues: [{ message: "Cannot use the config: must be a map" }] };
   }
   const { max_fill_percent = 100, ...others } = value as Record<string, unknown>;
   const issues: SchemaIssue[] = Object.keys(others).map((key) => ({
-    message: `Cannot use ${key} as this check does not know it`,
+    message: `Cannot use ${key}: this check does not know it`,
     path: [key],
     unknownKey: { known: ["max_fill_percent"] },
   }));
@@ -21,7 +21,7 @@ export function validate(value: unknown): SchemaResult<Config> {
   if (isPercent && issues.length === 0) return { value: { max_fill_percent } };
   if (!isPercent) {
     const current = JSON.stringify(max_fill_percent);
-    const message = `Cannot use max_fill_percent as it must be a number from 0 to 100: current value is ${current}`;
+    const message = `Cannot use max_fill_percent: must be a number from 0 to 100; current value is ${current}`;
     issues.push({ message, path: ["max_fill_percent"] });
   }
   return { issues };

@@ -67,14 +67,14 @@ Deno.test("the balancer's schema says what is wrong, where, and what is wanted",
     "Missing key pid_file: it must be a path without control characters",
   ]);
   assert.deepEqual(issues(balancerSchema, { ...PLACES, defaults: ["mode http\n\tserver evil 6.6.6.6:80"], bogus: 1 }), [
-    'Cannot use defaults[0] as it must be one line of text without control characters: current value is "mode http\\n\\tserver evil 6.6.6.6:80"',
+    'Cannot use defaults[0]: must be one line of text without control characters; current value is "mode http\\n\\tserver evil 6.6.6.6:80"',
     "Unknown key bogus",
   ]);
   assert.deepEqual(issues(balancerSchema, { ...PLACES, meta_clusters: { x: {} } }), [
-    'Cannot use meta_clusters.x as it must be a map with a port: current value is {"frontend":[]}',
+    'Cannot use meta_clusters.x: must be a map with a port; current value is {"frontend":[]}',
   ]);
   assert.deepEqual(issues(balancerSchema, { ...PLACES, proxies: { "a b": { port: 1, upstreams: [] } } }), [
-    "Cannot use proxies.a b as it must be named with letters, digits and . : _ - alone, as HAProxy wants it: " +
+    "Cannot use proxies.a b: must be named with letters, digits and . : _ - alone, as HAProxy wants it; " +
     'current value is {"port":1,"upstreams":[],"options":[],"bind_address":""}',
   ]);
   assert.match(
@@ -94,7 +94,7 @@ Deno.test("the balancer's schema says all that is wrong at once: no fault of one
     master_socket: "/run/master.sock",
     reload_command: ["systemctl", "reload", "haproxy"],
   });
-  const about = (key: string) => found.some((issue) => issue.includes(` ${key} `));
+  const about = (key: string) => found.some((issue) => issue.includes(` ${key}: `));
   assert.deepEqual(
     ["restart_interval", "meta_clusters.x", "proxies.a b", "reload_command"].filter((key) => !about(key)),
     [],
@@ -104,7 +104,7 @@ Deno.test("the balancer's schema says all that is wrong at once: no fault of one
 
 Deno.test("the balancer's schema wants one way to reload, and a command that is one", () => {
   const both = { ...PLACES, master_socket: "/run/master.sock", reload_command: ["systemctl", "reload", "haproxy"] };
-  assert.match(issues(balancerSchema, both)[0] ?? "", /Cannot use reload_command as it must be left out/);
+  assert.match(issues(balancerSchema, both)[0] ?? "", /Cannot use reload_command: must be left out/);
   for (const reload_command of ["systemctl reload haproxy", [], [""], [1]]) {
     assert.match(
       issues(balancerSchema, { ...PLACES, reload_command })[0] ?? "",
@@ -140,7 +140,7 @@ Deno.test("the cluster's schema refuses what could break out of a line, and port
     assert.match(issues(clusterSchema, section)[0] ?? "", /without control characters/);
   }
   assert.match(issues(clusterSchema, { port: 70_000 })[0] ?? "", /an integer from 1 to 65535/);
-  assert.match(issues(clusterSchema, { frontend: [8000] })[0] ?? "", /frontend\[0\] as it must be one line of text/);
+  assert.match(issues(clusterSchema, { frontend: [8000] })[0] ?? "", /frontend\[0\]: must be one line of text/);
 });
 
 Deno.test("a line that YAML leaves a line feed behind is one line", () => {

@@ -65,7 +65,7 @@ export function reloadWay(wanted: HaproxyWanted, running: RunningHaproxy, reason
   if (reloadCommand !== undefined) return { run: reloadCommand, deadlineMs: reloadTimeoutMs };
   if (running.isContained) {
     throw new Error(
-      `Cannot reload HAProxy as its process ${running.pid} is not one of this host, or not HAProxy: ` +
+      `Cannot reload HAProxy: its process ${running.pid} is not one of this host, or not HAProxy: ` +
         `is it in another container? It is wanted as ${reason}`,
     );
   }

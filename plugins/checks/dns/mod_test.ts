@@ -4,14 +4,14 @@ import dns from "./mod.ts";
 
 Deno.test.each([
   { raw: {}, message: /^Missing key name: it must be a domain name/ },
-  { raw: { name: "a..b" }, message: /^Cannot use name as it must be a domain name.*current value is "a..b"$/ },
+  { raw: { name: "a..b" }, message: /^Cannot use name: must be a domain name.*current value is "a..b"$/ },
   { raw: { name: "a b" }, message: /^Cannot use name/ },
-  { raw: { name: `${"x".repeat(64)}.example` }, message: /^Cannot use name as it must be .* at most 63 characters/ },
-  { raw: { name: "localhost" }, message: /^Cannot use name as no server is asked for localhost/ },
-  { raw: { name: "web.Localhost." }, message: /^Cannot use name as no server is asked for localhost/ },
-  { raw: { name: "x.onion" }, message: /^Cannot use name as no server is asked/ },
-  { raw: { name: "a.example", record: "ANY" }, message: /^Cannot use record as it must be one of A, AAAA, CNAME/ },
-  { raw: { name: "a.example", expect: "" }, message: /^Cannot use expect as it must be a non-empty string/ },
+  { raw: { name: `${"x".repeat(64)}.example` }, message: /^Cannot use name: must be .* at most 63 characters/ },
+  { raw: { name: "localhost" }, message: /^Cannot use name: no server is asked for localhost/ },
+  { raw: { name: "web.Localhost." }, message: /^Cannot use name: no server is asked for localhost/ },
+  { raw: { name: "x.onion" }, message: /^Cannot use name: no server is asked/ },
+  { raw: { name: "a.example", record: "ANY" }, message: /^Cannot use record: must be one of A, AAAA, CNAME/ },
+  { raw: { name: "a.example", expect: "" }, message: /^Cannot use expect: must be a non-empty string/ },
   { raw: { name: "a.example", expect: [1] }, message: /^Cannot use expect/ },
   { raw: { name: "a.example", type: "A" }, message: /^Unknown key type$/ },
 ])("dns rejects the config $raw", async ({ raw, message }) => {

@@ -75,7 +75,7 @@ function nameFaults({ env }: Pick<ExecConfig, "env">): readonly Issue[] {
       : undefined;
     if (wanted === undefined) continue;
     issues.push({
-      message: `Cannot use the variable's name as it must be ${wanted}: current value is ${JSON.stringify(name)}`,
+      message: `Cannot use the variable's name: must be ${wanted}; current value is ${JSON.stringify(name)}`,
       path: ["env", name],
     });
   }
@@ -84,5 +84,5 @@ function nameFaults({ env }: Pick<ExecConfig, "env">): readonly Issue[] {
 
 function outputFaults({ output, output_limit }: Pick<ExecConfig, "output" | "output_limit">): readonly Issue[] {
   if (output === undefined || new TextEncoder().encode(output).length <= output_limit) return [];
-  return [{ message: `Cannot use output as it is longer than output_limit, ${output_limit}`, path: ["output"] }];
+  return [{ message: `Cannot use output: it is longer than output_limit, ${output_limit}`, path: ["output"] }];
 }

@@ -62,9 +62,9 @@ Deno.test.each([
   { raw: {}, message: /^Missing key path: it must be the absolute path of a file$/ },
   {
     raw: { path: "out" },
-    message: /^Cannot use path as it must be the absolute path of a file: current value is "out"$/,
+    message: /^Cannot use path: must be the absolute path of a file; current value is "out"$/,
   },
-  { raw: { path: "/out", down_when: "gone" }, message: /^Cannot use down_when as it must be "exists" or "absent"/ },
+  { raw: { path: "/out", down_when: "gone" }, message: /^Cannot use down_when: must be "exists" or "absent"/ },
 ])("file rejects the config $raw", async ({ raw, message }) => {
   const issues = await issuesOf(file, raw);
   assert.equal(issues.length, 1, JSON.stringify(issues));

@@ -34,7 +34,7 @@ const grpc: CheckPlugin<GrpcConfig> = {
   async probe(config, { target, signal }): Promise<ProbeOutcome> {
     signal.throwIfAborted();
     const address = parseEndpoint(target);
-    if (address === undefined) throw new TypeError(`Cannot probe "${target}" as it must be host:port`);
+    if (address === undefined) throw new TypeError(`Cannot probe "${target}": must be host:port`);
     try {
       const { callCheck } = await import("./call.ts");
       const tls = config.tls ? await readTls(config, signal) : undefined;

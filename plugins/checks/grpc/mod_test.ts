@@ -40,9 +40,9 @@ Deno.test("grpc does not start when it is already aborted", async () => {
 });
 
 Deno.test.each([
-  { raw: { service: 1 }, message: /^Cannot use service as it must be a string: current value is 1$/ },
-  { raw: { tls: "yes" }, message: /^Cannot use tls as it must be true or false/ },
-  { raw: { ca: "ca.pem" }, message: /^Cannot use ca as it must be the absolute path/ },
+  { raw: { service: 1 }, message: /^Cannot use service: must be a string; current value is 1$/ },
+  { raw: { tls: "yes" }, message: /^Cannot use tls: must be true or false/ },
+  { raw: { ca: "ca.pem" }, message: /^Cannot use ca: must be the absolute path/ },
   { raw: { uri: "/" }, message: /^Unknown key uri$/ },
 ])("grpc rejects the config $raw", async ({ raw, message }) => {
   const issues = await issuesOf(grpc, raw);

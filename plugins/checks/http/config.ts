@@ -107,7 +107,7 @@ function headerFaults({ headers }: Pick<HttpConfig, "headers">): readonly Issue[
       : undefined;
     if (wanted !== undefined) {
       issues.push({
-        message: `Cannot use the header name as it must be ${wanted}: current value is ${JSON.stringify(name)}`,
+        message: `Cannot use the header name: must be ${wanted}; current value is ${JSON.stringify(name)}`,
         path: ["headers", name],
       });
     }
@@ -117,5 +117,5 @@ function headerFaults({ headers }: Pick<HttpConfig, "headers">): readonly Issue[
 
 function bodyFaults({ body, method }: Pick<HttpConfig, "body" | "method">): readonly Issue[] {
   if (body === undefined || method !== "HEAD") return [];
-  return [{ message: "Cannot use body as the answer to HEAD has none: omit it, or use GET", path: ["body"] }];
+  return [{ message: "Cannot use body: the answer to HEAD has none: omit it, or use GET", path: ["body"] }];
 }

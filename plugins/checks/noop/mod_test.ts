@@ -19,5 +19,5 @@ Deno.test("noop requests no permission", () => {
 
 Deno.test("noop rejects another status", async () => {
   const [issue] = await issuesOf(noop, { status: "maybe" });
-  assert.equal(issue?.message, 'Cannot use status as it must be "pass" or "fail": current value is "maybe"');
+  assert.equal(issue?.message, 'Cannot use status: must be "pass" or "fail"; current value is "maybe"');
 });

@@ -140,7 +140,7 @@ async function query(connection: Connection, reader: MessageReader, text: string
       case "G":
       case "H":
       case "W":
-        throw new ProbeError("Cannot use query as it copies data: a check only reads rows");
+        throw new ProbeError("Cannot use query: it copies data: a check only reads rows");
     }
   }
 }

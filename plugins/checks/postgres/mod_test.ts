@@ -136,14 +136,14 @@ Deno.test.each([
   { raw: { database: "x" }, message: /^Missing key user: without it database is of no use$/ },
   { raw: { query: "SELECT 1" }, message: /^Missing key user: without it query is of no use$/ },
   { raw: { user: "me", expect: 1 }, message: /^Missing key query: expect must say what it is the answer to$/ },
-  { raw: { user: "a\0b" }, message: /^Cannot use user as it must be a string that is not empty, without NUL/ },
-  { raw: { user: "me", password: 12 }, message: /^Cannot use password .*current value is \*\*\*\*\*$/ },
+  { raw: { user: "a\0b" }, message: /^Cannot use user: must be a string that is not empty, without NUL/ },
+  { raw: { user: "me", password: 12 }, message: /^Cannot use password: .*current value is \*\*\*\*\*$/ },
   { raw: { user: "me", query: "" }, message: /^Cannot use query/ },
   {
     raw: { user: "me", query: "SELECT 1", expect: [1] },
-    message: /^Cannot use expect as it must be a string, a number/,
+    message: /^Cannot use expect: must be a string, a number/,
   },
-  { raw: { tls: "yes" }, message: /^Cannot use tls as it must be true or false/ },
+  { raw: { tls: "yes" }, message: /^Cannot use tls: must be true or false/ },
   { raw: { username: "me" }, message: /^Unknown key username$/ },
 ])("postgres rejects the config $raw", async ({ raw, message }) => {
   const issues = await issuesOf(postgres, raw);

@@ -77,8 +77,8 @@ Deno.test("redis stops when it is aborted, and disconnects from a silent server"
 
 Deno.test.each([
   { raw: { username: "x" }, message: /^Missing key password/ },
-  { raw: { password: 12345 }, message: /^Cannot use password as it must be .*: current value is \*\*\*\*\*$/ },
-  { raw: { tls: 1 }, message: /^Cannot use tls as it must be true or false/ },
+  { raw: { password: 12345 }, message: /^Cannot use password: must be .*; current value is \*\*\*\*\*$/ },
+  { raw: { tls: 1 }, message: /^Cannot use tls: must be true or false/ },
   { raw: { db: 1 }, message: /^Unknown key db$/ },
 ])("redis rejects the config $raw", async ({ raw, message }) => {
   const issues = await issuesOf(redis, raw);

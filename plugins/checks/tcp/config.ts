@@ -23,7 +23,7 @@ function faults({ query, response }: TcpConfig): readonly Issue[] {
   }
   if (response?.includes("\n")) {
     return [{
-      message: "Cannot use response as it must be one line, without its line feed: current value is " +
+      message: "Cannot use response: must be one line, without its line feed; current value is " +
         JSON.stringify(response),
       path: ["response"],
     }];

@@ -102,8 +102,8 @@ Deno.test("tcp stops when it is aborted, and disconnects from a silent server", 
 Deno.test.each([
   { raw: { query: "x" }, message: /^Missing key response/ },
   { raw: { response: "x" }, message: /^Missing key query/ },
-  { raw: { query: 1, response: "x" }, message: /^Cannot use query as it must be a string: current value is 1$/ },
-  { raw: { query: "x", response: "a\nb" }, message: /^Cannot use response as it must be one line/ },
+  { raw: { query: 1, response: "x" }, message: /^Cannot use query: must be a string; current value is 1$/ },
+  { raw: { query: "x", response: "a\nb" }, message: /^Cannot use response: must be one line/ },
   { raw: { uri: "/" }, message: /^Unknown key uri$/ },
 ])("tcp rejects the config $raw", async ({ raw, message }) => {
   const issues = await issuesOf(tcp, raw);

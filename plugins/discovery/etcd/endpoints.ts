@@ -173,7 +173,7 @@ export class Endpoints implements Disposable {
   ): Promise<T> {
     const { clock } = this.#options;
     const address = parseEndpoint(endpoint);
-    if (address === undefined) throw new TypeError(`Cannot ask ${quote(endpoint)} as it must be host:port`);
+    if (address === undefined) throw new TypeError(`Cannot ask ${quote(endpoint)}: must be host:port`);
     const overdue = new AbortController();
     const cancel = clock.after(answerMs, () => {
       overdue.abort(new Error(`no answer within ${Math.round(answerMs)} ms`));

@@ -262,7 +262,7 @@ export class EtcdSession implements DiscoverySession {
 
   #check(signal: AbortSignal): void {
     signal.throwIfAborted();
-    if (this.#closing.signal.aborted) throw new Error("Cannot change the registry as the session is closed");
+    if (this.#closing.signal.aborted) throw new Error("Cannot change the registry: the session is closed");
   }
 
   #pathOf(cluster: ClusterName, config: unknown): string {
@@ -271,7 +271,7 @@ export class EtcdSession implements DiscoverySession {
     // A slash would lead elsewhere.
     if (cluster === "" || cluster.includes("/")) {
       throw new TypeError(
-        `Cannot use cluster as it must be a name without a slash: current value is ${quote(cluster)}`,
+        `Cannot use cluster: must be a name without a slash; current value is ${quote(cluster)}`,
       );
     }
     return `${this.#options.prefix}/${cluster.toWellFormed()}`;

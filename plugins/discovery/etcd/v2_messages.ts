@@ -77,6 +77,6 @@ function recordOf(value: unknown): Record<string, unknown> {
 
 function malformed(wanted: string, value: unknown): MalformedAnswerError {
   return new MalformedAnswerError(
-    `Invalid answer from etcd (API 2): ${wanted}: current value is ${quote(value)}`,
+    `Invalid answer from etcd (API 2): ${wanted}; current value is ${quote(value)}`,
   );
 }

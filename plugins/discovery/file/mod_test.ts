@@ -16,13 +16,13 @@ Deno.test("file takes a path, and a ttl of five seconds unless told", async () =
 });
 
 Deno.test.each([
-  { path: "registry", says: "path as it must be the absolute path of a directory" },
-  { path: "./registry", says: "path as it must be" },
-  { path: "/run/../etc", says: "path as it must be" },
-  { path: "/", says: "path as it must be" },
-  { path: "", says: "path as it must be" },
-  { path: 7, says: "path as it must be" },
-  { path: "/a", ttl: 0, says: "ttl as it must be a duration from 500ms to 1h" },
+  { path: "registry", says: "path: must be the absolute path of a directory" },
+  { path: "./registry", says: "path: must be" },
+  { path: "/run/../etc", says: "path: must be" },
+  { path: "/", says: "path: must be" },
+  { path: "", says: "path: must be" },
+  { path: 7, says: "path: must be" },
+  { path: "/a", ttl: 0, says: "ttl: must be a duration from 500ms to 1h" },
   { path: "/a", dir: "/b", says: "Unknown key dir" },
   { ttl: 1, says: "Missing key path" },
 ])("file refuses $says", async ({ says, ...wrong }) => {

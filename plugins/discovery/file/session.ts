@@ -288,7 +288,7 @@ export class FileSession implements DiscoverySession {
 
   #check(signal: AbortSignal): void {
     signal.throwIfAborted();
-    if (this.#isClosed) throw new Error("Cannot change the registry as the session is closed");
+    if (this.#isClosed) throw new Error("Cannot change the registry: the session is closed");
   }
 
   #fileOf(cluster: ClusterName, node: Node): string {
@@ -302,7 +302,7 @@ export class FileSession implements DiscoverySession {
     // deno-lint-ignore no-control-regex -- these are what is refused.
     if (cluster === "" || cluster.startsWith(".") || /[\/\u0000-\u001f\u007f]/.test(cluster)) {
       throw new TypeError(
-        `Cannot use cluster as it must be the name of a file, without a slash: current value is ${quote(cluster)}`,
+        `Cannot use cluster: must be the name of a file, without a slash; current value is ${quote(cluster)}`,
       );
     }
     return `${this.#options.path}/${cluster}`;

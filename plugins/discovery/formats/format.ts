@@ -33,7 +33,7 @@ export function encodeJson(value: unknown): Uint8Array {
 
 /** A refusal of an entry. */
 export function unusable(wanted: string, value: unknown): { readonly ok: false; readonly reason: string } {
-  return { ok: false, reason: `Cannot use the entry as ${wanted}: current value is ${quote(value)}` };
+  return { ok: false, reason: `Invalid entry: ${wanted}; current value is ${quote(value)}` };
 }
 
 /** A number that may be written as digits; what is neither stays as it is, and is refused as what it stands for. */

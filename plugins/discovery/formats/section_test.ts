@@ -38,20 +38,20 @@ for (const { name, cluster, service } of [etcd, zookeeper]) {
   });
 
   Deno.test.each([
-    { path: "a/b", says: /path as it must be an absolute path of names/ },
-    { path: "/", says: /path as it must be/ },
-    { path: "/a\nb", says: /path as it must be/ },
+    { path: "a/b", says: /path: must be an absolute path of names/ },
+    { path: "/", says: /path: must be/ },
+    { path: "/a\nb", says: /path: must be/ },
     {
       format: "xml",
-      says: /format as it must be lighthouse, address, key, nerve, serverset, curator, mesos-master or json/,
+      says: /format: must be lighthouse, address, key, nerve, serverset, curator, mesos-master or json/,
     },
-    { port: 80, says: /port as it must be absent with the format lighthouse/ },
-    { format: "nerve", shard: 1, says: /shard as it must be absent with the format nerve/ },
-    { format: "serverset", fields: {}, says: /fields as it must be absent with the format serverset/ },
-    { format: "serverset", member_prefix: "a/b", says: /member_prefix as it must be/ },
-    { format: "serverset", endpoint: "a b", says: /endpoint as it must be the name of an additional endpoint/ },
+    { port: 80, says: /port: must be absent with the format lighthouse/ },
+    { format: "nerve", shard: 1, says: /shard: must be absent with the format nerve/ },
+    { format: "serverset", fields: {}, says: /fields: must be absent with the format serverset/ },
+    { format: "serverset", member_prefix: "a/b", says: /member_prefix: must be/ },
+    { format: "serverset", endpoint: "a b", says: /endpoint: must be the name of an additional endpoint/ },
     { format: "json", fields: { adress: "x" }, says: /Unknown key fields.adress/ },
-    { format: "json", fields: { ip: "" }, says: /fields.ip as it must be the name of a field/ },
+    { format: "json", fields: { ip: "" }, says: /fields.ip: must be the name of a field/ },
   ])(`the section of ${name} rejects $says`, async ({ says, ...section }) => {
     assert.match(String(await validated(cluster, section)), says);
     assert.match(String(await validated(service, section)), says);
@@ -59,7 +59,7 @@ for (const { name, cluster, service } of [etcd, zookeeper]) {
 
   Deno.test(`a service of ${name} is not written in a format that is read only`, async () => {
     const says =
-      /format as it must be one that can be written: lighthouse, .*curator or json: current value is "mesos-master"/;
+      /format: must be one that can be written: lighthouse, .*curator or json; current value is "mesos-master"/;
     assert.match(String(await validated(service, { format: "mesos-master" })), says);
   });
 }

@@ -147,7 +147,7 @@ export class BranchWatch {
   #read(text: string): readonly Node[] {
     const { path, log, withNames } = this.#options;
     const value: unknown = JSON.parse(text);
-    if (!isRecord(value)) throw new Error(`Cannot read ${path} as it must be an object of nodes`);
+    if (!isRecord(value)) throw new Error(`Cannot read ${path}: must be an object of nodes`);
     const known = new Map<string, Known>();
     for (const [name, entry] of Object.entries(value)) {
       const text = JSON.stringify(entry);

@@ -125,7 +125,7 @@ export class Instances implements Disposable {
     const { method, path, body, waitsMs = 0, signal } = request;
     const { token, answerMs, clock } = this.#options;
     const address = parseEndpoint(host);
-    if (address === undefined) throw new TypeError(`Cannot ask "${host}" as it must be host:port`);
+    if (address === undefined) throw new TypeError(`Cannot ask "${host}": must be host:port`);
     const overdue = new AbortController();
     const startedMs = clock.now();
     let cancel = () => {};

@@ -93,7 +93,7 @@ export class LighthouseSession implements DiscoverySession {
     const { ca } = options;
     const pem = ca === undefined ? undefined : await Deno.readTextFile(ca);
     if (pem !== undefined && !pem.includes("-----BEGIN CERTIFICATE-----")) {
-      throw new Error(`Cannot use ca ${ca} as it must have a certificate (PEM)`);
+      throw new Error(`Cannot use ca ${ca}: must have a certificate (PEM)`);
     }
     return new LighthouseSession(options, context, { ca: pem });
   }
@@ -216,7 +216,7 @@ export class LighthouseSession implements DiscoverySession {
 
   #check(signal: AbortSignal): void {
     signal.throwIfAborted();
-    if (this.#closing.signal.aborted) throw new Error("Cannot change the registry as the session is closed");
+    if (this.#closing.signal.aborted) throw new Error("Cannot change the registry: the session is closed");
   }
 
   get #root(): string {
@@ -224,7 +224,7 @@ export class LighthouseSession implements DiscoverySession {
   }
 
   #pathOf(cluster: ClusterName): string {
-    if (cluster === "") throw new TypeError(`Cannot use cluster as it must have a name: current value is ""`);
+    if (cluster === "") throw new TypeError(`Cannot use cluster: must have a name; current value is ""`);
     return `${this.#root}${escape(cluster)}`;
   }
 

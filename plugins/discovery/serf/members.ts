@@ -86,7 +86,7 @@ export function select(members: readonly Member[], selection: Selection): Select
       const value = member.tags.get(selection.portTag);
       faults.set(
         member.name,
-        `Cannot use the tag ${selection.portTag} as it must hold ports: current value is ${quote(value)}`,
+        `Cannot use the tag ${selection.portTag}: must hold ports; current value is ${quote(value)}`,
       );
       continue;
     }

@@ -16,24 +16,24 @@ Deno.test("serf has defaults for all keys", async () => {
 });
 
 Deno.test.each([
-  { address: "a b", says: "address as it must be host:port" },
-  { address: ["a"], says: "address as it must be host:port" },
-  { auth_key: "", says: "auth_key as it must be a string that is not empty" },
-  { refresh: "10ms", says: "refresh as it must be a duration from 200ms to 1m" },
-  { join_time: -1, says: "join_time as it must be a duration" },
+  { address: "a b", says: "address: must be host:port" },
+  { address: ["a"], says: "address: must be host:port" },
+  { auth_key: "", says: "auth_key: must be a string that is not empty" },
+  { refresh: "10ms", says: "refresh: must be a duration from 200ms to 1m" },
+  { join_time: -1, says: "join_time: must be a duration" },
   { tag: "web", says: "Unknown key tag" },
 ])("serf rejects $says", async ({ says, ...wrong }) => {
   assert.match((await issuesOf(serf, wrong)).map(({ message }) => message).join("\n"), new RegExp(says));
 });
 
 Deno.test.each([
-  { tags: { role: "(" }, says: "tags.role as it must be a regular expression" },
-  { tags: { role: 5 }, says: "tags.role as it must be a regular expression" },
-  { name: "[", says: "name as it must be a regular expression" },
-  { name: "a", port: 0, says: "port as it must be an integer from 1 to 65535" },
-  { port: 80, says: "port as it must be given with tags or name" },
-  { name: "a", port: 80, port_tag: "http", says: "port_tag as it must be absent where there is a port" },
-  { port_tag: "", says: "port_tag as it must be the name of a tag" },
+  { tags: { role: "(" }, says: "tags.role: must be a regular expression" },
+  { tags: { role: 5 }, says: "tags.role: must be a regular expression" },
+  { name: "[", says: "name: must be a regular expression" },
+  { name: "a", port: 0, says: "port: must be an integer from 1 to 65535" },
+  { port: 80, says: "port: must be given with tags or name" },
+  { name: "a", port: 80, port_tag: "http", says: "port_tag: must be absent where there is a port" },
+  { port_tag: "", says: "port_tag: must be the name of a tag" },
 ])("serf rejects in a cluster $says", async ({ says, ...wrong }) => {
   assert.match((await issuesOf(CLUSTER, wrong)).map(({ message }) => message).join("\n"), new RegExp(says));
 });

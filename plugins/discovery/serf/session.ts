@@ -215,7 +215,7 @@ export class SerfSession implements DiscoverySession {
   async #connect(signal: AbortSignal): Promise<Agent> {
     const { address: endpoint, authKey } = this.#options;
     const address = parseEndpoint(endpoint);
-    if (address === undefined) throw new TypeError(`Cannot ask ${quote(endpoint)} as it must be host:port`);
+    if (address === undefined) throw new TypeError(`Cannot ask ${quote(endpoint)}: must be host:port`);
     const rpc = await SerfRpc.connect({ address, authKey, answerMs: ANSWER_MS, clock: this.#clock, signal });
     try {
       const stats = await rpc.call("stats", undefined, { hasBody: true });
@@ -336,7 +336,7 @@ export class SerfSession implements DiscoverySession {
 
   #check(signal: AbortSignal, { node }: Registration): void {
     signal.throwIfAborted();
-    if (this.#closed !== undefined) throw new Error("Cannot change the registry as the session is closed");
+    if (this.#closed !== undefined) throw new Error("Cannot change the registry: the session is closed");
     const parsed = parseNode(node);
     if (!parsed.ok) throw new TypeError(parsed.reason);
   }
@@ -345,7 +345,7 @@ export class SerfSession implements DiscoverySession {
 function selectionOf(cluster: ClusterName, config: SerfClusterConfig | undefined): Selection {
   const patternOf = (text: string) => {
     const pattern = compile(text);
-    if (pattern === undefined) throw new TypeError(`Cannot use ${quote(text)} as it must be a regular expression`);
+    if (pattern === undefined) throw new TypeError(`Cannot use ${quote(text)}: must be a regular expression`);
     return pattern;
   };
   return {

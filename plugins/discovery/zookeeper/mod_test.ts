@@ -39,29 +39,29 @@ Deno.test.each([
 });
 
 Deno.test.each([
-  { hosts: [], says: "hosts as it must be a list of host:port" },
-  { hosts: "zk:port", says: "hosts as it must be" },
-  { hosts: "zk:0", says: "hosts as it must be" },
-  { hosts: "zk:99999", says: "hosts as it must be" },
-  { hosts: "a b", says: "hosts as it must be" },
-  { hosts: "user@zk:2181", says: "hosts as it must be" },
-  { hosts: "zk/../x", says: "hosts as it must be" },
+  { hosts: [], says: "hosts: must be a list of host:port" },
+  { hosts: "zk:port", says: "hosts: must be" },
+  { hosts: "zk:0", says: "hosts: must be" },
+  { hosts: "zk:99999", says: "hosts: must be" },
+  { hosts: "a b", says: "hosts: must be" },
+  { hosts: "user@zk:2181", says: "hosts: must be" },
+  { hosts: "zk/../x", says: "hosts: must be" },
   { hosts: [3], says: "hosts" },
-  { path: "/a/../b", says: "path as it must be" },
-  { path: "", says: "path as it must be" },
-  { path: 3, says: "path as it must be" },
-  { session_timeout: 0, says: "session_timeout as it must be a duration from 1s to 10m" },
-  { acl: "closed", says: "acl as it must be open, creator or readable" },
-  { acl: "creator", says: "acl as it must be open, as there is no auth" },
-  { auth: "digest", says: "auth as it must be a map with username and password" },
-  { auth: { username: "a:b", password: "secret" }, says: "auth.username as it must be a name without a colon" },
+  { path: "/a/../b", says: "path: must be" },
+  { path: "", says: "path: must be" },
+  { path: 3, says: "path: must be" },
+  { session_timeout: 0, says: "session_timeout: must be a duration from 1s to 10m" },
+  { acl: "closed", says: "acl: must be open, creator or readable" },
+  { acl: "creator", says: "acl: must be open, as there is no auth" },
+  { auth: "digest", says: "auth: must be a map with username and password" },
+  { auth: { username: "a:b", password: "secret" }, says: "auth.username: must be a name without a colon" },
   { auth: { username: "a" }, says: "Missing key auth.password" },
-  { auth: { password: "secret" }, says: "auth as it must be a map with username" },
-  { auth: { scheme: "sasl", username: "a", password: "secret" }, says: "auth.scheme as it must be digest" },
+  { auth: { password: "secret" }, says: "auth: must be a map with username" },
+  { auth: { scheme: "sasl", username: "a", password: "secret" }, says: "auth.scheme: must be digest" },
   { chroot: "/x", says: "Unknown key chroot" },
   { tls: { cert: "/a.pem" }, says: "Missing key tls.key: tls.cert needs it" },
-  { tls: { ca: "a.pem" }, says: "tls.ca as it must be the absolute path of a PEM file" },
-  { tls: true, says: "tls as it must be a map" },
+  { tls: { ca: "a.pem" }, says: "tls.ca: must be the absolute path of a PEM file" },
+  { tls: true, says: "tls: must be a map" },
 ])("zookeeper refuses $says", async ({ says, ...wrong }) => {
   const messages = (await issuesOf(zookeeper, { ...MINIMAL, ...wrong })).map(({ message }) => message).join("\n");
   assert.match(messages, new RegExp(says));
@@ -71,7 +71,7 @@ Deno.test.each([
 Deno.test("zookeeper says that acl needs auth whatever is wrong with other keys", async () => {
   const wrong = { ...MINIMAL, acl: "creator", session_timeout: "soon" };
   const messages = (await issuesOf(zookeeper, wrong)).map(({ message }) => message);
-  assert.match(messages.join("\n"), /session_timeout as it must be[^]*acl as it must be open, as there is no auth/);
+  assert.match(messages.join("\n"), /session_timeout: must be[^]*acl: must be open, as there is no auth/);
 });
 
 Deno.test("zookeeper misses what is missing", async () => {

@@ -372,7 +372,7 @@ export class ZooKeeperSession implements DiscoverySession {
     // deno-lint-ignore no-control-regex -- these are what is refused.
     if (cluster === "" || cluster === "." || cluster === ".." || /[\/\u0000-\u001f\u007f-\u009f]/.test(cluster)) {
       throw new TypeError(
-        `Cannot use cluster as it must be one part of a path, without a slash: current value is ${quote(cluster)}`,
+        `Cannot use cluster: must be one part of a path, without a slash; current value is ${quote(cluster)}`,
       );
     }
     return path === "/" ? `/${cluster}` : `${path}/${cluster}`;

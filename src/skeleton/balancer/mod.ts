@@ -48,18 +48,18 @@ function mapOf<T>(keys: { readonly [K in keyof T]: (value: unknown) => string | 
   const known = Object.keys(keys);
   const validate = (value: unknown) => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      return { issues: [{ message: "Cannot use the config as it must be a map" }] };
+      return { issues: [{ message: "Cannot use the config: must be a map" }] };
     }
     const given = value as Record<string, unknown>;
     const issues: SchemaIssue[] = Object.keys(given).filter((key) => !known.includes(key)).map((key) => ({
-      message: `Cannot use ${key} as this balancer does not know it`,
+      message: `Cannot use ${key}: this balancer does not know it`,
       path: [key],
       unknownKey: { known },
     }));
     for (const key of known) {
       const fault = keys[key as keyof T](given[key]);
       if (fault === undefined) continue;
-      const message = `Cannot use ${key} as it must be ${fault}: current value is ${JSON.stringify(given[key])}`;
+      const message = `Cannot use ${key}: must be ${fault}; current value is ${JSON.stringify(given[key])}`;
       issues.push({ message, path: [key] });
     }
     return issues.length > 0 ? { issues } : { value: value as T };

@@ -17,17 +17,17 @@ const LINE_LENGTH_MAX = 1_000;
 /** Returns all issues of a config at once, each with its path; never throws. */
 function validate(value: unknown): SchemaResult<Config> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return { issues: [{ message: "Cannot use the config as it must be a map" }] };
+    return { issues: [{ message: "Cannot use the config: must be a map" }] };
   }
   const { expect = "220 ", ...others } = value as Record<string, unknown>;
   const issues: SchemaIssue[] = Object.keys(others).map((key) => ({
-    message: `Cannot use ${key} as this check does not know it`,
+    message: `Cannot use ${key}: this check does not know it`,
     path: [key],
     unknownKey: { known: ["expect"] },
   }));
   if (typeof expect === "string" && issues.length === 0) return { value: { expect } };
   if (typeof expect !== "string") {
-    const message = `Cannot use expect as it must be a text: current value is ${JSON.stringify(expect)}`;
+    const message = `Cannot use expect: must be a text; current value is ${JSON.stringify(expect)}`;
     issues.push({ message, path: ["expect"] });
   }
   return { issues };

@@ -27,18 +27,18 @@ const FAREWELL_MS = 100;
 /** Returns all issues of a config at once, each with its path; never throws. */
 function validate(value: unknown): SchemaResult<Config> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return { issues: [{ message: "Cannot use the config as it must be a map" }] };
+    return { issues: [{ message: "Cannot use the config: must be a map" }] };
   }
   const { address, ...others } = value as Record<string, unknown>;
   const issues: SchemaIssue[] = Object.keys(others).map((key) => ({
-    message: `Cannot use ${key} as this discovery does not know it`,
+    message: `Cannot use ${key}: this discovery does not know it`,
     path: [key],
     unknownKey: { known: ["address"] },
   }));
   const isAddress = typeof address === "string" && /^[\w.-]+:[0-9]{1,5}$/.test(address);
   if (isAddress && issues.length === 0) return { value: { address } };
   if (!isAddress) {
-    const message = `Cannot use address as it must be host:port: current value is ${JSON.stringify(address)}`;
+    const message = `Cannot use address: must be host:port; current value is ${JSON.stringify(address)}`;
     issues.push({ message, path: ["address"] });
   }
   return { issues };

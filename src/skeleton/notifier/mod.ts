@@ -16,11 +16,11 @@ export interface Config {
 /** Returns all issues of a config at once, each with its path; never throws. */
 function validate(value: unknown): SchemaResult<Config> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return { issues: [{ message: "Cannot use the config as it must be a map" }] };
+    return { issues: [{ message: "Cannot use the config: must be a map" }] };
   }
   const { address, path = "/", ...others } = value as Record<string, unknown>;
   const issues: SchemaIssue[] = Object.keys(others).map((key) => ({
-    message: `Cannot use ${key} as this notifier does not know it`,
+    message: `Cannot use ${key}: this notifier does not know it`,
     path: [key],
     unknownKey: { known: ["address", "path"] },
   }));
@@ -29,7 +29,7 @@ function validate(value: unknown): SchemaResult<Config> {
   if (isAddress && isPath && issues.length === 0) return { value: { address, path } };
   const fault = (key: string, wanted: string, current: unknown) =>
     issues.push({
-      message: `Cannot use ${key} as it must be ${wanted}: current value is ${JSON.stringify(current)}`,
+      message: `Cannot use ${key}: must be ${wanted}; current value is ${JSON.stringify(current)}`,
       path: [key],
     });
   if (!isAddress) fault("address", "host:port", address);

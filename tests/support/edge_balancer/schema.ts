@@ -51,7 +51,7 @@ export function mapSchema<T extends object>(keys: { readonly [name in keyof T]: 
   const all = Object.entries(keys) as readonly (readonly [string, Key<unknown>])[];
   const validate = (value: unknown) => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      return { issues: [{ message: "Cannot use it as it must be a map" }] };
+      return { issues: [{ message: "Cannot use it: must be a map" }] };
     }
     const given = new Map(Object.entries(value));
     const issues: SchemaIssue[] = [];
@@ -64,7 +64,7 @@ export function mapSchema<T extends object>(keys: { readonly [name in keyof T]: 
       const found = given.get(name) ?? fallback;
       if (found === undefined) issues.push({ message: `Missing key ${name}: want ${wanted}`, path: [name] });
       else if (!is(found)) {
-        const message = `Cannot use ${name} as it must be ${wanted}: current value is ${JSON.stringify(found)}`;
+        const message = `Cannot use ${name}: must be ${wanted}; current value is ${JSON.stringify(found)}`;
         issues.push({ message, path: [name] });
       }
       return [name, found];
