@@ -229,7 +229,7 @@ export class AppOperator implements Operator {
     const isExcluded = (node: Node) => verb === "undrain" && exclude.some((each) => isMeant(each, node));
     if (revoked.length === 0) {
       if (left === undefined && meant.some(isExcluded)) {
-        return reject(409, `Cannot undrain ${target} as clusters/${file}.yaml excludes it; edit its key exclude`);
+        return reject(409, `Cannot undrain ${target}: excluded by clusters/${file}.yaml; edit its exclude list`);
       }
       return left === undefined
         ? reject(
@@ -249,7 +249,7 @@ export class AppOperator implements Operator {
         return [`Another override of ${name} holds: ${other.target} ${formatKind(other)}; ${undo} revokes it`];
       }
       return isExcluded(node)
-        ? [`${name} stays drained as clusters/${file}.yaml excludes it; edit its key exclude`]
+        ? [`${name} stays drained: excluded by clusters/${file}.yaml; edit its exclude list`]
         : [];
     });
     const now = verb === "undrain" ? "is back in rotation" : "has its own weight again";

@@ -119,7 +119,7 @@ Deno.test("undrain of a node reports that its host is still drained, or that the
   await stage.do({ verb: "drain", cluster: "web", target: "a.test" });
   const [did, warnings] = await stage.do({ verb: "undrain", cluster: "web", target: "a.test" });
   assert.deepEqual(did, ["The override of web/a.test is revoked"]);
-  assert.deepEqual(warnings, ["web/a.test:8081 stays drained as clusters/web.yaml excludes it; edit its key exclude"]);
+  assert.deepEqual(warnings, ["web/a.test:8081 stays drained: excluded by clusters/web.yaml; edit its exclude list"]);
 });
 
 Deno.test("weight 100% of a node reports that the weight of its host is still set", async () => {

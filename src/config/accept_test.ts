@@ -386,7 +386,7 @@ Deno.test("accept() reports a port that another last good service uses", async (
     { lastGood: before },
   );
   assert.deepEqual([...now.services].map(([file, { service }]) => `${file}:${service.ports}`), ["one:80", "other:81"]);
-  assert.match(findings.join("\n"), /other:1:1: error: Cannot use port 80 of the service web as services\/one has it/);
+  assert.match(findings.join("\n"), /other:1:1: error: Cannot use port 80 of the service web: services\/one has it/);
 });
 
 Deno.test("accept() leaves a port to the cluster that has it when a cluster or balancer claims it", async () => {

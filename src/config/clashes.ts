@@ -37,7 +37,7 @@ export function findServiceClashes(services: ReadonlyMap<string, AcceptedService
     const taken = owners.get(name) ?? new Map<number, string>();
     const clash = ports.find((port) => taken.has(port));
     if (clash !== undefined) {
-      const message = `Cannot use port ${clash} of the service ${name} as services/${taken.get(clash)} has it already`;
+      const message = `Cannot use port ${clash} of the service ${name}: services/${taken.get(clash)} has it already`;
       relations.push(relation("error", `services/${file}`, ["name"], message));
       continue;
     }

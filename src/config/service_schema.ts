@@ -272,7 +272,7 @@ function remarksOn(raw: unknown, service: Service): readonly Finding[] {
   const remarks: Finding[] = [];
   const remark = (path: Path, message: string) => remarks.push({ severity: "warning", path, at: "key", message });
   if (isRecord(raw) && Object.hasOwn(raw, "port") && Object.hasOwn(raw, "ports")) {
-    remark(["port"], "Key port is not used as ports is there too");
+    remark(["port"], "Key port is not used: ports exists too");
   }
   if (service.ports.length === 0) remark(["ports"], "No port is checked or registered as ports is an empty list");
   if (service.checks.length === 0) {

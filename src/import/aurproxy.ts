@@ -194,7 +194,7 @@ function convertPart(part: Key, { files, names, warmUp }: Context): Frontend["ro
     },
     health: isOne ? health : undefined,
     isOff: reasons.length > 0,
-    notes: reasons.length > 0 ? [`Switched off, as not all of it could be converted: ${reasons.join("; ")}`] : [],
+    notes: reasons.length > 0 ? [`Disabled: only partly converted: ${reasons.join("; ")}`] : [],
   };
 }
 
@@ -337,6 +337,6 @@ function convertGor(root: Key, options: Key, { files, names }: Context): void {
   const isOff = reasons.length > 0;
   files.add(`clusters/${name}`, { ...discoverySection(item === undefined ? [] : [item]), [name]: {} }, {
     isOff,
-    notes: isOff ? [`Switched off, as not all of it could be converted: ${reasons.join("; ")}`] : [],
+    notes: isOff ? [`Disabled: only partly converted: ${reasons.join("; ")}`] : [],
   });
 }

@@ -222,7 +222,7 @@ function convertResource(
     }],
   }, {
     isOff: reasons.length > 0,
-    notes: reasons.length > 0 ? [`Switched off, as not all of it could be converted: ${reasons.join("; ")}`] : [],
+    notes: reasons.length > 0 ? [`Disabled: only partly converted: ${reasons.join("; ")}`] : [],
   });
   return { src, unconverted };
 }

@@ -102,7 +102,7 @@ function convertService(
   const isOff = reasons.length > 0;
   files.add(`services/${name}`, value, {
     isOff,
-    notes: isOff ? [`Switched off, as not all of it could be converted: ${reasons.join("; ")}`] : [],
+    notes: isOff ? [`Disabled: only partly converted: ${reasons.join("; ")}`] : [],
   });
 }
 

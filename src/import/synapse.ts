@@ -233,7 +233,7 @@ function convertService(given: string, key: Key, context: Context): void {
   const isOff = reasons.length > 0;
   files.add(`clusters/${name}`, value, {
     isOff,
-    notes: isOff ? [`Switched off, as not all of it could be converted: ${reasons.join("; ")}`] : [],
+    notes: isOff ? [`Disabled: only partly converted: ${reasons.join("; ")}`] : [],
   });
 }
 

@@ -8,8 +8,8 @@
 
 /** The missing resource, by error code. */
 const LACKS: ReadonlyMap<string, string> = new Map([
-  ["EMFILE", "this process has no open file left (LimitNOFILE, ulimit -n)"],
-  ["ENFILE", "this host has no open file left (fs.file-max)"],
+  ["EMFILE", "this process has no file descriptor left (LimitNOFILE, ulimit -n)"],
+  ["ENFILE", "this host has no file descriptor left (fs.file-max)"],
   ["EADDRNOTAVAIL", "this host has no local address or port left (net.ipv4.ip_local_port_range)"],
   ["ENOBUFS", "this host has no network buffer left"],
   ["ENOMEM", "this host has no memory left"],

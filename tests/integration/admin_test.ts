@@ -117,7 +117,7 @@ Deno.test("nodes that the cluster's file excludes are drained without a reload u
   await untilMembers(stage, ["one.test drain 1", "two.test ready 1"]);
   const { code, stderr } = await stage.run("undrain", "web", "one.test");
   assert.equal(code, 1);
-  assert.match(stderr, /Cannot undrain one\.test as clusters\/web\.yaml excludes it; edit its key exclude/);
+  assert.match(stderr, /Cannot undrain one\.test: excluded by clusters\/web\.yaml; edit its exclude list/);
   assert.match((await stage.run("drain", "web", "two.test")).stderr, /no other ready node/);
   await stage.serve(stage.servers);
   await untilMembers(stage, ["one.test ready 1", "two.test ready 1"]);
