@@ -119,11 +119,16 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
     host.post(message);
   };
   const open = (config: unknown) => start(subject, config, scope);
-  const change = async ({ host }: Started, type: "register" | "deregister" | "deregisterOwn", port: number) =>
+  const change = async (
+    { host }: Started,
+    type: "register" | "deregister" | "deregisterOwn",
+    port: number,
+    state: "up" | "draining" = "up",
+  ) =>
     void await host.call({
       type,
       cluster: CLUSTER,
-      registration: { node: node(port), state: "up", ...await validated("service", serviceSection) },
+      registration: { node: node(port), state, ...await validated("service", serviceSection) },
       timeoutMs: 15_000,
     }, WAIT);
 
@@ -174,6 +179,18 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       await untilPorts(started, [8001]);
       for (let i = 0; i < 2; i++) await change(started, "deregisterOwn", 8001);
       await untilPorts(started, []);
+    }),
+    rule("drains a node, or removes it where no state can be written, and restores it", async ({ config }) => {
+      await using started = await open(config);
+      await change(started, "register", 8001);
+      await watch(started);
+      await untilPorts(started, [8001]);
+      const isDraining = ({ state, weight }: Node) => state === "drain" || weight === 0;
+      const last = () => snapshots(started).at(-1)?.nodes ?? [];
+      await change(started, "register", 8001, "draining");
+      await untilSaid(started, () => last().every(isDraining), "no node is ready while its only one drains");
+      await change(started, "register", 8001);
+      await untilSaid(started, () => last().some((each) => !isDraining(each)), "the node is ready again");
     }),
     rule("keeps a node of another session when it deregisters its own", async ({ config }) => {
       await using old = await open(config);

@@ -23,7 +23,7 @@ const DENIALS: readonly Denial[] = [
   { name: "zookeeper", what: "permissions of the znode", make: faultyZooKeeper, reason: /no auth/, endsLeases: false },
   {
     name: "etcd by API 2",
-    what: "permissions of the role",
+    what: "permissions of a certificate's role, over TLS,",
     make: guardedEtcdV2,
     reason: /Insufficient credentials/,
     endsLeases: true,

@@ -680,6 +680,27 @@ Deno.test("over API 2, a change is seen though other changes have pushed it out 
   await web.has(8002);
 });
 
+Deno.test("over API 2, keys() yields all keys below a prefix with their values, and each change of them", async () => {
+  await using etcd = await startV2();
+  await using session = await open({ endpoints: [etcd.address], api: "v2" });
+  const controller = new AbortController();
+  const following = session.session.keys("/proxy/", controller.signal);
+  const next = async () => {
+    const { value } = await following.next();
+    return value === undefined ? [] : [value.exists, value.entries];
+  };
+  assert.deepEqual(await next(), [false, []]);
+  await v2(etcd, "PUT", "/proxy/web/b", { value: "2" });
+  assert.deepEqual(await next(), [true, [{ key: "web/b", value: "2" }]]);
+  await v2(etcd, "PUT", "/proxyless", { value: "not below" });
+  await v2(etcd, "PUT", "/proxy/web/a", { value: "ü" });
+  assert.deepEqual(await next(), [true, [{ key: "web/a", value: "ü" }, { key: "web/b", value: "2" }]]);
+  await v2(etcd, "DELETE", "/proxy/web/b");
+  assert.deepEqual(await next(), [true, [{ key: "web/a", value: "ü" }]]);
+  controller.abort();
+  assert.equal((await following.next()).done, true);
+});
+
 Deno.test("an etcd without API 2 is reported as such", async () => {
   await using etcd = await Etcd.start();
   await using session = await open({ endpoints: [etcd.address], api: "v2" });

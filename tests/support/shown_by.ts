@@ -39,22 +39,31 @@ export class ShownByDocument {
     }
   }
 
-  /** Fails unless each row names a test or a golden file, and everything that the document names exists. */
+  /** Fails unless each row names a test or a golden file, and all that the document names are there. */
   async assertShown(): Promise<void> {
     for (const row of this.rows) assert.match(row.at(-1) ?? "", /\]\[[\w-]+\]|\]\(\S+\)/, row.join(" | "));
-    const sources = new Map<string, string>();
-    for (const [, name = "", path = ""] of this.#text.matchAll(/^\[([\w-]+)\]: (\S+)$/gm)) {
-      sources.set(name, await Deno.readTextFile(new URL(path, this.#url)));
-    }
-    // Other cells may contain what looks like a reference: log lines have brackets, too.
+    // What the other cells say may look like a reference: a log line has brackets, too.
     const shown = [this.#text.replaceAll(/^\|.*$/gm, ""), ...this.rows.map((row) => row.at(-1))].join("\n");
-    for (const [, test = "", file = ""] of shown.matchAll(/\[([^\]]+)\]\[([\w-]+)\]/g)) {
-      assert.ok(sources.get(file)?.includes(test), `There is no test "${test}" in ${file}`);
-    }
+    await this.#assertTests(shown);
     for (const row of this.rows) {
       for (const [, path = ""] of (row.at(-1) ?? "").matchAll(/\]\((\S+)\)/g)) {
         assert.ok((await Deno.stat(new URL(path, this.#url))).isFile, path);
       }
+    }
+  }
+
+  /** Fails unless all tests are there that the document names, in whichever cell. */
+  async assertNamedExist(): Promise<void> {
+    await this.#assertTests(this.#text);
+  }
+
+  async #assertTests(text: string): Promise<void> {
+    const sources = new Map<string, string>();
+    for (const [, name = "", path = ""] of this.#text.matchAll(/^\[([\w-]+)\]: (\S+)$/gm)) {
+      sources.set(name, await Deno.readTextFile(new URL(path, this.#url)));
+    }
+    for (const [, test = "", file = ""] of text.matchAll(/\[([^\]]+)\]\[([\w-]+)\]/g)) {
+      assert.ok(sources.get(file)?.includes(test), `There is no test "${test}" in ${file}`);
     }
   }
 }
