@@ -16,6 +16,7 @@ import { ramps } from "./ramps.ts";
 import { registries } from "./registries.ts";
 import { requests } from "./requests.ts";
 import { scale } from "./scale.ts";
+import { seen } from "./seen.ts";
 import { startup } from "./startup.ts";
 import { storm } from "./storm.ts";
 import { store } from "./store.ts";
@@ -39,6 +40,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   registries,
   scale,
   outputs,
+  seen,
 };
 
 /** The benches whose figures have a goal, in the order of the table in docs/scale.md. */

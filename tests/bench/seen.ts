@@ -1,0 +1,219 @@
+import { EventSink } from "../support/event_sink.ts";
+import { eventually } from "../support/eventually.ts";
+import { Lighthouse } from "../support/lighthouse.ts";
+import { MetricSink } from "../support/metric_sink.ts";
+import { StatusClient } from "../support/status_client.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import { ZooKeeper } from "../support/zookeeper.ts";
+import { print, quantile, usageOf } from "./figures.ts";
+import { BASE_PATH, RawRegistry } from "./registry.ts";
+import { Bench, countServing, untilServing } from "./stage.ts";
+
+/** Checks that run, each once a second. */
+const CHECKS = 100;
+/** How long the load is measured, in each of two orders. */
+const LOAD_MS = 30_000;
+const SCRAPE_MS = 5_000;
+/** Single changes with everything on, each beside one without. */
+const CHANGES = 100;
+const APART_MS = 110;
+const NODES = 10;
+/** Starts of each. */
+const STARTS = 12;
+
+/** A process that is looked at by metrics, history and notifications, or by nobody. */
+type Side = "on" | "off";
+/** By turns: no two processes cost the same, and the second finds warm caches. */
+const ORDERS: readonly (readonly Side[])[] = [["on", "off"], ["off", "on"]];
+
+/** What to be seen costs: metrics scraped, history and notifications on, against all of it off. */
+export async function seen(): Promise<void> {
+  await using sink = new EventSink();
+  const see = async (dir: TempDir) => {
+    const hook = { type: "webhook", url: `${sink.url}/events`, events: ["*"], level: "info", group_wait: 1 };
+    await dir.write("config/notifiers/hook.yaml", JSON.stringify(hook));
+    await dir.write("config/lighthouse.yaml", JSON.stringify({ history_dir: dir.file("history") }));
+  };
+  await load(see);
+  await changes(see);
+  await starts(see);
+  await publishing();
+}
+
+type See = (dir: TempDir) => Promise<void>;
+
+/** Two reporters with 100 checks each, at the same time on the same cores, in both orders of their starts. */
+async function load(see: See): Promise<void> {
+  const sums = { on: { cpuMs: 0, rssMb: 0 }, off: { cpuMs: 0, rssMb: 0 } };
+  for (const order of ORDERS) {
+    await using stack = new AsyncDisposableStack();
+    const client = new StatusClient();
+    const daemons: { readonly side: Side; readonly daemon: Lighthouse }[] = [];
+    for (const side of order) daemons.push({ side, daemon: await startChecks(stack, { side, see, client }) });
+    // A daemon runs for months: what its first seconds cost is no part of the figure.
+    await pause(15_000);
+    const scraping = setInterval(
+      () => void client.ask("/metrics").then((answer) => answer.text(), () => {}),
+      SCRAPE_MS,
+    );
+    const before = daemons.map(({ daemon }) => usageOf(daemon.pid).cpuMs);
+    await pause(LOAD_MS);
+    clearInterval(scraping);
+    for (const [i, { side, daemon }] of daemons.entries()) {
+      const { cpuMs, rssMb } = usageOf(daemon.pid);
+      sums[side].cpuMs += cpuMs - (before[i] ?? 0);
+      sums[side].rssMb += rssMb / ORDERS.length;
+    }
+  }
+  const { on, off } = sums;
+  const share = ({ cpuMs }: typeof on) => cpuMs / (ORDERS.length * LOAD_MS) * 100;
+  print(
+    `${CHECKS} http checks a second, metrics scraped every ${
+      SCRAPE_MS / 1_000
+    } s, history and notifications on, beside a reporter without (floor), ${ORDERS.length * LOAD_MS / 1_000} s`,
+    [
+      { what: "share of a core", value: share(on), unit: "%", floor: share(off) },
+      { what: "more than without", value: (on.cpuMs / off.cpuMs - 1) * 100, unit: "%", most: 5 },
+      { what: "memory of the whole process", value: on.rssMb, unit: "MB", floor: off.rssMb },
+    ],
+  );
+}
+
+async function startChecks(
+  stack: AsyncDisposableStack,
+  { side, see, client }: { readonly side: Side; readonly see: See; readonly client: StatusClient },
+): Promise<Lighthouse> {
+  const dir = stack.use(new TempDir("lighthouse-bench-"));
+  let probes = 0;
+  const ports = Array.from({ length: CHECKS }, () => {
+    const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => {
+      probes++;
+      return new Response("ok");
+    });
+    stack.defer(() => server.shutdown());
+    return server.addr.port;
+  });
+  const checks = { interval: 1, http: { uri: "/", rise: 1, fall: 1 } };
+  await dir.write("config/services/web.yaml", JSON.stringify({ discovery: "none", ports, checks }));
+  if (side === "on") await see(dir);
+  const daemon = stack.use(Lighthouse.start("reporter", dir.file("config"), side === "on" ? client.flags : []));
+  await eventually("all checks run", () => probes >= 5 * CHECKS, { deadlineMs: 120_000 });
+  return daemon;
+}
+
+/** Two writers, each with a HAProxy of its own, watch the same cluster. */
+async function changes(see: See): Promise<void> {
+  await using server = await ZooKeeper.start();
+  await using registry = await RawRegistry.connect(server);
+  await using stack = new AsyncDisposableStack();
+  const cluster = "web";
+  await registry.makePath(`${BASE_PATH}/${cluster}`);
+  await Promise.all(Array.from({ length: NODES }, (_, i) => registry.create(cluster, "node.test", 1_000 + i)));
+  const begin = async (side: Side) => {
+    const bench = stack.use(new Bench());
+    await bench.configure({ zookeeper: server.address, path: BASE_PATH, cluster });
+    if (side === "on") await see(bench.dir);
+    const flags = side === "on" ? new StatusClient().flags : [];
+    const daemon = stack.use(Lighthouse.start("writer", bench.dir.file("config"), flags));
+    await eventually("HAProxy serves all", async () => {
+      using socket = await bench.connect();
+      return await countServing(socket, cluster) === NODES;
+    }, { deadlineMs: 120_000 });
+    return { daemon, socket: stack.use(await bench.connect()) };
+  };
+  const writers = { on: await begin("on"), off: await begin("off") };
+  const times: Readonly<Record<Side, number[]>> = { on: [], off: [] };
+  for (let i = 0; i < CHANGES; i++) {
+    for (const side of ORDERS[i % 2] ?? []) {
+      const port = 30_000 + i;
+      // The other writer must not be at work at the same time: its process sleeps meanwhile.
+      const other = writers[side === "on" ? "off" : "on"].daemon;
+      other.kill("SIGSTOP");
+      await pause(APART_MS);
+      const began = performance.now();
+      await registry.create(cluster, "new.test", port);
+      await untilServing(writers[side].socket, cluster, `new.test:${port}`, true);
+      times[side].push(performance.now() - began);
+      other.kill("SIGCONT");
+      await pause(APART_MS);
+      await registry.remove(cluster, "new.test", port);
+      for (const { socket } of Object.values(writers)) await untilServing(socket, cluster, `new.test:${port}`, false);
+    }
+  }
+  print(
+    `A znode's change to HAProxy's routing, ${CHANGES} joins by turns (floor: metrics, history and notifications off)`,
+    [0.5, 0.9].flatMap((at) => {
+      const [value, floor] = [quantile(times.on, at), quantile(times.off, at)];
+      const name = `join, p${at * 100}`;
+      return [
+        { what: name, value, unit: "ms", floor },
+        { what: `${name}, more than without`, value: value - floor, unit: "ms", ...at === 0.5 && { most: 0.2 } },
+      ];
+    }),
+  );
+}
+
+/** From the start of a writer's process to its config being applied. */
+async function starts(see: See): Promise<void> {
+  await using dirs = new AsyncDisposableStack();
+  const config = async (side: Side, hasNotifier: boolean) => {
+    const dir = dirs.use(new TempDir("lighthouse-bench-"));
+    await dir.write("config/discovery/static.yaml", "{}");
+    const nodes = [{ host: "node.test", address: "127.0.0.1", port: 1 }];
+    await dir.write("config/clusters/web.yaml", JSON.stringify({ discovery: "static", static: { nodes } }));
+    if (side === "on") await see(dir);
+    if (!hasNotifier) await Deno.remove(dir.file("config/notifiers"), { recursive: true }).catch(() => {});
+    return dir.file("config");
+  };
+  const dir = { on: await config("on", true), plain: await config("on", false), off: await config("off", false) };
+  const took = { on: [] as number[], plain: [] as number[], off: [] as number[] };
+  const rss = { on: [] as number[], plain: [] as number[], off: [] as number[] };
+  for (let i = 0; i < STARTS; i++) {
+    const sides = ["on", "plain", "off"] as const;
+    for (const side of i % 2 === 0 ? sides : sides.toReversed()) {
+      const began = performance.now();
+      await using daemon = Lighthouse.start("writer", dir[side], side === "off" ? [] : new StatusClient().flags);
+      await daemon.event("config.applied");
+      took[side].push(performance.now() - began);
+      await pause(1_000);
+      rss[side].push(usageOf(daemon.pid).rssMb);
+    }
+  }
+  const middle = (values: readonly number[]) => quantile(values, 0.5);
+  print(`Start of a writer to its config applied, ${STARTS} rounds by turns (floor: all of it off)`, [
+    { what: "metrics and history, median", value: middle(took.plain), unit: "ms", floor: middle(took.off) },
+    { what: "metrics and history, more", value: middle(took.plain) - middle(took.off), unit: "ms", most: 20 },
+    { what: "with a notifier, median", value: middle(took.on), unit: "ms", floor: middle(took.off) },
+    { what: "with a notifier, more", value: middle(took.on) - middle(took.off), unit: "ms", most: 20 },
+    { what: "metrics and history, more memory", value: middle(rss.plain) - middle(rss.off), unit: "MB", most: 5 },
+    { what: "with a notifier, more memory", value: middle(rss.on) - middle(rss.off), unit: "MB", most: 5 },
+  ]);
+}
+
+/** What publishers add to a reporter that is scraped: once a second, to be seen at all. */
+async function publishing(): Promise<void> {
+  await using statsd = MetricSink.udp();
+  const dir = new TempDir("lighthouse-bench-");
+  await using _dir = dir;
+  await dir.write(
+    "config/lighthouse.yaml",
+    JSON.stringify({ publishers: { agent: { type: "statsd", address: statsd.address, interval: 1 } } }),
+  );
+  await dir.write(
+    "config/services/web.yaml",
+    JSON.stringify({ discovery: "none", ports: [1], checks: { interval: 60 } }),
+  );
+  await using daemon = Lighthouse.start("reporter", dir.file("config"));
+  await eventually("metrics come", () => statsd.lines.length > 0, { deadlineMs: 60_000 });
+  await pause(5_000);
+  const [before, from] = [usageOf(daemon.pid).cpuMs, statsd.lines.length];
+  await pause(LOAD_MS);
+  print(`One publisher of type statsd, once a second, for ${LOAD_MS / 1_000} s`, [
+    { what: "share of a core", value: (usageOf(daemon.pid).cpuMs - before) / LOAD_MS * 100, unit: "%" },
+    { what: "samples a second", value: (statsd.lines.length - from) / LOAD_MS * 1_000, unit: "count" },
+  ]);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
