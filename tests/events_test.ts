@@ -88,7 +88,7 @@ Deno.test("docs/events.md is made from the table", () => {
 
 Deno.test("the events that docs/operations.md explains exist", () => {
   const page = Deno.readTextFileSync(new URL("docs/operations.md", ROOT));
-  const table = /^## What the log says$.*?(?=^## Status)/ms.exec(page)?.[0] ?? "";
+  const table = /^## Log events$.*?(?=^## Status)/ms.exec(page)?.[0] ?? "";
   const cells = [...table.matchAll(/^\| (`[^|]+) \|/gm)].map(([, first = ""]) => first);
   const ids = cells.flatMap((cell) => [...cell.matchAll(/`([a-z_]+\.[a-z_]+)`/g)].map(([, id = ""]) => id));
   assert.ok(ids.length > 20 && ids.length >= cells.length, "each row names its event");

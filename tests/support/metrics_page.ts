@@ -10,7 +10,7 @@ import { SERIES_MAX } from "../../src/metrics/tally.ts";
 const HEAD = `# Metrics
 
 \`--status ADDRESS\` of \`writer\`, \`reporter\` and \`run\` serves \`GET /metrics\`, next to [\`/status\` and \`/health\`](operations.md#status-and-health).
-Every [store](store.md#the-page-and-the-figures) serves \`/metrics\` at its own address too:
+Every [store](store.md#web-page-and-metrics) serves \`/metrics\` at its own address too:
 
 \`\`\`sh
 lighthouse run /etc/lighthouse --status 127.0.0.1:9180
