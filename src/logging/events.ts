@@ -168,14 +168,14 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     repeats: true,
     fields: ["service", "check", "reason"],
     meaning: "the check cannot run, so the state of the service is unknown; the last verdict is kept",
-    action: "fix `reason`: the worker, its permissions or a resource limit of the host",
+    action: "fix the cause in `reason`: the worker, its permissions or a resource limit of the host",
     resolvedBy: "check.known",
   },
   "check.unknown_expired": {
     level: "error",
     fields: ["service", "check", "forMs", "reason"],
     meaning: "the check could not run for `unknown_grace` and counts as down; the node is deregistered",
-    action: "fix `reason`; the node is registered again when the check passes",
+    action: "fix the cause in `reason`; the node is registered again when the check passes",
     resolvedBy: "check.known",
   },
   "check.known": {
@@ -215,14 +215,14 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["cluster", "nodes", "names", "reason"],
     meaning:
-      "`nodes` nodes of a cluster fail the checks of `traffic.health` and get no requests, unless too few nodes pass. `names` lists the first five; `reason` is the error of the first",
+      "nodes of a cluster fail the checks of `traffic.health` and get no requests, unless too few nodes pass. `nodes`: their number; `names`: the first five; `reason`: the error of the first",
     action: "check the nodes; `lighthouse explain` shows the reason per node",
     resolvedBy: "node.passing",
   },
   "node.passing": {
     level: "info",
     fields: ["cluster", "nodes", "names"],
-    meaning: "all nodes of a cluster pass their checks; `nodes` nodes recovered",
+    meaning: "all nodes of a cluster pass their checks again; `nodes` is the number of recovered nodes",
     action: NO_ACTION,
   },
   "node.unknown": {
@@ -230,20 +230,20 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     fields: ["cluster", "nodes", "names", "reason"],
     meaning:
       "nodes of a cluster cannot be checked: a problem on this host, or the nodes lack the port. Their shares stay unchanged",
-    action: "fix `reason`",
+    action: "fix the cause in `reason`",
     resolvedBy: "node.known",
   },
   "node.known": {
     level: "info",
     fields: ["cluster", "nodes", "names"],
-    meaning: "all nodes of a cluster are checked again; `nodes` nodes pass",
+    meaning: "all nodes of a cluster are checked again; `nodes` is the number of passing nodes",
     action: NO_ACTION,
   },
   "node.crowded": {
     level: "error",
     fields: ["cluster", "nodes", "most"],
     meaning:
-      "a cluster with `isolation: worker` in `traffic.health` has more than `most` nodes; `nodes` nodes are not checked",
+      "a cluster with `isolation: worker` in `traffic.health` has more than `most` nodes; `nodes` is the number of unchecked nodes",
     action: "remove `isolation`, so that up to 50 nodes share a worker",
   },
 
@@ -343,7 +343,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["cause", "recheck", "cluster", "source", "known", "said"],
     meaning:
-      "a guard holds a membership change: `known` members are served, `said` members were reported. The registry is read again after `recheck`. `cause`: `empty`, `few`, `many` and `shrunk` are the guards; `missing`: the registry does not have the cluster; `behind`: the registry lacks nodes, and its history is unknown, for example after a new session. `source`: which of several registries reported the change; absent if the change is in their combined members",
+      "a guard holds a membership change: `known` is the number of served members, `said` the reported number. The registry is read again after `recheck`. `cause`: `empty`, `few`, `many` and `shrunk` are the guards; `missing`: the registry does not have the cluster; `behind`: the registry lacks nodes, and its history is unknown, for example after a new session. `source`: which of several registries reported the change; absent if the change is in their combined members",
     action: "no action, unless the members were removed on purpose: then see guards in docs/config/clusters.md",
     resolvedBy: "cluster.released",
   },
@@ -591,7 +591,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["balancer", "reason", "tookMs"],
     meaning: "the balancer had died and was restarted",
-    action: "find the cause in its log and in the system log",
+    action: "find the cause in the balancer's log and in the system log",
   },
   "balancer.reloaded": {
     level: "info",
@@ -621,7 +621,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "error",
     fields: ["reason"],
     meaning: "`writer --once` could not apply everything and ends with exit code 1",
-    action: "fix `reason`: the registries, clusters and keys without an answer, or the error",
+    action: "fix the cause in `reason`: the registries, clusters and keys without an answer, or the error",
   },
   "keys.changed": {
     level: "info",
@@ -633,7 +633,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["discovery", "prefix", "keys"],
     meaning:
-      "a registry reports no keys below `prefix` any more; the `keys` known ones are kept until a second report confirms the loss",
+      "a registry reports no keys below `prefix` any more; the known keys (`keys` is their number) are kept until a second report confirms the loss",
     action: "no action if the keys were removed on purpose; otherwise check the registry",
   },
   "keys.failed": {
@@ -749,7 +749,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     fields: ["balancer"],
     meaning:
       "the balancer cannot be observed, written, started or reloaded; the message has the reason. The running process keeps serving, and the step is retried with backoff",
-    action: "fix the reason: an address in use, the open-files limit, a directory, permissions or a missing program",
+    action: "fix the cause: an address in use, the open-files limit, a directory, permissions or a missing program",
   },
   "balancer.notice": {
     level: "warn",
@@ -762,7 +762,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     repeats: true,
     fields: ["balancer", "line"],
-    meaning: "the balancer's program printed a warning; each one is logged once",
+    meaning: "the balancer's program printed a warning; each warning is logged only once",
     action: "read the warning in `line`",
   },
 
@@ -786,7 +786,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     repeats: true,
     fields: ["worker", "reason", "waitMs", "attempt"],
     meaning: "a worker could not start; the start is retried after `waitMs`",
-    action: "fix `reason`; if open files run out, raise `LimitNOFILE` or set `isolation: shared`",
+    action: "fix the cause in `reason`; if open files run out, raise `LimitNOFILE` or set `isolation: shared`",
     resolvedBy: "worker.started",
   },
   "worker.replace_failed": {
@@ -794,7 +794,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     fields: ["worker", "reason", "waitMs", "attempt"],
     meaning:
       "a worker with a changed config could not start; the previous one stays in service, and the start is retried",
-    action: "fix `reason`",
+    action: "fix the cause in `reason`",
     resolvedBy: "worker.started",
   },
   "worker.kept_out": {
@@ -853,14 +853,14 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     repeats: true,
     fields: ["balancer", "reason", "waitMs", "falls"],
     meaning: "the worker of a balancer plugin died; the running balancer is unchanged, and a new worker starts",
-    action: "fix `reason` in the plugin",
+    action: "fix the cause in the plugin; see `reason`",
   },
   "plugin.balancer_rejected": {
     level: "warn",
     repeats: true,
     fields: ["balancer", "reason", "refusals"],
-    meaning: "a balancer plugin made an invalid request, or one without the permission for it",
-    action: "fix `reason` in the plugin, or grant the permission",
+    meaning: "a balancer plugin made an invalid request, or exceeded its permissions",
+    action: "fix the cause in the plugin; see `reason`. Or grant the permission",
   },
   "plugin.log": {
     level: "info",
@@ -874,7 +874,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "discovery.path_missing": {
     level: "info",
     fields: ["worker", "path"],
-    meaning: "the registry has no `path`: no node was ever registered below it, or it was removed. Members are kept",
+    meaning: "the registry has no `path`: no node was ever registered there, or `path` was removed. Members are kept",
     action: "no action, unless reporters run: then compare their `path`, or find the client that removed it",
     resolvedBy: "discovery.path_found",
   },
@@ -974,15 +974,14 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "discovery.clock_differs": {
     level: "warn",
     fields: ["worker", "offsetSeconds"],
-    meaning:
-      "the clock of an etcd or a store is `offsetSeconds` ahead of this host's, or behind it if that is negative",
-    action: "check NTP on both hosts: certificates and the times of the log depend on it",
+    meaning: "the clock of an etcd or store server is `offsetSeconds` ahead of this host's clock (negative: behind)",
+    action: "check NTP on both hosts; certificates and log timestamps depend on correct clocks",
     resolvedBy: "discovery.clock_agrees",
   },
   "discovery.clock_agrees": {
     level: "info",
     fields: ["worker"],
-    meaning: "the clock of a registry and this host's agree again",
+    meaning: "the clocks of the registry and of this host agree again",
     action: NO_ACTION,
   },
   "discovery.instance_changed": {
@@ -1017,7 +1016,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "error",
     fields: [],
     meaning: "the store cannot start or cannot continue; the message has the reason",
-    action: "fix the reason",
+    action: "fix the cause in the message",
   },
   "store.waiting": {
     level: "warn",
@@ -1104,7 +1103,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["address", "reason"],
     meaning: "another instance's version was rejected",
-    action: "fix `reason`: different limits or a full disk",
+    action: "fix the cause in `reason`: different limits or a full disk",
   },
   "store.conflict": {
     level: "warn",
@@ -1147,7 +1146,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "http.handler_failed": {
     level: "error",
     fields: ["at", "method", "url", "reason"],
-    meaning: "an internal error while a valid request was handled; it was answered with 500 or aborted",
+    meaning: "an internal error while handling a valid request; the response was 500, or the connection was aborted",
     action: "report the bug with `reason`",
   },
   "status.listening": {
@@ -1202,7 +1201,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     fields: ["notifier", "reason", "waitMs"],
     meaning:
       "a notifier cannot deliver events. Delivery is retried after `waitMs`; without `waitMs`, the event is dropped",
-    action: "fix `reason`; test with `lighthouse notify test`",
+    action: "fix the cause in `reason`; test with `lighthouse notify test`",
     resolvedBy: "notifier.delivered",
   },
   "notifier.test": {
@@ -1222,7 +1221,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     repeats: true,
     fields: ["publisher", "reason"],
     meaning: "metrics cannot be sent to a publisher of `lighthouse.yaml`; samples are dropped until sending succeeds",
-    action: "fix `reason`; check the address and the server",
+    action: "fix the cause in `reason`; check the address and the server",
     resolvedBy: "publisher.sent",
   },
   "publisher.sent": {
