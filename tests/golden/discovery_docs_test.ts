@@ -14,8 +14,8 @@ import { keyFactsOf } from "../../src/kernel/schema.ts";
 import { ShownByDocument } from "../support/shown_by.ts";
 
 const PAGE = "docs/config/discovery.md";
-const document = await ShownByDocument.read(PAGE, { heading: "What each method can do" });
-const shown = await ShownByDocument.read(PAGE, { heading: "What shows it" });
+const document = await ShownByDocument.read(PAGE, { heading: "Capabilities" });
+const shown = await ShownByDocument.read(PAGE, { heading: "Tests of the capabilities" });
 const formats = (await ShownByDocument.read(PAGE, { heading: "Formats" })).rows.slice(1);
 
 const methods = document.rows.slice(1).map(([method = "", watch = "", dead = "", write = "", drain = "", tls = "", auth = "", keys = "", formats = ""]) => ({
