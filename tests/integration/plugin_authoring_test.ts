@@ -298,7 +298,7 @@ Deno.test("plugin test reports why it cannot start", async () => {
       [dir.file("nowhere.ts"), /^Cannot read .*nowhere\.ts/],
       [await dir.write("none.ts", "export default 1;"), /not a plugin: its default export is not an object/],
       [`http://${web.target}/mod.ts`, /404/],
-      ["npm:x", /^Cannot test npm:x: it must be an https:/],
+      ["npm:x", /^Cannot test npm:x: must be an https:/],
       [await dir.write("bare.js", checkText().replace("example: {},", "")), /set one with --example FILE/],
     ] as const
   ) {

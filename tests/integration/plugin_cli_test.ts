@@ -183,7 +183,7 @@ Deno.test.each([
     fault: /^Cannot add \/nowhere\/mod\.ts: no such file$/m,
   },
   { what: "http beyond this machine", source: "http://example.com/mod.ts", fault: /--insecure allows it$/m },
-  { what: "a package", source: "npm:memcached", fault: /^Cannot add npm:memcached: it must be an https:/m },
+  { what: "a package", source: "npm:memcached", fault: /^Cannot add npm:memcached: must be an https:/m },
 ])("plugin add rejects $what, and writes nothing", async ({ source, fault }) => {
   await using desk = new Desk();
   const { code, stderr } = await desk.run("add", source);
