@@ -42,7 +42,7 @@ interface Documented {
 const TABLES: readonly Documented[] = [
   { page: "docs/config/lighthouse.md", schema: settingsSchema },
   { page: "docs/config/lighthouse.md", heading: "publishers", schema: settingsSchema, under: "publishers.*." },
-  { page: "docs/config/clusters.md", also: "When an answer of a registry is accepted", schema: clusterSchema },
+  { page: "docs/config/clusters.md", also: "Guards", schema: clusterSchema },
   { page: "docs/config/clusters.md", heading: "traffic", schema: clusterSchema, under: "traffic." },
   { page: "docs/config/clusters.md", heading: "Checks of nodes", schema: nodeCheckSchema },
   { page: "docs/config/clusters.md", heading: "Several sources", schema: combineSchema },
