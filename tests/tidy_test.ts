@@ -483,7 +483,7 @@ Deno.test.each([
   assert.match(found[0]?.message ?? "", fault);
 });
 
-Deno.test("the lint plugin accepts values, names, standard terms, code in comments, and files that are not finished", () => {
+Deno.test("the lint plugin accepts values, names, standard terms, code in comments, and the file that quotes the words", () => {
   const lint = (path: string, source: string) => Deno.lint.runPlugin(plugin, new URL(path, ROOT).pathname, source);
   for (
     const line of [
@@ -493,5 +493,5 @@ Deno.test("the lint plugin accepts values, names, standard terms, code in commen
       "// See `refused` in the protocol.",
     ]
   ) assert.deepEqual(lint("src/store/sample.ts", line), [], line);
-  assert.deepEqual(lint("src/balance/sample.ts", "// This is put right."), []);
+  assert.deepEqual(lint("tests/tidy_test.ts", "// This is put right."), []);
 });

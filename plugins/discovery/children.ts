@@ -1,6 +1,5 @@
 /**
- * What a registry holds of a cluster, as nodes: the part that is the same for
- * all registries. Pure.
+ * Turns what a registry holds of a cluster into nodes: the part that is the same for all registries. Pure.
  *
  * @module
  */
@@ -11,27 +10,29 @@ import { nodeName, quote } from "../../src/model/node.ts";
 import type { ParsedEntry } from "./entry.ts";
 import { decodeNode } from "./node_json.ts";
 
-/** What is known of one entry of a cluster: a znode, a file. */
+/** What is known about one entry of a cluster: a znode, a file. */
 export interface Child {
-  /** Its data as it was read last; empty if it is so large that it is not kept, as nobody reads its metadata. */
+  /** Its data as last read; empty if it is too large to keep and nobody reads its metadata. */
   readonly data: Uint8Array;
   /** How many bytes of it are kept. */
   readonly size: number;
-  /** The node that its data says; `undefined` if it says none. */
+  /** The node in its data; `undefined` if there is none. */
   readonly node: Node | undefined;
-  /** Why it says none; `undefined` too for an entry that is well-formed and stands for no node at present. */
+  /**
+   * Why there is no node; `undefined` too for an entry that is well-formed and stands for no node at present.
+   */
   readonly fault: string | undefined;
-  /** The node, with a host name in the place of its address, where that is the only fault. */
+  /** The node with a host name as its address, where that is the only fault. */
   readonly unresolved?: Node | undefined;
 }
 
-/** What the entries of a cluster say together. */
+/** The result of all entries of a cluster. */
 export interface ComposedNodes {
   /** One for each name, sorted by it. */
   readonly nodes: readonly Node[];
-  /** What an operator should look at, by the entry's name. */
+  /** Faults for the operator, by the entry's name. */
   readonly faults: ReadonlyMap<string, string>;
-  /** What is left out of the nodes as the cluster has too much of it; `undefined` if nothing is. */
+  /** What is left out of the nodes as the cluster is too large; `undefined` if nothing is. */
   readonly excess: string | undefined;
 }
 
@@ -39,7 +40,7 @@ export interface ComposedNodes {
 export interface ReadChildOptions {
   /** Whether nobody reads metadata. */
   readonly withoutMetadata?: boolean | undefined;
-  /** What was known of the entry: a node that says the same stays the same value. */
+  /** What was known about the entry: a node with the same data stays the same value. */
   readonly before?: Child | undefined;
 }
 
@@ -49,13 +50,13 @@ export interface ComposeOptions {
   readonly withNames?: boolean | undefined;
 }
 
-/** So many bytes of an entry are kept where nobody reads its metadata, to see that it did not change. */
+/** How many bytes of an entry are kept where nobody reads its metadata, to detect changes. */
 const DATA_KEPT_MAX = 4_096;
 
-/** So many bytes of a cluster's entries are kept: with a thousand nodes, 8 KiB for each. */
+/** How many bytes of a cluster's entries are kept: with a thousand nodes, 8 KiB for each. */
 export const CLUSTER_BYTES_MAX = 8 * 1024 * 1024;
 
-/** The most faults that are logged one by one; a registry full of rubbish must not fill the log. */
+/** The most faults that are logged one by one; a registry full of invalid entries must not fill the log. */
 const FAULTS_LOGGED_MAX = 5;
 
 /** Reads an entry's data. */
@@ -63,7 +64,7 @@ export function readChild(data: Uint8Array, { withoutMetadata, before }: ReadChi
   return childOf(decodeNode(data, { withoutMetadata }), data, { withoutMetadata, before });
 }
 
-/** An entry with what its data was parsed to; `undefined` if that stands for no node at present. */
+/** An entry with the result of parsing its data; `undefined` if that stands for no node at present. */
 export function childOf(
   parsed: ParsedEntry | undefined,
   data: Uint8Array,
@@ -83,18 +84,16 @@ export function childOf(
   return { data: kept, size: kept.length, node, fault: undefined };
 }
 
-/** An entry that may not be read. */
+/** An entry that is not read. */
 export function sealedChild(fault: string): Child {
   return { data: new Uint8Array(0), size: 0, node: undefined, fault };
 }
 
 /**
- * Makes a membership of all entries. Of several that say the same
- * name the one that is called so is taken, or else the first by name: a
- * balancer refuses a config that has a server twice. Where entries are
- * numbered (`mayRepeat`), one that says just the same as another is no fault.
- * With `withNames`, neither is a host name in the place of an address: whoever
- * asked for it resolves it.
+ * Composes all entries into members. Of several with the same name, the entry with that name is used, or else
+ * the first by name: a balancer rejects a config with a duplicate server. Where entries are numbered
+ * (`mayRepeat`), an identical duplicate is no fault. With `withNames`, a host name as the address is no fault
+ * either: the caller resolves it.
  */
 export function composeNodes(
   children: ReadonlyMap<string, Child>,
@@ -114,7 +113,7 @@ export function composeNodes(
     if (other !== undefined) {
       const loser = child === name ? other.child : child;
       const isSame = mayRepeat && sameNode(node, other.node);
-      if (!isSame) faults.set(loser, `It says the same node as another: ${quote(name)}`);
+      if (!isSame) faults.set(loser, `Duplicate of another entry: ${quote(name)}`);
       if (loser === child) continue;
     }
     chosen.set(name, { child, name, node, size });
@@ -130,30 +129,34 @@ export function composeNodes(
     if (isExcess) bared.push(node);
   }
   const [first] = bared;
-  const excess = first && `The nodes have more than ${CLUSTER_BYTES_MAX} bytes: the metadata of ${bared.length} of ` +
-      `${nodes.length} nodes is left out, from ${quote(nodeName(first))} on; all of them are served`;
+  const excess = first &&
+    `Nodes larger than ${CLUSTER_BYTES_MAX} bytes: metadata of ${bared.length} of ${nodes.length} nodes left out, ` +
+      `from ${quote(nodeName(first))} on; all nodes are served`;
   return { nodes, faults, excess };
 }
 
 /**
- * The membership of one cluster over time: what {@linkcode composeNodes} makes of its entries, at the cost of those
- * that have changed. An entry that has changed must be another value.
+ * The members of one cluster over time: the result of {@linkcode composeNodes} for its entries, at the cost
+ * of those that have changed. An entry that has changed must be another value.
  */
 export class Composition {
   readonly #options: ComposeOptions;
   /** The entries that it was composed of. */
   #children = new Map<string, Child>();
   #composed: ComposedNodes = { nodes: [], faults: new Map(), excess: undefined };
-  /** How many bytes are kept of those that say a node. */
+  /** How many bytes are kept of entries with a node. */
   #bytes = 0;
-  /** The names of the nodes; `undefined` where an entry counts for others too: a name is there twice, or more bytes than are kept. */
+  /**
+   * The names of the nodes; `undefined` where an entry affects others: a name is there twice, or more bytes
+   * than are kept.
+   */
   #names: Set<string> | undefined = new Set();
 
   constructor(options: ComposeOptions = {}) {
     this.#options = options;
   }
 
-  /** Composes the entries that there are now. */
+  /** Composes the current entries. */
   compose(children: ReadonlyMap<string, Child>): ComposedNodes {
     this.#composed = this.#composeChanged(children) ?? this.#composeAll(children);
     return this.#composed;
@@ -169,7 +172,7 @@ export class Composition {
     return composed;
   }
 
-  /** Composes what has changed into what there was; `undefined` if all is to be composed. */
+  /** Applies changes to the last result; `undefined` if everything has to be composed. */
   #composeChanged(children: ReadonlyMap<string, Child>): ComposedNodes | undefined {
     const [before, names] = [this.#children, this.#names];
     if (names === undefined) return undefined;
@@ -185,7 +188,7 @@ export class Composition {
     }
     if (staying < before.size) { for (const entry of before) if (!children.has(entry[0])) gone.push(entry); }
     if (come.length === 0 && gone.length === 0) return this.#composed;
-    // Faults stand in the order of the entries.
+    // Faults are in the order of the entries.
     const isFaulty = [...come, ...gone].some(([, child]) => this.#nodeOf(child) === undefined);
     if (isFaulty || come.length > children.size / 2) return undefined;
     const added = new Map<string, Node>();
@@ -221,46 +224,46 @@ export class Composition {
   }
 }
 
-/** The node as a registry holds it that keeps the state of a registration in the node. */
+/** The node as stored in a registry that keeps the state of a registration in the node. */
 export function announcedNode({ node, state }: Registration): Node {
   return state === "draining" ? { ...node, state: "drain" } : node;
 }
 
-/** What taking a node over means: nothing, unless it was announced with another address. */
+/** Why a node is taken over: no reason, unless it was announced with another address. */
 export function takeover(before: Node | undefined, { ip }: Node): Takeover | undefined {
   return before === undefined || before.ip === ip ? undefined : { takenFrom: before.ip };
 }
 
-/** Whether two lists say the same; quick where they hold the very same values. */
+/** Whether two lists are equal; fast where they have identical values. */
 export function sameNodes(a: readonly Node[] | undefined, b: readonly Node[]): boolean {
   return a !== undefined && a.length === b.length && a.every((node, at) => sameNode(node, b[at]));
 }
 
-/** Whether two answers of a registry say the same. */
+/** Whether two answers of a registry are equal. */
 export function sameFacts(a: ClusterFacts | undefined, b: ClusterFacts): boolean {
   return a !== undefined && a.exists === b.exists && a.epoch === b.epoch && sameNodes(a.nodes, b.nodes);
 }
 
-/** Whether two nodes say the same. */
+/** Whether two nodes are equal. */
 export function sameNode(a: Node | undefined, b: Node | undefined): boolean {
   return a === b || JSON.stringify(a) === JSON.stringify(b);
 }
 
-/** Answers what to log of faults: those that were not there before, a few of them one by one. */
+/** Returns what to log about faults: those that are new, a few of them one by one. */
 export function newsOfFaults(before: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): readonly string[] {
   const news = [...now].filter(([child, fault]) => before.get(child) !== fault);
   const lines = news.slice(0, FAULTS_LOGGED_MAX).map(([child, fault]) => `${quote(child)}: ${fault}`);
   const left = news.length - lines.length;
-  return left === 0 ? lines : [...lines, `${left} more are left out likewise`];
+  return left === 0 ? lines : [...lines, `${left} more entries left out`];
 }
 
-/** A node, what it is called, and how many bytes of it are kept. */
+/** A node, its name, and how many bytes of it are kept. */
 interface Named extends Pick<Child, "size"> {
   readonly name: string;
   readonly node: Node;
 }
 
-/** The names of nodes that do not change: a thousand of them are asked for with each change of one. */
+/** The names of nodes, which do not change: a thousand of them are needed for each change of one. */
 const names = new WeakMap<Node, string>();
 
 function nameOf(node: Node): string {
@@ -271,7 +274,7 @@ function nameOf(node: Node): string {
   return name;
 }
 
-/** Sorts what mostly is sorted already. */
+/** Sorts a list that is mostly sorted already. */
 function sortedBy<T>(list: T[], keyOf: (each: T) => string): T[] {
   const isSorted = list.every((each, at) => at === 0 || keyOf(list[at - 1] as T) <= keyOf(each));
   if (isSorted) return list;

@@ -26,7 +26,7 @@ Deno.test("composeNodes() sorts by name, whatever order and names the entries ha
   assert.deepEqual(namesOf({ "1": child("c"), "2": child("a"), "3": child("b") }), ["a:80", "b:80", "c:80"]);
 });
 
-Deno.test("composeNodes() leaves out what is no node, and says why", () => {
+Deno.test("composeNodes() leaves out invalid entries, and says why", () => {
   const children = new Map([["a:80", child("a")], ["b", readChild(new Uint8Array())], ["c", sealedChild("Sealed")]]);
   const { nodes, faults } = composeNodes(children);
   assert.deepEqual(nodes.map(nodeName), ["a:80"]);
@@ -36,7 +36,7 @@ Deno.test("composeNodes() leaves out what is no node, and says why", () => {
 Deno.test.each([
   { why: "the one that is called so", names: ["0", "a:80", "z"], taken: "a:80" },
   { why: "the first by name if none is", names: ["z", "m", "n"], taken: "m" },
-])("composeNodes() takes of several entries with one name $why", ({ names, taken }) => {
+])("composeNodes() uses of several entries with one name $why", ({ names, taken }) => {
   const ips = new Map<string, string>(names.map((name, at) => [name, `10.0.0.${at}`]));
   fc.assert(fc.property(fc.shuffledSubarray<string>([...names], { minLength: names.length }), (shuffled) => {
     const { nodes, faults } = composeNodes(new Map(shuffled.map((name) => [name, child("a", ips.get(name))])));
@@ -45,7 +45,7 @@ Deno.test.each([
   }));
 });
 
-Deno.test("composeNodes() finds no fault with a numbered entry that repeats another, and one with an entry that differs", () => {
+Deno.test("composeNodes() reports no fault for a numbered entry that repeats another, and one for an entry that differs", () => {
   const faultsOf = (
     second: Child,
     mayRepeat: boolean,
@@ -64,12 +64,12 @@ function heavy(host: string, note: string): Uint8Array {
   return encodeNode({ host, ip: "10.0.0.1", port: 80, metadata: { note } });
 }
 
-Deno.test("readChild() looks at no metadata that nobody reads, keeps none of its bytes, and sees no change in it", () => {
+Deno.test("readChild() ignores metadata that nobody reads, keeps none of its bytes, and sees no change in it", () => {
   const before = readChild(heavy("a", "x".repeat(60_000)), { withoutMetadata: true });
   assert.deepEqual([before.node?.metadata, before.data.length, before.size], [{}, 0, 0]);
   const after = readChild(heavy("a", "y".repeat(60_000)), { withoutMetadata: true, before });
   assert.equal(after.node, before.node);
-  // What would be refused for its length is served where nobody looks at it.
+  // An entry that would be rejected for its length is served where nobody reads its metadata.
   assert.equal(readChild(heavy("a", "x".repeat(90_000)), { withoutMetadata: true }).fault, undefined);
   assert.match(readChild(heavy("a", "x".repeat(90_000))).fault ?? "", /metadata must be at most 65536 characters/);
 });
@@ -86,22 +86,22 @@ Deno.test("composeNodes() leaves out metadata of a cluster that has too much of 
   assert.ok(kept >= CLUSTER_BYTES_MAX / 60_200 - 1 && kept <= CLUSTER_BYTES_MAX / 60_000, `${kept}`);
   assert.match(
     excess ?? "",
-    new RegExp(`more than 8388608 bytes: the metadata of ${count - kept} of ${count} nodes is left out, from "n0`),
+    new RegExp(`larger than 8388608 bytes: metadata of ${count - kept} of ${count} nodes left out, from "n0`),
   );
   assert.equal(composeNodes(new Map([...children].slice(0, 10))).excess, undefined);
 });
 
-Deno.test("newsOfFaults() tells each fault once, and few of many", () => {
+Deno.test("newsOfFaults() reports each fault once, and few of many", () => {
   const faults = new Map(["a", "b"].map((name) => [name, "no node"]));
   assert.deepEqual(newsOfFaults(new Map(), faults), ['"a": no node', '"b": no node']);
   assert.deepEqual(newsOfFaults(faults, new Map([["a", "no node"], ["b", "empty"]])), ['"b": empty']);
   assert.deepEqual(newsOfFaults(faults, faults), []);
   const many = new Map(Array.from({ length: 100 }, (_, at) => [String(at), "x"]));
   assert.equal(newsOfFaults(new Map(), many).length, 6);
-  assert.equal(newsOfFaults(new Map(), many).at(-1), "95 more are left out likewise");
+  assert.equal(newsOfFaults(new Map(), many).at(-1), "95 more entries left out");
 });
 
-Deno.test("sameNodes() compares what the nodes say", () => {
+Deno.test("sameNodes() compares the content of nodes", () => {
   const { node } = child("a");
   assert.ok(node !== undefined);
   assert.ok(sameNodes([node], [node]));
@@ -111,7 +111,7 @@ Deno.test("sameNodes() compares what the nodes say", () => {
   assert.ok(!sameNodes([node], []));
 });
 
-Deno.test("Composition makes the same of entries that come, go and change as composeNodes() makes of all of them", () => {
+Deno.test("Composition handles entries that are added, removed and changed as composeNodes() handles all of them", () => {
   const pool = new Map<string, Child>();
   const large = { blob: "x".repeat(60_000) };
   const childFrom = (host: string, kind: number): Child => {
@@ -131,7 +131,7 @@ Deno.test("Composition makes the same of entries that come, go and change as com
     fc.constantFrom("a", "b", "c", "d", "e", "f", "g", "h"),
     fc.constantFrom(0, 0, 0, 0, 0, 1, 2, 3, 4, 5),
   );
-  // Most entries stay from one time to the next.
+  // Most entries stay from one step to the next.
   const steps = fc.array(
     fc.tuple(fc.array(entry, { maxLength: 3 }), fc.array(fc.integer({ min: 0, max: 11 }), { maxLength: 2 })),
     {
@@ -154,7 +154,7 @@ Deno.test("Composition makes the same of entries that come, go and change as com
   );
 });
 
-Deno.test("Composition composes again when the metadata exceeds what is kept, and when it does so no more", () => {
+Deno.test("Composition composes again when the metadata exceeds what is kept, and when it no longer does", () => {
   const composition = new Composition();
   const children = new Map(Array.from({ length: 200 }, (_, i) => {
     const node = { host: `h${i}`, ip: "10.0.0.1", port: 80, metadata: { blob: "x".repeat(60_000) } };

@@ -7,20 +7,20 @@ export interface ClusterReaderOptions {
   readonly path: string;
   readonly format: Format;
   readonly withoutMetadata?: boolean | undefined;
-  /** Whether a host name may stand in the place of a node's address; without that its entry is left out. */
+  /** Whether a node's address may be a host name; otherwise its entry is left out. */
   readonly withNames?: boolean | undefined;
   readonly log: PluginLog;
 }
 
-/** A node as its registry has it: its bytes, and something that changes with them. */
+/** A node as stored in its registry: its bytes, and a version that changes with them. */
 export interface RawNode {
   readonly data: Uint8Array;
   readonly version: string | number;
 }
 
 /**
- * Reads the entries of one cluster as nodes: what did not change is not read again, and each fault is logged once.
- * Entries that the format does not select are none of the cluster's.
+ * Reads the entries of one cluster as nodes: unchanged entries are not read again, and each fault is logged
+ * once. Entries that the format does not select do not belong to the cluster.
  */
 export class ClusterReader {
   readonly #options: ClusterReaderOptions;
@@ -36,7 +36,7 @@ export class ClusterReader {
     this.#composition = new Composition({ mayRepeat: format.sequenceOf !== undefined, withNames });
   }
 
-  /** Answers the nodes of all entries, by the names of these. */
+  /** Returns the nodes of all entries. */
   read(entries: Iterable<Entry>): readonly Node[] {
     const { format, withoutMetadata } = this.#options;
     const children = new Map<string, Child>();
@@ -46,7 +46,7 @@ export class ClusterReader {
       versions.set(name, version);
       if (before !== undefined && this.#versions.get(name) === version) children.set(name, before);
       else if (name.split("/").length > (format.isNested ? 2 : 1)) {
-        children.set(name, sealedChild("The key is not directly below the cluster"));
+        children.set(name, sealedChild("Key not directly below the cluster"));
       } else children.set(name, format.read(name, data, { withoutMetadata, before }));
     }
     [this.#children, this.#versions] = [children, versions];
@@ -58,11 +58,11 @@ export class ClusterReader {
   #report(faults: ReadonlyMap<string, string>, excess: string | undefined): void {
     const { path, log } = this.#options;
     for (const line of newsOfFaults(this.#faults, faults)) {
-      log.warn(`Left out a key of ${path}: ${line}`, { event: "discovery.entry_skipped", path, reason: line });
+      log.warn("Entry left out", { event: "discovery.entry_skipped", path, reason: line });
     }
     this.#faults = faults;
     if (excess !== undefined && excess !== this.#excess) {
-      log.warn(`${path}: ${excess}`, { event: "discovery.excess", path, reason: excess });
+      log.warn("Metadata too large, partly left out", { event: "discovery.excess", path, reason: excess });
     }
     this.#excess = excess;
   }

@@ -2,12 +2,15 @@ import type { Node } from "../../mod.ts";
 import { isHostName } from "../../src/model/endpoint.ts";
 import { type ParsedNode, parseNode } from "../../src/model/node.ts";
 
-/** What an entry says: a node, or why it is none; a host name in the place of the address is all that is wrong with `unresolved`. */
+/**
+ * The content of an entry: a node, or why it is none; with `unresolved` a host name as the address is the
+ * only fault.
+ */
 export type ParsedEntry =
   | Extract<ParsedNode, { readonly ok: true }>
   | { readonly ok: false; readonly reason: string; readonly unresolved?: Node | undefined };
 
-/** Parses a node whose `ip` may be a host name, to be resolved by whoever reads the registry. */
+/** Parses a node whose `ip` may be a host name, to be resolved by the reader of the registry. */
 export function parseEntry(value: Record<string, unknown>): ParsedEntry {
   const parsed = parseNode(value);
   const { ip, host } = value;

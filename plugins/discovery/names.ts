@@ -10,57 +10,57 @@ import { newsOfFaults, sameFacts } from "./children.ts";
 export interface NamesOptions {
   readonly nameService: NameService;
   readonly clock: Clock;
-  /** What names stood for, shared by all clusters of a session: a watch that begins again knows them. */
+  /** What names resolved to, shared by all clusters of a session: a restarted watch knows them. */
   readonly known: Map<string, KnownName>;
   /** Called after each lookup that changed something. */
   readonly onNews: () => void;
-  /** Looks up the addresses of a name; a test says what there is. */
+  /** Looks up the addresses of a name; a test replaces it. */
   readonly lookUp?: typeof resolveHost | undefined;
 }
 
-/** What a name stood for when it was looked up last. */
+/** What a name resolved to when it was looked up last. */
 export interface KnownName {
-  /** `undefined` if it stands for nothing, or never had an address that a server could say. */
+  /** `undefined` if it does not exist, or was never resolved. */
   readonly ip: string | undefined;
-  /** Why no server could say, last time. */
+  /** Why no server answered, last time. */
   readonly failure?: UnresolvedError | undefined;
-  /** How many times in a row that was so. */
+  /** How many lookups in a row failed so. */
   readonly failures: number;
   readonly untilMs: number;
 }
 
-/** So many names of a cluster are looked up at once. */
+/** How many names of a cluster are looked up at once. */
 const LOOKUPS_MAX = 32;
-/** So many of them may be names that could not be looked up last: the others find room at once. */
+/** How many of them may be names whose last lookup failed: the others find room at once. */
 const AGAIN_MAX = LOOKUPS_MAX / 2;
-/** An address holds at least so long, whatever its record says; and a name that stands for nothing just as long. */
+/** The least time that an address is used, whatever its record says; and a nonexistent name just as long. */
 const HOLD_MIN_MS = 5_000;
-/** And at most so long, so that a node that moved is found; a name that no server can look up waits up to as long. */
+/** And the longest, so that a moved node is found; a failing name waits up to as long. */
 const HOLD_MAX_MS = 60_000;
 /** How long the lookup of one name may take, of both families and from all name servers. */
 const LOOKUP_MS = 5_000;
-/** So long a watch that begins waits for the addresses of its names: its first answer should be whole. */
+/** How long a starting watch waits for the addresses of its names: its first answer should be complete. */
 const FIRST_MS = 5_000;
-/** Beyond so many, names that nobody has wanted for a while are forgotten. */
+/** Beyond this many, names that were not used for a while are forgotten. */
 const KNOWN_MAX = 10_000;
 const FORGOTTEN_MS = 600_000;
 
 /**
- * Looks up names in the background, each with a deadline of its own: those that have an address first, and those that
- * could not be looked up last, so that a name whose servers are silent keeps none of the others waiting.
+ * Looks up names in the background, each with a deadline of its own: first those that have an address, and
+ * last those whose last lookup failed, so that a name whose servers are silent delays none of the others.
  */
 export class Names implements Disposable {
   readonly #options: NamesOptions;
   #wanted: ReadonlySet<string> = new Set();
   readonly #waiting = { refresh: new Set<string>(), first: new Set<string>(), again: new Set<string>() };
   readonly #running = new Map<string, AbortController>();
-  /** The names that are looked up later, by the second in which they are due: a lookup costs nothing of the others. */
+  /** The names that are looked up later, by the second in which they are due, so that a lookup does not scan the others. */
   readonly #resting = new Map<number, Set<string>>();
-  /** The addresses given out: another cluster's lookup may change what is known of a name. */
+  /** The addresses that were returned: another cluster's lookup may change what is known about a name. */
   readonly #given = new Map<string, string | undefined>();
   #dueMs = Infinity;
   #cancelDue: () => void = () => {};
-  /** When names are forgotten next: each time, all of them are gone through. */
+  /** When names are forgotten next: each time, all of them are scanned. */
   #forgetMs = -Infinity;
 
   constructor(options: NamesOptions) {
@@ -76,12 +76,12 @@ export class Names implements Disposable {
     for (const queue of [...Object.values(this.#waiting), ...this.#resting.values()]) {
       for (const name of queue) if (!names.has(name)) queue.delete(name);
     }
-    // One whose lookup ends is put in order again then.
+    // A name whose lookup is in flight is queued again when that ends.
     for (const name of names) if (!before.has(name) && !this.#running.has(name)) this.#order(name);
     this.#look();
   }
 
-  /** What a name stands for; `undefined` before its first lookup. */
+  /** What a name resolves to; `undefined` before its first lookup. */
   get(name: string): KnownName | undefined {
     const known = this.#options.known.get(name);
     if (this.#wanted.has(name)) this.#given.set(name, known?.ip);
@@ -94,7 +94,7 @@ export class Names implements Disposable {
     return this.#running.keys().some(isUnknown) || this.#waiting.first.values().some(isUnknown);
   }
 
-  /** Whether a name is being looked up, or is about to be. */
+  /** Whether a lookup is in flight, or is about to start. */
   get isBusy(): boolean {
     return this.#running.size + Object.values(this.#waiting).reduce((sum, { size }) => sum + size, 0) > 0;
   }
@@ -105,7 +105,7 @@ export class Names implements Disposable {
     this.#cancelDue();
   }
 
-  /** Puts a name where it is to wait, by what is known of it. */
+  /** Puts a name into its queue, by what is known about it. */
   #order(name: string): void {
     const { clock, known } = this.#options;
     const { ip, failure, untilMs } = known.get(name) ?? { untilMs: -Infinity };
@@ -118,7 +118,7 @@ export class Names implements Disposable {
     else this.#waiting.again.add(name);
   }
 
-  /** Begins as many lookups as there is room for, and waits for the next that is due. */
+  /** Starts as many lookups as there is room for, and waits for the next that is due. */
   #look(): void {
     for (const waiting of Object.values(this.#waiting)) {
       const most = waiting === this.#waiting.again ? AGAIN_MAX : LOOKUPS_MAX;
@@ -174,19 +174,19 @@ export class Names implements Disposable {
     this.#look();
   }
 
-  /** Answers what a name stands for now; `undefined` if nobody wants to know any more. */
+  /** Returns what a name resolves to now; `undefined` if that is not needed any more. */
   async #ask(name: string, before: KnownName | undefined, signal: AbortSignal): Promise<KnownName | undefined> {
     const { nameService, clock, lookUp = resolveHost } = this.#options;
     using late = deadline(LOOKUP_MS, { clock, signal });
     const options = { ...nameService, clock, signal: late.signal };
     try {
       const v4 = await abortable(lookUp(name, "A", options), late.signal);
-      // A name that does not exist has no address of either family.
+      // A nonexistent name has no address of either family.
       const { records, ttlMs } = v4.records.length > 0 || !v4.exists
         ? v4
         : await abortable(lookUp(name, "AAAA", options), late.signal);
       const holdMs = Math.min(HOLD_MAX_MS, Math.max(HOLD_MIN_MS, ttlMs));
-      // The same one for as long as it is there: servers turn the order of several.
+      // The same address while it exists: servers rotate the order of several.
       const ip = records.find((each) => each === before?.ip) ?? records.toSorted()[0];
       return { ip, failures: 0, untilMs: clock.now() + holdMs };
     } catch (error) {
@@ -218,9 +218,9 @@ export interface AddressedOptions extends Omit<NamesOptions, "onNews"> {
 }
 
 /**
- * Puts addresses in the place of the names that nodes have as theirs. A name without an address is left out and
- * reported; one that is not looked up yet joins when it is, and keeps nobody waiting but a watch that begins, for a
- * while. Throws if no node has an address because no name server answers: they make no cluster empty.
+ * Replaces the names that nodes have as their addresses. A name without an address is left out and reported;
+ * one that is not looked up yet joins when it is, and delays only a starting watch, for a while. Throws if no
+ * node has an address because no name server answers: that does not empty a cluster.
  */
 export async function* addressed(
   follow: (signal: AbortSignal) => AsyncIterable<ClusterFacts>,
@@ -254,7 +254,7 @@ export async function* addressed(
       firstUntilMs ??= clock.now() + FIRST_MS;
       if (names.hasUnknown && clock.now() < firstUntilMs) {
         if (either.aborted) return;
-        // The timer has it look again though no lookup ends.
+        // The timer has it look again although no lookup ends.
         using _first = deadline(firstUntilMs - clock.now(), { clock, signal: either });
         _first.signal.addEventListener("abort", () => news.resolve(), { once: true });
         await news.promise;
@@ -269,7 +269,7 @@ export async function* addressed(
         if (found.failure !== undefined) throw found.failure;
       }
       for (const line of newsOfFaults(faults, found.faults)) {
-        log.warn(`Left out a node of ${cluster}: ${line}`, {
+        log.warn("Entry left out", {
           event: "discovery.entry_skipped",
           path: cluster,
           reason: line,
@@ -287,10 +287,10 @@ export async function* addressed(
   }
 }
 
-/** So many nodes are gone through in a millisecond at most, on average: news of each lookup would cost all of them. */
+/** How many nodes are scanned in a millisecond at most, on average: each lookup that changes something costs a scan. */
 const NODES_PER_MS = 100;
 
-/** Passes news on at once, or so much later that all nodes are not gone through for each of them. */
+/** Passes news on at once, or later, so that not each of them scans all nodes. */
 class NewsPace implements Disposable {
   readonly #clock: Clock;
   readonly #pass: () => void;
@@ -311,7 +311,7 @@ class NewsPace implements Disposable {
     });
   }
 
-  /** Notes that so many nodes are gone through now. */
+  /** Notes that so many nodes are scanned now. */
   take(nodes: number): void {
     this.#nextMs = this.#clock.now() + Math.floor(nodes / NODES_PER_MS);
   }
@@ -321,19 +321,20 @@ class NewsPace implements Disposable {
   }
 }
 
-/** Whether a node has a name in the place of its address. */
+/** Whether a node has a name as its address. */
 export function isNamed({ ip }: Node): boolean {
   return !ip.includes(":") && /[a-z]/i.test(ip);
 }
 
 /**
- * Nodes with addresses: one whose name stands for the same address stays the same value. A node that gets a name keeps
- * its last address until a server answers, so that no balancer drops a member while its new name is looked up.
+ * Nodes with addresses: a node whose name resolves to the same address stays the same value. A node that gets
+ * a name keeps its last address until a server answers, so that no balancer drops a member while its new name
+ * is looked up.
  */
 class Addresses {
   readonly #names: Names;
   readonly #made = new WeakMap<Node, Node>();
-  /** The addresses of the nodes answered last, by the nodes' names. */
+  /** The addresses of the last returned nodes, by the nodes' names. */
   #last: ReadonlyMap<string, string> = new Map();
 
   constructor(names: Names) {

@@ -8,7 +8,7 @@ import { addressed, type KnownName } from "./names.ts";
 
 const SERVICE = { nameServers: ["10.0.0.53:53"], searchDomains: [], ndots: 1 };
 
-/** What the name servers say of each name: its records, or `undefined` if they never answer. */
+/** The name servers' answers by name: its records, or `undefined` if they never answer. */
 type Zone = Record<string, readonly string[] | Error | undefined>;
 
 /** A cluster whose nodes have names, followed with a clock and name servers of the test's own. */
@@ -35,7 +35,10 @@ class Stage implements AsyncDisposable {
     this.#running = this.#follow();
   }
 
-  /** Has the registry say that these are the nodes (`host`, or `host=address`), and waits until all that can happen now has happened. */
+  /**
+   * Has the registry report these nodes (`host`, or `host=address`), and waits until all that can happen now
+   * has happened.
+   */
   async say(...hosts: readonly string[]): Promise<readonly string[] | undefined> {
     this.#facts.put(hosts);
     return await this.settled();
@@ -53,7 +56,7 @@ class Stage implements AsyncDisposable {
     return this.answers.at(-1);
   }
 
-  /** Ends the watch, and begins another. */
+  /** Ends the watch, and starts another. */
   async again(): Promise<void> {
     await this.#end();
     this.#controller = new AbortController();
@@ -72,7 +75,8 @@ class Stage implements AsyncDisposable {
 
   async #follow(): Promise<void> {
     const { clock, known } = this;
-    const record = (message: string) => void this.lines.push(message);
+    const record = (message: string, properties?: Readonly<Record<string, unknown>>) =>
+      void this.lines.push(`${message}: ${properties?.["reason"]}`);
     const log = { debug: record, info: record, warn: record };
     const options = { cluster: "web", log, clock, known, nameService: SERVICE, lookUp: this.#lookUp };
     const { signal } = this.#controller;
@@ -110,18 +114,18 @@ class Stage implements AsyncDisposable {
 
 const silent = () => new UnresolvedError("silent");
 
-Deno.test("addressed() puts addresses in the place of names, and asks nobody where there are none", async () => {
+Deno.test("addressed() replaces names by addresses, and asks nobody where there are none", async () => {
   await using stage = new Stage({ "a.example": ["10.0.0.2", "10.0.0.1"], "six.example": ["::6"] });
   assert.deepEqual(await stage.say("10.9.9.9", "fd00::1"), ["10.9.9.9=10.9.9.9", "fd00::1=fd00::1"]);
   assert.deepEqual(stage.asked, []);
   const all = await stage.say("10.9.9.9", "a.example", "gone.example", "six.example");
   assert.deepEqual(all, ["10.9.9.9=10.9.9.9", "a.example=10.0.0.1", "six.example=::6"]);
   assert.deepEqual(stage.lines, [
-    'Left out a node of web: "gone.example:80": Cannot resolve gone.example: no such name',
+    'Entry left out: "gone.example:80": Cannot resolve gone.example: no such name',
   ]);
 });
 
-Deno.test("addressed() looks a name up again when its record expires, and keeps the address that is among several", async () => {
+Deno.test("addressed() looks a name up again when its record expires, and keeps an address that is among several", async () => {
   await using stage = new Stage({ "a.example": ["10.0.0.2"] });
   await stage.say("a.example");
   await stage.say("a.example", "10.9.9.9");
@@ -132,7 +136,7 @@ Deno.test("addressed() looks a name up again when its record expires, and keeps 
   assert.deepEqual(await stage.advance(11_000), ["a.example=10.0.0.1", "10.9.9.9=10.9.9.9"]);
 });
 
-Deno.test("addressed() asks once for a name that does not exist, and again after 5 s though its answer holds for none", async () => {
+Deno.test("addressed() asks once for a nonexistent name, and again after 5 s although its answer has no ttl", async () => {
   await using stage = new Stage({ "six.example": ["::6"] }, { ttlMs: 0 });
   await stage.say("gone.example");
   for (let second = 0; second < 9; second++) await stage.advance(1_000);
@@ -140,7 +144,7 @@ Deno.test("addressed() asks once for a name that does not exist, and again after
   assert.deepEqual(await stage.say("six.example"), ["six.example=::6"]);
 });
 
-Deno.test("addressed() keeps an address while no name server answers, also in a watch that begins again", async () => {
+Deno.test("addressed() keeps an address while no name server answers, also in a restarted watch", async () => {
   await using stage = new Stage({ "a.example": ["10.0.0.1"] }, { ttlMs: 0 });
   await stage.say("a.example");
   stage.zone["a.example"] = silent();
@@ -163,11 +167,11 @@ Deno.test("addressed() throws when no node has an address as no name server answ
   assert.deepEqual(await stage.say("a.example", "b.example"), ["a.example=10.0.0.1"]);
 });
 
-Deno.test("addressed() keeps no node waiting for a name whose servers are silent, but in a first answer for 5 s", async () => {
+Deno.test("addressed() delays no node for a name whose servers are silent, except in a first answer for 5 s", async () => {
   await using stage = new Stage({ "a.example": ["10.0.0.1"], "slow.example": undefined });
   assert.equal(await stage.say("10.9.9.9", "slow.example"), undefined);
   assert.deepEqual(await stage.advance(5_000), ["10.9.9.9=10.9.9.9"]);
-  // From now on at once, though the name is looked up again.
+  // From now on at once, although the name is looked up again.
   await stage.advance(5_001);
   stage.zone["later.example"] = undefined;
   assert.deepEqual(await stage.say("10.9.9.8", "later.example", "slow.example"), ["10.9.9.8=10.9.9.8"]);
@@ -182,7 +186,7 @@ Deno.test("addressed() looks up a name after hundreds whose servers are silent w
   await stage.advance(5_000);
   assert.deepEqual(stage.answers.at(-1), ["a.example=10.0.0.1"]);
   for (let round = 0; round < 12; round++) await stage.advance(5_000);
-  // All of them have failed: what is new goes before them, and so does what has an address.
+  // All of them have failed: new names precede them, and so do names with an address.
   await stage.say("a.example", "b.example", ...hostile);
   assert.deepEqual(await stage.advance(10), ["a.example=10.0.0.1", "b.example=10.0.0.2"]);
   stage.zone["a.example"] = ["10.0.0.9"];
@@ -190,7 +194,7 @@ Deno.test("addressed() looks up a name after hundreds whose servers are silent w
   assert.deepEqual(stage.answers.at(-1), ["a.example=10.0.0.9", "b.example=10.0.0.2"]);
 });
 
-Deno.test("addressed() looks up names that come one by one, and again when their records expire, in time in proportion to their number", async () => {
+Deno.test("addressed() looks up names one by one, and again when their records expire, in time in proportion to their number", async () => {
   const took = async (length: number) => {
     const hosts = Array.from({ length }, (_, i) => `h${i}.example`);
     await using stage = new Stage(Object.fromEntries(hosts.map((name) => [name, ["10.0.0.1"]])));
@@ -207,7 +211,7 @@ Deno.test("addressed() looks up names that come one by one, and again when their
     assert.equal(stage.answers.at(-1)?.length, length + 1);
     return performance.now() - beganMs;
   };
-  // With its square the long one would take two hundred and fifty times as long; the quickest runs count.
+  // In quadratic time the long one would take two hundred and fifty times as long; the quickest runs count.
   let [short, long] = [Infinity, Infinity];
   await eventually("sixteen times the names take about as many times as long", async () => {
     [short, long] = [Math.min(short, await took(500)), Math.min(long, await took(8_000))];
@@ -215,7 +219,7 @@ Deno.test("addressed() looks up names that come one by one, and again when their
   });
 });
 
-Deno.test("addressed() asks ever less often for a name that fails, and 60 s apart at most", async () => {
+Deno.test("addressed() asks less and less often for a failing name, at most 60 s apart", async () => {
   await using stage = new Stage({ "a.example": silent() });
   await stage.say("10.9.9.9", "a.example");
   const times: number[] = [];
@@ -230,7 +234,7 @@ Deno.test("addressed() asks ever less often for a name that fails, and 60 s apar
 Deno.test("addressed() reports an address that the lookup of another cluster of the session found", async () => {
   await using stage = new Stage({ "a.example": ["10.0.0.1"] });
   await stage.say("a.example");
-  // As another cluster leaves it, whose lookup found room before this one's.
+  // As if another cluster had left it, whose lookup found room before this one's.
   stage.zone["a.example"] = ["10.0.0.2"];
   stage.known.set("a.example", { ip: "10.0.0.2", failures: 0, untilMs: stage.clock.now() + 15_000 });
   assert.deepEqual(await stage.advance(10_001), ["a.example=10.0.0.2"]);
@@ -254,7 +258,7 @@ Deno.test("addressed() keeps the last address of a node whose address becomes an
   await using stage = new Stage({ "a.example": ["10.0.0.1"], "new.example": undefined, "bad.example": silent() });
   await stage.say("web=a.example", "ip=10.0.0.3");
   await stage.advance(5_001);
-  // Neither one that is looked up, nor one whose lookup fails, removes the member.
+  // Neither a lookup in flight nor a failed one removes the member.
   const kept = ["web=10.0.0.1", "ip=10.0.0.3"];
   assert.deepEqual(await stage.say("web=new.example", "ip=bad.example"), kept);
   assert.deepEqual(await stage.advance(5_001), kept);
@@ -262,12 +266,12 @@ Deno.test("addressed() keeps the last address of a node whose address becomes an
   stage.zone["new.example"] = ["10.0.0.2"];
   delete stage.zone["bad.example"];
   assert.deepEqual(await stage.advance(10_001), ["web=10.0.0.2"]);
-  // A name that does not exist removed it: a failure afterwards does not bring it back.
+  // A nonexistent name removed it: a failure afterwards does not bring it back.
   stage.zone["bad.example"] = silent();
   assert.deepEqual(await stage.advance(10_001), ["web=10.0.0.2"]);
 });
 
-Deno.test("addressed() knows no last address of a node that left meanwhile", async () => {
+Deno.test("addressed() keeps no last address of a node that left meanwhile", async () => {
   await using stage = new Stage({ "a.example": ["10.0.0.1"], "new.example": undefined });
   await stage.say("web=a.example", "10.9.9.9");
   await stage.say("10.9.9.9");
@@ -275,7 +279,7 @@ Deno.test("addressed() knows no last address of a node that left meanwhile", asy
   assert.deepEqual(await stage.say("web=new.example", "10.9.9.9"), ["10.9.9.9=10.9.9.9"]);
 });
 
-Deno.test("addressed() forgets names that nobody wants after 10 min, and goes through all of them once a minute at most", async () => {
+Deno.test("addressed() forgets unused names after 10 min, and scans all of them at most once a minute", async () => {
   await using stage = new Stage({ "a.example": ["10.0.0.1"] }, { ttlMs: 0 });
   for (let i = 0; i <= 10_000; i++) stage.known.set(`old${i}.example`, { ip: undefined, failures: 0, untilMs: 0 });
   let scans = 0;

@@ -1,6 +1,6 @@
 /**
- * A node as the registries hold it: JSON byte for byte as 1.0
- * writes it, so that both may share one registry.
+ * A node as the registries store it: JSON byte for byte as 1.0 writes it, so that both may share one
+ * registry.
  *
  * @module
  */
@@ -8,14 +8,13 @@ import type { Json, Node } from "../../mod.ts";
 import { isRecord } from "../../src/model/node.ts";
 import { type ParsedEntry, parseEntry } from "./entry.ts";
 
-/** How deep metadata may be nested: far beyond use, and far from any stack's end. */
+/** How deep metadata may be nested: far beyond use, and far from any stack overflow. */
 const DEPTH_MAX = 64;
 
 /**
- * Writes a node as 1.0 does: sorted keys, `", "` and `": "`,
- * ASCII only, `peer` and `metadata` as JSON text within a string. A node
- * without a peer is written without that key; 1.0 then
- * puts the reader's own balancer in its place. 1.0 ignores the keys that it does not know.
+ * Encodes a node as 1.0 does: sorted keys, `", "` and `": "`, ASCII only, `peer` and `metadata` as JSON
+ * within a string. A node without a peer is written without that key; 1.0 then uses the reader's own
+ * balancer. 1.0 ignores keys that it does not know.
  */
 export function encodeNode(node: Node): Uint8Array {
   const { host, ip, port, peer, metadata } = node;
@@ -24,7 +23,7 @@ export function encodeNode(node: Node): Uint8Array {
   return new TextEncoder().encode(toPythonJson(payload));
 }
 
-/** The optional keys that a node has, `peer` aside, as every registry of Lighthouse's own format carries them. */
+/** The optional keys of a node, except `peer`, as every registry of Lighthouse's own format has them. */
 export function nodeOptions({ weight, state, zone, labels, priority }: NodeOptions): { readonly [key: string]: Json } {
   return {
     ...weight !== undefined && { weight },
@@ -38,10 +37,9 @@ export function nodeOptions({ weight, state, zone, labels, priority }: NodeOptio
 type NodeOptions = Pick<Node, "weight" | "state" | "zone" | "labels" | "priority">;
 
 /**
- * Reads what a registry holds of a node; it may come from anybody. `peer` and
- * `metadata` may be JSON text within a string or plain objects. Metadata that
- * cannot be read costs only itself: 1.0 never looks at it, and the
- * node is served; where nobody reads it, it is not looked at. Never throws.
+ * Decodes a node from a registry; it may come from anybody. `peer` and `metadata` may be JSON within a string
+ * or plain objects. Unreadable metadata costs only itself: 1.0 never reads it, and the node is served; where
+ * nobody reads it, it is ignored. Never throws.
  */
 export function decodeNode(
   bytes: Uint8Array,
@@ -56,7 +54,7 @@ export function decodeNode(
   return parseEntry({ ...node, metadata: withoutMetadata ? {} : metadataOf(value.metadata) });
 }
 
-/** Reads what should be one JSON object; the reason says why it is none. Never throws. */
+/** Parses one JSON object; the reason says why it is not one. Never throws. */
 export function readObject(
   bytes: Uint8Array,
 ): { readonly ok: true; readonly value: Record<string, unknown> } | { readonly ok: false; readonly reason: string } {
@@ -69,16 +67,18 @@ export function readObject(
   }
 }
 
-/** Metadata that was written as an object, or as JSON within a string; empty if it is neither, or nested too deep. */
+/**
+ * Metadata that was written as an object, or as JSON within a string; empty if it is neither, or nested too
+ * deep.
+ */
 export function metadataOf(value: unknown): Record<string, unknown> {
   const written = typeof value === "string" ? readJson(value) : value;
   return isRecord(written) && depthOf(written) <= DEPTH_MAX ? written : {};
 }
 
 /**
- * Writes JSON as Python's `json.dumps(value, sort_keys=True)`. A number
- * without a fraction is written as an integer, for YAML's `1.0` and `1` are
- * the same number here; other numbers look as in Python (`1e-05`).
+ * Encodes JSON as Python's `json.dumps(value, sort_keys=True)`. A number without a fraction is written as an
+ * integer, for YAML's `1.0` and `1` are the same number here; other numbers look as in Python (`1e-05`).
  */
 export function toPythonJson(value: Json): string {
   if (typeof value === "string") return quoteAscii(value);
@@ -98,7 +98,7 @@ function refuse(why: string): { readonly ok: false; readonly reason: string } {
   return { ok: false, reason: `Invalid node: ${why}` };
 }
 
-/** Reads JSON; text that is none stands for itself and is refused by the next check. */
+/** Parses JSON; invalid text stays as it is and is rejected by the next check. */
 function readJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -107,7 +107,10 @@ function readJson(text: string): unknown {
   }
 }
 
-/** How deep a value is nested, counted no further than needed. Walks without recursion: the value is hostile. */
+/**
+ * How deep a value is nested, counted no further than needed. Iterates without recursion: the value is
+ * hostile.
+ */
 function depthOf(value: unknown): number {
   let depth = 0;
   for (let level: unknown[] = [value]; level.length > 0 && depth <= DEPTH_MAX; depth++) {
@@ -117,7 +120,8 @@ function depthOf(value: unknown): number {
 }
 
 function quoteAscii(text: string): string {
-  // JSON leaves everything above the control characters as it is; Python escapes all that is not printable ASCII.
+  // JSON leaves everything above the control characters as it is; Python escapes all that is not printable
+  // ASCII.
   return JSON.stringify(text).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
@@ -125,7 +129,7 @@ function formatNumber(number: number): string {
   if (!Number.isFinite(number)) return "null";
   const text = String(number);
   if (Number.isInteger(number) || Math.abs(number) >= 1e-4) return text;
-  // Python changes to exponents earlier, and gives them two digits at least.
+  // Python changes to exponents earlier, and gives them at least two digits.
   const [digits, exponent = ""] = number.toExponential().split("e-");
   return `${digits}e-${exponent.padStart(2, "0")}`;
 }

@@ -26,7 +26,7 @@ Deno.test("encodeNode() writes 1.0's bytes", () => {
   assert.equal(textOf(nodeOf({ role: "master" })), WRITTEN);
 });
 
-Deno.test("encodeNode() escapes metadata twice, as text within a string", () => {
+Deno.test("encodeNode() escapes metadata twice, as JSON within a string", () => {
   assert.match(
     textOf(nodeOf({ zone: "é", role: "master" })),
     /"metadata": "\{\\"role\\": \\"master\\", \\"zone\\": \\"\\\\u00e9\\"\}"/,
@@ -59,7 +59,7 @@ Deno.test("decodeNode() reads back what encodeNode() writes", () => {
   }));
 });
 
-Deno.test("decodeNode() never throws, whatever a registry holds", () => {
+Deno.test("decodeNode() never throws, whatever a registry contains", () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
     assert.equal(decodeNode(bytes).ok, false);
   }));
@@ -69,7 +69,7 @@ Deno.test("decodeNode() never throws, whatever a registry holds", () => {
     try {
       text = JSON.stringify(value);
     } catch {
-      return; // A bigint or a circle: no JSON can say it.
+      return; // A bigint or a cycle: JSON cannot express it.
     }
     const parsed = decodeNode(new TextEncoder().encode(text));
     if (!parsed.ok) assert.match(parsed.reason, /^Invalid node: /);
@@ -86,9 +86,9 @@ Deno.test.each([
   { what: "half a peer", text: `{"port": 1, "ip": "10.0.0.1", "peer": "{}"}`, reason: /peer.name must be/ },
   { what: "no JSON for a peer", text: `{"port": 1, "ip": "10.0.0.1", "peer": "x"}`, reason: /peer must be/ },
   { what: "depth", text: "[".repeat(200_000), reason: /it is not JSON/ },
-])("decodeNode() refuses $what", ({ text, reason }) => assert.match(decode(text), reason));
+])("decodeNode() rejects $what", ({ text, reason }) => assert.match(decode(text), reason));
 
-Deno.test("decodeNode() refuses what is not UTF-8", () => {
+Deno.test("decodeNode() rejects bytes that are not UTF-8", () => {
   const parsed = decodeNode(Uint8Array.of(0x7b, 0xff, 0x7d));
   assert.equal(parsed.ok === false && parsed.reason, "Invalid node: it is not UTF-8");
 });
@@ -115,9 +115,9 @@ Deno.test.each([
     text: `{"ip": "10.0.0.1", "port": 80, "metadata": {"x": ${"[".repeat(500)}${"]".repeat(500)}}}`,
     node: { host: "10.0.0.1", ip: "10.0.0.1", port: 80, metadata: {} },
   },
-])("decodeNode() takes $what", ({ text, node }) => assert.equal(decode(text), JSON.stringify(node)));
+])("decodeNode() accepts $what", ({ text, node }) => assert.equal(decode(text), JSON.stringify(node)));
 
-Deno.test("encodeNode() writes the optional keys beside those of 1.0, which a node without them does not have", () => {
+Deno.test("encodeNode() writes the optional keys beside those of 1.0, and none for a node without them", () => {
   const { peer: _, ...node } = nodeOf();
   assert.equal(
     textOf({ ...node, weight: 10, state: "drain", zone: "eu-1", labels: { tier: "gold" }, priority: 1 }),

@@ -1,6 +1,6 @@
 /**
- * `resolve_names`, for every discovery whose nodes may have a name in the place of their address. What looks names up is
- * loaded by the sessions that resolve some, and by no other.
+ * `resolve_names`, for every discovery whose nodes may have a name as their address. The lookup code is
+ * loaded only by sessions that resolve names.
  *
  * @module
  */
@@ -19,13 +19,13 @@ export function withNames(
 }
 
 export interface NamedClustersOptions {
-  /** Whether names are resolved; without that a node with a name is left out by who reads the registry. */
+  /** Whether names are resolved; otherwise a node with a name is left out by the reader of the registry. */
   readonly resolveNames: boolean | undefined;
   readonly context: Pick<DiscoveryContext, "scope" | "log">;
   readonly clock: Clock;
 }
 
-/** The clusters of one session, with addresses in the place of names. */
+/** The clusters of one session, with addresses in place of names. */
 export class NamedClusters {
   readonly #options: NamedClustersOptions;
   readonly #known = new Map<string, KnownName>();

@@ -1,7 +1,7 @@
 import type { Endpoint } from "../../mod.ts";
 import { formatEndpoint, isHostName, isIpv6, parseEndpoint } from "../../src/model/endpoint.ts";
 
-/** Reads `host`, `host:port`, `[v6]` or `[v6]:port`; `undefined` for what is none of these. */
+/** Parses `host`, `host:port`, `[v6]` or `[v6]:port`; `undefined` for anything else. */
 export function serverAddress(text: string, defaultPort: number): Endpoint | undefined {
   const endpoint = parseEndpoint(/^(?:\[[^\]]*\]|[^:]*)$/.test(text) ? `${text}:${defaultPort}` : text);
   if (endpoint === undefined || !(isHostName(endpoint.host) || isIpv6(endpoint.host))) return undefined;

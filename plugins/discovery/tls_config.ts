@@ -15,7 +15,7 @@ export const tlsKeys = () =>
     ),
   });
 
-/** What {@linkcode tlsKeys} takes. */
+/** The result of {@linkcode tlsKeys}. */
 interface TlsKeys {
   readonly ca?: string | undefined;
   readonly cert?: string | undefined;
@@ -23,17 +23,17 @@ interface TlsKeys {
   readonly server_name?: string | undefined;
 }
 
-/** What is wrong with the keys together: a certificate and its key are of use only with one another. */
+/** The faults of the keys together: a certificate and its key need each other. */
 export function tlsFaults(tls: TlsKeys | undefined): readonly Issue[] {
   return missingPartner({ cert: tls?.cert, key: tls?.key }, ["tls"]);
 }
 
-/** The files and the name that the keys say. */
+/** The files and the name in the keys. */
 export function tlsFilesOf({ ca, cert, key, server_name }: TlsKeys): TlsFiles {
   return { ca, cert, key, serverName: server_name };
 }
 
-/** Says which of two keys is missing, of which neither is of use alone. */
+/** Names the missing one of two keys that need each other. */
 export function missingPartner(
   pair: Readonly<Record<string, unknown>>,
   path: readonly string[] = [],

@@ -1,6 +1,6 @@
 import type { ClientTls } from "../../src/http/client.ts";
 
-/** The files (PEM) and the name that TLS is spoken with. */
+/** The files (PEM) and the name for TLS. */
 export interface TlsFiles {
   readonly ca?: string | undefined;
   readonly cert?: string | undefined;
@@ -13,7 +13,7 @@ export function filesOf(tls: TlsFiles | undefined): readonly string[] {
   return [tls?.ca, tls?.cert, tls?.key].filter((path) => path !== undefined);
 }
 
-/** Reads what TLS is spoken with. Throws if a file cannot be read, or has not what it must have. */
+/** Reads the TLS files. Throws if a file cannot be read, or lacks its contents. */
 export async function readTls({ ca, cert, key, serverName }: TlsFiles): Promise<ClientTls> {
   const [caPem, certPem, keyPem] = await Promise.all([
     readPem("ca", ca, "CERTIFICATE"),

@@ -75,7 +75,7 @@ async function answer(request: HttpRequest, options: LifecycleServerOptions): Pr
   }
   if (QUIT.includes(path)) {
     if (method !== "POST") return text(405, `Cannot ${method} ${path}: there is POST`, [["allow", "POST"]]);
-    options.log.info("Asked to end, shutting down", { event: "lifecycle.quit", path });
+    options.log.info("Shutdown requested over the lifecycle interface", { event: "lifecycle.quit", path });
     options.quit();
     return text(200, "OK");
   }

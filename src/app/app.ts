@@ -425,7 +425,7 @@ export class App {
 
   /** Looks at the config directory again. */
   lookAgain(): void {
-    this.#log.info("Looking at the config again, as asked", { event: "config.reread" });
+    this.#log.info("Rereading the config on request", { event: "config.reread" });
     this.#configs.lookAgain();
     this.#announcement.askAgain();
   }

@@ -515,7 +515,7 @@ async function checkRegistry(
 function fixOfPath(message: string): string {
   const path = /(\/[^\s,;:]+)/.exec(message)?.[1];
   return path === undefined
-    ? "see to the path in the message"
+    ? "check the path in the message"
     : `ls -ld ${path}; mkdir -p, or chown it to the user of the writer`;
 }
 

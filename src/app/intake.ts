@@ -144,7 +144,7 @@ export class Intake implements ConfigSource {
     this.#told = new Set(texts.map(({ text }) => text));
     const broken = new Set(diagnostics.filter(({ severity }) => severity === "error").map(({ file }) => file));
     for (const file of this.#broken.difference(broken)) {
-      log.info("Config file has no errors any more", { event: "config.valid", file });
+      log.info("Config file valid again", { event: "config.valid", file });
     }
     this.#broken = broken;
   }

@@ -356,7 +356,7 @@ export class NodeChecks implements AsyncDisposable {
       return had && !has;
     };
     if (failing.length > 0) log.warn("Nodes fail their checks", { event: "node.failing", ...fields(failing) });
-    if (ended("failing")) log.info("No node fails its checks any more", { event: "node.passing", ...fields(passing) });
+    if (ended("failing")) log.info("All nodes pass their checks again", { event: "node.passing", ...fields(passing) });
     if (unknown.length > 0) {
       log.warn("Cannot check nodes; shares stay as they are", { event: "node.unknown", ...fields(unknown) });
     }

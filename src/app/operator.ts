@@ -315,7 +315,7 @@ export class AppOperator implements Operator {
       ];
       return this.#did([`The drain of service ${service} is revoked`], warnings);
     }
-    log.info("This host's nodes are back", { event: "local.undrained", service: service ?? "all", author });
+    log.info("Drain of this host's nodes revoked", { event: "local.undrained", service: service ?? "all", author });
     const warnings = await this.#awaitRegistry(services, signal);
     return this.#did(endpointsOf(services).map((endpoint) => `${endpoint} takes connections while it is up`), warnings);
   }

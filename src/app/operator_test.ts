@@ -140,7 +140,7 @@ Deno.test("weight reports the effect on a balancer without weights", async () =>
   const [, warnings] = await stage.do({ verb: "weight", cluster: "web", target: "a.test", percent: 50 });
   assert.deepEqual(warnings, [
     "Balancer haproxy may reload for the weight, or not follow it: " +
-    "balance static-rr changes no weight while HAProxy runs: roundrobin does",
+    "balance static-rr cannot change weights at run time; roundrobin can",
   ]);
   const [, none] = await stage.do({ verb: "weight", cluster: "web", target: "b.test", percent: 0 });
   assert.deepEqual(none, []);

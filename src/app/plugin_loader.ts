@@ -194,7 +194,7 @@ export class PluginLoader implements AsyncDisposable {
       }
       if (attempt.open !== undefined) {
         const { sha256, graph, introduction } = attempt.open;
-        log.info("Plugin is loaded", {
+        log.info("Plugin loaded", {
           event: "plugin.loaded",
           plugin: key,
           name: introduction.name,
@@ -250,7 +250,10 @@ export class PluginLoader implements AsyncDisposable {
       // A file that has changed, or is gone: what was approved is still there.
       const last = isRemote(entry.url) ? undefined : await kept();
       if (last === undefined) throw error instanceof FetchFault ? withoutCopy(error, cache) : error;
-      return { open: await open(last), finding: toFinding(entry, error, "what was approved goes on, from the cache") };
+      return {
+        open: await open(last),
+        finding: toFinding(entry, error, "the approved version stays active, from the cache"),
+      };
     }
   }
 
@@ -307,7 +310,7 @@ export class PluginLoader implements AsyncDisposable {
         loaded.set(key, { module: good.open.module, origin: "foreign", name: key, allow: good.allow });
       } else missing.set(key, finding === undefined ? "it is still being loaded" : "it could not be loaded");
       if (finding !== undefined) {
-        const goesOn = open === undefined && good !== undefined ? "; its last good version goes on" : "";
+        const goesOn = open === undefined && good !== undefined ? "; its last good version stays active" : "";
         findings.push({ ...finding, message: `${finding.message}${goesOn}` });
       } else if (open === undefined) {
         const message = `The plugin ${entry.name} is still being loaded`;

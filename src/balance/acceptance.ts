@@ -1,20 +1,20 @@
 import type { ClusterName } from "../model/topology.ts";
 import type { Origin, Wanted, WantedCluster } from "../plugin/contract.ts";
 
-/** What to bring about, after what was refused has been put aside. */
+/** What to apply, once rejected parts are left out. */
 export interface Target<Config, ClusterConfig> {
-  /** What is wanted, or as much of it as the balancer takes. */
+  /** The desired state, or as much of it as the balancer accepts. */
   readonly wanted: Wanted<Config, ClusterConfig>;
   /**
-   * Whether its structure has to wait: something that serves now was changed to
-   * what the balancer refuses, and what it was before is not known.
+   * Whether a change of structure has to wait: something that serves now was changed to a form that the
+   * balancer rejects, and its previous form is unknown.
    */
   readonly held: boolean;
 }
 
-/** What becomes of something that was refused. */
+/** What happens to something that was rejected. */
 export type Fate =
-  /** Its lines are left out, and the rest of it is served. */
+  /** Its rejected lines are left out, and the rest of it is served. */
   | "left out"
   /** It keeps the form that was last accepted. */
   | "kept"
@@ -23,33 +23,32 @@ export type Fate =
   /** There is nothing else to try. */
   | "nothing";
 
-/** No more refused lines are remembered. */
+/** How many rejected lines are remembered. */
 const LINES_MAX = 10_000;
 
-/** A config that the balancer did not take. */
+/** A config that the balancer rejected. */
 interface Refusal {
-  /** The config in question; another one is tried at once. */
+  /** The config in question; a different one is tried at once. */
   readonly fingerprint: string;
-  /** When the same one is tried again, in case that what it lacked has come. */
+  /** When the same one is tried again, in case what it lacked has appeared. */
   readonly retryAt: number;
-  /** How often the same one was refused. */
+  /** How often the same one was rejected. */
   readonly times: number;
 }
 
-/** A line of a config, or a part, without which the balancer may take the rest. */
+/** A line of a config, or a part, without which the balancer may accept the rest. */
 interface RefusedLine extends Refusal {
   readonly origin: Origin;
 }
 
 /**
- * What the balancer took and what it rejected. Whatever was applied before (a
- * cluster, the balancer's own file) keeps the last form that was accepted, a
- * cluster with its members of today. What is new is served without the lines
- * that were rejected; if no line can be told, or it does not help, a new
- * cluster is put aside.
+ * What the balancer accepted and what it rejected. What was applied already (a cluster, the balancer's own
+ * file) keeps the last accepted form, a cluster with its current members. What is new is served without its
+ * rejected lines; if the faulty line cannot be identified, or leaving it out does not help, a new cluster is
+ * not served.
  */
 export interface Acceptance<Config, ClusterConfig> {
-  /** What was last seen applied; `undefined` if nothing ever was. */
+  /** What was last seen applied; `undefined` if nothing was. */
   readonly accepted: Wanted<Config, ClusterConfig> | undefined;
   readonly whole: Refusal | undefined;
   readonly clusters: ReadonlyMap<ClusterName, Refusal>;
@@ -64,13 +63,13 @@ export const NOTHING_TRIED: Acceptance<never, never> = {
   lines: new Map(),
 };
 
-/** The earliest time at which something that was rejected is to be tried again. */
+/** The earliest time at which something rejected is to be tried again. */
 export function retryAt({ clusters, lines, whole }: Acceptance<unknown, unknown>, now: number): number {
   const refusals = [...clusters.values(), ...lines.values(), ...whole === undefined ? [] : [whole]];
   return Math.min(...refusals.map(({ retryAt }) => retryAt).filter((at) => at > now), Infinity);
 }
 
-/** Notes that the balancer was seen to serve a target. */
+/** Notes that the balancer was seen serving a target. */
 export function withAccepted<C, K>(
   acceptance: Acceptance<C, K>,
   wanted: Wanted<C, K>,
@@ -93,7 +92,7 @@ export function withAccepted<C, K>(
   };
 }
 
-/** Forgets what was rejected and is desired in that form no more: it was fixed, or is gone. */
+/** Forgets rejections of forms that are no longer desired, as they were fixed or removed. */
 export function withoutOther<C, K>(
   acceptance: Acceptance<C, K>,
   wanted: Wanted<C, K>,
@@ -112,7 +111,7 @@ export function withoutOther<C, K>(
   };
 }
 
-/** What was last applied, with the members that are desired now; `undefined` if nothing was. */
+/** What was last applied, with the members that are desired now; `undefined` if nothing was applied. */
 export function lastApplied<C, K>(
   { accepted }: Acceptance<C, K>,
   wanted: Wanted<C, K>,
@@ -127,7 +126,9 @@ export function lastApplied<C, K>(
   };
 }
 
-/** Makes a target of a desired state. `served` names the clusters that the balancer serves, whatever their form. */
+/**
+ * Makes a target of a desired state. `served` names the clusters that the balancer serves, in whatever form.
+ */
 export function compose<C, K>(
   acceptance: Acceptance<C, K>,
   wanted: Wanted<C, K>,
@@ -169,9 +170,9 @@ export function compose<C, K>(
 }
 
 /**
- * Notes that the balancer rejected a target made of `wanted`: because of lines
- * without which it may take the rest, because of a cluster, or for whatever
- * reason if neither is known. Answers also what becomes of it, in general.
+ * Notes that the balancer rejected a target made of `wanted`: because of lines without which it may accept
+ * the rest, because of a cluster, or for an unknown reason if neither is given. Returns also what happens to
+ * it.
  */
 export function withRejected<C, K>(
   acceptance: Acceptance<C, K>,
@@ -180,20 +181,20 @@ export function withRejected<C, K>(
   { cluster: name, lines, retryAt }: {
     readonly cluster: ClusterName | undefined;
     readonly lines: readonly Origin[];
-    /** When to try again what was rejected so many times. */
+    /** When to try again what was rejected that often. */
     readonly retryAt: (times: number) => number;
   },
 ): readonly [acceptance: Acceptance<C, K>, fate: Fate] {
   const { accepted, whole, clusters } = acceptance;
   const leftOut = new Set(target.leftOut?.map(printOrigin));
-  // What is in the target in a previous form, or left out already, is not to blame for the desired state.
+  // What is in the target in its previous form, or left out already, cannot have caused the rejection.
   const fresh = lines.filter((origin) =>
     printOwner(wanted, origin) === printOwner(target, origin) && !leftOut.has(printOrigin(origin))
   );
   if (fresh.length > 0) {
     const known = new Map(acceptance.lines);
     for (const origin of fresh) {
-      // What explains a rejection may make lines up, new ones each time.
+      // The plugin that explains a rejection may invent lines, new ones each time.
       if (known.size >= LINES_MAX) known.clear();
       const key = printOrigin(origin);
       known.set(key, { origin, ...again(known.get(key), printOwner(wanted, origin), retryAt) });
@@ -211,7 +212,7 @@ export function withRejected<C, K>(
   const fingerprint = printWhole(wanted);
   const wasFallback = whole?.fingerprint === fingerprint && printWhole(target) !== fingerprint;
   const hasOther = !wasFallback && accepted !== undefined && printWhole(accepted) !== printWhole(target);
-  // That the previous form fails too says nothing of the desired one, which keeps its time.
+  // That the previous form fails too says nothing about the desired one, whose retry time stays.
   const refusal = wasFallback ? whole : again(whole, fingerprint, retryAt);
   return [{ ...acceptance, whole: refusal }, hasOther ? "kept" : "nothing"];
 }
@@ -221,9 +222,8 @@ function rejectsAny({ whole, clusters, lines }: Acceptance<unknown, unknown>): b
 }
 
 /**
- * The lines of a cluster, or of the balancer's own file, that were rejected as
- * they are desired now. When one is to be tried again all are: some may have
- * made no sense without it.
+ * The rejected lines of a cluster, or of the balancer's own file, in their current form. When one is due for
+ * a retry, all are: some may have made no sense without it.
  */
 function rejectedLines<C, K>(
   { lines }: Acceptance<C, K>,
@@ -237,7 +237,7 @@ function rejectedLines<C, K>(
   return own.every(({ retryAt }) => now < retryAt) ? own.map(({ origin }) => origin) : [];
 }
 
-/** Whether a cluster, or the balancer's own file, was applied in another form than the one that is desired. */
+/** Whether a cluster, or the balancer's own file, is applied in a form other than the desired one. */
 function hasOtherForm<C, K>(
   { accepted }: Acceptance<C, K>,
   wanted: Wanted<C, K>,
@@ -274,19 +274,22 @@ function printOrigin({ cluster, path }: Origin): string {
   return JSON.stringify([cluster ?? null, path]);
 }
 
-/** All of what a line belongs to: its cluster but for its members, or the balancer's own file; `undefined` if it is gone. */
+/**
+ * What a line belongs to: its cluster without the members, or the balancer's own file; `undefined` if it is
+ * gone.
+ */
 function printOwner({ config, clusters }: Wanted, { cluster: name }: Origin): string | undefined {
   if (name === undefined) return JSON.stringify(config);
   const cluster = clusters.find((cluster) => cluster.name === name);
   return cluster === undefined ? undefined : printCluster(cluster);
 }
 
-/** All of a cluster but its members. */
+/** A cluster without its members. */
 function printCluster<K>({ name, metaCluster, config }: WantedCluster<K>): string {
   return JSON.stringify([name, metaCluster, config]);
 }
 
-/** All that is wanted but the members. */
+/** The desired state without the members. */
 function printWhole<C, K>({ config, clusters, leftOut = [] }: Wanted<C, K>): string {
   return JSON.stringify([config, clusters.map(printCluster), leftOut]);
 }

@@ -11,7 +11,9 @@ import {
   withRejected,
 } from "./acceptance.ts";
 
-/** Lines by number; those below 3 are refused, and told; 9 makes its cluster refused without a line. */
+/**
+ * Lines by number; those below 3 are rejected, and named; 9 makes its cluster rejected without naming a line.
+ */
 type Lines = readonly number[];
 type LinesWanted = Wanted<Lines, Lines>;
 
@@ -39,7 +41,7 @@ interface Tried {
   acceptance: Acceptance<Lines, Lines>;
 }
 
-/** Brings a desired state about as a writer does; answers what is applied then. */
+/** Applies a desired state as a writer does; returns what is applied then. */
 function bringAbout(tried: Tried, wanted: LinesWanted, now: number): LinesWanted {
   for (let round = 0; round < 20; round++) {
     tried.acceptance = withoutOther(tried.acceptance, wanted);
@@ -57,13 +59,13 @@ function bringAbout(tried: Tried, wanted: LinesWanted, now: number): LinesWanted
     tried.acceptance = acceptance;
     assert.notEqual(fate, "nothing");
   }
-  assert.fail("it never comes to an end");
+  assert.fail("acceptance ends");
 }
 
 const formOf = (of: LinesWanted, cluster: string) => of.clusters.find(({ name }) => name === cluster)?.config;
 const isGood = (config: Lines | undefined) => config !== undefined && config.every((line) => line >= 3 && line !== 9);
 
-Deno.test("Acceptance comes to an end with something that is accepted, and all that is good is in it", () =>
+Deno.test("Acceptance ends with an accepted state that holds all that is good", () =>
   fc.assert(fc.property(fc.array(anyWanted, { minLength: 1, maxLength: 4 }), (sequence) => {
     const tried: Tried = { acceptance: NOTHING_TRIED };
     sequence.forEach((wanted, index) => {
@@ -75,7 +77,7 @@ Deno.test("Acceptance comes to an end with something that is accepted, and all t
     });
   })));
 
-Deno.test("Acceptance changes nothing of what was in force for an edit that is refused", () =>
+Deno.test("Acceptance keeps the applied form when an edit is rejected", () =>
   fc.assert(fc.property(anyWanted, anyWanted, (first, second) => {
     const tried: Tried = { acceptance: NOTHING_TRIED };
     const before = bringAbout(tried, first, 0);
@@ -89,7 +91,7 @@ Deno.test("Acceptance changes nothing of what was in force for an edit that is r
     }
   })));
 
-Deno.test("Acceptance tries again what was refused, when its time has come, and takes it if it is accepted now", () => {
+Deno.test("Acceptance retries what was rejected when its time has come, and takes it if it is accepted now", () => {
   const tried: Tried = { acceptance: NOTHING_TRIED };
   const wanted: LinesWanted = {
     config: [],
@@ -106,7 +108,7 @@ Deno.test("Acceptance tries again what was refused, when its time has come, and 
   assert.equal(compose(withAccepted(acceptance, whole), wanted, { now: 61, served }).wanted, wanted);
 });
 
-Deno.test("Acceptance forgets a cluster, lines and a whole that were refused once they are fixed or gone", () => {
+Deno.test("Acceptance forgets a cluster, lines and a whole that were rejected once they are fixed or gone", () => {
   const host = { fqdn: "a.test", ip: "10.0.0.1" };
   const cluster = (config: Lines) => ({ name: "a", config, nodes: [] });
   const [bad, other]: LinesWanted[] = [{ config: [], host, clusters: [cluster([1])] }, {
@@ -136,7 +138,7 @@ Deno.test("Acceptance forgets a cluster, lines and a whole that were refused onc
   }
 });
 
-Deno.test("a previous form that fails, too, does not change when the desired one is tried again", () => {
+Deno.test("a previous form that fails too leaves the retry time of the desired one unchanged", () => {
   const host = { fqdn: "a.test", ip: "10.0.0.1" };
   const [good, bad]: readonly LinesWanted[] = [[3], [1]].map((config) => ({ config, host, clusters: [] }));
   const why = { cluster: undefined, lines: [] };

@@ -1,13 +1,13 @@
 import type { RejectedCommand } from "../plugin/contract.ts";
 import type { StepOutcome } from "./effects.ts";
 
-/** No more commands that were rejected are remembered. */
+/** How many rejected commands are remembered. */
 const REJECTED_MAX = 1_000;
 
-/** No more commands are remembered for the time at which they were sent. */
+/** How many commands are remembered with the time at which they were sent. */
 const SENT_MAX = 10_000;
 
-/** When, by whom and of which version commands were answered. */
+/** When, by which process and which version commands were answered. */
 export interface Answering {
   /** The process that answers. */
   readonly pid: number | undefined;
@@ -17,28 +17,27 @@ export interface Answering {
   readonly nowMs: number;
 }
 
-/** What a plan is to know of commands: the keys of the same names of `PlanAllowance`. */
+/** What a plan needs to know about commands: the keys of the same names of `PlanAllowance`. */
 export interface Recalled {
   readonly rejected: readonly RejectedCommand[];
   readonly sentAgoMs: ReadonlyMap<string, number>;
 }
 
 /**
- * What a balancer's plugin cannot see when it looks: which commands the
- * balancer rejects, and since when one has been in effect. Lives as long as its
- * writer, so a writer that starts counts from its start.
+ * What a balancer's plugin cannot observe: which commands the balancer rejects, and since when one has been
+ * active. Lives as long as its writer, so a new writer counts from its start.
  */
 export interface CommandMemory {
   readonly rejected: ReadonlyMap<string, { readonly answer: string; readonly pid?: number | undefined }>;
   readonly sentAtMs: ReadonlyMap<string, number>;
-  /** The version that rejected them: what one version of a program rejects another may take. */
+  /** The version that rejected them: another version may accept them. */
   readonly version: string | undefined;
 }
 
-/** The memory of a writer that has sent nothing. */
+/** The memory of a writer that has sent no command. */
 export const NO_COMMANDS: CommandMemory = { rejected: new Map(), sentAtMs: new Map(), version: undefined };
 
-/** Adds what became of commands. Pure. */
+/** Adds the outcomes of commands. Pure. */
 export function withCommands(
   memory: CommandMemory,
   outcomes: readonly StepOutcome[],
@@ -59,7 +58,7 @@ export function withCommands(
   return { rejected, sentAtMs, version: version?.join(".") };
 }
 
-/** What a plan is to know. Pure. */
+/** What a plan needs to know. Pure. */
 export function recall(memory: CommandMemory, { pid, version, nowMs }: Answering): Recalled {
   return {
     rejected: [...rejectedBy(memory, version)].map(([command, { answer, pid: by }]) => ({

@@ -12,7 +12,7 @@ function sent(command: string, answer?: string, isTimed?: true): StepOutcome {
 
 const VERSION = [3, 0, 11];
 
-Deno.test("CommandMemory knows what was rejected, and whether by the process that answers now, until the version changes", () => {
+Deno.test("CommandMemory knows which commands were rejected, and whether by the current process, until the version changes", () => {
   let memory = NO_COMMANDS;
   memory = withCommands(memory, [sent("add a", "no"), sent("add b", "no"), sent("add c")], {
     pid: 1,
@@ -44,7 +44,7 @@ Deno.test("CommandMemory counts from the last time that a timed command was sent
   assert.deepEqual([...sentAgoMs], [["drain a", 700]]);
 });
 
-Deno.test("CommandMemory is bounded, and forgets the oldest", () => {
+Deno.test("CommandMemory is bounded, and forgets the oldest command", () => {
   let memory = NO_COMMANDS;
   const answering = { pid: 1, version: VERSION, nowMs: 0 };
   for (let from = 0; from < 20_000; from += 100) {

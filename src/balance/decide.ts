@@ -66,84 +66,83 @@ import {
   withWritten,
 } from "./waiting_file.ts";
 
-/** How often one that is gone is looked for, until it may be started. */
+/** How often an unreachable balancer is looked for before it may be started. */
 const GONE_POLL_MS = 300;
 
-/** How many commands may fail one after the other before a reload is the way out. */
+/** How many commands may fail in a row before a reload is used instead. */
 const COMMAND_FAILURES_MAX = 2;
 
 /**
- * How long a look that is due stands back for members that can be changed
- * without: it is made as soon as none wait, or after this time.
+ * How long a due look waits for member changes that need none: it is made as soon as none is pending, or
+ * after this time.
  */
 const LOOK_STANDS_BACK_MS = 200;
 
-/** How many rounds a turn may take; each does what the one before made necessary. */
+/** How many rounds a turn may take; each round does what the previous one made necessary. */
 const ROUNDS_MAX = 50;
 
-/** A desired state, as it came. */
+/** A desired state, as it was received. */
 export interface Desired<Config, ClusterConfig> {
   readonly wanted: Wanted<Config, ClusterConfig>;
   readonly generation: number | undefined;
-  /** Says where in the config something was written. */
+  /** Finds the place in the config where something is written. */
   readonly locate: Locate;
 }
 
 /** What happened in one turn of the writer; for tests, the demo and measurements. */
 export interface Applied {
-  /** The generation that came with the desired state, if one did. */
+  /** The generation that came with the desired state, if any. */
   readonly generation?: number | undefined;
-  /** The steps that went well, in order. */
+  /** The steps that succeeded, in order. */
   readonly steps: readonly Step[];
   /** How many of them were reloads or starts. */
   readonly reloads: number;
-  /** From the begin of the turn to its end. */
+  /** From the start of the turn to its end. */
   readonly tookMs: number;
   /**
-   * Whether the balancer was seen to serve all that is desired, nothing rejected
-   * and nothing held; the file may follow within a second.
+   * Whether the balancer was seen serving all that is desired, nothing rejected and nothing held; the file
+   * may follow within a second.
    */
   readonly converged: boolean;
 }
 
-/** One turn, while it lasts: rounds of look, decide and act, until there is nothing to do now. */
+/** One turn while it lasts: rounds of look, decide and act, until there is nothing left to do now. */
 interface Turn {
   readonly beganMs: number;
-  /** Whether it began with a new desired state. */
+  /** Whether it started with a new desired state. */
   readonly isFresh: boolean;
-  /** The steps that went well. */
+  /** The steps that succeeded. */
   readonly done: readonly Step[];
-  /** Why there must be a reload, though the plan could do without. */
+  /** Why a reload is required although the plan could do without. */
   readonly because: string | undefined;
   readonly commandFailures: number;
-  /** What the last round has done, to notice what is planned again although it went well. */
+  /** What the last round did, to notice when steps that succeeded are planned again. */
   readonly plannedBefore: string | undefined;
   readonly rounds: number;
-  /** The steps under way, and from which view they were decided. */
+  /** The steps in flight, and the view that they were decided from. */
   readonly inFlight:
     | { readonly view: View<unknown, unknown>; readonly steps: readonly Step[]; readonly planned: string }
     | undefined;
-  /** The shortcut under way, and what is desired by it. */
+  /** The shortcut in flight, and what it is to bring about. */
   readonly shortcut: Shortcut & { readonly wanted: Wanted } | undefined;
-  /** When the next look was due as it began, and what waited. */
+  /** When the next look was due when the turn started, and what was waiting. */
   readonly before: Pick<WriterState<unknown, unknown>, "lookAt" | "waits">;
 }
 
 /**
- * What a look found applied, and what was changed and read back since: as long
- * as the same process serves and the look is fresh, a change of members needs
- * no other.
+ * What a look found applied, updated by what was changed and read back since: while the same process serves
+ * and the look is fresh, a change of members needs no other look.
  */
 export interface Base<Config, ClusterConfig> {
   readonly wanted: Wanted<Config, ClusterConfig>;
-  /** What the plugin observed, and knows by what was read back since. */
+  /** What the plugin observed, updated by what was read back since. */
   readonly observed: unknown;
   readonly sources: BalancerSources;
   /** The process. */
   readonly pid: number;
-  /** When it was looked at. */
+  /** When the look was made. */
   readonly lookedMs: number;
-  /** Whether a look that followed was broken off for a change of members; the next one is not. */
+  /** Whether a later look was aborted for a change of members; the next one must not be. */
   readonly hasStoodBack?: boolean;
 }
 
@@ -151,14 +150,14 @@ export interface Base<Config, ClusterConfig> {
 export interface WriterState<Config, ClusterConfig> {
   /** How often the balancer is looked at although nothing changed. */
   readonly reconcileMs: number;
-  /** What is being brought about. */
+  /** The desired state that is being applied. */
   readonly desired: Desired<Config, ClusterConfig> | undefined;
-  /** The newest desired state that no turn has begun with. */
+  /** The newest desired state that no turn has started with. */
   readonly next: Desired<Config, ClusterConfig> | undefined;
   readonly turn: Turn | undefined;
-  /** Whether an operator has paused the management: the balancer is looked at, and nothing is done about what is seen. */
+  /** Whether an operator has paused the management: the balancer is observed, and nothing is changed. */
   readonly isPaused: boolean;
-  /** When to look again though nothing is asked. */
+  /** When to look again although nothing asks for it. */
   readonly lookAt: number;
   /** Why something is not done yet, as of the last turn. */
   readonly waits: readonly Wait[];
@@ -168,50 +167,53 @@ export interface WriterState<Config, ClusterConfig> {
   readonly acceptance: Acceptance<Config, ClusterConfig>;
   readonly version: KnownVersion;
   readonly processes: Processes;
-  /** Where a change of members takes no look; `undefined` if it takes one. */
+  /** Where a change of members needs no look; `undefined` if it needs one. */
   readonly base: Base<Config, ClusterConfig> | undefined;
-  /** Whether all was applied when last looked at: what is otherwise then was not the writer's doing. */
+  /** Whether all was applied at the last look: a difference found later is not the writer's doing. */
   readonly isCalm: boolean;
   /** The files as they were then, or as they were written since. */
   readonly filesLeft: ReadonlyMap<string, string>;
-  /** Whether nobody is known to have read the files as they are. */
+  /** Whether the readers of the files may not have loaded them as they are. */
   readonly owesNotify: boolean;
   readonly standing: Standing;
 }
 
-/** What a look comes to: what there is, what is desired of it, and the way there. */
+/** The result of a look: the observed state, the desired state, and the way from one to the other. */
 export interface View<Config, ClusterConfig> {
   /** Where the balancer was looked at. */
   readonly sources: BalancerSources;
-  /** The looks, in order: the last one was at `sources`. */
+  /** The looks, in order; the last one was at `sources`. */
   readonly looks: readonly Look[];
-  /** What is desired, with the version of the program. */
+  /** The desired state, with the version of the program. */
   readonly wanted: Wanted<Config, ClusterConfig>;
-  /** As much of it as the balancer takes. */
+  /** As much of it as the balancer accepts. */
   readonly target: Target<Config, ClusterConfig>;
   /** What the plugin observed at `sources`. */
   readonly observed: unknown;
-  /** Clusters that are served and whose config cannot be used. */
+  /** Clusters that are served and whose config is invalid. */
   readonly kept: readonly ClusterName[];
   readonly notices: Rendered["notices"];
-  /** What the balancer counts; absent if it counts nothing, or nobody answers. */
+  /** The balancer's own counters; absent if it has none, or nobody answers. */
   readonly counters?: BalancerCounters | undefined;
   /** Why files cannot be rendered. */
   readonly renderFaults: NonNullable<Rendered["faults"]>;
-  /** The plan with a reload allowed; `undefined` if there is none. */
+  /** The plan if a reload is allowed; `undefined` if there is none. */
   readonly plan: readonly Step[] | undefined;
-  /** The plan without; `undefined` where the other one can be carried out. */
+  /** The plan without a reload; `undefined` where the other one can be carried out. */
   readonly meanwhile: readonly Step[] | undefined;
   readonly version: KnownVersion;
-  /** Who keeps the balancer, if that is another writer. */
+  /** Who manages the balancer, if that is another writer. */
   readonly other: string | undefined;
-  /** The random part of the time after which a reload is made that may be. */
+  /** The jitter of the time at which an allowed reload is made. */
   readonly reloadJitterMs: number;
-  /** What went wrong meanwhile, but was no obstacle. */
+  /** What failed meanwhile without stopping the look. */
   readonly faults: readonly string[];
 }
 
-/** What came of a start or a reload that went well: who serves, and the answers to the commands that replay server state. */
+/**
+ * The result of a start or a reload that succeeded: who serves, and the answers to the commands that replay
+ * server state.
+ */
 export interface Birthed {
   readonly step: Birth;
   readonly takeover: Takeover;
@@ -220,33 +222,35 @@ export interface Birthed {
   readonly atMs: number;
 }
 
-/** What came of steps. */
+/** The outcome of steps. */
 export interface Done {
   readonly outcomes: readonly StepOutcome[];
-  /** When the steps, and the takeover, came to their ends. */
+  /** When the steps, and the takeover, ended. */
   readonly endedMs: number;
-  /** Of a start or a reload among the steps, if all went well. */
+  /** Of a start or a reload among the steps, if all succeeded. */
   readonly birth: Birthed | undefined;
-  /** The files that were put back, after a start or a reload that failed. */
+  /** The files that were restored, after a start or a reload that failed. */
   readonly restored: readonly StepOutcome[];
-  /** The reload of the restored files, where the failed one has cost the process its socket. */
+  /** The reload of the restored files, where the failed one closed the process's socket. */
   readonly regained: { readonly outcomes: readonly StepOutcome[]; readonly birth: Birthed | undefined } | undefined;
-  /** Why the balancer rejects its config, if that may be to blame; a string if the plugin does not answer. */
+  /**
+   * Why the balancer rejects its config, if that may be the cause; a string if the plugin does not answer.
+   */
   readonly explanation: Explanation | string | undefined;
 }
 
-/** What a writer is to react to. */
+/** The inputs that a writer reacts to. */
 export type Input<Config, ClusterConfig> =
-  /** A desired state has come; one that no turn has begun with is dropped. */
+  /** A new desired state; one that no turn has started with is dropped. */
   | { readonly type: "wanted"; readonly desired: Desired<Config, ClusterConfig> }
-  /** An operator pauses the management, or resumes it. */
+  /** An operator pauses or resumes the management. */
   | { readonly type: "paused"; readonly isPaused: boolean }
-  /** The process that serves, or a child, has ended, or has ended the talk. */
+  /** The process that serves, or a child, has ended or closed its connection. */
   | { readonly type: "ended" }
   /** A turn is due. */
   | { readonly type: "due" }
   | { readonly type: "looked"; readonly view: View<Config, ClusterConfig> }
-  /** A look in the background was broken off: a desired state has come that may take none. */
+  /** A look in the background was aborted: a new desired state has arrived that may need none. */
   | { readonly type: "stoodBack" }
   /** There is no view: the balancer cannot be observed, or its plugin does not answer. */
   | {
@@ -256,30 +260,30 @@ export type Input<Config, ClusterConfig> =
     readonly version?: KnownVersion;
   }
   | { readonly type: "done"; readonly done: Done }
-  /** What is desired differs from the base in members alone, and a shortcut leads there. */
+  /** The desired state differs from the base in members alone, and a shortcut leads there. */
   | { readonly type: "differs"; readonly wanted: Wanted<Config, ClusterConfig>; readonly shortcut: Shortcut }
-  /** What came of the shortcut. */
+  /** The outcome of the shortcut. */
   | { readonly type: "changed"; readonly outcomes: readonly StepOutcome[] }
-  /** The file that waited is being written. */
+  /** Writing of the waiting file starts. */
   | { readonly type: "writing" }
-  /** The file that waited was written; `undefined` if that was broken off. */
+  /** The waiting file was written; `undefined` if that was aborted. */
   | {
     readonly type: "written";
     readonly outcomes: readonly StepOutcome[] | undefined;
     readonly sources: BalancerSources;
     readonly beganMs: number;
   }
-  /** The writer is to end. */
+  /** The writer is shutting down. */
   | { readonly type: "stop" };
 
-/** A process that is to leave, as another one serves in its place. */
+/** A process to stop, as another one serves in its place. */
 export interface Dismissal {
   readonly pid: number;
   readonly sources: BalancerSources;
   readonly why: "served before" | "started at the same time";
 }
 
-/** What happened to members, for whoever measures. */
+/** What happened to members, for measurements. */
 export type News =
   | { readonly type: "applied"; readonly applied: Applied }
   | {
@@ -291,18 +295,18 @@ export type News =
 /** What a writer is to do. */
 export interface Answer<Config, ClusterConfig> {
   readonly state: WriterState<Config, ClusterConfig>;
-  /** The steps to carry out at once; what comes of them is the next input. */
+  /** The steps to carry out at once; their outcome is the next input. */
   readonly steps: readonly Step[];
-  /** The processes to dismiss before. */
+  /** The processes to stop first. */
   readonly dismissals: readonly Dismissal[];
-  /** When to begin the next turn, if no desired state comes before; `-Infinity` while one lasts. */
+  /** When to start the next turn, unless a desired state arrives first; `-Infinity` while a turn lasts. */
   readonly lookAt: number;
-  /** What an operator is to read. */
+  /** What to log. */
   readonly log: readonly Report[];
   readonly news: readonly News[];
 }
 
-/** Time and chance, as they are now. */
+/** Time and chance, as of now. */
 export interface Circumstances {
   readonly now: number;
   readonly random: Random;
@@ -335,14 +339,17 @@ export function beginWriter<C, K>({ now, reconcileMs }: {
   };
 }
 
-/** Why a look must come to a reload, though the plan could do without; `undefined` if it need not. */
+/** Why a look must lead to a reload although the plan could do without; `undefined` if it need not. */
 export function reasonToReload<C, K>({ turn, processes }: WriterState<C, K>, sources: BalancerSources) {
-  // A process that was started from another file would come back with that one when it is restarted by hand.
+  // A process that was started from another file would use that file again when it is restarted by hand.
   const hasMoved = processes.settledAt !== undefined && processes.settledAt.file !== sources.file;
   return turn?.because ?? (hasMoved ? "its config file has moved" : undefined);
 }
 
-/** From where the desired state of a turn may be brought about without a look at the whole balancer, if it may. */
+/**
+ * The base from which the desired state of a turn may be applied without a look at the whole balancer, if it
+ * may.
+ */
 export function shortcutBase<C, K>(
   { turn, base, file, reconcileMs }: WriterState<C, K>,
   now: number,
@@ -352,7 +359,7 @@ export function shortcutBase<C, K>(
   return now < lookAt + LOOK_STANDS_BACK_MS ? base : undefined;
 }
 
-/** Whether a look that goes on is to be broken off for a desired state that has come meanwhile. */
+/** Whether a look in flight is to be aborted for a desired state that has arrived meanwhile. */
 export function standsBackForNext<C, K>(
   { turn, next, base, isPaused, reconcileMs }: WriterState<C, K>,
   now: number,
@@ -367,13 +374,13 @@ export function hasServed<C, K>({ acceptance }: WriterState<C, K>): boolean {
   return acceptance.accepted !== undefined;
 }
 
-/** Whether a step that failed may have done so for a config that the balancer rejects. */
+/** Whether a failed step may have failed because of a config that the balancer rejects. */
 export function mayBlameConfig({ step, failure: { kind } }: Failed): boolean {
   if (step.do === "install") return kind === "refused";
   return isBirth(step) && (kind === "program" || kind === "address");
 }
 
-/** Whether a step bothers what serves, so that it keeps a rate. */
+/** Whether a step disturbs the serving process, and is therefore rate limited. */
 export function isPaced({ do: what }: Step): boolean {
   return what === "reload" || what === "notify";
 }
@@ -382,15 +389,14 @@ export function isPaced({ do: what }: Step): boolean {
 export function waitsOf<C, K>({ waits, file, acceptance }: WriterState<C, K>, now: number): readonly Wait[] {
   const more = [
     { why: "Config file follows members", untilMs: file.dueAt },
-    { why: "Rejected config is tried again", untilMs: retryAt(acceptance, now) },
+    { why: "Rejected config is retried", untilMs: retryAt(acceptance, now) },
   ];
   return [...waits, ...more].filter(({ untilMs }) => untilMs > now && untilMs !== Infinity);
 }
 
 /**
- * Decides what a writer does next: the state that it is in then, the steps to
- * carry out, when to look again, and what an operator is to read. Pure but for
- * `random`; whoever calls it looks, acts and logs.
+ * Decides what a writer does next: its next state, the steps to carry out, when to look again, and what to
+ * log. Pure but for `random`; the caller looks, acts and logs.
  */
 export function decide<C, K>(
   state: WriterState<C, K>,
@@ -403,7 +409,7 @@ export function decide<C, K>(
   return { state: s, steps, dismissals, lookAt: nextLookAt(s, now), log, news };
 }
 
-/** When the next turn is due, if no desired state comes before; `-Infinity` while one lasts. */
+/** When the next turn is due, unless a desired state arrives first; `-Infinity` while a turn lasts. */
 export function nextLookAt<C, K>({ turn, lookAt, file, acceptance }: WriterState<C, K>, now: number): number {
   return turn === undefined ? Math.min(lookAt, file.dueAt, retryAt(acceptance, now)) : -Infinity;
 }
@@ -411,7 +417,7 @@ export function nextLookAt<C, K>({ turn, lookAt, file, acceptance }: WriterState
 /** A step that failed. */
 type Failed = StepOutcome & { readonly ok: false };
 
-/** How a turn goes on. */
+/** How a turn continues. */
 type Round = "again" | "wait";
 
 /** A decision while it is made: `s` is a copy of the state that nobody else has. */
@@ -433,7 +439,7 @@ function react<C, K>(work: Work<C, K>, input: Input<C, K>): void {
       return;
     case "paused":
       if (s.isPaused === input.isPaused) return;
-      // A file that waits is planned again by the look that follows the pause.
+      // The look that follows the pause plans a waiting file again.
       [s.isPaused, s.file, s.base] = [input.isPaused, withoutFile(s.file), undefined];
       if (s.desired !== undefined) lookBy(work, now);
       return;
@@ -452,7 +458,7 @@ function react<C, K>(work: Work<C, K>, input: Input<C, K>): void {
       s.version = input.version ?? s.version;
       s.base = undefined;
       for (const look of s.isPaused ? [] : input.looks ?? []) meet(work, look);
-      // Without a turn it was the file that could not be written: the next turn plans it again.
+      // Without a turn, the file was what could not be written: the next turn plans it again.
       if (s.turn === undefined) s.file = withoutFile(s.file);
       later(work);
       // A file that waits for a look waits for the next one.
@@ -475,7 +481,7 @@ function react<C, K>(work: Work<C, K>, input: Input<C, K>): void {
   }
 }
 
-/** Begins a turn, with the newest desired state. */
+/** Starts a turn with the newest desired state. */
 function begin<C, K>({ s, now }: Work<C, K>): void {
   assert(s.turn === undefined, "one turn at a time");
   const isFresh = s.next !== undefined;
@@ -498,10 +504,10 @@ function begin<C, K>({ s, now }: Work<C, K>): void {
   };
 }
 
-/** Ends a turn whose look was broken off, as if it had not begun. */
+/** Ends a turn whose look was aborted, as if it had not started. */
 function standBack<C, K>({ s }: Work<C, K>): void {
   const { turn, base } = s;
-  assert(turn !== undefined && !turn.isFresh, "a look in the background was under way");
+  assert(turn !== undefined && !turn.isFresh, "a look in the background is in flight");
   [s.lookAt, s.waits] = [Math.min(s.lookAt, turn.before.lookAt), turn.before.waits];
   if (base !== undefined) s.base = { ...base, hasStoodBack: true };
   s.turn = undefined;
@@ -520,7 +526,7 @@ function endTurn<C, K>({ s, log, news, now }: Work<C, K>, converged: boolean): v
     fileBehind: s.file.behind,
     underWay: undefined,
   };
-  // Of what was tried meanwhile, and was rejected, nothing took effect.
+  // What was tried meanwhile and rejected was not applied.
   log.push(["tellNotices", s.standing.notices, desired.locate]);
   if (converged && s.file.steps.length === 0) log.push(["forgetFaults"]);
   s.lookAt = Math.min(s.lookAt, now + s.reconcileMs);
@@ -533,18 +539,18 @@ function endTurn<C, K>({ s, log, news, now }: Work<C, K>, converged: boolean): v
   });
 }
 
-/** Plans a look at the latest at a time; `why` says what waits until then. */
+/** Plans a look no later than at a time; `why` says what waits until then. */
 function lookBy<C, K>({ s }: Pick<Work<C, K>, "s">, at: number, why?: string): void {
   s.lookAt = Math.min(s.lookAt, at);
   if (why !== undefined && at !== Infinity) s.waits = withWait(s.waits, { why, untilMs: at });
 }
 
-/** Adds a wait, in the place of one for the same reason. */
+/** Adds a wait, replacing one with the same reason. */
 function withWait(waits: readonly Wait[], wait: Wait): readonly Wait[] {
   return [...waits.filter(({ why }) => why !== wait.why), wait];
 }
 
-/** Has the next turn begin after a wait that grows. */
+/** Starts the next turn after an increasing wait. */
 function later<C, K>(work: Work<C, K>): Round {
   const { s, now, random } = work;
   const [pace, at] = withTrouble(s.pace, now, random);
@@ -553,7 +559,7 @@ function later<C, K>(work: Work<C, K>): Round {
   return "wait";
 }
 
-/** Ends the turn for what no config is to blame for: a full disk, a program that is not there. */
+/** Ends the turn for a failure that no config causes: a full disk, a missing program. */
 function fail<C, K>(work: Work<C, K>, message: string): Round {
   work.log.push(["tellFault", message]);
   return later(work);
@@ -582,7 +588,7 @@ function looked<C, K>(work: Work<C, K>, view: View<C, K>): void {
     counters: view.counters,
     ...!isGone && { seenMs: now, oldWorkers: seen.oldWorkers ?? [] },
   };
-  // Who serves is noted after the pause: until then nobody is dismissed.
+  // The serving process is noted after the pause: until then nobody is stopped.
   if (s.isPaused) return endTurn(work, view.plan?.length === 0 && target.wanted === wanted);
   for (const look of view.looks) meet(work, look);
   s.acceptance = withoutOther(s.acceptance, wanted);
@@ -605,7 +611,7 @@ function looked<C, K>(work: Work<C, K>, view: View<C, K>): void {
   if (steps.length === 0 || planned === turn.plannedBefore) {
     const [pace, leftoverAt] = withLeftover(s.pace, now, steps);
     s.pace = pace;
-    lookBy(work, leftoverAt, "Steps without effect are tried again");
+    lookBy(work, leftoverAt, "Steps without effect are retried");
     if (steps.length === 0) reportDrift(work, view, steps);
     s.isCalm = inForce;
     s.filesLeft = new Map(seen.files);
@@ -615,7 +621,7 @@ function looked<C, K>(work: Work<C, K>, view: View<C, K>): void {
     }
     return endTurn(work, inForce && target.wanted === wanted);
   }
-  // The one that is active does what is to be done; this one looks again, and takes over when that has ended.
+  // The active writer does the work; this one looks again, and takes over when the active one has ended.
   if (other !== undefined) {
     s.isCalm = false;
     return endTurn(work, false);
@@ -627,7 +633,10 @@ function looked<C, K>(work: Work<C, K>, view: View<C, K>): void {
   work.steps = steps;
 }
 
-/** Chooses between the plans: a reload keeps its rate, and until it may be members come and go in what runs. */
+/**
+ * Chooses between the plans: reloads are rate limited, and until one is allowed members change in the running
+ * process.
+ */
 function choose<C, K>(
   work: Work<C, K>,
   view: View<C, K>,
@@ -647,7 +656,7 @@ function choose<C, K>(
     s.pace = { ...s.pace, reloadDueAt: undefined };
     const { file, rest } = setAside(s.file, plan, now);
     s.file = file;
-    // A child that ended soon after each of its starts rests longer and longer.
+    // A child that keeps ending soon after its start is restarted less and less often.
     const steps = rest.filter((step) => step.do !== "supervise" || childAt(s.pace, step) <= now);
     const nextChildAt = Math.min(...rest.flatMap((step) => step.do === "supervise" ? [childAt(s.pace, step)] : []));
     if (nextChildAt > now) lookBy(work, nextChildAt, "Child process restarts with backoff");
@@ -658,14 +667,14 @@ function choose<C, K>(
     s.pace = withReloadDue(s.pace, now, reloadJitterMs, random);
     const dueAt = s.pace.reloadDueAt ?? now;
     if (now >= dueAt) return { steps: plan, inForce: false };
-    lookBy(work, dueAt, "Reload keeps its interval");
+    lookBy(work, dueAt, "Reload waits for its interval");
   }
   const { file, rest } = setAside(s.file, meanwhile, now);
   s.file = file;
   return { steps: rest, inForce: false };
 }
 
-/** Whether a balancer that is not there may be started now; if not, plans when to look again. */
+/** Whether an absent balancer may be started now; if not, plans when to look again. */
 function mayStart<C, K>(work: Work<C, K>, orphans: readonly number[] | undefined): boolean {
   const { s, now } = work;
   const [processes, startableAt] = withStartable(s.processes, { ran: hasServed(s), orphans, nowMs: now });
@@ -673,14 +682,14 @@ function mayStart<C, K>(work: Work<C, K>, orphans: readonly number[] | undefined
   const startAt = Math.max(s.pace.startAllowedAt, startableAt);
   if (now >= startAt) return true;
   lookBy(work, Math.min(startAt, now + GONE_POLL_MS));
-  s.waits = withWait(s.waits, { why: "Balancer is gone; somebody else may be about to start it", untilMs: startAt });
+  s.waits = withWait(s.waits, { why: "Balancer is gone; its service manager may restart it", untilMs: startAt });
   return false;
 }
 
 function done<C, K>(work: Work<C, K>, { outcomes, endedMs, birth, restored, regained, explanation }: Done): void {
   const { s, log } = work;
   const { turn } = s;
-  assert(turn?.inFlight !== undefined, "steps were under way");
+  assert(turn?.inFlight !== undefined, "steps are in flight");
   const { planned, steps } = turn.inFlight;
   const view = turn.inFlight.view as View<C, K>;
   const { sources } = view;
@@ -701,7 +710,7 @@ function done<C, K>(work: Work<C, K>, { outcomes, endedMs, birth, restored, rega
   if (failed !== undefined) {
     s.turn = { ...s.turn, plannedBefore: undefined };
     if (isBirth(failed.step) && failed.failure.kind !== "taken") {
-      // Where an address is taken, no process was made, and none that serves was bothered.
+      // Where an address is taken, no process was started, and none that serves was disturbed.
       if (failed.failure.kind !== "address") {
         s.pace = withReload(s.pace, failed.step, endedMs, sources.reloadIntervalMs);
       }
@@ -712,18 +721,18 @@ function done<C, K>(work: Work<C, K>, { outcomes, endedMs, birth, restored, rega
     return goOn(work, recover(work, view, failed, explanation, endedMs));
   }
   if (birth !== undefined) {
-    // Seen applied or not: a process came up with it, and goes on with it if the next desired state is rejected.
+    // Seen applied or not: a process has started with it, and keeps it if the next desired state is rejected.
     s.acceptance = withAccepted(s.acceptance, view.target.wanted);
     s.processes = { ...s.processes, settledAt: sources };
-    // The reload that failed commands asked for is made.
+    // The reload that failed commands asked for is done.
     s.turn = { ...s.turn, because: undefined, commandFailures: 0 };
   }
   s.turn = { ...s.turn, plannedBefore: planned };
-  // The next desired state looks for itself, so it need not wait for this one to be looked at once more.
+  // The next desired state has its own look, so it need not wait for this one to be verified.
   goOn(work, s.next === undefined ? "again" : "wait");
 }
 
-/** Whether a step failed whose failure holds no others up. */
+/** Whether a step failed whose failure does not stop the others. */
 function isApart(outcome: StepOutcome): outcome is Failed {
   return !outcome.ok && outputOf(outcome.step) !== undefined && outcome.failure.kind !== "taken";
 }
@@ -741,14 +750,14 @@ function differs<C, K>(
   work.steps = shortcut.steps;
 }
 
-/** Goes on after a shortcut: all of it was read back as it should be, or the whole balancer is looked at. */
+/** Continues after a shortcut: either all was read back as expected, or the whole balancer is looked at. */
 function changed<C, K>(work: Work<C, K>, outcomes: readonly StepOutcome[]): void {
   const { s, log, now } = work;
   const { turn, base } = s;
-  // The process has ended meanwhile, and with it all that was known of it.
+  // The process has ended meanwhile, so all that was known about it is void.
   if (turn === undefined) return;
   const { shortcut } = turn;
-  assert(shortcut !== undefined, "a shortcut was under way");
+  assert(shortcut !== undefined, "a shortcut is in flight");
   const commands = outcomes.filter(({ step }) => !isRead(step));
   s.standing = withOutcomes(s.standing, commands, now);
   const answering = { pid: s.processes.current?.pid, version: shortcut.wanted.version, nowMs: now };
@@ -762,7 +771,7 @@ function changed<C, K>(work: Work<C, K>, outcomes: readonly StepOutcome[]): void
   }
   s.base = undefined;
   if (failed?.failure.kind === "taken") return goOn(work, fail(work, failed.failure.message));
-  // What reads otherwise, or is not answered, the look shows.
+  // What reads back differently, or is not answered, is left to the look.
   if (failed?.failure.kind === "answer" && !isRead(failed.step)) {
     log.push(["tellCommandFailure", failed.failure]);
     s.turn = { ...s.turn, commandFailures: s.turn.commandFailures + 1 };
@@ -770,7 +779,7 @@ function changed<C, K>(work: Work<C, K>, outcomes: readonly StepOutcome[]): void
   goOn(work, "again");
 }
 
-/** Notes that a shortcut has led where it should; the file and a look at the whole follow. */
+/** Notes that a shortcut has succeeded; the file and a full look follow. */
 function applyShortcut<C, K>(work: Work<C, K>, wanted: Wanted<C, K>, observed: unknown): void {
   const { s, news, now } = work;
   const { turn, base, desired } = s;
@@ -791,7 +800,7 @@ function isRead(step: Step): boolean {
   return step.do === "command" && step.isRead === true;
 }
 
-/** Has another round begin, or ends the turn. */
+/** Starts another round, or ends the turn. */
 function goOn<C, K>(work: Work<C, K>, round: Round): void {
   const { s } = work;
   if (round === "wait" || s.turn === undefined) return endTurn(work, false);
@@ -802,7 +811,7 @@ function goOn<C, K>(work: Work<C, K>, round: Round): void {
   endTurn(work, false);
 }
 
-/** Notes what came of a start or a reload; answers the failure if no process has taken over. */
+/** Notes the outcome of a start or a reload; returns the failure if no process has taken over. */
 function noteBirth<C, K>(work: Work<C, K>, birth: Birthed | undefined, view: View<C, K>): Failed | undefined {
   if (birth === undefined) return undefined;
   const { s, log, dismissals } = work;
@@ -829,7 +838,7 @@ function noteRegained<C, K>(work: Work<C, K>, { outcomes, birth }: NonNullable<D
   else if (s.turn !== undefined) s.turn = { ...s.turn, done: [...s.turn.done, ...wentWell(outcomes)] };
 }
 
-/** Decides how to go on after a failure. */
+/** Decides how to continue after a failure. */
 function recover<C, K>(
   work: Work<C, K>,
   view: View<C, K>,
@@ -872,7 +881,7 @@ function recover<C, K>(
   }
 }
 
-/** Goes on with what the balancer may take instead of what it has rejected. */
+/** Continues with what the balancer may accept in place of what it has rejected. */
 function reject<C, K>(
   work: Work<C, K>,
   { wanted, target }: View<C, K>,
@@ -883,15 +892,15 @@ function reject<C, K>(
   const { s, log } = work;
   if (typeof explanation === "string") return fail(work, explanation);
   const { cluster, faults } = explanation ?? { cluster: undefined, faults: [{ message: failure.message, remedy: [] }] };
-  // No config is to blame.
+  // No config is the cause.
   if (faults.length === 0) return fail(work, failure.message);
   const lines = faults.flatMap(({ remedy }) => remedy);
   const [acceptance, fate] = withRejected(s.acceptance, wanted, target.wanted, { cluster, lines, retryAt });
   s.acceptance = acceptance;
-  // A process goes on with what it has, though nothing else is known to be tried.
+  // A process keeps its config, even if nothing else is known to try.
   const refusal = { cluster, faults, fate: fate === "nothing" && hasServed(s) ? "kept" as const : fate };
   const locate: Locate = s.desired?.locate ?? ((_, text) => text);
-  // No line of a config is wrong where somebody else holds its address.
+  // No line of a config is wrong where another process holds its address.
   log.push([failure.kind === "address" ? "tellTakenAddress" : "tellRefusal", refusal, locate]);
   log.push(["tellRejection", failure.message]);
   return fate === "nothing" ? later(work) : "again";
@@ -919,7 +928,7 @@ function written<C, K>(
   news.push({
     type: "applied",
     applied: {
-      // A turn that has begun meanwhile is another generation's, and says so itself.
+      // A turn that has started meanwhile belongs to another generation, and reports itself.
       generation: s.turn === undefined ? s.desired?.generation : undefined,
       steps: wentWell(outcomes),
       reloads: 0,
@@ -929,7 +938,7 @@ function written<C, K>(
   });
 }
 
-/** Notes what later decisions are to know of what was done. */
+/** Notes what later decisions need to know about the steps carried out. */
 function noteOutcomes<C, K>(
   { s }: Work<C, K>,
   outcomes: readonly StepOutcome[],
@@ -948,11 +957,12 @@ function noteOutcomes<C, K>(
   }
 }
 
-/** Reports what somebody else has changed since all was applied, if it was. */
+/** Reports drift: what somebody else has changed since all was applied. */
 function reportDrift<C, K>({ s, log }: Work<C, K>, view: View<C, K>, steps: readonly Step[]): void {
   if (!s.isCalm) return;
   const seen = seenOf(view);
-  // A file that is as it was left has been changed by nobody, though another one is desired: what was rejected is tried again.
+  // A file that is as the writer left it was changed by nobody, even if another one is desired: a rejected
+  // config is being retried.
   const isLeft = (step: Step) => step.do === "install" && seen.files?.get(step.path) === s.filesLeft.get(step.path);
   log.push(["tellDrift", seen, [...steps, ...s.file.steps].filter((step) => !isLeft(step))]);
 }
@@ -965,7 +975,7 @@ function reportOutcomes<C, K>({ s, log }: Work<C, K>, outcomes: readonly StepOut
 
 function lookOf(view: View<unknown, unknown>): Look {
   const look = view.looks.at(-1);
-  assert(look !== undefined, "a view is made of looks");
+  assert(look !== undefined, "a view has at least one look");
   return look;
 }
 

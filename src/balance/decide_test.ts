@@ -36,7 +36,7 @@ const SOURCES: BalancerSources = {
 };
 const isBad = (config: number) => config % 10 === 9;
 
-/** A file of a config and members, which is what runs too. */
+/** A file of a config and members, which is also what runs. */
 function print(config: number, members: number): string {
   return JSON.stringify([config, members]);
 }
@@ -58,13 +58,13 @@ function install(contents: string, when: "now" | "soon"): Step {
   return { do: "install", path: "/etc/f", contents, mode: 0o644, check: ["p"], when };
 }
 
-/** What befalls a writer and its balancer. */
+/** What happens to a writer and its balancer. */
 type Event =
   | { readonly what: "desired"; readonly config: number; readonly members: number }
   | { readonly what: "pass"; readonly ms: number }
   /** The process ends, or somebody else starts another one. */
   | { readonly what: "dies" | "is replaced" }
-  /** The same, but the one before it goes on to talk. */
+  /** The same, but the previous process keeps talking. */
   | { readonly what: "is relieved" }
   /** The next step of a kind fails. */
   | {
@@ -72,14 +72,14 @@ type Event =
     readonly step: Step["do"];
     readonly kind: "answer" | "program" | "system" | "unreachable";
   }
-  /** The next look, or the next writing of a file, comes to nothing; the next command is answered and not carried out. */
+  /** The next look, or the next write of a file, fails; the next command is answered and not carried out. */
   | { readonly what: "is blind" | "breaks off" | "loses a command" }
-  /** Members change while the next look in the background is under way. */
+  /** Members change while the next look in the background is in flight. */
   | { readonly what: "is overtaken" }
-  /** An operator pauses the management, or resumes it. */
+  /** An operator pauses or resumes the management. */
   | { readonly what: "pauses" | "resumes" };
 
-/** A writer's rim and a balancer, of which a test decides what befalls them; what a decision must never do is asserted. */
+/** A writer's rim and a balancer whose events a test chooses; what a decision must never do is asserted. */
 class World {
   state: State = beginWriter({ now: 0, reconcileMs: RECONCILE_MS });
   now = 0;
@@ -90,7 +90,7 @@ class World {
   file: string | undefined;
   readonly steps: Step[] = [];
   readonly log: Report[] = [];
-  /** Whether an operator has asked for hands off. */
+  /** Whether an operator has paused the management. */
   isPaused = false;
   readonly #decide: typeof decide;
   readonly #random = seededRandom(7);
@@ -101,10 +101,10 @@ class World {
   #heldPid: number | undefined;
   #lookedAt = 0;
   #reloadedAt = -Infinity;
-  /** When a config was last rejected, and with what it was desired. */
+  /** When a config was last rejected, and the desired state at that time. */
   readonly #rejectedAt = new Map<number, number>();
 
-  /** Has decisions made by `how`, to see that a wrong one is found. */
+  /** Has decisions made by `how`, to verify that a wrong one is found. */
   constructor(how: typeof decide = decide) {
     this.#decide = how;
   }
@@ -142,7 +142,7 @@ class World {
     this.work();
   }
 
-  /** Has nothing fail any more. */
+  /** Ends all faults. */
   heal(): void {
     this.#failing.clear();
     this.#befalls.clear();
@@ -228,19 +228,22 @@ class World {
       assert.deepEqual(
         [steps, answer.dismissals, answer.state.file.steps],
         [[], [], []],
-        "something is done in a pause",
+        "steps during a pause",
       );
     }
     assert(steps.filter(isBirth).length < 2, "two reloads at once");
     if (steps.some((step) => step.do === "command")) {
       const pid = input.type === "differs" ? this.#heldPid : this.pid;
-      assert(pid !== undefined && answer.state.processes.current?.pid === pid, "a command to one that was not seen");
+      assert(
+        pid !== undefined && answer.state.processes.current?.pid === pid,
+        "a command to a process that was not seen",
+      );
       assert(input.type !== "differs" || this.now - this.#lookedAt <= RECONCILE_MS, "a shortcut from an old look");
     }
     for (const news of answer.news) {
       if (news.type !== "applied" || !news.applied.converged || input.type !== "changed") continue;
       const wanted = answer.state.desired?.wanted;
-      assert(wanted !== undefined && parse(this.runs)[1] === membersOf(wanted), "it says that all is applied");
+      assert(wanted !== undefined && parse(this.runs)[1] === membersOf(wanted), "all is reported as applied");
     }
     for (const step of steps) {
       if (step.do === "reload") {
@@ -372,7 +375,9 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   fc.record({ what: fc.constantFrom("pauses" as const, "resumes" as const) }),
 );
 
-/** Lives through whatever befalls a writer; then all that is good has to be applied, and a rejected config tried again. */
+/**
+ * Lives through all events of a writer; then all that is good must be applied, and a rejected config retried.
+ */
 function live(events: readonly Event[], how?: typeof decide): void {
   const world = new World(how);
   world.put(desired(1));
@@ -398,7 +403,7 @@ function live(events: readonly Event[], how?: typeof decide): void {
   assert(!world.state.standing.inForce && !isBad(config), "a rejected config is not served");
   const { whole } = world.state.acceptance;
   assert(whole !== undefined && whole.retryAt <= world.now + REJECTED_MS, "it is tried again");
-  // What is good is taken at once, whatever was rejected before.
+  // What is good is applied at once, whatever was rejected earlier.
   world.put(desired(4, members));
   world.pass(RELOAD_INTERVAL_MS + 50);
   assert.equal(parse(world.runs)[0], 4, "a good config is not kept waiting");
@@ -407,7 +412,7 @@ function live(events: readonly Event[], how?: typeof decide): void {
 
 const events = fc.array(event, { maxLength: 25 });
 
-Deno.test("decide() keeps its promises whatever befalls the writer, and comes to rest with all that is good applied", () =>
+Deno.test("decide() keeps its promises whatever happens to the writer, and settles with all that is good applied", () =>
   fc.assert(fc.property(events, (events) => live(events)), { numRuns: 300 }));
 
 for (const [name, how] of Object.entries(MISTAKES)) {
@@ -417,12 +422,12 @@ for (const [name, how] of Object.entries(MISTAKES)) {
   });
 }
 
-Deno.test("decide() says why something waits, and until when", () => {
+Deno.test("decide() reports why something waits, and until when", () => {
   const world = new World();
   world.put(desired(1));
   world.put(desired(2, 1));
   assert.deepEqual(waitsOf(world.state, world.now), [
-    { why: "Reload keeps its interval", untilMs: 2_000 },
+    { why: "Reload waits for its interval", untilMs: 2_000 },
     { why: "Config file follows members", untilMs: 500 },
   ]);
   world.pass(2_000);
@@ -430,11 +435,11 @@ Deno.test("decide() says why something waits, and until when", () => {
   world.pass(2_000);
   world.put(desired(9, 1));
   assert.deepEqual(waitsOf(world.state, world.now), [
-    { why: "Rejected config is tried again", untilMs: world.now + REJECTED_MS },
+    { why: "Rejected config is retried", untilMs: world.now + REJECTED_MS },
   ]);
 });
 
-Deno.test("decide() takes no desired state for applied as a file is written beside its turn", () => {
+Deno.test("decide() reports no desired state as applied because a file is written beside its turn", () => {
   const world = new World();
   world.put(desired(1));
   world.pass(1_000);
@@ -457,7 +462,7 @@ Deno.test("decide() takes no desired state for applied as a file is written besi
   ]);
 });
 
-Deno.test("a paused writer looks on, says whether the balancer is gone, and catches up when it is resumed", () => {
+Deno.test("a paused writer observes, reports whether the balancer is gone, and catches up when it is resumed", () => {
   const world = new World();
   world.put(desired(1));
   world.pass(2_000);
@@ -475,7 +480,7 @@ Deno.test("a paused writer looks on, says whether the balancer is gone, and catc
   assert.deepEqual([world.runs, world.state.standing.inForce, world.state.standing.isGone], [print(2, 1), true, false]);
 });
 
-Deno.test("a file that waits is not written in a pause, and is written after it", () => {
+Deno.test("a waiting file is not written during a pause, and is written after it", () => {
   const world = new World();
   world.put(desired(1));
   world.pass(2_000);
@@ -489,7 +494,7 @@ Deno.test("a file that waits is not written in a pause, and is written after it"
   assert.equal(world.file, print(1, 1));
 });
 
-Deno.test("a look in the background stands back once for members that can be changed without, and is made then", () => {
+Deno.test("a look in the background is postponed once for members that need none, and is made then", () => {
   const world = new World();
   world.put(desired(1));
   world.pass(1_000);
@@ -500,11 +505,11 @@ Deno.test("a look in the background stands back once for members that can be cha
     feed({ type: "wanted", desired: { wanted, generation: undefined, locate: (_, text) => text } });
   };
   put(2);
-  assert(!standsBackForNext(world.state, world.now), "no look is under way");
+  assert(!standsBackForNext(world.state, world.now), "no look is in flight");
   world.work();
   world.state = { ...world.state, lookAt: world.now };
   feed({ type: "due" });
-  assert(!standsBackForNext(world.state, world.now), "nothing has come");
+  assert(!standsBackForNext(world.state, world.now), "nothing has arrived");
   put(3);
   assert(standsBackForNext(world.state, world.now));
   assert(!standsBackForNext(world.state, world.now + 1_000), "it is overdue");
@@ -514,5 +519,5 @@ Deno.test("a look in the background stands back once for members that can be cha
   assert.equal(parse(world.runs)[1], 3);
   feed({ type: "due" });
   put(1);
-  assert(!standsBackForNext(world.state, world.now), "it has stood back before");
+  assert(!standsBackForNext(world.state, world.now), "it was postponed already");
 });

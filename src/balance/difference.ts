@@ -13,9 +13,8 @@ import type {
 const MEMBERS = new SortedLists<WantedNode>(({ node }) => nodeName(node));
 
 /**
- * How the members of two desired states differ; `undefined` if they differ in
- * more than that, or cannot be compared member by member. What is one value in
- * both is compared by that alone. Pure.
+ * How the members of two desired states differ; `undefined` if more than members differs, or they cannot be
+ * compared member by member. Parts that are the same value in both are not compared further. Pure.
  */
 export function differenceOf<C, K>(before: Wanted<C, K>, now: Wanted<C, K>): MembersChange<C, K> | undefined {
   if (before.clusters.length !== now.clusters.length || !isSame(before, now, "clusters")) return undefined;
@@ -49,6 +48,7 @@ function isSame<T extends object>(one: T, other: T, except?: keyof T): boolean {
 
 function isSameValue(one: unknown, other: unknown): boolean {
   if (one === other) return true;
-  // A balancer may write in the order it reads, which the first alone does not compare, nor the second what is in a map.
+  // A balancer may write in the order that it reads, which the first comparison does not cover, nor the
+  // second the contents of a map.
   return typeof one === "object" && isDeepStrictEqual(one, other) && JSON.stringify(one) === JSON.stringify(other);
 }

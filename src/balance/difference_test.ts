@@ -11,7 +11,7 @@ function member([port, weight]: Members[number]): WantedNode {
   return { node, state: "ready", pool: "primary", ...weight !== undefined && { weight } };
 }
 
-/** What is desired of one cluster: all of it made again, as whoever composes it does. */
+/** The desired state of one cluster, composed again each time. */
 function desired(members: Members, config = 1): Wanted<number, number> {
   const host = { fqdn: "lb.test", ip: "10.0.0.9" };
   return { config, host, clusters: [{ name: "web", config: 1, nodes: members.map(member) }] };
@@ -26,7 +26,7 @@ function changes(before: Members, now: Members): readonly (readonly [before: unk
   );
 }
 
-Deno.test("differenceOf() finds members that have come, gone or changed, though every value was made again", () => {
+Deno.test("differenceOf() finds members that joined, left or changed, although every value was made again", () => {
   assert.deepEqual(changes([[1], [2]], [[1], [2]]), []);
   assert.deepEqual(changes([[1], [3]], [[1], [2], [3]]), [[undefined, [2]]]);
   assert.deepEqual(changes([[1], [2], [3]], [[1], [3]]), [[[2], undefined]]);
@@ -34,7 +34,7 @@ Deno.test("differenceOf() finds members that have come, gone or changed, though 
   assert.deepEqual(changes([], [[1]]), [[undefined, [1]]]);
 });
 
-Deno.test("differenceOf() leaves to a look what is more than members, and members that are not sorted or there twice", () => {
+Deno.test("differenceOf() leaves anything but members to a look, and members that are unsorted or duplicate", () => {
   assert.equal(differenceOf(desired([[1]]), desired([[1], [2]], 2)), undefined);
   const twoClusters = { ...desired([]), clusters: [...desired([]).clusters, ...desired([]).clusters] };
   assert.equal(differenceOf(desired([]), twoClusters), undefined);
@@ -45,14 +45,14 @@ Deno.test("differenceOf() leaves to a look what is more than members, and member
   assert.equal(differenceOf(desired([[1]]), other), undefined);
 });
 
-Deno.test("differenceOf() takes maps and the order of keys in a config for what they are", () => {
+Deno.test("differenceOf() compares maps, and the order of keys in a config", () => {
   const of = (config: unknown) => ({ ...desired([[1]]), config }) as unknown as Wanted<unknown, number>;
   assert.deepEqual(differenceOf(of({ a: new Map([[1, 2]]) }), of({ a: new Map([[1, 2]]) }))?.clusters, []);
   assert.equal(differenceOf(of({ a: new Map([[1, 2]]) }), of({ a: new Map([[1, 3]]) })), undefined);
   assert.equal(differenceOf(of({ a: 1, b: 2 }), of({ b: 2, a: 1 })), undefined);
 });
 
-Deno.test("differenceOf() leads from the members before to those of now", () => {
+Deno.test("differenceOf() leads from the previous members to the current ones", () => {
   const members = fc.uniqueArray(fc.tuple(fc.integer({ min: 1, max: 40 }), fc.constantFrom(undefined, 1, 2)), {
     selector: ([port]) => port,
   });

@@ -43,22 +43,25 @@ import { findTakenAddress, type TakenAddress } from "./taken_address.ts";
 /** How long a program may take to check a file, to start or to take over. */
 const PROGRAM_DEADLINE_MS = 10_000;
 
-/** How often processes of before are looked for, as long as there are some. */
+/** How often old processes are looked for while there are some. */
 const OLD_WORKERS_LOOK_MS = 5_000;
 
-/** How often processes that do not answer are looked for while nobody does: that reads what all processes are. */
+/**
+ * How often processes that do not answer are looked for while nobody answers: that reads the command lines of
+ * all processes.
+ */
 const STRAYS_LOOK_MS = 250;
 
-/** No more workers are remembered. */
+/** How many workers are remembered. */
 const WORKERS_MAX = 1_000;
 
-/** How long orphans may take to close their sockets, and how often that is looked at. */
+/** How long orphans may take to close their sockets, and how often that is checked. */
 const RELIEVE_DEADLINE_MS = 5_000, RELIEVE_POLL_MS = 10;
 
-/** A directory with more files of its own is none of a balancer. */
+/** A directory with more matching files than this is not a balancer's. */
 const DIRECTORY_FILES_MAX = 20_000;
 
-/** What a process answers, and its pid and children where it is known by its pid alone. */
+/** What a process answers, with its pid and children where it is known by its pid alone. */
 type Answered = { readonly answers: readonly string[] } & Pick<Seen, "pid" | "children">;
 
 export interface ExecutorOptions {
@@ -66,9 +69,9 @@ export interface ExecutorOptions {
   readonly programDeadlineMs?: number;
   /** How long the socket may take to answer. */
   readonly socketDeadlineMs?: number;
-  /** Whether it keeps other writers off, and carries nothing out while there is one. */
+  /** Whether it locks other writers out, and carries nothing out while another one holds the lock. */
   readonly isSole?: boolean;
-  /** Hears the lines that supervised children write. */
+  /** Receives the lines that supervised children print. */
   readonly onLine?: ((child: string, line: string) => void) | undefined;
 }
 
@@ -78,11 +81,11 @@ export class Executor implements BalancerEffects, Disposable {
   readonly #socketDeadlineMs: number | undefined;
   readonly #soleWriter: SoleWriter | undefined;
   readonly #supervision: Supervision;
-  /** Who was found while nobody answered, by the file that was started from. */
+  /** Processes found while nobody answered, by the file that they were started from. */
   readonly #orphans = new Map<string, { readonly pids: readonly number[]; readonly atMs: number }>();
-  /** The connection that is held to the process that serves. */
+  /** The connection that is held to the serving process. */
   #held: { readonly socket: string; readonly connection: RuntimeSocket } | undefined;
-  /** Who owns the workers that have answered, by pid. */
+  /** The masters of the workers that have answered, by pid. */
   readonly #workers = new Map<number, { readonly place: WorkerPlacement; readonly atMs: number }>();
   #placed: { readonly pid: number; readonly place: Placement; readonly atMs: number } | undefined;
 
@@ -95,13 +98,13 @@ export class Executor implements BalancerEffects, Disposable {
     this.#soleWriter = isSole ? new SoleWriter() : undefined;
   }
 
-  /** Lets other writers have the balancer, and ends the children that are to end with this one. */
+  /** Releases the balancer for other writers, and ends the children that are to end with this process. */
   [Symbol.dispose](): void {
     this.#supervision[Symbol.dispose]();
     this.#soleWriter?.[Symbol.dispose]();
   }
 
-  /** Looks at the process and the files, at the same time. */
+  /** Looks at the process and the files, concurrently. */
   async observe(
     sources: BalancerSources,
     pidOf: (answers: readonly string[]) => Awaitable<number | undefined>,
@@ -125,7 +128,8 @@ export class Executor implements BalancerEffects, Disposable {
       // Nobody answers who could be asked for a reload.
       return "orphans" in place ? { ...seen, ...place } : { ...seen, ...said, ...place };
     }
-    // Who owns a process does not change while it lives, and asking costs more than all the rest of a look.
+    // The owner of a process does not change while it lives, and finding it costs more than the rest of a
+    // look.
     const { oldWorkers = [] } = this.#placed?.place ?? {};
     const isToldYet = this.#placed?.pid === pid &&
       (oldWorkers.length === 0 || performance.now() < this.#placed.atMs + OLD_WORKERS_LOOK_MS);
@@ -139,9 +143,9 @@ export class Executor implements BalancerEffects, Disposable {
     return { ...seen, ...said, ...this.#placed?.place };
   }
 
-  /** Holds a connection to the socket: a process that ends, however it does, ends that too. */
+  /** Holds a connection to the socket: the connection ends with the process, however that ends. */
   async watchSocket(sources: BalancerSources, signal: AbortSignal): Promise<void> {
-    // What speaks HTTP ends a connection on which nothing is said, and may wait for it before it leaves.
+    // An HTTP server closes an idle connection, and may wait for it before it exits.
     if (sources.kind === "files" || sources.contact.by !== "commands") {
       return await new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
     }
@@ -195,14 +199,14 @@ export class Executor implements BalancerEffects, Disposable {
 
   async softStop(pid: number, sources: BalancerSources): Promise<boolean> {
     if (sources.kind === "files" || sources.leavesOn === undefined) return false;
-    // A spare changes nothing, and a signal is a change.
+    // A standby writer changes nothing, and a signal is a change.
     if (await this.claim(sources) !== undefined) return false;
     if (!(await findOrphans(toldOf(sources))).includes(pid)) return false;
     try {
       Deno.kill(pid, sources.leavesOn);
       return true;
     } catch {
-      // It has ended meanwhile, or is not ours to stop.
+      // It has ended meanwhile, or this user may not stop it.
       return false;
     }
   }
@@ -232,7 +236,7 @@ export class Executor implements BalancerEffects, Disposable {
     if (steps.length === 0) return [];
     const other = await this.claim(sources);
     if (other !== undefined) return isTaken(steps, other);
-    // Before anything is written: a reload that cannot be would only have to be taken back.
+    // Before anything is written: a reload that cannot succeed would only have to be undone.
     for (const step of steps) {
       const isBirth = step.do === "reload" || step.do === "start";
       const failure = isBirth ? await this.#refuseTaken(step, sources, signal) : undefined;
@@ -255,7 +259,7 @@ export class Executor implements BalancerEffects, Disposable {
     return outcomes;
   }
 
-  /** Asks the process how it stands; `undefined` if it does not run, or there is none. */
+  /** Asks the process for its state; `undefined` if it does not run, or there is none. */
   async #ask(sources: BalancerSources, signal: AbortSignal): Promise<Answered | undefined> {
     if (sources.kind === "files") return undefined;
     const { contact } = sources;
@@ -286,7 +290,7 @@ export class Executor implements BalancerEffects, Disposable {
     if (known !== undefined && performance.now() < known.atMs + OLD_WORKERS_LOOK_MS) return known.place;
     const place = await placeWorker(pid, socket, toldOf(sources));
     if (this.#workers.size >= WORKERS_MAX) this.#workers.clear();
-    // Orphans are about to be relieved.
+    // Orphans are about to be replaced.
     if ("pid" in place) {
       this.#workers.set(pid, { place, atMs: performance.now() });
       this.#placed = { pid: place.pid, place, atMs: performance.now() };
@@ -294,7 +298,10 @@ export class Executor implements BalancerEffects, Disposable {
     return place;
   }
 
-  /** Looks for processes that do not answer, once for many looks in a row: a start is awaited by looking every few milliseconds. */
+  /**
+   * Looks for processes that do not answer, once for many consecutive looks: a start is awaited by polling
+   * every few milliseconds.
+   */
   async #findOrphans(sources: ProcessSources): Promise<readonly number[]> {
     const { file } = sources;
     const known = this.#orphans.get(file);
@@ -381,7 +388,7 @@ export class Executor implements BalancerEffects, Disposable {
     }
   }
 
-  /** Finds out whether the addresses that a process would newly listen on can be had. */
+  /** Finds out whether the addresses that a process would newly bind are free. */
   async #refuseTaken(
     step: Step & { do: "reload" | "start" },
     sources: BalancerSources,
@@ -390,7 +397,7 @@ export class Executor implements BalancerEffects, Disposable {
     const own = async (options: LookOptions) => {
       const { pid, place: { masterPid, oldWorkers = [] } = {} } = this.#placed ?? {};
       const run = step.do === "start" ? step.run : "run" in step.how ? step.how.run : [];
-      // A program that is told pids relieves those processes.
+      // A program that is passed pids replaces those processes.
       const relieved = run.filter((argument) => /^[0-9]+$/.test(argument)).map(Number);
       const left = step.do === "start" ? step.relieves ?? [] : [];
       const known = [pid, masterPid, ...oldWorkers, ...relieved, ...left, ...await orphans(options)];
@@ -404,7 +411,7 @@ export class Executor implements BalancerEffects, Disposable {
       taken = await findTakenAddress(step.listens ?? [], { own, isStart, clock: systemClock, signal });
     } catch (error) {
       if (!(error instanceof SlowLookError)) throw error;
-      // An unknown holder may share the port with the balancer, and take its requests.
+      // An unknown holder may share the port with the balancer, and receive its requests.
       return { kind: "system", message: `${what} aborted: cannot find out who holds its addresses: ${error.message}` };
     }
     if (taken === undefined) return undefined;
@@ -423,7 +430,7 @@ export class Executor implements BalancerEffects, Disposable {
         if (check.length === 0) return;
         const argv = check.map((argument) => argument === "%" ? candidate : argument);
         const result = await this.#run(argv, signal, checkDeadlineMs);
-        // What the program says is of the file to be, not of the candidate that is gone by now.
+        // The program means the final file, not the candidate, which is gone by now.
         output = result.output.replaceAll(candidate, path);
         if (!result.success) throw new RefusedError(output || `${check[0]}: exit status ${result.code}, no output`);
       },
@@ -431,7 +438,7 @@ export class Executor implements BalancerEffects, Disposable {
     return output;
   }
 
-  /** Has the readers of files load them, or the previous ones if they cannot. */
+  /** Has the readers of files load them, or the previous version if they fail. */
   async #notify({ run, deadlineMs, rollback = [] }: Step & { do: "notify" }, signal: AbortSignal): Promise<string> {
     try {
       return await this.#runOrFail(run, signal, deadlineMs);
@@ -461,7 +468,7 @@ export class Executor implements BalancerEffects, Disposable {
     Deno.kill(pid, signal);
   }
 
-  /** Asks orphans to leave, and waits until none of them listens. */
+  /** Asks orphans to stop, and waits until none of them listens. */
   async #relieve(pids: readonly number[], sources: BalancerSources, signal: AbortSignal): Promise<void> {
     if (pids.length === 0 || sources.kind === "files" || sources.leavesOn === undefined) return;
     this.#workers.clear();
@@ -487,7 +494,9 @@ export class Executor implements BalancerEffects, Disposable {
 
   async #runOrFail(argv: readonly string[], signal: AbortSignal, deadlineMs?: number): Promise<string> {
     const { success, code, output } = await this.#run(argv, signal, deadlineMs);
-    if (!success) throw new ProgramError(`it left with ${code}: ${output || "it wrote nothing"}`);
+    if (!success) {
+      throw new ProgramError(output === "" ? `exit status ${code}, no output` : `exit status ${code}: ${output}`);
+    }
     return output;
   }
 }
@@ -497,23 +506,23 @@ const WHAT = {
   command: "send a command",
   install: "install the file",
   remove: "remove the file",
-  start: "start it",
-  reload: "reload it",
-  notify: "notify what reads its files",
-  supervise: "start its child process",
+  start: "start the balancer",
+  reload: "reload the balancer",
+  notify: "notify the reader of the files",
+  supervise: "start the child process",
 } as const;
 
-/** The check command refused a file; the message is what it wrote. */
+/** The check command rejected a file; the message is its output. */
 class RefusedError extends Error {
   override name = "RefusedError";
 }
 
-/** A program left with an error. */
+/** A program exited with an error. */
 class ProgramError extends Error {
   override name = "ProgramError";
 }
 
-/** Commands that follow one another make a group, of whatever size; each other step is one by itself. */
+/** Consecutive commands make a group, of whatever size; each other step is a group by itself. */
 function groups(steps: readonly Step[]): readonly (readonly Step[])[] {
   const found: Step[][] = [];
   let commands: Step[] | undefined;
@@ -532,7 +541,7 @@ function isCommand(step: Step): step is CommandStep {
   return step.do === "command";
 }
 
-/** Says that another writer keeps the balancer, so that nothing was tried. */
+/** Reports that another writer manages the balancer, so that nothing was tried. */
 function isTaken([first]: readonly Step[], other: string): readonly StepOutcome[] {
   if (first === undefined) return [];
   const message = `Cannot ${WHAT[first.do]}: ${other}`;
@@ -557,12 +566,12 @@ function outcomeOf(step: CommandStep, answer: string, tookMs: number): StepOutco
 function failureOf(step: Step, error: unknown): StepFailure {
   const what = WHAT[step.do];
   const at = step.do === "install" || step.do === "remove" ? ` ${step.path}` : "";
-  // The candidate's name is made up anew each time, and is gone by now.
+  // The candidate's name is random, and the file is gone by now.
   const why = String(error instanceof Error ? error.message : error).replaceAll(/\.lighthouse-[0-9a-f-]{36}/g, "");
   const message = error instanceof Deno.errors.NotFound && /^Failed to spawn/.test(why)
-    ? `Cannot ${what}${at}: there is no program ${
+    ? `Cannot ${what}${at}: program ${
       /'([^']*)'/.exec(why)?.[1] ?? ""
-    }: install it, or say where it is with the key program`
+    }not found; install it, or set its path with the key program`
     : `Cannot ${what}${at}: ${why}`;
   if (error instanceof RefusedError) return { kind: "refused", message: error.message };
   if (error instanceof ProgramError || error instanceof ReloadFailedError) return { kind: "program", message };
@@ -573,14 +582,14 @@ function failureOf(step: Step, error: unknown): StepFailure {
   return { kind: "system", message };
 }
 
-/** A program's own check may not look at limits, and a process that may not have enough files may not start. */
+/** A program's own check may not consider limits, and a process with too few open files may fail to start. */
 async function refuseTooManyFiles({ openFiles }: Step & { do: "install" }): Promise<void> {
   const limit = openFiles === undefined ? undefined : await readOpenFilesLimit(openFiles.of);
   if (openFiles === undefined || limit === undefined || limit >= openFiles.needed) return;
   throw new RefusedError(openFiles.refusal.replaceAll("{limit}", String(limit)));
 }
 
-/** By what a balancer's processes are told from others. */
+/** How a balancer's processes are recognized. */
 function toldOf(sources: ProcessSources): Told {
   return { program: programName(sources), file: sources.file, otherRuns: sources.otherRuns ?? [] };
 }
@@ -595,7 +604,7 @@ export async function readFiles(
   return await Promise.all([...paths].map(async (path) => {
     const text = await read(path).catch((error) => {
       if (error instanceof Deno.errors.NotFound) return undefined;
-      // A file that somebody else keeps in the directory holds up none of the balancer's.
+      // A file that somebody else keeps in the directory must not stop the balancer's.
       if (error instanceof Deno.errors.PermissionDenied && !own.has(path)) return undefined;
       throw error;
     });
@@ -611,7 +620,7 @@ async function listDirectory({ directory }: BalancerSources): Promise<readonly s
     for await (const { name, isFile } of Deno.readDir(path)) {
       if (isFile && name.endsWith(suffix) && !name.startsWith(".")) found.push(`${path}/${name}`);
       if (found.length > DIRECTORY_FILES_MAX) {
-        throw new Error(`the directory ${path} has more than ${DIRECTORY_FILES_MAX} files ending in ${suffix}`);
+        throw new Error(`directory ${path} has more than ${DIRECTORY_FILES_MAX} files ending in ${suffix}`);
       }
     }
   } catch (error) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFiles } from "./executor.ts";
 
-Deno.test("a foreign file of the directory that may not be read holds up no other, and an own one does", async () => {
+Deno.test("an unreadable foreign file of the directory does not stop others, and an own one does", async () => {
   const directory = await Deno.makeTempDir();
   try {
     const [own, foreign] = [`${directory}/own.yaml`, `${directory}/foreign.yaml`];

@@ -13,7 +13,7 @@ import { type Look, withLook } from "./processes.ts";
 import type { Serving } from "./serving.ts";
 import { isSamePlace, programOf } from "./sources.ts";
 
-/** By what a view is gathered. */
+/** What a view is gathered with. */
 export interface GatherOptions<Config, ClusterConfig, Observed> {
   readonly name: string;
   readonly balancer: Decider<Config, ClusterConfig, Observed>;
@@ -21,14 +21,17 @@ export interface GatherOptions<Config, ClusterConfig, Observed> {
   readonly serving: Pick<Serving, "look" | "watchSocket">;
   readonly clock: Pick<Clock, "now">;
   readonly prepared: Prepared<Config, ClusterConfig>;
-  /** Hears what was observed. */
+  /** Receives what was observed. */
   readonly onObserved?: ((observed: Observed) => void) | undefined;
-  /** Whether the look is to be broken off, for a desired state that has come and may take none. */
+  /** Whether the look is to be aborted, for a desired state that has arrived and may need none. */
   readonly standsBack: () => boolean;
   readonly signal: AbortSignal;
 }
 
-/** What is made of a desired state, kept until another one comes: it stays one value, and is rendered once. */
+/**
+ * What is derived from a desired state, kept until another one arrives: it stays one value, and is rendered
+ * once.
+ */
 export class Prepared<Config, ClusterConfig> {
   readonly #balancer: Pick<Decider<Config, ClusterConfig>, "render">;
   #filled: { readonly of: Wanted<Config, ClusterConfig>; readonly is: Wanted<Config, ClusterConfig> } | undefined;
@@ -39,7 +42,7 @@ export class Prepared<Config, ClusterConfig> {
     this.#balancer = balancer;
   }
 
-  /** Fills the version of the program in. */
+  /** Adds the version of the program. */
   fillIn(wanted: Wanted<Config, ClusterConfig>, version: KnownVersion["version"]): Wanted<Config, ClusterConfig> {
     if (this.#filled?.of !== wanted || this.#filled.is.version !== version) {
       this.#filled = { of: wanted, is: { ...wanted, version } };
@@ -54,16 +57,15 @@ export class Prepared<Config, ClusterConfig> {
   }
 }
 
-/** A look is broken off. */
+/** A look was aborted. */
 class StoodBackError extends Error {
   override name = "StoodBackError";
 }
 
 /**
- * Gathers what a decision is made from: looks at the balancer, and asks its
- * plugin what it makes of that, how the config is rendered and which steps lead
- * there. Changes nothing. The plugin may answer later, or not at all, which is
- * why {@linkcode decide} does not ask it.
+ * Gathers what a decision is based on: looks at the balancer, and asks its plugin to interpret the
+ * observation, to render the config and to plan the steps. Changes nothing. The plugin may answer late or not
+ * at all, which is why {@linkcode decide} does not ask it.
  */
 export async function gather<C, K, Observed>(
   state: WriterState<C, K>,
@@ -93,7 +95,7 @@ export async function gather<C, K, Observed>(
     }
   };
   const withVersion = async (program: string | undefined) => {
-    // Where there is no program the desired state stays as it is.
+    // Without a program the desired state stays as it is.
     if (asked.version !== undefined || program === undefined) return asked;
     const asking = await askVersion(version, program, { effects, signal });
     version = asking.known;
@@ -124,7 +126,7 @@ export async function gather<C, K, Observed>(
     const target = kept.length === 0 ? composed : { ...composed, held: true };
     const sources = await balancer.sources(target.wanted.config);
     const { reloadJitterMs = 0 } = sources;
-    // What was accepted may not be where the balancer was rejected.
+    // The accepted state may not match where the balancer rejected one.
     const isHere = isSamePlace(sources, here);
     const found = isHere ? first : await look(sources, target.wanted.config);
     if (found === undefined) return { type: "failed", faults, looks, version };
@@ -142,7 +144,7 @@ export async function gather<C, K, Observed>(
     const planned = target.held ? undefined : await plan(target.wanted, rendered, observed, allowed);
     const isPossible = planned !== undefined &&
       (!planned.some(isPaced) || mayReload(state.pace, nowMs, reloadJitterMs));
-    // Until the reload may be, members come and go in what was last applied.
+    // Until the reload is allowed, members change in the state that was last applied.
     const standIn = lastApplied(acceptance, wanted) ?? target.wanted;
     const meanwhile = isPossible ? undefined : withoutUnseen(
       await balancer.plan(standIn, await balancer.render(standIn), observed, { reload: false, ...known }),
@@ -176,8 +178,8 @@ export async function gather<C, K, Observed>(
 }
 
 /**
- * Finds the way to a desired state that differs from what was last seen applied
- * in members alone, without a look; `undefined` if it takes one.
+ * Finds the way to a desired state that differs in members alone from what was last seen applied, without a
+ * look; `undefined` if it needs one.
  */
 export function findShortcut<C, K, Observed>(
   state: WriterState<C, K>,
@@ -194,7 +196,7 @@ export function findShortcut<C, K, Observed>(
   if (base === undefined || balancer.shortcut === undefined || !serving.holds(base.pid)) return undefined;
   const wanted = asked.version === undefined ? prepared.fillIn(asked, state.version.version) : asked;
   const change = differenceOf(base.wanted, wanted);
-  // Who asks for the same again wants it looked at.
+  // A repeated desired state asks for a look.
   if (change === undefined || change.clusters.length === 0) return undefined;
   const known = recall(state.commands, { pid: base.pid, version: wanted.version, nowMs });
   const shortcut = balancer.shortcut(change, base.observed as Observed, known);
@@ -229,7 +231,7 @@ export async function servedBy<Config>(
   return new Set(await balancer.servedBy?.(files, config) ?? (await balancer.adopt(files, config)).keys());
 }
 
-/** The clusters that are served, and of which it is not known how: they are left as they run. Pure. */
+/** The clusters that are served in an unknown form: they stay as they run. Pure. */
 export function servedUnknown(
   { unknown = [], clusters }: Wanted,
   served: ReadonlySet<ClusterName>,

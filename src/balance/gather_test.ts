@@ -32,7 +32,7 @@ function sourcesOf(place: string): BalancerSources {
   };
 }
 
-/** What a writer gathers from a balancer and a plugin whose answers a test says. */
+/** What a writer gathers from a balancer and a plugin whose answers a test sets. */
 class Bench {
   readonly clock = new FakeClock();
   readonly rendered: string[] = [];
@@ -40,7 +40,7 @@ class Bench {
   state: WriterState<string, string> = beginWriter({ now: 0, reconcileMs: 5_000 });
   /** The clusters in the file of the balancer. */
   served = "";
-  /** At which of the times that it is asked a look is broken off. */
+  /** At which of its checks a look is aborted. */
   standsBackAfter = Infinity;
   asked = 0;
   look: (file: string) => Promise<Seen> = (file) =>
@@ -99,7 +99,7 @@ class Bench {
   }
 }
 
-Deno.test("gather() finds what there is, what is desired of it, and the way there; the balancer is not changed", async () => {
+Deno.test("gather() finds the observed and the desired state and the plan, and does not change the balancer", async () => {
   const bench = new Bench();
   bench.plan = (_, { reload }) => reload ? [COMMAND] : assert.fail("no other plan is needed");
   const { sources, looks, wanted, target, plan, meanwhile, notices, version } = await bench.view(desired("web"));
@@ -120,7 +120,7 @@ Deno.test("gather() renders a desired state once, and keeps it one value", async
   assert.deepEqual(bench.rendered, ["web"]);
 });
 
-Deno.test("gather() looks where the balancer was accepted, if it was rejected where it is to go", async () => {
+Deno.test("gather() looks where the balancer was accepted if it was rejected at its new place", async () => {
   const bench = new Bench();
   const old = { ...desired("old"), version: [2, 6, 12] as const };
   const wanted = { ...desired("new"), version: [2, 6, 12] as const };
@@ -131,7 +131,7 @@ Deno.test("gather() looks where the balancer was accepted, if it was rejected wh
   assert.deepEqual(looks.map(({ sources }) => sources.file), ["/etc/new.cfg", "/etc/old.cfg"]);
 });
 
-Deno.test("gather() plans what needs no reload from what was last applied, unless the reload may be made now", async () => {
+Deno.test("gather() plans what needs no reload from what was last applied, unless a reload is allowed now", async () => {
   const bench = new Bench();
   bench.state = {
     ...bench.state,
@@ -145,7 +145,7 @@ Deno.test("gather() plans what needs no reload from what was last applied, unles
   assert.equal((await bench.view(desired("new"))).meanwhile, undefined);
 });
 
-Deno.test("gather() writes no file of what was last applied that is not one of the desired ones, as after a renaming", async () => {
+Deno.test("gather() writes no file of the last applied state that is not a desired one, as after a rename", async () => {
   const install = (path: string): Step => ({ do: "install", path, contents: "x", mode: 0o644, check: [], when: "now" });
   const notify: Step = { do: "notify", reason: "it changed", run: ["p"] };
   const bench = new Bench();
@@ -167,7 +167,7 @@ Deno.test("gather() writes no file of what was last applied that is not one of t
   assert.deepEqual((await bench.view(desired("new"))).meanwhile, kept);
 });
 
-Deno.test("gather() hands on why there must be a reload, as for a config file that has moved", async () => {
+Deno.test("gather() passes on why a reload is required, as for a config file that has moved", async () => {
   const bench = new Bench();
   bench.state = { ...bench.state, processes: { ...bench.state.processes, settledAt: sourcesOf("old") } };
   bench.plan = (_, { because }) => because === undefined ? [] : [{ ...RELOAD, reason: because }];
@@ -184,7 +184,7 @@ Deno.test("gather() reports why a reload cannot be planned, and plans what needs
   assert.deepEqual([plan, meanwhile, faults], [undefined, [COMMAND], ["Cannot reload as nobody owns it"]]);
 });
 
-Deno.test("gather() comes to no view while the balancer cannot be observed, its program does not answer, or its plugin does not answer", async () => {
+Deno.test("gather() makes no view while the balancer cannot be observed, or its program or its plugin does not answer", async () => {
   const cases: readonly [break_: (bench: Bench) => void, faults: readonly string[]][] = [
     [(bench) => bench.look = () => Promise.reject(new Error("silent")), ["Cannot observe haproxy: silent"]],
     [(bench) => bench.look = () => Promise.reject(new UndecidedError("no pid")), ["no pid"]],
@@ -204,7 +204,7 @@ Deno.test("gather() comes to no view while the balancer cannot be observed, its 
   }
 });
 
-Deno.test("gather() takes no cluster away that is served, though it is rejected", async () => {
+Deno.test("gather() removes no served cluster because it is rejected", async () => {
   const bench = new Bench();
   const wanted = { ...desired("one", { web: "bad", api: "good" }), version: [2, 6, 12] as const };
   bench.reject(wanted, "web");
@@ -216,7 +216,7 @@ Deno.test("gather() takes no cluster away that is served, though it is rejected"
   assert.deepEqual([target.held, plan, meanwhile], [true, undefined, [COMMAND]]);
 });
 
-Deno.test("gather() plans no reload as long as a cluster is served whose config cannot be used", async () => {
+Deno.test("gather() plans no reload while a cluster is served whose config is invalid", async () => {
   const bench = new Bench();
   bench.served = "web api";
   bench.plan = (_, { reload }) => reload ? [RELOAD] : [COMMAND];
@@ -224,7 +224,7 @@ Deno.test("gather() plans no reload as long as a cluster is served whose config 
     const { kept, plan, meanwhile } = await bench.view({ ...desired("one", { api: "x" }), unknown });
     assert.deepEqual([kept, plan, meanwhile], [["web"], undefined, [COMMAND]]);
   }
-  // One that is not served, or is known by another file, or was removed, is no reason.
+  // A cluster that is not served, or is known by another file, or was removed, is no reason.
   for (const unknown of [["new"], ["api"], []] as const) {
     const { kept, plan } = await bench.view({ ...desired("one", { api: "x" }), unknown });
     assert.deepEqual([kept, plan], [[], [RELOAD]]);
@@ -233,7 +233,7 @@ Deno.test("gather() plans no reload as long as a cluster is served whose config 
   assert.deepEqual((await bench.view({ ...desired("one"), unknown: "all" })).kept, [], "nobody serves");
 });
 
-Deno.test("gather() breaks a look off wherever it is asked to, and notes nothing of it", async () => {
+Deno.test("gather() aborts a look wherever it is asked to, and notes nothing of it", async () => {
   const bench = new Bench();
   await bench.view(desired("web"));
   const { asked } = bench;

@@ -1,25 +1,25 @@
+import { formatDuration } from "../kernel/duration.ts";
 import { readToEnd } from "./read_to_end.ts";
 import { NobodyListensError, SocketSilentError } from "./runtime_socket.ts";
 
-/** How long all questions of a look may take. */
+/** How long all requests of a look may take. */
 const DEADLINE_MS = 5_000;
 
-/** What an answer may come to, with its head, before the other side is taken for mad. */
+/** The size limit of an answer with its head. */
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
 export interface HttpSocketOptions {
-  /** Gives the exchange up. */
+  /** Aborts the exchange. */
   readonly signal: AbortSignal;
-  /** How long all questions may take. */
+  /** How long all requests may take. */
   readonly deadlineMs?: number | undefined;
 }
 
 /**
- * Asks a Unix socket that speaks HTTP: a GET for each path, one after the
- * other; answers the bodies, trimmed. Each has a connection of its own, which
- * ends with its answer (HTTP/1.0), so none is kept by a process that is to
- * leave. Throws {@linkcode NobodyListensError}, or {@linkcode SocketSilentError}
- * for an answer that does not come, has no end or another status than 200.
+ * Asks a Unix socket that speaks HTTP: a GET for each path, one after the other; returns the trimmed bodies.
+ * Each request has a connection of its own, which ends with its answer (HTTP/1.0), so that a process that is
+ * stopping holds none. Throws {@linkcode NobodyListensError}, or {@linkcode SocketSilentError} for an answer
+ * that does not arrive, does not end or has a status other than 200.
  */
 export async function askOverHttp(
   path: string,
@@ -34,7 +34,9 @@ export async function askOverHttp(
     return answers;
   } catch (error) {
     signal.throwIfAborted();
-    if (deadline.aborted) throw new SocketSilentError(`No answer at ${path} within ${deadlineMs} ms`, { cause: error });
+    if (deadline.aborted) {
+      throw new SocketSilentError(`No answer at ${path} within ${formatDuration(deadlineMs)}`, { cause: error });
+    }
     throw error;
   }
 }
@@ -54,7 +56,7 @@ async function ask(path: string, query: string, signal: AbortSignal): Promise<st
     return bodyOf(await readToEnd(connection, ANSWER_BYTES_MAX), path, query);
   } catch (error) {
     if (error instanceof SocketSilentError) throw error;
-    throw new SocketSilentError(`The connection to ${path} broke: ${(error as Error).message}`, { cause: error });
+    throw new SocketSilentError(`Connection to ${path} lost: ${(error as Error).message}`, { cause: error });
   } finally {
     signal.removeEventListener("abort", close);
     close();
@@ -87,7 +89,7 @@ function bodyOf(answer: string, path: string, query: string): string {
   const end = answer.indexOf("\r\n\r\n");
   const status = /^HTTP\/1\.[01] ([0-9]{3})/.exec(answer)?.[1];
   if (end < 0 || status !== "200") {
-    throw new SocketSilentError(`${path} answers ${status ?? "no HTTP"} to GET ${query}: want 200`);
+    throw new SocketSilentError(`${path} answers ${status ?? "no HTTP"} to GET ${query}; want status 200`);
   }
   return answer.slice(end + 4).trim();
 }

@@ -1,14 +1,13 @@
 import type { BalancerEffects, ProgramVersion } from "./effects.ts";
 
-/** How often a program is asked for its version before it is taken as unknown. */
+/** How often a program is asked for its version before that counts as unknown. */
 const ATTEMPTS_MAX = 3;
 
 /**
- * The version of the balancer's program, as it last answered: asked again when its
- * file was exchanged, as an upgrade does, and after each start and reload, since
- * the file may be a script that runs another one. A program that does not answer
- * is asked some times more before its version is taken as unknown, for then
- * less of what it can do is used.
+ * The version of the balancer's program, as it last reported it: asked again when its file is replaced, as by
+ * an upgrade, and after each start and reload, since the file may be a script that runs another program. A
+ * program that does not answer is asked a few more times before its version counts as unknown, as fewer of
+ * its features are used then.
  */
 export interface KnownVersion {
   readonly version: ProgramVersion | undefined;
@@ -19,12 +18,12 @@ export interface KnownVersion {
   readonly attempts: number;
 }
 
-/** Of a program that was never asked. */
+/** The version of a program that was never asked. */
 export const NO_VERSION: KnownVersion = { version: undefined, file: undefined, isDoubted: true, attempts: 0 };
 
 /**
- * Asks a program for its version, if need be. `isKnown`: whether it has answered, or is
- * taken as unknown; otherwise it is to be asked again before anything is done.
+ * Asks a program for its version, if necessary. `isKnown`: whether it has answered, or counts as unknown;
+ * otherwise it is to be asked again before anything else is done.
  */
 export async function askVersion(
   known: KnownVersion,
@@ -39,13 +38,13 @@ export async function askVersion(
   const faults: string[] = [];
   const answer = await effects.version(program, signal).catch((error) => {
     signal.throwIfAborted();
-    faults.push(`Cannot ask ${program} for its version: ${error instanceof Error ? error.message : error}`);
+    faults.push(`Cannot read the version of ${program}: ${error instanceof Error ? error.message : error}`);
     return undefined;
   });
   const version = answer ?? known.version;
   const attempts = known.attempts + 1;
   const isKnown = version !== undefined || attempts >= ATTEMPTS_MAX;
-  // One that is to be asked again at once is as doubtful as before.
+  // If it is to be asked again at once, the doubt remains.
   const isDoubted = answer === undefined;
   return { known: { version, file, isDoubted, attempts }, isKnown, faults };
 }

@@ -7,7 +7,7 @@ import { askVersion, NO_VERSION } from "./known_version.ts";
 const WANTED: Wanted<string, string> = { config: "", host: { fqdn: "a.test", ip: "10.0.0.1" }, clusters: [] };
 const NEVER = new AbortController().signal;
 
-/** A program that tells what is next in a list; an error stands for one that cannot be asked. */
+/** A program that reports what is next in a list; an error stands for one that cannot be asked. */
 function program(...answers: readonly (ProgramVersion | Error | undefined)[]) {
   const left = [...answers];
   const file = { id: "1" };
@@ -31,7 +31,7 @@ function program(...answers: readonly (ProgramVersion | Error | undefined)[]) {
   return { doubt, faults, fillIn, left, file };
 }
 
-Deno.test("KnownVersion asks once, and answers the same value for the same wanted value", async () => {
+Deno.test("KnownVersion asks once, and returns the same value for the same desired value", async () => {
   const { fillIn, left } = program([2, 6, 12], [2, 8, 0]);
   const first = await fillIn();
   assert.deepEqual(first, { ...WANTED, version: [2, 6, 12] });
@@ -40,14 +40,14 @@ Deno.test("KnownVersion asks once, and answers the same value for the same wante
   assert.equal(left.length, 1);
 });
 
-Deno.test("KnownVersion asks again when it is doubted", async () => {
+Deno.test("KnownVersion asks again when in doubt", async () => {
   const { doubt, fillIn } = program([2, 6, 12], [2, 8, 0]);
   await fillIn();
   doubt();
   assert.deepEqual((await fillIn())?.version, [2, 8, 0]);
 });
 
-Deno.test("KnownVersion asks again when the program's file was exchanged", async () => {
+Deno.test("KnownVersion asks again when the program's file was replaced", async () => {
   const { file, fillIn, left } = program([2, 6, 12], [3, 4, 7], [3, 6, 0]);
   await fillIn();
   file.id = "2";
@@ -56,16 +56,16 @@ Deno.test("KnownVersion asks again when the program's file was exchanged", async
   assert.equal(left.length, 1);
 });
 
-Deno.test("KnownVersion takes a version as unknown when it was not told three times, and goes on asking", async () => {
+Deno.test("KnownVersion counts a version as unknown after three attempts without an answer, and keeps asking", async () => {
   const { fillIn, faults } = program(new Error("no such file"), undefined, new Error("no such file"), [2, 6, 12]);
   assert.equal(await fillIn(), undefined);
   assert.equal(await fillIn(), undefined);
   assert.deepEqual(await fillIn(), { ...WANTED, version: undefined });
   assert.deepEqual((await fillIn())?.version, [2, 6, 12]);
-  assert.deepEqual([...new Set(faults)], ["Cannot ask /sbin/haproxy for its version: no such file"]);
+  assert.deepEqual([...new Set(faults)], ["Cannot read the version of /sbin/haproxy: no such file"]);
 });
 
-Deno.test("KnownVersion keeps what was told when a doubt cannot be settled", async () => {
+Deno.test("KnownVersion keeps the reported version when a doubt cannot be settled", async () => {
   const { doubt, fillIn } = program([2, 6, 12], undefined, [2, 8, 0]);
   await fillIn();
   doubt();
@@ -73,7 +73,7 @@ Deno.test("KnownVersion keeps what was told when a doubt cannot be settled", asy
   assert.deepEqual((await fillIn())?.version, [2, 8, 0]);
 });
 
-Deno.test("KnownVersion throws when it is broken off, and tells nobody", async () => {
+Deno.test("KnownVersion throws when it is aborted, and reports nothing", async () => {
   const { fillIn, faults } = program(new Error("it was ended"));
   await assert.rejects(fillIn(WANTED, AbortSignal.abort(new Error("the end"))), /the end/);
   assert.deepEqual(faults, []);

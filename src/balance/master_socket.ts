@@ -1,34 +1,34 @@
 import type { Clock } from "../kernel/clock.ts";
 import { delay } from "../kernel/delay.ts";
+import { formatDuration } from "../kernel/duration.ts";
 import type { AskedReload } from "../plugin/contract.ts";
 import { readToEnd } from "./read_to_end.ts";
 import { NobodyListensError, SocketSilentError } from "./runtime_socket.ts";
 
-/** What a master may write before it is taken for mad. */
+/** The size limit of a master's answer. */
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
 /** How often the master is asked whether its reload is done. */
 const POLL_MS = 20;
 
-/** A master's answer to a question is short: what is longer is cut. */
+/** A master's answer to a query is short: anything longer is truncated. */
 const ANSWER_LENGTH_MAX = 65_536;
 
-/** The master refused to reload, or could not; the message is what it wrote. */
+/** The master rejected the reload, or could not reload; the message is its output. */
 export class ReloadFailedError extends Error {
   override name = "ReloadFailedError";
 }
 
 /**
- * Has a master reload, and waits until it is known how that went: by its
- * answer, or by asking it again and again until something shows that was not
- * there before. Throws {@linkcode ReloadFailedError}, or {@linkcode SocketSilentError}
- * if it takes too long; answers what the master said.
+ * Has a master reload, and waits for the result: by its answer, or by asking it repeatedly until something
+ * new is shown. Throws {@linkcode ReloadFailedError}, or {@linkcode SocketSilentError} if it takes too long;
+ * returns the master's answer.
  */
 export async function reloadByMaster(
   how: AskedReload,
   { clock, deadlineMs, signal }: { readonly clock: Clock; readonly deadlineMs: number; readonly signal: AbortSignal },
 ): Promise<string> {
-  const late = new SocketSilentError(`the master at ${how.ask} did not reload within ${deadlineMs} ms`);
+  const late = new SocketSilentError(`master at ${how.ask} did not reload within ${formatDuration(deadlineMs)}`);
   const overdue = new AbortController();
   const cancel = clock.after(deadlineMs, () => overdue.abort(late));
   try {
@@ -49,10 +49,12 @@ async function reload(
     throw error;
   });
   const failure = wordsBehind(how.failed, answer);
-  if (failure !== undefined) throw new ReloadFailedError(failure || "the master wrote nothing");
+  if (failure !== undefined) throw new ReloadFailedError(failure || "no output from the master");
   const success = wordsBehind(how.took, answer);
   if (success !== undefined) return success;
-  if (watch === undefined) throw new ReloadFailedError(`the master answered ${JSON.stringify(answer.slice(0, 200))}`);
+  if (watch === undefined) {
+    throw new ReloadFailedError(`unexpected answer from the master: ${JSON.stringify(answer.slice(0, 200))}`);
+  }
   for (;;) {
     const now = await askMaster(how, watch.query, until).catch((error) => {
       until.throwIfAborted();
@@ -60,20 +62,20 @@ async function reload(
       throw error;
     });
     if (now !== undefined && hasNew(watch.failed, { before, now })) {
-      throw new ReloadFailedError("the new process did not start: its own log says why");
+      throw new ReloadFailedError("new process did not start; see its log");
     }
     if (now !== undefined && hasNew(watch.took, { before, now })) return "";
     await delay(POLL_MS, { clock, signal: until });
   }
 }
 
-/** A master that reloads starts itself anew, in the middle of an answer too. */
+/** A master that reloads executes itself again, even in the middle of an answer. */
 function isStartingAnew(error: unknown): boolean {
   return error instanceof NobodyListensError || error instanceof Deno.errors.ConnectionReset ||
     error instanceof Deno.errors.BrokenPipe;
 }
 
-/** What follows in an answer that begins with a pattern, trimmed; `undefined` if it does not. Pure. */
+/** What follows in an answer that starts with a pattern, trimmed; `undefined` if it does not. Pure. */
 export function wordsBehind(pattern: string, answer: string): string | undefined {
   const said = answer.trim();
   const begin = new RegExp(`^(?:${pattern})`).exec(said)?.[0];
@@ -90,7 +92,7 @@ export function hasNew(
   return matches(now).some((match) => !known.has(match));
 }
 
-/** Asks a master one thing; it answers, and ends the connection once we have ended our half. */
+/** Asks a master one thing; it answers, and closes the connection once this side has closed its half. */
 async function askMaster(
   { ask: path, hint }: Pick<AskedReload, "ask" | "hint">,
   command: string,
@@ -99,7 +101,7 @@ async function askMaster(
   signal.throwIfAborted();
   const connection = await Deno.connect({ transport: "unix", path }).catch((error) => {
     if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.ConnectionRefused)) throw error;
-    throw new NobodyListensError(`no master listens at ${path}${hint === undefined ? "" : `: ${hint}`}`);
+    throw new NobodyListensError(`no master process listens at ${path}${hint === undefined ? "" : `: ${hint}`}`);
   });
   const close = () => connection.close();
   signal.addEventListener("abort", close, { once: true });
@@ -112,11 +114,11 @@ async function askMaster(
     throw error;
   } finally {
     signal.removeEventListener("abort", close);
-    // What was broken off is closed.
+    // Closes an aborted connection.
     try {
       connection.close();
     } catch {
-      // It is closed.
+      // It is closed already.
     }
   }
 }

@@ -8,7 +8,7 @@ export interface MeterEffectsOptions {
   readonly balancer: string;
   readonly clock: Clock;
   readonly meter: Meter;
-  /** Hears of each file that was replaced. */
+  /** Receives each file that was replaced. */
   readonly onInstalled?: ((step: Step & { readonly do: "install" }) => void) | undefined;
 }
 
@@ -55,13 +55,13 @@ export function meterEffects(
 
   function note(outcome: StepOutcome, before: StepOutcome | undefined): void {
     const { ok, step } = outcome;
-    // What is read back is a look, not a step.
+    // A read is part of a look, not a step.
     if (step.do === "command" && step.isRead === true) return;
     const result = ok ? "ok" : outcome.failure.kind;
     meter.count("lighthouse_balancer_steps_total", { balancer, step: step.do, result });
     if (!ok) return;
     if (step.do === "install") onInstalled?.(step);
-    // Commands that went together share one time.
+    // Commands that were sent together share one time.
     const isTimed = step.do !== "command" || before?.step.do !== "command";
     const seconds = outcome.tookMs / 1_000;
     if (isTimed) meter.observe("lighthouse_balancer_step_duration_seconds", { balancer, step: step.do }, seconds);

@@ -16,7 +16,7 @@ const SOURCES: BalancerSources = {
 const COMMAND: Step = { do: "command", command: "enable server web/a", expect: [""] };
 const RELOAD: Step = { do: "reload", reason: "cluster web is new", listens: [], how: { run: ["haproxy"] } };
 
-/** Effects that look and act as a test says, each look taking two seconds. */
+/** Effects that look and act as a test sets, each look taking two seconds. */
 class Stage {
   readonly clock = new FakeClock();
   readonly tally = new Tally();
@@ -46,14 +46,14 @@ function done(step: Step, tookMs: number): StepOutcome {
   return { ok: true, step, tookMs, output: "" };
 }
 
-Deno.test("meterEffects() times looks by what came of them, and passes on what they say", async () => {
+Deno.test("meterEffects() times looks by their result, and passes it on", async () => {
   const stage = new Stage();
   const seen = { answers: ["x"] };
   assert.equal(await stage.observe(seen), seen);
   await stage.observe({ files: new Map() });
   const failure = new Error("silent");
   assert.equal(await stage.observe(failure), failure);
-  // One that is known by its pid alone runs, though it answers nothing.
+  // A process that is known by its pid alone runs, although it answers nothing.
   await stage.observe({ pid: 7 });
   const samples = samplesOf(stage.tally.collect());
   for (const [result, looks] of [["ok", 2], ["down", 1], ["error", 1]] as const) {
@@ -63,7 +63,7 @@ Deno.test("meterEffects() times looks by what came of them, and passes on what t
   }
 });
 
-Deno.test("meterEffects() counts steps by kind and result, reloads by cause, and commands that went together as one exchange", async () => {
+Deno.test("meterEffects() counts steps by kind and result, reloads by cause, and commands that were sent together as one exchange", async () => {
   const stage = new Stage();
   await stage.execute(done(COMMAND, 4), done(COMMAND, 4), done({ ...RELOAD, cause: "structure" }, 500));
   await stage.execute(done(RELOAD, 500));

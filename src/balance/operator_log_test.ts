@@ -32,7 +32,7 @@ function done(step: Step, output = ""): StepOutcome {
   return { ok: true, step, tookMs: 7, output };
 }
 
-Deno.test("OperatorLog tells a fault once until all was right in between, and takes one that differs in a pid as the same", () => {
+Deno.test("OperatorLog logs a fault once until all is well in between, and ignores a difference in the pid", () => {
   const { log, told } = begin();
   told.tellFault("Process (17) does not answer");
   told.tellFault("Process (18) does not answer");
@@ -43,7 +43,7 @@ Deno.test("OperatorLog tells a fault once until all was right in between, and ta
   assert.deepEqual(log.take(), ["error Process (19) does not answer"]);
 });
 
-Deno.test("OperatorLog remembers no more than a thousand texts", () => {
+Deno.test("OperatorLog remembers at most a thousand texts", () => {
   const { log, told } = begin();
   const fault = (i: number) => `fault ${"x".repeat(i)}`;
   for (let i = 0; i <= 1_000; i++) told.tellFault(fault(i));
@@ -67,16 +67,16 @@ Deno.test("OperatorLog logs five faults that differ in what a process answers, u
   assert.deepEqual(log.take(), [`warn ${failure(99).message}`]);
 });
 
-Deno.test("OperatorLog tells of a refusal whose config it is, what becomes of it, and the first five faults in their places", () => {
+Deno.test("OperatorLog logs of a rejected config whose it is, what happens to it, and the first five faults with their places", () => {
   const { log, told } = begin();
   const fault = (line: number) => ({ message: `no ${line}`, origin: { cluster: "web", path: [line] }, remedy: [] });
   told.tellRefusal({ cluster: "web", faults: [fault(1)], fate: "kept" }, locate);
   told.tellRefusal({ cluster: undefined, faults: [{ message: "it is torn", remedy: [] }], fate: "nothing" }, locate);
   told.tellRefusal({ cluster: "api", faults: [1, 2, 3, 4, 5, 6, 7].map(fault), fate: "put aside" }, (_, text) => text);
   assert.deepEqual(log.take(), [
-    "error haproxy refuses the config of cluster web, what was last accepted stays in force: clusters/web.yaml:1: no 1",
-    "error haproxy refuses the config, nothing else is known: it is torn",
-    "error haproxy refuses the config of cluster api, it is not served: no 1; no 2; no 3; no 4; no 5; and 2 more",
+    "error Config of cluster web rejected; last accepted config stays active: clusters/web.yaml:1: no 1",
+    "error Config rejected; no accepted config to fall back to: it is torn",
+    "error Config of cluster api rejected; cluster not served: no 1; no 2; no 3; no 4; no 5; and 2 more",
   ]);
 });
 
@@ -88,13 +88,13 @@ Deno.test("OperatorLog names the address, its holder and the line where an addre
   told.tellTakenAddress({ cluster: "web", faults, fate: "kept" }, locate);
   told.tellTakenAddress({ cluster: undefined, faults: [{ message, remedy: [] }], fate: "left out" }, locate);
   assert.deepEqual(log.take(), [
-    `error haproxy: clusters/web.yaml:3: ${message}; cluster web is not served`,
-    `error haproxy: clusters/web.yaml:3: ${message}; last accepted config stays active`,
-    `error haproxy: ${message}; left out until the address is free`,
+    `error clusters/web.yaml:3: ${message}; cluster web is not served`,
+    `error clusters/web.yaml:3: ${message}; last accepted config stays active`,
+    `error ${message}; left out until the address is free`,
   ]);
 });
 
-Deno.test("OperatorLog tells a notice when it is new, and again when it has come back", () => {
+Deno.test("OperatorLog logs a notice when it is new, and again when it has come back", () => {
   const { log, told } = begin();
   const notices = ["web has no members", "api has no members"].map((text) => ({ text }));
   const leftOut = { text: "a line is left out", origin: { cluster: "web", path: [3] } };
@@ -110,65 +110,67 @@ Deno.test("OperatorLog tells a notice when it is new, and again when it has come
   assert.deepEqual(log.take(), ["warn web has no members"]);
 });
 
-Deno.test("OperatorLog tells what somebody else has changed: members, at most ten, and the file", () => {
+Deno.test("OperatorLog logs what somebody else has changed: members, at most ten, and the file", () => {
   const { log, told } = begin();
   const gone = Array.from({ length: 12 }, (_, i) => command(`add server n${i}`, `n${i} is missing`));
   const files = new Map([["/etc/haproxy.cfg", ""]]);
   told.tellDrift({ files }, [...gone, INSTALL]);
   told.tellDrift({}, [INSTALL]);
-  // What is not known as a change is none that was made by hand.
+  // What is not known as a change was not made by hand.
   told.tellDrift({ files }, [command("set server x")]);
   const ten = Array.from({ length: 10 }, (_, i) => `n${i} is missing`).join(", ");
-  assert.deepEqual(log.take(), [
-    `warn haproxy: not as it was left: ${ten}, 2 changes more, the file /etc/haproxy.cfg was changed; this is put right`,
-    "warn haproxy: not as it was left: the file /etc/haproxy.cfg was removed; this is put right",
+  assert.deepEqual(log.records.map(({ level, properties }) => [level, properties?.["found"]]), [
+    ["warn", `${ten}, 2 more changes, file /etc/haproxy.cfg changed`],
+    ["warn", "file /etc/haproxy.cfg removed"],
   ]);
 });
 
-Deno.test("OperatorLog tells what was done and why, and leaves failures to others", () => {
+Deno.test("OperatorLog logs what was done and why, and no failures", () => {
   const { log, told } = begin();
   const start: Step = { do: "start", reason: "nobody answers", run: ["haproxy"] };
   const reload: Step = { do: "reload", reason: "frontend web changed", listens: [], how: { run: ["haproxy"] } };
-  const failed: StepOutcome = { ok: false, step: start, failure: { kind: "late", message: "it did not end" } };
+  const failed: StepOutcome = { ok: false, step: start, failure: { kind: "late", message: "did not exit" } };
   told.tellOutcomes([done(command("a")), done(command("b")), done(INSTALL), done(start), failed], {
     tried: false,
     ran: false,
   });
   told.tellOutcomes([done(reload), done(start)], { tried: false, ran: true });
-  assert.deepEqual(log.lines, [
-    "info haproxy: 2 commands: a, b",
-    "debug haproxy: wrote /etc/haproxy.cfg",
-    "info haproxy: started, as nobody answers",
-    "info haproxy: reloaded, as frontend web changed",
-    "warn haproxy: it was gone and is started again, as nobody answers",
+  assert.deepEqual(log.records.map(({ level, properties: { tookMs: _, ...fields } = {} }) => [level, fields]), [
+    ["info", { event: "balancer.commands", count: 2, commands: "a, b" }],
+    ["debug", { event: "balancer.file_written", path: "/etc/haproxy.cfg" }],
+    ["info", { event: "balancer.started", reason: "nobody answers" }],
+    ["info", { event: "balancer.reloaded", reason: "frontend web changed" }],
+    ["warn", { event: "balancer.restarted", reason: "nobody answers" }],
   ]);
 });
 
-Deno.test("OperatorLog names ten commands, and takes those that were tried before for detail", () => {
+Deno.test("OperatorLog lists ten commands, and logs commands that were tried before as detail", () => {
   const { log, told } = begin();
   const many = Array.from({ length: 11 }, (_, i) => done(command(`c${i}`)));
   told.tellOutcomes(many, { tried: false, ran: true });
   told.tellOutcomes([done(command("del server a"))], { tried: true, ran: true });
-  assert.deepEqual(log.lines, [
-    `info haproxy: 11 commands: ${many.slice(0, 10).map((_, i) => `c${i}`).join(", ")}, …`,
-    "debug haproxy: 1 command: del server a",
-  ]);
+  assert.deepEqual(
+    log.records.map(({ level, properties }) => [level, properties?.["count"], properties?.["commands"]]),
+    [
+      ["info", 11, `${many.slice(0, 10).map((_, i) => `c${i}`).join(", ")}, …`],
+      ["debug", 1, "del server a"],
+    ],
+  );
 });
 
-Deno.test("OperatorLog tells once what a program writes at each run, though pids and lines differ, and counts what is alike", () => {
+Deno.test("OperatorLog logs once what a program writes at each run, ignoring pids and line numbers, and counts repeated lines", () => {
   const { log, told } = begin();
   const warning = (pid: number, line: number) => `[WARNING] (${pid}) : parsing [/etc/haproxy.cfg:${line}] : is ignored`;
   const install = (...lines: readonly string[]) =>
     told.tellOutcomes([done(INSTALL, lines.join("\n"))], { tried: false, ran: true });
+  const warned = () =>
+    log.records.splice(0).filter(({ level }) => level === "warn").map(({ properties }) => properties?.["line"]);
   install(warning(7, 5), warning(7, 9), "", "Warnings were found.", "Note: all is well");
-  assert.deepEqual(log.take(), [
-    `warn haproxy says: ${warning(7, 5)}`,
-    `warn haproxy says: ${warning(7, 9)}`,
-  ]);
+  assert.deepEqual(warned(), [warning(7, 5), warning(7, 9)]);
   install(warning(8, 6), warning(8, 10));
-  assert.deepEqual(log.take(), []);
+  assert.deepEqual(warned(), []);
   install(warning(9, 6), warning(9, 10), warning(9, 11));
-  assert.deepEqual(log.take(), [`warn haproxy says: ${warning(9, 11)}`]);
+  assert.deepEqual(warned(), [warning(9, 11)]);
 });
 
 Deno.test("OperatorLog counts drift and rejected configs from the start, each time", () => {
@@ -195,7 +197,7 @@ Deno.test("OperatorLog lists fifty new notices, and counts the others", () => {
   assert.equal(lines.length, 51);
   assert.deepEqual(lines.slice(-2), [
     "warn c49 has no members",
-    "warn haproxy: more notices of the same config, not listed",
+    "warn More notices of this config, not listed",
   ]);
   told.tellNotices([...notices, { text: "web has no members" }], locate);
   assert.deepEqual(log.take(), ["warn web has no members"]);

@@ -1,6 +1,6 @@
 /**
- * Steps that belong together, and hold no others up when one of them fails: a
- * file and the reload of its reader. Pure.
+ * Steps that belong together and do not stop others when one of them fails: a file and the reload of its
+ * reader. Pure.
  *
  * @module
  */
@@ -9,10 +9,10 @@ import type { Random } from "../kernel/random.ts";
 import type { Step, StepOutput } from "../plugin/contract.ts";
 import type { StepOutcome } from "./effects.ts";
 
-/** The waits before steps that failed are tried again. */
+/** The waits before failed steps are retried. */
 const RETRY = { firstMs: 1_000, maxMs: 60_000 };
 
-/** An output whose steps failed, and were the same each time. */
+/** An output whose steps failed, the same ones each time. */
 interface Failing {
   /** What was tried. */
   readonly tried: string;
@@ -28,7 +28,7 @@ export function outputOf(step: Step): StepOutput | undefined {
   return step.do === "install" || step.do === "remove" || step.do === "notify" ? step.output : undefined;
 }
 
-/** Leaves the outputs out of a plan that have failed with the same steps, until they are tried again. */
+/** Removes from a plan the outputs that have failed with the same steps, until their retry is due. */
 export function withoutWaiting(
   outputs: Outputs,
   plan: readonly Step[],
@@ -43,7 +43,7 @@ export function withoutWaiting(
   return { steps, retryAt: steps.length === plan.length ? Infinity : Math.min(...waiting.values()) };
 }
 
-/** Notes which outputs of a plan went well, and which have failed. */
+/** Notes which outputs of a plan succeeded, and which failed. */
 export function withAttempts(
   outputs: Outputs,
   { plan, outcomes, now, random }: {
@@ -72,8 +72,8 @@ export function withAttempts(
 }
 
 /**
- * Identifies what an output is to become, by its last step: those before it may have gone well, and are
- * not planned again. A hash of it, as files may be long.
+ * Identifies the desired form of an output by its last step: the earlier ones may have succeeded, and are not
+ * planned again. A hash, as files may be long.
  */
 function describe(plan: readonly Step[], name: StepOutput): string {
   const text = JSON.stringify(plan.findLast((step) => outputOf(step) === name) ?? null);

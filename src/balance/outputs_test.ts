@@ -36,7 +36,7 @@ Deno.test("an output that fails waits longer with each failure, and no other wai
   assert.ok((waits[0] ?? 0) <= 1_000 && waits.at(-1) === 60_000, waits.join(", "));
 });
 
-Deno.test("an output that failed is tried at once with something else, and without a backoff after a success", () => {
+Deno.test("an output that failed is tried at once with other contents, and without a backoff after a success", () => {
   const outputs = attempt(new Map(), [failed(notify("a"))], 0);
   assert.deepEqual(withoutWaiting(outputs, [notify("a")], 1).steps, []);
   assert.deepEqual(withoutWaiting(outputs, [notify("a", "another")], 1).steps, [notify("a", "another")]);

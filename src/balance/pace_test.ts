@@ -46,7 +46,7 @@ Deno.test("Pace draws the jitter of a reload once for as long as one is desired"
   assert.notEqual(withReloadDue({ ...pace, reloadDueAt: undefined }, 1_000, 10_000, random).reloadDueAt, due);
 });
 
-Deno.test("Pace makes reloads for the same reason rarer and rarer, up to a minute, until all is applied or the reason is another", () => {
+Deno.test("Pace makes reloads for the same reason less and less often, once a minute at last, until all is applied or the reason changes", () => {
   let pace = UNHURRIED;
   const waits = (reason: string) => {
     pace = withReload(pace, reload(reason), 0, 2_000);
@@ -67,7 +67,7 @@ Deno.test("Pace counts a start as a reload that is not in vain", () => {
   assert.equal(dueAt(pace, 0), 2_000);
 });
 
-Deno.test("Pace waits longer with each trouble, up to a minute, until all is applied", () => {
+Deno.test("Pace waits longer with each failure, up to a minute, until all is applied", () => {
   let pace = UNHURRIED;
   const waits = Array.from({ length: 8 }, () => {
     const [next, at] = withTrouble(pace, 100, HIGHEST);
@@ -78,7 +78,7 @@ Deno.test("Pace waits longer with each trouble, up to a minute, until all is app
   assert.equal(withTrouble({ ...pace, troubles: 0 }, 0, HIGHEST)[1], 1_000);
 });
 
-Deno.test("Pace answers commands that keep failing by a reload ten seconds apart, then more, up to a minute, and begins again when none was needed for a while", () => {
+Deno.test("Pace answers commands that keep failing by reloads ten seconds apart, then up to a minute, and starts over when none was needed for a while", () => {
   let pace = UNHURRIED;
   const takes = (second: number) => {
     const next = withForced(pace, second * 1_000, HIGHEST);
@@ -91,13 +91,13 @@ Deno.test("Pace answers commands that keep failing by a reload ten seconds apart
   assert(takes(400) && takes(410));
 });
 
-Deno.test("Pace tries a rejected file again after a minute, and a config without a process after a wait that grows", () => {
+Deno.test("Pace retries a rejected file after a minute, and a config without a process after an increasing wait", () => {
   assert.equal(rejectedFileRetryAt(500), 60_500);
   assert.deepEqual([1, 2, 9].map((times) => failedConfigRetryAt(0, times, HIGHEST)), [4_000, 8_000, 60_000]);
   assert.deepEqual([1, 2, 9].map((times) => takenAddressRetryAt(0, times, HIGHEST)), [4_000, 8_000, 10_000]);
 });
 
-Deno.test("Pace tries steps that are planned again in the background, and knows them again until there are none", () => {
+Deno.test("Pace retries in the background steps that are planned again, and recognizes them until there are none", () => {
   let pace = UNHURRIED;
   const leftoverAt = (...steps: readonly Step[]) => {
     const [next, at] = withLeftover(pace, 0, steps);
@@ -113,7 +113,7 @@ Deno.test("Pace tries steps that are planned again in the background, and knows 
   assert.equal(leftoverAt(COMMAND, COMMAND), 1_000);
 });
 
-Deno.test("Pace lets a child rest longer with each start that follows soon, and not after it has lived", () => {
+Deno.test("Pace delays a child longer with each start that follows soon, and not after it has lived", () => {
   const child: Step = { do: "supervise", name: "agent", run: ["agent"], reason: "it does not run" };
   let pace = UNHURRIED;
   const waits = [0, 0, 1_000, 3_000].map((now) => {

@@ -10,23 +10,23 @@ import {
 import { findUnixListenerOwners } from "../system/listeners.ts";
 import { readTrusted } from "../system/trusted_file.ts";
 
-/** What is known of the process that answers, and of its like. */
+/** What is known about the process that answers, and its relatives. */
 export type Placement = Pick<Seen, "masterPid" | "isContained" | "oldWorkers">;
 
-/** By what the processes of a balancer that serve are told from others. */
+/** How the serving processes of a balancer are recognized. */
 export interface Told {
   /** The name of its program. */
   readonly program: string;
-  /** The file that is among their arguments. */
+  /** The file among their arguments. */
   readonly file: string;
-  /** Arguments that a process that serves does not have. */
+  /** Arguments that a serving process does not have. */
   readonly otherRuns: readonly string[];
 }
 
 /**
- * Says who owns a process: its parent is its master if it runs the same
- * program; a daemon's parent is the system's first process, or whoever adopted
- * it. A process that is not here, or is another program, is out of reach.
+ * Finds the owner of a process: its parent is its master if it runs the same program; a daemon's parent is
+ * the init process, or a subreaper. A process that is not visible here, or is another program, is
+ * unreachable.
  */
 export async function placeProcess(
   pid: number,
@@ -43,16 +43,21 @@ export async function placeProcess(
   return masterPid === undefined ? { oldWorkers } : { masterPid, oldWorkers };
 }
 
-/** Throws if a process that is to get a signal is not of the program: a pid that was read may mean another one by now. */
+/**
+ * Throws if a process that is to receive a signal is not of the program: the pid may belong to another
+ * process by now.
+ */
 export async function verifyProgram(pid: number, path: string): Promise<void> {
   const program = path.slice(path.lastIndexOf("/") + 1);
   const stat = (await readStats([pid]))?.get(pid);
   if (stat === undefined || !isProgram(stat, program)) {
-    throw new Error(`process ${pid} is ${stat === undefined ? "not there" : stat.name}, want ${program}`);
+    throw new Error(`process ${pid} ${stat === undefined ? "does not exist" : `is ${stat.name}`}, want ${program}`);
   }
 }
 
-/** Whether a process is of a program: its name is cut at 15 characters, and a packager may add a version to it. */
+/**
+ * Whether a process is of a program: its name is cut at 15 characters, and a packager may append a version.
+ */
 function isProgram({ name }: ProcessStat, program: string): boolean {
   return name.startsWith(program.slice(0, 15)) || program.startsWith(name);
 }
@@ -61,9 +66,8 @@ function isProgram({ name }: ProcessStat, program: string): boolean {
 export type WorkerPlacement = Placement & ({ readonly pid: number } | { readonly orphans: readonly number[] });
 
 /**
- * Finds the master of a worker that answered at a socket. Workers may outlive a
- * master that was killed: nobody can reload them, so they are orphans, and all
- * that hold the socket are such.
+ * Finds the master of a worker that answered at a socket. Workers may outlive a master that was killed:
+ * nobody can reload them, so they are orphans, as is everything else that holds the socket.
  */
 export async function placeWorker(pid: number, socket: string, told: Told): Promise<WorkerPlacement> {
   const place = await placeProcess(pid, told);
@@ -80,8 +84,8 @@ export async function placeWorker(pid: number, socket: string, told: Told): Prom
 }
 
 /**
- * Finds processes of a program that were told to read a file: of a balancer
- * whose socket is gone. In a container a file of that name is another one.
+ * Finds the processes of a program that were started with a file, for a balancer whose socket is gone. In a
+ * container, a file of that name is another one.
  */
 export async function findOrphans(
   { program, file, otherRuns }: Told,
@@ -95,7 +99,10 @@ export async function findOrphans(
   return await withoutContained(await findProcesses(isOne, options), options);
 }
 
-/** A master may show its command line behind a title, as one string: `nginx: master process nginx -c /etc/x.conf`. */
+/**
+ * A master may show its command line behind a title, as one string: `nginx: master process nginx -c
+ * /etc/x.conf`.
+ */
 function withoutTitle(args: readonly string[]): readonly string[] {
   const [title = ""] = args;
   const shown = /^\S+: master process (.+)$/.exec(title)?.[1];
@@ -103,8 +110,8 @@ function withoutTitle(args: readonly string[]): readonly string[] {
 }
 
 /**
- * Finds the process that a pid file names; `undefined` if it does not run. A
- * pid that means another program by now, or a process of a container, is none.
+ * Finds the process that a pid file names; `undefined` if it does not run. A pid that belongs to another
+ * program by now, or to a process of a container, counts as none.
  */
 export async function findByPidFile(
   { pidFile, proof }: { readonly pidFile: string; readonly proof: "process" | "children" },

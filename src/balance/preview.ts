@@ -9,21 +9,21 @@ import { programOf } from "./sources.ts";
 export interface Preview {
   /** The config files as they would be. */
   readonly rendered: Rendered;
-  /** The steps that would be carried out, in order; `[]` if all is as it is wanted. */
+  /** The steps that would be carried out, in order; `[]` if all is as desired. */
   readonly steps: readonly Step[];
-  /** Whether the balancer's process runs, and answers. */
+  /** Whether the balancer's process runs and answers. */
   readonly running: boolean;
   /** Whether there is a process to ask. */
   readonly hasProcess: boolean;
   /** The config files as they are. */
   readonly files: ReadonlyMap<string, string>;
-  /** The clusters that are served and whose config cannot be used: while there are some there is no reload. */
+  /** The clusters that are served and whose config is invalid: while there are any, there is no reload. */
   readonly leftAlone: readonly ClusterName[];
 }
 
 /**
- * Looks at the real balancer and says what a writer would do, without doing it:
- * the very plan that the writer would carry out. Throws what observing throws.
+ * Looks at the real balancer and returns what a writer would do, without doing it: the very plan that the
+ * writer would carry out. Throws what observing throws.
  */
 export async function preview<Config, ClusterConfig, Observed>(
   wanted: Wanted<Config, ClusterConfig>,

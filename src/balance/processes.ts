@@ -1,6 +1,6 @@
 import type { BalancerSources, Seen, Step } from "../plugin/contract.ts";
 
-/** A step that has a new process serve. */
+/** A step that puts a new process in service. */
 export type Birth = Extract<Step, { readonly do: "start" | "reload" }>;
 
 /** What was seen at a place, and the pid of the process that answered. */
@@ -10,23 +10,23 @@ export interface Look {
   readonly pid: number | undefined;
 }
 
-/** A process that was seen to serve. */
+/** A process that was seen serving. */
 export interface Process {
   readonly pid: number;
   /** Its master, or itself if it has none. */
   readonly owner: number;
-  /** Whether its pid means nothing on this host. */
+  /** Whether its pid is meaningless on this host. */
   readonly isContained: boolean;
 }
 
 /** Which process serves, who served before it, and where. Times are those of the writer's clock. */
 export interface Processes {
-  /** The process that was last seen to serve. */
+  /** The process that was last seen serving. */
   readonly current: Process | undefined;
-  /** Since when nobody answers, as far as a start was asked for. */
+  /** Since when nobody answers, as far as starting is concerned. */
   readonly goneSinceMs: number | undefined;
   /**
-   * Who was relieved by the last takeover, and until when its answers count for nothing: a process, or all answers
+   * Who was replaced by the last takeover, and until when its answers are ignored: a process, or all answers
    * without the part that proved the takeover.
    */
   readonly draining:
@@ -44,29 +44,30 @@ export const NO_PROCESS: Processes = {
   settledAt: undefined,
 };
 
-/** For so long after a takeover, who served before may still answer while it leaves (nginx's workers share a socket). */
+/**
+ * How long after a takeover the previous process may still answer while it exits (nginx's workers share a
+ * socket).
+ */
 const DRAINING_MS = 2_000;
 
 /** How long a balancer that ran must be gone before it is started: someone may be restarting it. */
 const GONE_MS = 300;
 
 /**
- * The same for one that a master owned, since whoever started that is about to
- * start it again, and where a process was started from the file: it may not
- * listen yet.
+ * The same for one with a master, which its service manager is about to restart, and where a process was
+ * started from the file: it may not listen yet.
  */
 const GONE_WITH_OTHERS_MS = 3_000;
 
-/** Whether a step has a new process serve. */
+/** Whether a step puts a new process in service. */
 export function isBirth(step: Step): step is Birth {
   return step.do === "start" || step.do === "reload";
 }
 
 /**
- * Takes note of the process that was seen. `replaced`: somebody else has
- * started it. `beside`: it was started beside the one that served, not in its
- * place; the two would share the traffic and one of them nobody would steer, so
- * this one is to leave.
+ * Notes the process that was seen. `replaced`: somebody else has started it. `beside`: it was started beside
+ * the serving one, not in its place; the two would share the traffic and nobody would control one of them, so
+ * this one is to stop.
  */
 export function withLook(
   processes: Processes,
@@ -84,7 +85,7 @@ export function withLook(
   };
 }
 
-/** Takes note of the process that has taken over by a start or a reload. */
+/** Notes the process that has taken over by a start or a reload. */
 export function withTakeover(
   processes: Processes,
   before: Pick<Look, "pid">,
@@ -101,9 +102,8 @@ export function withTakeover(
 }
 
 /**
- * From when on the start of a balancer that is not there is the writer's: one that
- * `ran` may be about to be started by somebody else. `orphans` are processes
- * that do not answer.
+ * From when on the writer may start an absent balancer: one that `ran` may be about to be started by somebody
+ * else. `orphans` are processes that do not answer.
  */
 export function withStartable(
   processes: Processes,

@@ -1,13 +1,15 @@
-/** How long output is awaited after its program has ended: a daemon may hold on to it. */
+import { formatDuration } from "../kernel/duration.ts";
+
+/** How long output is awaited after its program has ended: a daemon may keep the pipe open. */
 const OUTPUT_GRACE_MS = 100;
 
-/** What is kept of a program's output. */
+/** How much of a program's output is kept. */
 const OUTPUT_LENGTH_MAX = 16_384;
 
-/** Where balancers are installed, and a user's PATH often does not lead. */
+/** Where balancers are installed, and which a user's PATH often lacks. */
 const SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin";
 
-/** How a program ended, and what it wrote to both its outputs, trimmed. */
+/** How a program ended, and its trimmed output, stdout and stderr together. */
 export interface ProgramResult {
   readonly success: boolean;
   readonly code: number;
@@ -15,10 +17,9 @@ export interface ProgramResult {
 }
 
 /**
- * Runs a program in an environment that holds nothing but PATH, and kills it at
- * the deadline or when the signal is aborted; throws {@linkcode LateProgramError}
- * or the signal's reason then. Its output is not awaited for long after its
- * end, since a daemon that it left behind may keep the pipe.
+ * Runs a program in an environment that holds nothing but PATH, and kills it at the deadline or when the
+ * signal is aborted; throws {@linkcode LateProgramError} or the signal's reason then. Its output is not
+ * awaited for long after its end, since a daemon that it left behind may keep the pipe.
  */
 export async function runProgram(
   argv: readonly string[],
@@ -54,7 +55,7 @@ export async function runProgram(
     const output = texts.join("").trim();
     if (late) {
       throw new LateProgramError(
-        `it did not end within ${deadlineMs} ms${output === "" ? "" : `: ${output}`}`,
+        `did not exit within ${formatDuration(deadlineMs)}${output === "" ? "" : `: ${output}`}`,
       );
     }
     return { success, code, output };
@@ -64,14 +65,14 @@ export async function runProgram(
   }
 }
 
-/** The environment of every program: it holds nothing but PATH. */
+/** The environment of every program: nothing but PATH. */
 export function programEnvironment(): { readonly clearEnv: true; readonly env: Record<string, string> } {
   return { clearEnv: true, env: { PATH: searchPath() } };
 }
 
 /**
- * Identifies the file that a name or a path leads to: another program in its
- * place, as an upgrade puts there, is told from it. `undefined` if there is none.
+ * Identifies the file that a name or a path resolves to, so that a program that replaces it, as an upgrade
+ * does, is recognized. `undefined` if there is none.
  */
 export function identifyProgram(program: string): string | undefined {
   const candidates = program.includes("/")
@@ -82,7 +83,7 @@ export function identifyProgram(program: string): string | undefined {
       const { isFile, dev, ino, size, mtime } = Deno.statSync(path);
       if (isFile) return [path, dev, ino, size, mtime?.getTime()].join(" ");
     } catch {
-      // It is not there, or not ours to see: the next one may be.
+      // It does not exist, or is not visible to this user: the next one may be.
     }
   }
   return undefined;
@@ -97,7 +98,7 @@ export class LateProgramError extends Error {
   override name = "LateProgramError";
 }
 
-/** Collects what a program writes, as far as it is short enough to be of use. */
+/** Collects a program's output, up to a useful length. */
 class OutputReader {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #ended: Promise<void>;
@@ -108,7 +109,7 @@ class OutputReader {
     this.#ended = this.#pump();
   }
 
-  /** Answers what came, at the end of the stream or after `graceMs`. */
+  /** Returns what has arrived, at the end of the stream or after `graceMs`. */
   async text(graceMs: number): Promise<string> {
     const grace = Promise.withResolvers<void>();
     const timer = setTimeout(grace.resolve, graceMs);

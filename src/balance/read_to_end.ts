@@ -1,6 +1,6 @@
 import { SocketSilentError } from "./runtime_socket.ts";
 
-/** Reads all that comes over a connection, as text. Throws a {@linkcode SocketSilentError} for what is longer. */
+/** Reads a connection to its end, as text. Throws a {@linkcode SocketSilentError} for more than the limit. */
 export async function readToEnd(connection: Deno.UnixConn, bytesMax: number): Promise<string> {
   const decoder = new TextDecoder();
   const chunk = new Uint8Array(65_536);
@@ -11,5 +11,5 @@ export async function readToEnd(connection: Deno.UnixConn, bytesMax: number): Pr
     bytes += length;
     text += decoder.decode(chunk.subarray(0, length), { stream: true });
   }
-  throw new SocketSilentError(`An answer does not end within ${bytesMax} bytes`);
+  throw new SocketSilentError(`Answer longer than ${bytesMax} bytes`);
 }

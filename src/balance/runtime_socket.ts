@@ -1,10 +1,11 @@
 import { assert } from "../kernel/assert.ts";
+import { formatDuration } from "../kernel/duration.ts";
 import type { Dialect } from "../plugin/contract.ts";
 
-/** How long a batch of commands may take. A batch is at most so long as its dialect says. */
+/** How long a batch of commands may take. The dialect limits its length. */
 const DEADLINE_MS = 5_000;
 
-/** What the answers of one exchange may come to before the other side is taken for mad. */
+/** The size limit of the answers of one exchange. */
 const ANSWERS_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Raised when nobody listens at a socket: the balancer does not run. */
@@ -12,24 +13,23 @@ export class NobodyListensError extends Error {
   override name = "NobodyListensError";
 }
 
-/** Raised when a socket does not answer in time, or ends in the middle of an answer. */
+/** Raised when a socket does not answer in time, or closes in the middle of an answer. */
 export class SocketSilentError extends Error {
   override name = "SocketSilentError";
 }
 
 export interface RuntimeSocketOptions {
-  /** Gives the exchange up. */
+  /** Aborts the exchange. */
   readonly signal: AbortSignal;
-  /** How commands are said there. */
+  /** How commands are written there. */
   readonly dialect: Dialect;
   /** How long connecting, and then each batch, may take. */
   readonly deadlineMs?: number;
 }
 
 /**
- * A connection to a balancer's Unix socket: commands are pipelined, and answers
- * are told apart by what each ends in. A connection serves one process: after a reload it still speaks to
- * the old one.
+ * A connection to a balancer's Unix socket: commands are pipelined, and answers are separated by their
+ * terminator. A connection serves one process: after a reload it still speaks to the old one.
  */
 export class RuntimeSocket implements Disposable {
   readonly #connection: Deno.UnixConn;
@@ -42,9 +42,9 @@ export class RuntimeSocket implements Disposable {
   #received = "";
   #closed = false;
   #exchanges = 0;
-  /** Whether somebody waits for the end of the talk. */
+  /** Whether somebody waits for the connection to end. */
   #isHeld = false;
-  /** A read that waits while nothing is asked: it resolves when the other side ends the talk. */
+  /** A read that waits while nothing is asked: it resolves when the other side closes the connection. */
   #idleRead: Promise<number | null> | undefined;
   readonly #ended = Promise.withResolvers<void>();
 
@@ -58,8 +58,8 @@ export class RuntimeSocket implements Disposable {
   }
 
   /**
-   * Connects, and says what a dialect opens with. Throws
-   * {@linkcode NobodyListensError} or {@linkcode SocketSilentError}.
+   * Connects, and sends the dialect's opening. Throws {@linkcode NobodyListensError} or {@linkcode
+   * SocketSilentError}.
    */
   static async connect(
     path: string,
@@ -86,13 +86,12 @@ export class RuntimeSocket implements Disposable {
   }
 
   /**
-   * Sends commands and answers their answers, in order and trimmed. Throws
-   * {@linkcode SocketSilentError} when they do not come in time: then it is not
-   * known which of the commands were carried out.
+   * Sends commands and returns their answers, in order and trimmed. Throws {@linkcode SocketSilentError} when
+   * they do not arrive in time: then it is unknown which of the commands were carried out.
    */
   async ask(commands: readonly string[]): Promise<readonly string[]> {
     for (const command of commands) {
-      // A line break or a semicolon would make two commands out of one.
+      // A line break or a semicolon would make two commands of one.
       assert(isOneCommand(command), `one command at a time: ${JSON.stringify(command.slice(0, 80))}`);
     }
     const answers: string[] = [];
@@ -102,7 +101,10 @@ export class RuntimeSocket implements Disposable {
     return answers;
   }
 
-  /** Resolves when the other side ends the talk, or says something that it was not asked for, and when this one is closed. */
+  /**
+   * Resolves when the other side closes the connection or says something unasked, and when this connection is
+   * closed.
+   */
   get ended(): Promise<void> {
     this.#isHeld = true;
     if (this.#exchanges === 0) this.#listen();
@@ -142,10 +144,12 @@ export class RuntimeSocket implements Disposable {
       this[Symbol.dispose]();
       this.#signal.throwIfAborted();
       if (late) {
-        throw new SocketSilentError(`No answer at ${this.#path} within ${this.#deadlineMs} ms`, { cause: error });
+        throw new SocketSilentError(`No answer at ${this.#path} within ${formatDuration(this.#deadlineMs)}`, {
+          cause: error,
+        });
       }
       if (error instanceof SocketSilentError) throw error;
-      throw new SocketSilentError(`The connection to ${this.#path} broke: ${(error as Error).message}`, {
+      throw new SocketSilentError(`Connection to ${this.#path} lost: ${(error as Error).message}`, {
         cause: error,
       });
     } finally {
@@ -163,11 +167,12 @@ export class RuntimeSocket implements Disposable {
   async #read(answersExpected: number): Promise<readonly string[]> {
     const answers: string[] = [];
     const { ending } = this.#dialect;
-    /** What an ending may begin in that goes on in the next chunk. */
+    /** How many bytes of a terminator may precede the next chunk. */
     const tail = (text: string) => text.slice(Math.max(0, text.length - ending.length + 1));
     let [bytes, searched, fresh] = [0, "", this.#received];
     for (;;) {
-      // Only what is new is searched: a long answer would be copied and searched again for each of its chunks.
+      // Only what is new is searched: a long answer would be copied and searched again for each of its
+      // chunks.
       const hasEnding = (searched + fresh).includes(ending);
       while (hasEnding && answers.length < answersExpected) {
         const end = this.#received.indexOf(ending);
@@ -177,12 +182,12 @@ export class RuntimeSocket implements Disposable {
       }
       if (answers.length === answersExpected) return answers;
       if (bytes > ANSWERS_BYTES_MAX) {
-        throw new SocketSilentError(`The answers at ${this.#path} have more than ${ANSWERS_BYTES_MAX} bytes`);
+        throw new SocketSilentError(`Answers at ${this.#path} longer than ${ANSWERS_BYTES_MAX} bytes`);
       }
       const idleRead = this.#idleRead;
       this.#idleRead = undefined;
       const length = await (idleRead ?? this.#connection.read(this.#chunk));
-      if (length === null) throw new SocketSilentError(`The connection to ${this.#path} ended before the answer did`);
+      if (length === null) throw new SocketSilentError(`Connection to ${this.#path} closed in the middle of an answer`);
       bytes += length;
       searched = tail(hasEnding ? this.#received : searched + fresh);
       fresh = this.#decoder.decode(this.#chunk.subarray(0, length), { stream: true });
@@ -191,7 +196,7 @@ export class RuntimeSocket implements Disposable {
   }
 }
 
-/** Whether a text is one command and nothing else. */
+/** Whether a string is one command and nothing else. */
 export function isOneCommand(text: string): boolean {
   return text !== "" && !/[\r\n;]/.test(text);
 }

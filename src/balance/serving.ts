@@ -8,29 +8,29 @@ import type { Birth, Look, Processes } from "./processes.ts";
 import { isSamePlace, whereabouts } from "./sources.ts";
 
 export interface ServingOptions {
-  /** What the balancer is called in the log. */
+  /** The balancer's name in the log. */
   readonly name: string;
   /** Finds the pid in answers. */
   readonly balancer: Pick<Decider, "pid">;
-  /** Looks and attends. */
+  /** Looks and watches. */
   readonly effects: Pick<BalancerEffects, "observe" | "watchSocket">;
   readonly clock: Clock;
-  /** How long a process is not attended anew that ended the talk and lives on. */
+  /** How long a process that closed the connection and lives on is not watched again. */
   readonly attendAgainMs: number;
-  /** Called when the process that serves has ended, or has ended the talk. */
+  /** Called when the serving process has ended or closed the connection. */
   readonly onEnd: () => void;
 }
 
-/** What came of a start or a reload: the process that serves now, or why none does. */
+/** The result of a start or a reload: the process that serves now, or why none does. */
 export type Takeover =
   | {
     readonly ok: true;
     readonly pid: number;
     /** What was seen of it. */
     readonly seen: Seen;
-    /** Those that were started before and still have connections. */
+    /** Old workers that still have connections. */
     readonly oldWorkers: readonly number[];
-    /** Those of them that are nobody's doing but a race's, and must leave. */
+    /** Those of them that exist only because of a race, and must stop. */
     readonly beside: readonly number[];
   }
   | { readonly ok: false; readonly step: Birth; readonly failure: StepFailure };
@@ -39,17 +39,20 @@ export type Takeover =
 const TAKEOVER_DEADLINE_MS = 10_000, TAKEOVER_POLL_MS = 10;
 
 /**
- * How long all answers must prove a reload: nginx starts new workers, and asks the old ones to accept no more 100 ms
- * later.
+ * How long all answers must prove a reload: nginx starts new workers, and stops the old ones from accepting
+ * 100 ms later.
  */
 const SETTLE_MS = 150;
 
-/** How long nobody may listen after a program has started a process: it listens before it leaves, so it has died. */
+/**
+ * How long nobody may listen after a program has started a process: the program exits once the process
+ * listens, so a process that does not has died.
+ */
 const STILLBORN_MS = 1_000;
 
 /**
- * Finds the process that serves, waits until another one has taken over, and
- * hears of its end. What it is to know of processes it is given.
+ * Finds the serving process, waits until another one has taken over, and notices its end. It is given all
+ * that it needs to know about processes.
  */
 export class Serving {
   readonly #name: string;
@@ -58,7 +61,7 @@ export class Serving {
   readonly #clock: Clock;
   readonly #attendAgainMs: number;
   readonly #onEnd: () => void;
-  /** The process whose end is waited for, since when, and what ends the waiting. */
+  /** The process whose end is awaited, since when, and what ends the waiting. */
   #attended: {
     readonly pid: number;
     readonly since: number;
@@ -66,7 +69,7 @@ export class Serving {
     readonly done: Promise<void>;
   } | undefined;
 
-  /** Hears of nobody's end before the first look. */
+  /** Watches nobody before the first look. */
   constructor({ name, balancer, effects, clock, attendAgainMs, onEnd }: ServingOptions) {
     this.#name = name;
     [this.#balancer, this.#effects, this.#clock] = [balancer, effects, clock];
@@ -74,9 +77,8 @@ export class Serving {
   }
 
   /**
-   * Looks at the balancer. What a process says that leaves counts for nothing.
-   * Throws what looking throws, and if somebody serves whom nobody on this host
-   * can relieve.
+   * Looks at the balancer. Answers of a process that is exiting are ignored. Throws what looking throws, and
+   * if a process serves that nobody on this host can replace.
    */
   async look(processes: Processes, sources: BalancerSources, signal: AbortSignal): Promise<Look> {
     const there = await this.#lookPast(processes.draining, sources, signal);
@@ -86,14 +88,17 @@ export class Serving {
     return { sources, seen, pid: await this.#pidOf(seen) };
   }
 
-  /** Waits until another process answers than was `seen` before the step. Throws if the signal is aborted meanwhile. */
+  /**
+   * Waits until a process other than `seen` before the step answers. Throws if the signal is aborted
+   * meanwhile.
+   */
   async awaitTakeover(step: Birth, before: Look, signal: AbortSignal): Promise<Takeover> {
     const { seen, sources, pid: pidBefore } = before;
     const name = this.#name;
     const began = this.#clock.now();
     const deadline = began + TAKEOVER_DEADLINE_MS;
-    // A master that was asked for a reload may be silent for a while; a program has left.
-    // What a service manager runs may leave before the process that it starts listens.
+    // A master that is reloading may be silent for a while; a program has exited. A service manager's command
+    // may exit before the process that it starts listens.
     const { deadlineMs } = step.do === "start" ? step : "run" in step.how ? step.how : {};
     const leftBehind = (step.do === "start" || "run" in step.how) && deadlineMs === undefined;
     const bornBy = leftBehind ? began + STILLBORN_MS : Infinity;
@@ -111,7 +116,7 @@ export class Serving {
       const settleMs = step.do === "reload" && step.serves !== undefined ? SETTLE_MS : 0;
       if (isTaken && this.#clock.now() >= (provenSinceMs ?? Infinity) + settleMs) {
         const oldWorkers = (now.oldWorkers ?? []).filter((other) => other !== pidBefore);
-        // Whoever starts the balancer after its end was as quick as we were; orphans were asked to leave already.
+        // Somebody else started the balancer at the same moment; orphans were asked to stop already.
         const isRace = step.do === "start" && step.deadlineMs === undefined;
         return {
           ok: true,
@@ -122,7 +127,7 @@ export class Serving {
         };
       }
       if (now !== undefined && now.answers === undefined && this.#clock.now() > bornBy) {
-        return fail(`its process ended within ${STILLBORN_MS} ms`);
+        return fail(`process exited within ${formatDuration(STILLBORN_MS)}`);
       }
       if (this.#clock.now() > deadline) {
         const within = `within ${formatDuration(TAKEOVER_DEADLINE_MS)}`;
@@ -130,13 +135,13 @@ export class Serving {
           return fail(`no answer at ${placeOf(sources)} shows the new config ${within}; see its error log`);
         }
         const what = sources.kind === "process" && sources.contact.by === "pid" ? "was seen by" : "answered at";
-        return fail(`no new process ${what} ${placeOf(sources)} within ${TAKEOVER_DEADLINE_MS} ms`);
+        return fail(`no new process ${what} ${placeOf(sources)} ${within}`);
       }
       await delay(TAKEOVER_POLL_MS, { clock: this.#clock, signal });
     }
   }
 
-  /** Waits for nobody's end any more. */
+  /** Stops watching. */
   async end(): Promise<void> {
     this.#attended?.stop.abort();
     await this.#attended?.done;
@@ -146,12 +151,12 @@ export class Serving {
     return this.#effects.observe(sources, (answers) => this.#balancer.pid(answers), signal);
   }
 
-  /** The pid of the process that answered, if one did. */
+  /** The pid of the process that answered, if any. */
   async #pidOf({ answers, pid }: Pick<Seen, "answers" | "pid">): Promise<number | undefined> {
     return pid ?? (answers === undefined ? undefined : await this.#balancer.pid(answers));
   }
 
-  /** Looks past a process that has been relieved, and answers once more while it leaves. */
+  /** Ignores a process that has been replaced and still answers while it exits. */
   async #lookPast(
     draining: Processes["draining"],
     sources: BalancerSources,
@@ -169,9 +174,8 @@ export class Serving {
   }
 
   /**
-   * Adds to those that are to be relieved who serves where the balancer was
-   * before it was to move: it would go on with its old members beside the new
-   * one. Throws if nobody on this host can relieve it.
+   * Adds the process at the balancer's previous place to those to be replaced: it would keep serving its old
+   * members beside the new one. Throws if nobody on this host can replace it.
    */
   async #withLeftBehind(
     seen: Seen,
@@ -184,11 +188,13 @@ export class Serving {
     const pid = await this.#pidOf(left);
     if (pid !== undefined && left.isContained === true) {
       throw new Error(
-        `nobody answers at ${placeOf(sources)}, and process ${pid}, which answers at ${placeOf(before)} as before, ` +
-          "is not one of this host: stop it, for two would serve side by side",
+        `nobody answers at ${placeOf(sources)}, and process ${pid} at the previous ${
+          placeOf(before)
+        } runs in a container; ` +
+          "stop it, as two processes would serve side by side",
       );
     }
-    // A master whose worker alone left would take that for a crash.
+    // A master would take the exit of its worker alone for a crash.
     const owner = pid === undefined ? [] : [left.masterPid ?? pid];
     const orphans = new Set([...seen.orphans ?? [], ...left.orphans ?? [], ...owner]);
     return { ...seen, orphans: [...orphans].toSorted((a, b) => a - b) };
@@ -199,11 +205,11 @@ export class Serving {
     return this.#attended?.pid === pid && !this.#attended.stop.signal.aborted;
   }
 
-  /** Hears at once when the process that serves ends: nobody is served until another one does. */
+  /** Notices at once when the serving process ends: nobody serves until another one does. */
   watchSocket({ pid, sources }: Pick<Look, "pid" | "sources">): void {
     const now = this.#clock.now();
     const before = this.#attended;
-    // One that ends the talk but lives on is not asked again and again.
+    // A process that closes the connection and lives on is not asked again and again.
     if (before !== undefined && before.pid === pid && now < before.since + this.#attendAgainMs) return;
     if (before !== undefined && before.pid === pid && !before.stop.signal.aborted) return;
     before?.stop.abort();
@@ -229,7 +235,10 @@ function hasAnswer({ answers = [] }: Pick<Seen, "answers">, part: string): boole
   return answers.some((answer) => answer.includes(part));
 }
 
-/** Whether a start or a reload has taken: by what is answered, another process, or other children of the same one. */
+/**
+ * Whether a start or a reload has taken over: another process answers, or other children of the same one, or
+ * its answers prove it.
+ */
 function hasTaken(
   step: Birth,
   { seen, pidBefore, now, pid, sources }: {
@@ -240,7 +249,7 @@ function hasTaken(
     readonly sources: BalancerSources;
   },
 ): boolean {
-  // A process may live on with its former config, and only its answers show that.
+  // A process may keep running with its previous config, and only its answers reveal that.
   if (step.serves !== undefined) return hasAnswer(now, step.serves);
   if (pid !== pidBefore) return true;
   const { contact } = sources.kind === "process" ? sources : {};

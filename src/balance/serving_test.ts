@@ -32,11 +32,14 @@ function seen(pid: number | undefined, more: Omit<Seen, "answers"> = {}): Seen {
   return { ...pid === undefined ? {} : { answers: [`${pid}`] }, ...more };
 }
 
-/** Finds who serves, on a clock that stands still, in a world where `here` says what is seen at each socket. */
+/**
+ * Finds who serves, on a clock that stands still, in a world where `here` maps each socket to what is seen
+ * there.
+ */
 class Bench {
   readonly clock = new FakeClock();
   readonly here = new Map<string, Seen>();
-  /** Who is to leave, as another one serves beside. */
+  /** Processes to stop, as another one serves beside them. */
   readonly beside: number[] = [];
   processes: Processes = NO_PROCESS;
   readonly attended: { readonly end: () => void; readonly signal: AbortSignal }[] = [];
@@ -57,12 +60,12 @@ class Bench {
     onEnd: () => void this.ends++,
   });
 
-  /** Says what is seen at a place. */
+  /** Sets what is seen at a place. */
   set(place: string, seen: Seen): void {
     this.here.set(at(place).file, seen);
   }
 
-  /** Looks at a place, and takes note of who serves there. */
+  /** Looks at a place, and notes who serves there. */
   async see(place: string): Promise<Seen> {
     const look = await this.look(place);
     const { processes, beside } = withLook(this.processes, look);
@@ -76,7 +79,7 @@ class Bench {
     return this.serving.look(this.processes, at(place), NEVER);
   }
 
-  /** Waits until another process serves than was seen before. */
+  /** Waits until a process other than the seen one serves. */
   async awaitTakeover(step: Birth, pid: number | undefined, seen: Seen = {}, signal = NEVER): Promise<Takeover> {
     const before = { sources: at("web"), seen, pid };
     const takeover = await this.serving.awaitTakeover(step, before, signal);
@@ -86,12 +89,12 @@ class Bench {
     return takeover;
   }
 
-  /** Lets time pass until a promise is settled; answers how much. */
+  /** Advances the clock until a promise is settled; returns how far. */
   async until<T>(promise: Promise<T>): Promise<{ readonly result: T; readonly tookMs: number }> {
     const began = this.clock.now();
     let isOver = false;
     const settled = promise.finally(() => isOver = true);
-    // It is awaited below, once the time is spent.
+    // It is awaited below, once the time has passed.
     settled.catch(() => {});
     for (let ms = 0; ms < 60_000; ms += 10) {
       for (let turn = 0; turn < 20; turn++) await undefined;
@@ -102,7 +105,7 @@ class Bench {
   }
 }
 
-Deno.test("Processes: the one beside which somebody started another one is to leave", async () => {
+Deno.test("Processes: a process beside which somebody started another one is to stop", async () => {
   const bench = new Bench();
   bench.set("web", seen(10));
   await bench.see("web");
@@ -110,7 +113,7 @@ Deno.test("Processes: the one beside which somebody started another one is to le
   assert.deepEqual({ replaced, beside }, { replaced: true, beside: 10 });
 });
 
-Deno.test("Processes: no master is to leave that made the new process, and nobody whose pid means nothing here", async () => {
+Deno.test("Processes: neither the master that made the new process nor a process with a foreign pid is to stop", async () => {
   const bench = new Bench();
   bench.set("web", seen(10, { masterPid: 9 }));
   await bench.see("web");
@@ -118,14 +121,14 @@ Deno.test("Processes: no master is to leave that made the new process, and nobod
   await bench.see("web");
   bench.set("api", seen(20, { isContained: true }));
   await bench.see("api");
-  // The one before was the master's; then comes one after the one that is of a container.
+  // The previous process was the master's; then comes one after the one that is in a container.
   assert.deepEqual(bench.beside, [9]);
   bench.set("api", seen(21, { isContained: true }));
   await bench.see("api");
   assert.deepEqual(bench.beside, [9]);
 });
 
-Deno.test("Serving hears of the end of the process at once, and of one that ends the talk and lives on now and then", async () => {
+Deno.test("Serving notices the end of the process at once, and at intervals of one that closes the connection and lives on", async () => {
   const bench = new Bench();
   bench.set("web", seen(10));
   await bench.see("web");
@@ -147,7 +150,7 @@ Deno.test("Serving hears of the end of the process at once, and of one that ends
   assert.equal(bench.ends, 1);
 });
 
-Deno.test("Processes: the start of one that has gone is left to others for a while, longer if it had a master, and of one never seen to nobody", async () => {
+Deno.test("Processes: an absent balancer is left for others to start for a while, longer if it had a master, and for ever if it was never seen", async () => {
   const bench = new Bench();
   const startableAt = (ran: boolean, orphans?: readonly number[]) => {
     const [processes, at] = withStartable(bench.processes, { ran, orphans, nowMs: bench.clock.now() });
@@ -167,7 +170,7 @@ Deno.test("Processes: the start of one that has gone is left to others for a whi
   assert.equal(startableAt(true), 4_100);
 });
 
-Deno.test("Serving sees a reload by what is answered, not by another pid, and looks past other answers for two seconds", async () => {
+Deno.test("Serving recognizes a reload by the answers, not by another pid, and ignores other answers for two seconds", async () => {
   const bench = new Bench();
   const answering = (answer: string): Seen => ({ answers: [answer], pid: 10 });
   const step: Birth = { do: "reload", reason: "x", listens: [], how: { signal: "SIGHUP", pid: 10 }, serves: "new" };
@@ -191,7 +194,7 @@ Deno.test("Serving sees a reload by what is answered, not by another pid, and lo
   assert.deepEqual((await bench.look("web")).seen.answers, ["11 old"]);
 });
 
-Deno.test("Serving says that a reload failed whose proof nobody answers", async () => {
+Deno.test("Serving reports a failed reload if no answer proves it", async () => {
   const bench = new Bench();
   bench.set("web", { answers: ["11 old"], pid: 10 });
   await bench.see("web");
@@ -204,7 +207,7 @@ Deno.test("Serving says that a reload failed whose proof nobody answers", async 
   );
 });
 
-Deno.test("Serving sees a takeover by another pid, and looks past who leaves for two seconds", async () => {
+Deno.test("Serving recognizes a takeover by another pid, and ignores the old process for two seconds", async () => {
   const bench = new Bench();
   bench.set("web", seen(10));
   await bench.see("web");
@@ -217,7 +220,7 @@ Deno.test("Serving sees a takeover by another pid, and looks past who leaves for
   bench.clock.after(300, () => bench.set("web", seen(11)));
   const look = await bench.until(bench.see("web"));
   assert.deepEqual(look, { result: seen(11), tookMs: 300 });
-  // From then on it is no echo: whoever answers serves.
+  // From then on it is not the old process exiting: whoever answers serves.
   bench.set("web", seen(10));
   const { result, tookMs } = await bench.until(bench.look("web"));
   assert.deepEqual([result.seen, result.pid], [seen(10), 10]);
@@ -225,7 +228,7 @@ Deno.test("Serving sees a takeover by another pid, and looks past who leaves for
   assert.deepEqual(bench.beside, []);
 });
 
-Deno.test("Serving names those that came while one was started, but no orphans once more", async () => {
+Deno.test("Serving lists the processes that appeared during a start, but not the orphans again", async () => {
   const bench = new Bench();
   bench.set("web", seen(11, { oldWorkers: [4, 5, 6] }));
   const { result } = await bench.until(bench.awaitTakeover(START, undefined, { orphans: [4] }));
@@ -233,11 +236,11 @@ Deno.test("Serving names those that came while one was started, but no orphans o
   assert.deepEqual([result.oldWorkers, result.beside], [[4, 5, 6], [5, 6]]);
 });
 
-Deno.test("Serving takes a started process for dead that nobody hears for a second, unless it is somebody else's to start", async () => {
+Deno.test("Serving counts a started process as dead if it does not listen within a second, unless somebody else starts it", async () => {
   const cases: readonly [Birth, number, RegExp][] = [
-    [START, 1_010, /^Cannot start haproxy: its process ended within 1000 ms$/],
+    [START, 1_010, /^Cannot start haproxy: process exited within 1s$/],
     [{ ...START, deadlineMs: 30_000 }, 10_010, /^Cannot start haproxy: no new process answered at \/run\/web.sock /],
-    [BY_MASTER, 10_010, /^Cannot reload haproxy: no new process answered at \/run\/web.sock within 10000 ms$/],
+    [BY_MASTER, 10_010, /^Cannot reload haproxy: no new process answered at \/run\/web.sock within 10s$/],
   ];
   for (const [step, expectedMs, message] of cases) {
     const bench = new Bench();
@@ -250,7 +253,7 @@ Deno.test("Serving takes a started process for dead that nobody hears for a seco
   }
 });
 
-Deno.test("Serving does not take the process of before for the new one, and ends when it is told to", async () => {
+Deno.test("Serving does not take the previous process for the new one, and ends when it is aborted", async () => {
   const bench = new Bench();
   const stop = new AbortController();
   bench.set("web", seen(10));
@@ -261,23 +264,23 @@ Deno.test("Serving does not take the process of before for the new one, and ends
   assert.equal(bench.clock.pending, 0);
 });
 
-Deno.test("Serving finds who serves on where the balancer was before it moved, by its master", async () => {
+Deno.test("Serving finds by its master the process that still serves at the balancer's previous place", async () => {
   const bench = new Bench();
   bench.processes = { ...NO_PROCESS, settledAt: at("old") };
   bench.set("old", seen(10, { masterPid: 9, orphans: [30] }));
   bench.set("new", seen(undefined, { orphans: [40, 8] }));
   assert.deepEqual((await bench.look("new")).seen.orphans, [8, 9, 30, 40]);
-  // Who answers at the new place has taken over.
+  // The process that answers at the new place has taken over.
   bench.set("new", seen(11));
   assert.deepEqual((await bench.look("new")).seen, seen(11));
 });
 
-Deno.test("Serving refuses to go on when who serves at the place of before is out of reach", async () => {
+Deno.test("Serving fails when the process at the previous place is unreachable", async () => {
   const bench = new Bench();
   bench.processes = { ...NO_PROCESS, settledAt: at("old") };
   bench.set("old", seen(10, { isContained: true }));
   await assert.rejects(
     bench.look("new"),
-    /^Error: nobody answers at \/run\/new.sock, and process 10, which answers at \/run\/old.sock as before, is not one/,
+    /^Error: nobody answers at \/run\/new.sock, and process 10 at the previous \/run\/old.sock runs in a container/,
   );
 });

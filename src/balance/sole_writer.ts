@@ -1,30 +1,28 @@
 import { openTrusted } from "../system/trusted_file.ts";
 
-/** Another writer keeps the same balancer. */
+/** Another writer manages the same balancer. */
 export class OtherWriterError extends Error {
   override name = "OtherWriterError";
 }
 
 /**
- * Keeps a second writer off a balancer: who writes to it holds a lock on a file
- * beside its config file, and on one beside its socket, which the system lets
- * go with the process, however that ends. Where no such file can be had (a
- * directory that may not be written, something else of that name) nothing is
- * held. Nor is it under a Deno that cannot ask for a lock without waiting for it.
+ * Keeps a second writer off a balancer: the active one locks a file beside its config file, and one beside
+ * its socket; the system releases the locks when the process ends, however that happens. Where no such file
+ * can be made (a read-only directory, something else of that name) nothing is locked. Nor is it under a Deno
+ * that cannot try a lock without blocking.
  */
 export class SoleWriter implements Disposable {
   /** The locks, by the path of each. */
   readonly #held = new Map<string, Deno.FsFile>();
 
   /**
-   * Makes sure that nobody else writes to the balancer with one of these files;
-   * throws {@linkcode OtherWriterError} if somebody does, and holds nothing
-   * then. What was held for other files is let go.
+   * Makes sure that nobody else writes to the balancer with one of these files; throws {@linkcode
+   * OtherWriterError} if somebody does, and holds nothing then. Locks for other files are released.
    */
   async claim(files: readonly string[]): Promise<void> {
     const paths = new Set(files.map((file) => `${file}.lock`));
     for (const [path, file] of this.#held) {
-      // Who finds a lock file removed makes another, and has the lock on that one.
+      // A writer that finds its lock file removed makes another, and has the lock on that one.
       if (!paths.has(path) || !isStillAt(path, file)) this.#release(path);
     }
     try {
@@ -44,12 +42,12 @@ export class SoleWriter implements Disposable {
     if (file === undefined) return;
     try {
       if (!await file.tryLock(true)) throw new OtherWriterError(await describeHolder(path));
-      // A link that was put there meanwhile leads to a file that is not ours to write to.
+      // A link that was put there meanwhile leads to a file that is not ours to write.
       if (!isStillAt(path, file)) return file.close();
     } catch (error) {
       file.close();
       if (error instanceof OtherWriterError) throw error;
-      // A file system that knows no locks.
+      // A file system without locks.
       return;
     }
     this.#held.set(path, file);
@@ -62,13 +60,13 @@ export class SoleWriter implements Disposable {
   }
 }
 
-/** Only who may write may lock: else any user of the machine could keep the writer off. */
+/** Only who may write may lock: otherwise any user of the machine could lock the writer out. */
 const LOCK_MODE = 0o600;
 
 async function open(path: string): Promise<Deno.FsFile | undefined> {
   if (!("tryLock" in Deno.FsFile.prototype)) return undefined;
   try {
-    // A pipe would be waited for.
+    // Opening a pipe would block.
     if (await isOtherThanFile(path)) return undefined;
     return await openTrusted(path, { read: true, mode: LOCK_MODE, noLink: true });
   } catch {
@@ -82,8 +80,8 @@ async function isOtherThanFile(path: string): Promise<boolean> {
 }
 
 /**
- * Whether the path itself, no link there, is the file that is open, and is its only name. Asked before each command, and
- * at once: to wait for a thread that asks takes longer than the command.
+ * Whether the path itself, not a link, is the open file, and its only name. Checked synchronously before each
+ * command: waiting for a thread takes longer than the command.
  */
 function isStillAt(path: string, file: Deno.FsFile): boolean {
   const there = lstatIfThere(path);
@@ -99,7 +97,7 @@ function lstatIfThere(path: string): Deno.FileInfo | undefined {
   }
 }
 
-/** Leaves word of who holds the lock. A disk that is full takes none, and is no reason not to write to the balancer. */
+/** Records who holds the lock. A full disk stores nothing, and is no reason not to write to the balancer. */
 async function sign(file: Deno.FsFile): Promise<void> {
   try {
     await file.truncate();

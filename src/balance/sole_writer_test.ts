@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { TempDir } from "../../tests/support/temp_dir.ts";
 import { OtherWriterError, SoleWriter } from "./sole_writer.ts";
 
-Deno.test("SoleWriter keeps a second one off until the first has let go, and moves with its file", async () => {
+Deno.test("SoleWriter keeps a second one off until the first releases its lock, and moves with its file", async () => {
   await using dir = new TempDir();
   using first = new SoleWriter();
   using second = new SoleWriter();
@@ -27,7 +27,7 @@ Deno.test("SoleWriter lets a writer work whose directory takes no lock file", as
   await other.claim([lockless]);
 });
 
-Deno.test("SoleWriter keeps off who shares one file of several, and lets go of all that it cannot have whole", async () => {
+Deno.test("SoleWriter keeps off a writer that shares one of several files, and releases a partial claim", async () => {
   await using dir = new TempDir();
   using first = new SoleWriter();
   using second = new SoleWriter();
@@ -37,7 +37,7 @@ Deno.test("SoleWriter keeps off who shares one file of several, and lets go of a
   await third.claim([dir.file("two.cfg")]);
 });
 
-Deno.test("SoleWriter whose lock file was removed locks it again, or gives way to who was quicker", async () => {
+Deno.test("SoleWriter whose lock file was removed locks it again, or yields to a faster one", async () => {
   await using dir = new TempDir();
   using first = new SoleWriter();
   using second = new SoleWriter();
@@ -50,7 +50,7 @@ Deno.test("SoleWriter whose lock file was removed locks it again, or gives way t
   await assert.rejects(first.claim([dir.file("a")]), OtherWriterError);
 });
 
-Deno.test("SoleWriter writes to no file but its own: not through a link, nor to one of two names", async () => {
+Deno.test("SoleWriter writes to no file but its own: not through a link, nor to a file with two names", async () => {
   await using dir = new TempDir();
   await dir.write("precious", "keep me");
   for (
@@ -77,7 +77,7 @@ Deno.test("SoleWriter has a lock that only its own user can hold", async () => {
   assert.equal(((await Deno.stat(dir.file("a.lock"))).mode ?? 0) & 0o777, 0o600);
 });
 
-Deno.test("SoleWriter holds its lock though the disk has no room for its name", async () => {
+Deno.test("SoleWriter holds its lock although the disk has no room for its name", async () => {
   await using dir = new TempDir();
   using first = new SoleWriter();
   using second = new SoleWriter();

@@ -1,5 +1,5 @@
 /**
- * What the parts of the writer ask a balancer's sources for. Pure.
+ * Questions that the parts of the writer ask of a balancer's sources. Pure.
  *
  * @module
  */
@@ -10,7 +10,7 @@ export function filesOf({ file, moreFiles = [] }: BalancerSources): readonly str
   return [...new Set([file, ...moreFiles])];
 }
 
-/** The socket at which the balancer is asked, if it is asked at one. */
+/** The socket at which the balancer is queried, if there is one. */
 export function socketOf(sources: BalancerSources): string | undefined {
   return sources.kind === "process" && sources.contact.by !== "pid" ? sources.contact.socket : undefined;
 }
@@ -25,7 +25,7 @@ export function programOf(sources: BalancerSources): string | undefined {
   return sources.kind === "process" ? sources.program : undefined;
 }
 
-/** The name of a program's file, by which its processes are told from others. */
+/** The file name of a program, by which its processes are recognized. */
 export function programName({ program }: Pick<ProcessSources, "program">): string {
   return program.slice(program.lastIndexOf("/") + 1);
 }

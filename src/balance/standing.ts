@@ -13,43 +13,43 @@ export interface Wait {
   readonly untilMs: number;
 }
 
-/** How a balancer stands, as its writer sees it. Times are those of the writer's clock. */
+/** The state of a balancer, as its writer sees it. Times are those of the writer's clock. */
 export interface Standing {
-  /** Whether all that is desired was seen applied when last looked at. */
+  /** Whether all that is desired was seen applied at the last look. */
   readonly inForce: boolean;
-  /** Since when that is so, or not. */
+  /** Since when `isApplied` has its value. */
   readonly sinceMs: number;
   /** What was last seen applied; `undefined` if nothing was. */
   readonly served: { readonly wanted: Wanted; readonly generation: number | undefined } | undefined;
-  /** When a turn last ended; `undefined` before the first, which begins with the first desired state. */
+  /** When a turn last ended; `undefined` before the first, which starts with the first desired state. */
   readonly turnedMs: number | undefined;
-  /** Whether no process answered when last looked at. */
+  /** Whether no process answered at the last look. */
   readonly isGone: boolean;
   /** When the balancer was last seen; `undefined` if it never was. */
   readonly seenMs: number | undefined;
-  /** The old workers that still had connections when last looked for. */
+  /** The old workers that still had connections at the last look. */
   readonly oldWorkers: readonly number[];
-  /** The steps under way, and since when; `undefined` if none are. */
+  /** The steps in flight, and since when; `undefined` if none are. */
   readonly underWay: Occurrence | undefined;
   /** The last reload or start, with its reason. */
   readonly lastReload: Occurrence | undefined;
   readonly reloads: number;
   readonly starts: number;
-  /** The last error that was told. */
+  /** The last error that was logged. */
   readonly lastError: Occurrence | undefined;
-  /** What an operator should know of the config that was last rendered: nodes and lines that are left out. */
+  /** Notices about the config that was last rendered: nodes and lines that are left out. */
   readonly notices: readonly Notice[];
-  /** Why this writer is a spare: who keeps the balancer; `undefined` if this one does. */
+  /** Why this writer stands by: who manages the balancer; `undefined` if this one does. */
   readonly standby?: string | undefined;
-  /** Since when its file is not what runs because it cannot be written, and why. */
+  /** Since when its file lags behind the running config because it cannot be written, and why. */
   readonly fileBehind: Occurrence | undefined;
-  /** What it counted itself when last looked at; absent if it counts nothing, or is gone. */
+  /** Its own counters at the last look; absent if it has none, or is gone. */
   readonly counters?: BalancerCounters | undefined;
   /** What waits, why, and until when. */
   readonly waits: readonly Wait[];
 }
 
-/** How a balancer stands before its writer has looked. */
+/** The state of a balancer before its writer has looked. */
 export function beginStanding(nowMs: number): Standing {
   return {
     inForce: false,
@@ -70,7 +70,7 @@ export function beginStanding(nowMs: number): Standing {
   };
 }
 
-/** Steps have come to their ends. */
+/** Steps have ended. */
 export function withOutcomes(standing: Standing, outcomes: readonly StepOutcome[], atMs: number): Standing {
   let { lastReload, reloads, starts } = standing;
   for (const { ok, step } of outcomes) {

@@ -6,13 +6,16 @@ import { readBirth, readBirthSync } from "../system/processes.ts";
 import { readTrusted } from "../system/trusted_file.ts";
 import { programEnvironment } from "./program.ts";
 
-/** How long a child may take to end before it is killed, unless its step says, and how often it is looked for. */
+/**
+ * How long a child may take to stop before it is killed, unless its step sets that, and how often it is
+ * looked for.
+ */
 const END_MS = 10_000, END_POLL_MS = 20;
 
-/** What is logged of a line that a child writes. */
+/** How much of a line that a child prints is logged. */
 const LINE_LENGTH_MAX = 4_096;
 
-/** The mode of a pid file: the command line in it is nobody else's business. */
+/** The mode of a pid file: the command line in it may hold secrets. */
 const PID_FILE_MODE = 0o600;
 
 type Children = NonNullable<BalancerSources["children"]>;
@@ -20,31 +23,31 @@ type Child = Children[number];
 
 type Supervise = Step & { readonly do: "supervise" };
 
-/** A child that runs, and what tells it from another process with its pid; unknown of one that has just begun. */
+/** A running child, and what distinguishes it from another process with its pid; unknown for one that has just started. */
 interface Running extends Supervised {
   readonly birth: string | undefined;
 }
 
 /**
- * Starts, finds and ends the child processes of a balancer. One that an earlier writer started is found by its pid file,
- * which names its pid and its birth: another process that has the pid by now is none.
+ * Starts, finds and stops the child processes of a balancer. One that an earlier writer started is found by its pid
+ * file, which names its pid and its start: another process that has the pid by now does not count.
  */
 export class Supervision implements Disposable {
-  /** Those that this process has started, by pid; what ends with it is marked. */
+  /** Those that this process has started, by pid; those that end with it are marked. */
   readonly #started = new Map<number, { readonly endsWithWriter: boolean; readonly signal: EndSignal }>();
   /** Those that an earlier writer has started and that end with the writer, by name. */
   readonly #inherited = new Map<string, { readonly child: Child; readonly running: Running }>();
   readonly #waiting = new Set<() => void>();
   readonly #onLine: ((child: string, line: string) => void) | undefined;
-  /** Whether no other writer has the balancer, whose children would be that one's. */
+  /** Whether no other writer manages the balancer, which would own the children. */
   isSole = false;
 
-  /** `onLine` hears the lines that children write that end with the writer. */
+  /** `onLine` receives the lines printed by children that end with the writer. */
   constructor(onLine?: (child: string, line: string) => void) {
     this.#onLine = onLine;
   }
 
-  /** Finds the children that run. */
+  /** Finds the running children. */
   async find(children: Children): Promise<readonly Supervised[]> {
     const all = await Promise.all(children.map((child) => this.#find(child)));
     return all.flatMap((running) => running === undefined ? [] : [publicOf(running)]);
@@ -60,23 +63,23 @@ export class Supervision implements Disposable {
     return running;
   }
 
-  /** Whether a child has not ended. Nobody else gets the pid of one that this process started before it has heard of its end. */
+  /** Whether a child has not ended. No other process gets the pid of one that this process started before its end is noticed. */
   async #runs({ pid, birth }: Pick<Running, "pid" | "birth">): Promise<boolean> {
     return this.#started.has(pid) || birth !== undefined && await readBirth(pid) === birth;
   }
 
-  /** Has a child run as a step says, if it does not. Throws if its program cannot be started. */
+  /** Starts a child as a step says, if it does not run. Throws if its program cannot be started. */
   async have(step: Supervise, { children = [] }: BalancerSources, signal: AbortSignal): Promise<void> {
     const { name, run } = step;
     const child = children.find((child) => child.name === name);
-    if (child === undefined) throw new Error(`no child process ${JSON.stringify(name)} in its sources`);
+    if (child === undefined) throw new Error(`no child process ${JSON.stringify(name)} in the balancer's sources`);
     const there = await this.#find(child);
     if (there !== undefined && isSame(there.run, run)) return;
     if (there !== undefined) await this.#end(there, step, signal);
     if (run.length > 0) await this.#start(step, child.pidFile);
   }
 
-  /** Resolves when a child has ended that this process started, or the signal is aborted. */
+  /** Resolves when a child that this process started has ended, or the signal is aborted. */
   async nextEnd(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -89,7 +92,7 @@ export class Supervision implements Disposable {
     signal.removeEventListener("abort", end);
   }
 
-  /** Asks those to end that are to end with the writer. */
+  /** Stops those that are to end with the writer. */
   [Symbol.dispose](): void {
     for (const [pid, { endsWithWriter, signal }] of this.#started) if (endsWithWriter) signalIfThere(pid, signal);
     if (!this.isSole) return;
@@ -100,15 +103,15 @@ export class Supervision implements Disposable {
 
   async #start(step: Supervise, pidFile: string): Promise<void> {
     const { name, run: [program = "", ...args], endsWithWriter = false, signal = "SIGTERM", writesTo } = step;
-    // A pipe would end with the writer, and with it a child that outlives the writer; whoever reads the writer's own
-    // output would wait for that child.
+    // A pipe would close with the writer, which would kill a child that outlives it; and a reader of the
+    // writer's own output would wait for that child.
     const output = writesTo === "log" && endsWithWriter ? "piped" : "null";
     const child = new Deno.Command(program, {
       args,
       stdin: "null",
       stdout: output,
       stderr: output,
-      // A terminal's Ctrl-C is for the writer, and one that outlives it leads a session of its own.
+      // A terminal's Ctrl-C is meant for the writer, so a child that outlives it leads a session of its own.
       detached: true,
       ...programEnvironment(),
     }).spawn();
@@ -134,7 +137,7 @@ export class Supervision implements Disposable {
     }
   }
 
-  /** Ends a child, by force if it takes too long. */
+  /** Stops a child, by SIGKILL if it takes too long. */
   async #end(
     child: Running,
     { signal: asks = "SIGTERM", graceMs = END_MS }: Pick<Supervise, "signal" | "graceMs">,
@@ -152,7 +155,7 @@ export class Supervision implements Disposable {
     }
   }
 
-  /** Passes on what a child writes, line by line; a line without an end is cut. */
+  /** Passes on the lines that a child prints; a line without an end is cut. */
   async #pass(name: string, stream: ReadableStream<Uint8Array>): Promise<void> {
     let rest = "";
     try {
@@ -162,7 +165,7 @@ export class Supervision implements Disposable {
         for (const line of lines) this.#onLine?.(name, line.slice(0, LINE_LENGTH_MAX));
       }
     } catch {
-      // What a child wrote last may be lost with its pipe.
+      // The last lines of a child may be lost with its pipe.
     }
     if (rest !== "") this.#onLine?.(name, rest);
   }

@@ -5,31 +5,30 @@ import { type HostPort, isHostName, isIpv4, isIpv6, parseEndpoint } from "../mod
 import { findListeners, findSocketOwners, type TcpListener } from "../system/listeners.ts";
 import { look, type LookOptions, readStats, SlowLookError } from "../system/processes.ts";
 
-/** How long an address may be taken by who is about to let it go, and how often it is tried. */
+/** How long an address may stay taken by a process that is about to close it, and how often it is tried. */
 const RELEASE_MS = 1_000, RELEASE_POLL_MS = 50;
-/** Timeouts of one try after another to resolve a name: a reload that fails costs little more. */
+/** Timeouts of consecutive attempts to resolve a name: a reload that fails costs little more. */
 const RESOLVES_MS: readonly number[] = [500, 2_000];
 
-/** Timeouts of one look after another at who holds an address: a machine under load answers late. */
+/** Timeouts of consecutive attempts to find who holds an address: a loaded machine answers late. */
 const LOOKS_MS: readonly number[] = [2_000, 4_000, 8_000];
 
-/** Why a balancer cannot listen at an address. */
+/** Why a balancer cannot bind an address. */
 export interface TakenAddress {
-  /** The address, as it was asked for. */
+  /** The address, as it is configured. */
   readonly endpoint: string;
-  /** Why: in the system's words, with who holds it, if that is known. */
+  /** Why: the system's message, with the holder, if known. */
   readonly why: string;
 }
 
 /**
- * Finds the first of some addresses that a balancer could not have to itself.
- * `own` are the processes that hand their listeners over, or are the balancer's:
- * what they hold is no obstacle. A balancer may share its ports with whoever else
- * does (`SO_REUSEPORT`), so a bind alone would not tell of a second one. `isStart`:
- * nobody hands anything over, and what else a bind may meet the balancer's own
- * start tells best. A look that is late is repeated, with more time.
+ * Finds the first of some addresses that a balancer could not have to itself. `own` are the processes that
+ * hand their listeners over, or are the balancer's: what they hold is no obstacle. A balancer may share its
+ * ports with any process that also sets `SO_REUSEPORT`, so a successful bind alone does not rule out a second
+ * one. `isStart`: no process hands anything over, and other bind errors are best left to the balancer's own
+ * start. An attempt that times out is repeated with more time.
  *
- * @throws {SlowLookError} if every look was late: nothing is known of the addresses
+ * @throws {SlowLookError} if every attempt timed out: nothing is known about the addresses
  */
 export async function findTakenAddress(
   endpoints: readonly string[],
@@ -56,14 +55,14 @@ export async function findTakenAddress(
     if (holder !== "free") return { endpoint, why: `address already in use${holder}` };
     const why = await tryToBind(address, { isStart, isShared: listeners === undefined, clock, signal });
     if (why === undefined) continue;
-    // A socket for all of IPv6 may have IPv4 as well, which no table tells.
+    // A socket for all of IPv6 may cover IPv4 as well, which no table shows.
     const both = near.length === 0 ? "" : await inTime((options) => describeHolder(near, new Set(), options));
     return { endpoint, why: `${why}${both}` };
   }
   return undefined;
 }
 
-/** Makes a look again that was late. */
+/** Repeats a look that timed out. */
 async function lookAgain<T>(
   look: (options: LookOptions) => Promise<T>,
   { looksMs, signal }: { readonly looksMs: readonly number[]; readonly signal: AbortSignal },
@@ -76,13 +75,12 @@ async function lookAgain<T>(
       if (!(error instanceof SlowLookError) || at === looksMs.length - 1) throw error;
     }
   }
-  assert(false, "there is a first look");
+  assert(false, "there is at least one attempt");
 }
 
 /**
- * Resolves a name as the C library does, which HAProxy asks too and of which it
- * takes the first address. `undefined` if that takes long, or nobody can be
- * asked: the balancer itself says then whether it can bind.
+ * Resolves a name as the C library does, which HAProxy asks too and whose first address it uses. `undefined`
+ * if that takes long, or no name server answers: the balancer itself then reports whether it can bind.
  */
 async function resolve({ host, port }: HostPort, signal: AbortSignal): Promise<HostPort | undefined> {
   if (isIpv4(host) || isIpv6(host)) return { host, port };
@@ -96,7 +94,7 @@ async function resolve({ host, port }: HostPort, signal: AbortSignal): Promise<H
   return isIpv4(first) || isIpv6(first) ? { host: first, port } : undefined;
 }
 
-/** Whether two sockets of one port get in each other's way: the same address, or all of its family. */
+/** Whether two sockets of one port conflict: the same address, or all of its family. */
 export function meets(a: string, b: string): boolean {
   if (isIpv6(a) !== isIpv6(b)) return false;
   const [one, other] = [a, b].map(canonical);
@@ -112,7 +110,7 @@ function canonical(address: string): string {
   return plain === "[::]" ? ANY : plain;
 }
 
-/** `own` if only own processes hold some sockets; else who does, in parentheses. */
+/** `own` if only own processes hold some sockets; else the holder, in parentheses. */
 async function describeHolder(
   listeners: readonly TcpListener[],
   own: ReadonlySet<number>,
@@ -120,21 +118,21 @@ async function describeHolder(
 ): Promise<string> {
   const { pids, readable } = await findSocketOwners(listeners.map(({ inode }) => inode), options);
   const holders = listeners.map(({ inode }) => pids.get(inode) ?? []);
-  // What nobody that can be looked into holds may be ours if one of ours cannot be.
+  // A socket that no visible process holds may be ours if one of our processes is not visible.
   const isHidden = [...own].some((pid) => !readable.has(pid));
   const strangers = holders.filter((of) => of.length === 0 ? !isHidden : !of.some((pid) => own.has(pid)));
   if (strangers.length === 0) return "own";
   const [pid] = strangers.flat();
   if (pid === undefined) return " (held by a process of another user)";
-  // The name only helps to find it.
+  // The name only helps to find the process.
   const stats = await readStats([pid]).catch((error) => {
     if (!(error instanceof SlowLookError)) throw error;
   });
-  const name = stats?.get(pid)?.name ?? "a process";
+  const name = stats?.get(pid)?.name ?? "unknown program";
   return ` (held by ${name}, pid ${pid})`;
 }
 
-/** Answers why an address cannot be bound to, or `undefined` if it can. */
+/** Returns why an address cannot be bound, or `undefined` if it can. */
 async function tryToBind(
   { host, port }: { readonly host: string; readonly port: number },
   { isStart, isShared, clock, signal }: {
@@ -147,11 +145,11 @@ async function tryToBind(
   const until = clock.now() + RELEASE_MS;
   for (;;) {
     try {
-      // Where the tables cannot be read, a balancer that runs must not be in its own way.
+      // Where the tables cannot be read, a running balancer must not block itself.
       Deno.listen({ hostname: host, port, reusePort: isShared }).close();
       return undefined;
     } catch (error) {
-      // A balancer may be allowed what we are not.
+      // A balancer may be allowed what this process is not.
       if (error instanceof Deno.errors.PermissionDenied) return undefined;
       const isTaken = error instanceof Deno.errors.AddrInUse;
       if (isStart && !isTaken) return undefined;

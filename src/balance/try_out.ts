@@ -4,29 +4,29 @@ import { type Acceptance, compose, NOTHING_TRIED, withRejected } from "./accepta
 import type { BalancerEffects } from "./effects.ts";
 import { filesOf, programOf } from "./sources.ts";
 
-/** What a balancer's program makes of what is wanted. */
+/** What a balancer's program makes of a desired state. */
 export interface Trial<Config, ClusterConfig> {
-  /** As much of what is wanted as it takes. */
+  /** As much of the desired state as it accepts. */
   readonly target: Wanted<Config, ClusterConfig>;
-  /** What it has against the rest. */
+  /** What it rejects of the rest. */
   readonly refusals: readonly Explanation[];
-  /** What it wrote as it took it; `undefined` if it was not asked or took nothing. */
+  /** Its output when it accepted; `undefined` if it was not asked or accepted nothing. */
   readonly output?: string | undefined;
   /** Whether there is such a program to ask. */
   readonly isAsked: boolean;
 }
 
 /**
- * Has a balancer's own program judge what is wanted, as a writer does that knows of no
- * earlier form: what is refused is left out, and the rest is judged again.
- * Writes to paths that begin with `candidate` alone. A program that is not there judges nothing.
+ * Has a balancer's own program check a desired state, as a writer does that knows of no earlier form:
+ * rejected parts are left out, and the rest is checked again. Writes only to paths that start with
+ * `candidate`. Without the program nothing is checked.
  */
 export async function tryOut<Config, ClusterConfig, Observed>(
   asked: Wanted<Config, ClusterConfig>,
   { balancer, effects, candidate, signal }: {
     readonly balancer: Decider<Config, ClusterConfig, Observed>;
     readonly effects: Pick<BalancerEffects, "version" | "execute">;
-    /** What paths begin with in a directory that nobody else uses. */
+    /** The prefix of paths in a directory that nobody else uses. */
     readonly candidate: string;
     readonly signal: AbortSignal;
   },
@@ -43,14 +43,14 @@ export async function tryOut<Config, ClusterConfig, Observed>(
     const { wanted: target, held } = compose(acceptance, wanted, { now: 0, served: new Set() });
     if (held) return { target, refusals, isAsked: true };
     const rendered = await balancer.render(target);
-    // As if it took the place of another: a file that is the first may be left to the start to be judged.
+    // As if it replaced another: a file that is the first may be left to the start to be checked.
     const files = new Map(filesOf(sources).map((path) => [path, ""]));
     const observed = await balancer.observe({ files }, target.config);
     const steps = await balancer.plan(target, rendered, observed, { reload: true });
     const asPlanned = steps.filter((step) => step.do === "install");
     const installs = asPlanned.map((step, index) => ({ ...step, path: `${candidate}-${index}`, owner: undefined }));
     const outcomes = await effects.execute(installs, sources, signal);
-    // What the program says is of the file to be.
+    // The program means the final file.
     const named = (output: string) =>
       installs.reduceRight((text, { path }, index) => text.replaceAll(path, asPlanned[index]?.path ?? path), output);
     const failed = outcomes.find((outcome) => !outcome.ok);

@@ -11,7 +11,7 @@ import { Writer } from "./writer.ts";
 /** The functions that a writer asks. */
 const FUNCTIONS = ["sources", "pid", "observe", "adopt", "render", "plan", "explain"] as const;
 
-/** HAProxy as if it did not ship: each answer comes later, and `fails` may keep it from coming. */
+/** HAProxy as if it did not ship: each answer comes later, and `fails` may suppress it. */
 function elsewhere(fails: (name: string) => boolean): Decider {
   const answers = FUNCTIONS.map((name) => [
     name,
@@ -33,7 +33,7 @@ function wanted(...nodes: readonly string[]): HaproxyWanted {
 }
 
 Deno.test.each([...FUNCTIONS.filter((name) => name !== "adopt" && name !== "explain")])(
-  "Writer leaves what runs as it is while a plugin does not answer %s, and goes on when it does",
+  "Writer leaves what runs unchanged while a plugin does not answer %s, and continues when it does",
   async (failing) => {
     const clock = new FakeClock();
     const model = new HaproxyModel();
@@ -63,7 +63,7 @@ Deno.test.each([...FUNCTIONS.filter((name) => name !== "adopt" && name !== "expl
     await pass(20_000);
     assert.deepEqual(model.serving("web"), ["a.int:80 10.0.0.1:80"]);
     assert.equal(model.file, file);
-    assert.deepEqual(log, [`no ${failing}`], "it is told once");
+    assert.deepEqual(log, [`no ${failing}`], "it is logged once");
     isOut = false;
     await pass(10_000);
     assert.deepEqual(model.serving("web"), ["a.int:80 10.0.0.1:80", "b.int:80 10.0.0.2:80"]);

@@ -27,21 +27,21 @@ Deno.test("WaitingFile takes the file that may wait out of a plan, and leaves on
   assert.deepEqual([none.file.steps, none.file.dueAt], [[], Infinity]);
 });
 
-Deno.test("WaitingFile waits half a second for its neighbours, the newest contents with the time of the first", () => {
+Deno.test("WaitingFile waits half a second for further changes, and writes the newest contents at the time of the first", () => {
   const first = setAside(NO_FILE, [file("a")], 0).file;
   const both = setAside(first, [file("b")], 400).file;
   assert.deepEqual([both.steps, both.dueAt], [[file("b")], 500]);
   assert.equal(withoutFile(both).dueAt, Infinity);
 });
 
-Deno.test("WaitingFile is written once a second at most", () => {
+Deno.test("WaitingFile is written at most once a second", () => {
   const first = setAside(NO_FILE, [file("a")], 0).file;
   const written = withWritten(withWriting(first, 500), undefined, 510);
   assert.deepEqual(written.steps, []);
   assert.equal(setAside(written, [file("b")], 600).file.dueAt, 1_500);
 });
 
-Deno.test("WaitingFile comes less often where it takes long to write, every five seconds at the least", () => {
+Deno.test("WaitingFile is written less often where that takes long, at least every five seconds", () => {
   for (const [tookMs, dueAt] of [[100, 1_500], [800, 3_700], [3_000, 5_500]] as const) {
     const first = setAside(NO_FILE, [file("a")], 0).file;
     const written = withWritten(withWriting(first, 500), undefined, 500 + tookMs);
@@ -49,7 +49,7 @@ Deno.test("WaitingFile comes less often where it takes long to write, every five
   }
 });
 
-Deno.test("WaitingFile stands back three times, goes on waiting, and stands back again once it was written", () => {
+Deno.test("WaitingFile yields three times, keeps waiting, and yields again once it was written", () => {
   let waiting = setAside(NO_FILE, [file("a")], 0).file;
   for (let now = 500; now < 3_500; now += 1_000) {
     assert(standsBack(waiting));
@@ -60,7 +60,7 @@ Deno.test("WaitingFile stands back three times, goes on waiting, and stands back
   assert(standsBack(withWritten(withWriting(waiting, 3_500), undefined, 3_510)));
 });
 
-Deno.test("WaitingFile is tried again more and more rarely while it cannot be written, and tells since when it is behind", () => {
+Deno.test("WaitingFile is retried less and less often while it cannot be written, and says since when it lags behind", () => {
   let waiting = NO_FILE;
   let now = 500;
   for (const dueAfter of [2_000, 4_000, 8_000, 8_000]) {
@@ -75,14 +75,14 @@ Deno.test("WaitingFile is tried again more and more rarely while it cannot be wr
   assert.equal(setAside(waiting, [], now).file.behind, undefined, "somebody else has written it");
 });
 
-Deno.test("WaitingFile is to be planned again after a change, when it would have been written", () => {
+Deno.test("WaitingFile is planned again if a change arrives when it is due", () => {
   const waiting = withChange(setAside(NO_FILE, [file("a")], 0).file, 400);
   assert.deepEqual([waiting.steps, waiting.dueAt, isDue(waiting, 500)], [[], 500, false]);
   const planned = setAside(waiting, [file("b")], 500).file;
   assert.deepEqual([planned.steps, isDue(planned, 500)], [[file("b")], true]);
 });
 
-Deno.test("WaitingFile keeps a change that comes while it is written, and its interval", () => {
+Deno.test("WaitingFile keeps a change that arrives while it is written, and its interval", () => {
   const changed = withChange(withWriting(setAside(NO_FILE, [file("a")], 0).file, 500), 510);
   assert.equal(withWritten(changed, undefined, 600).dueAt, 1_500);
   const brokenOff = withBrokenOff(changed);

@@ -30,11 +30,11 @@ import { isDue, standsBack } from "./waiting_file.ts";
 export type { Applied } from "./decide.ts";
 export type { Locate } from "./operator_log.ts";
 
-/** What decides for a writer. */
+/** What makes the decisions of a writer. */
 export type WriterDecide = typeof decide;
 
 export interface WriterOptions<Config, ClusterConfig, Observed> {
-  /** What the balancer is called: after its file, for there may be several of a kind. What its plugin is called if absent. */
+  /** The balancer's name, after its file, as there may be several of a kind; the plugin's name if absent. */
   readonly name?: string;
   /** Decides. */
   readonly balancer: Decider<Config, ClusterConfig, Observed>;
@@ -43,15 +43,15 @@ export interface WriterOptions<Config, ClusterConfig, Observed> {
   readonly clock: Clock;
   /** Chance, for backoff. */
   readonly random: Random;
-  /** What an operator reads. */
+  /** The operator's log. */
   readonly log: Logger;
   /** How often the balancer is looked at although nothing changed. */
   readonly reconcileMs?: number;
-  /** Hears of each turn that had a new desired state or did something. */
+  /** Receives each turn that had a new desired state or did something. */
   readonly onApplied?: (applied: Applied) => void;
-  /** Hears, at each look, which clusters the balancer is seen serving, and of which generation. */
+  /** Receives, at each look, the clusters that the balancer is seen serving, and their generation. */
   readonly onServed?: (generation: number | undefined, clusters: readonly WantedCluster[]) => void;
-  /** Hears, at each look, what was observed. */
+  /** Receives, at each look, what was observed. */
   readonly onObserved?: ((observed: Observed) => void) | undefined;
   readonly meter?: Meter;
   /** Decides what to do; tests plant mistakes in it. */
@@ -61,17 +61,15 @@ export interface WriterOptions<Config, ClusterConfig, Observed> {
 /** How often the balancer is looked at although nothing changed. */
 const RECONCILE_MS = 5_000;
 
-/** How long what is in flight may take once the writer is to end. */
+/** How long work in flight may take once the writer shuts down. */
 const END_GRACE_MS = 2_000;
 
 /**
- * Keeps one balancer in sync: gathers what there is, has {@linkcode decide} say
- * what to do, does it, and looks again. One job is in flight at a time; desired
- * states wait in a slot of one, where the newest wins.
+ * Keeps one balancer in sync: gathers what there is, has {@linkcode decide} say what to do, does it, and
+ * looks again. One job is in flight at a time; desired states wait in a slot of one, where the newest wins.
  *
- * A config that the balancer rejects never stops the rest: what was changed to
- * it keeps the last form that was accepted, a cluster with its members of
- * today; what is new is served without the lines that are rejected.
+ * A config that the balancer rejects never stops the rest: what was changed to it keeps the last accepted
+ * form, a cluster with its current members; what is new is served without the rejected lines.
  */
 export class Writer<Config, ClusterConfig, Observed> {
   readonly #balancer: Decider<Config, ClusterConfig, Observed>;
@@ -91,11 +89,11 @@ export class Writer<Config, ClusterConfig, Observed> {
   #lastError: Occurrence | undefined;
   /** Ends the wait for work. */
   #wake = () => {};
-  /** Breaks off what is in flight when the end can wait no longer. */
+  /** Aborts work in flight when shutdown can wait no longer. */
   readonly #ending = new AbortController();
-  /** An internal error of what goes on beside the turns: it ends the run. */
+  /** An internal error of what runs beside the turns: it ends the run. */
   #broken: { readonly error: unknown } | undefined;
-  /** The writing of a file that is under way, beside which members change. */
+  /** The write of a file that is in flight, beside which members change. */
   #writing: { readonly done: Promise<void>; readonly breakOff: () => void } | undefined;
 
   constructor(options: WriterOptions<Config, ClusterConfig, Observed>) {
@@ -113,7 +111,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#state = beginWriter({ now: clock.now(), reconcileMs });
   }
 
-  /** How the balancer stands. */
+  /** The state of the balancer. */
   get standing(): Standing {
     return {
       ...this.#state.standing,
@@ -123,8 +121,8 @@ export class Writer<Config, ClusterConfig, Observed> {
   }
 
   /**
-   * Asks for a state to be brought about; an earlier one that was not begun yet
-   * is dropped. `locate` says where in the config something was written.
+   * Asks for a state to be applied; an earlier one that was not started yet is dropped. `locate` finds the
+   * place in the config where something is written.
    */
   put(
     wanted: Wanted<Config, ClusterConfig>,
@@ -134,30 +132,30 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#wake();
   }
 
-  /** Pauses the management, or resumes it. Steps that are under way are carried out: see {@linkcode isAtRest}. */
+  /** Pauses or resumes the management. Steps in flight are carried out: see {@linkcode isAtRest}. */
   pause(isPaused: boolean): void {
     this.#decide({ type: "paused", isPaused });
     if (standsBack(this.#state.file)) this.#writing?.breakOff();
     this.#wake();
   }
 
-  /** Whether no steps are under way, and no file is being written. */
+  /** Whether no steps are in flight, and no file is being written. */
   get isAtRest(): boolean {
     const { turn } = this.#state;
     return turn?.inFlight === undefined && turn?.shortcut === undefined && this.#writing === undefined;
   }
 
   /**
-   * Works until the signal is aborted; then finishes what it is at, writes a
-   * file that waits, and resolves; what takes longer than two seconds then is
-   * broken off. The balancer goes on without it. To be called once.
+   * Works until the signal is aborted; then finishes the work in flight, writes a waiting file, and resolves;
+   * what takes longer than two seconds then is aborted. The balancer keeps running without it. To be called
+   * once.
    */
   async run(signal: AbortSignal): Promise<void> {
     let cancelEnding = () => {};
     const end = () => cancelEnding = this.#clock.after(END_GRACE_MS, () => this.#ending.abort());
     if (signal.aborted) end();
     else signal.addEventListener("abort", end, { once: true });
-    // An internal error ends the watch too: whoever waits for this is to hear of it.
+    // An internal error ends the watch too: the caller of this method must receive it.
     const over = new AbortController();
     const childrenWatched = this.#watchChildren(AbortSignal.any([signal, over.signal]));
     try {
@@ -170,7 +168,7 @@ export class Writer<Config, ClusterConfig, Observed> {
       }
     } catch (error) {
       if (!signal.aborted) throw error;
-      // The turn was broken off: a file that waited for its look waits for the one at the end.
+      // The turn was aborted: a file that waited for its look waits for the one at the end.
       this.#decide({ type: "stop" });
     } finally {
       over.abort();
@@ -196,7 +194,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     return this.#writing === undefined && isDue(this.#state.file, this.#clock.now());
   }
 
-  /** Has a decision made: the one place where the state changes. */
+  /** Makes a decision: the one place where the state changes. */
   #decide(input: Input<Config, ClusterConfig>): Answer<Config, ClusterConfig> {
     const answer = this.#decideBy(this.#state, input, { now: this.#clock.now(), random: this.#random });
     this.#state = answer.state;
@@ -223,7 +221,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     }
   }
 
-  /** Waits for a desired state, or until something falls due. */
+  /** Waits for a desired state, or until something is due. */
   async #awaitWork(signal: AbortSignal): Promise<void> {
     if (this.#state.next !== undefined) return;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -238,7 +236,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     signal.removeEventListener("abort", wake);
   }
 
-  /** One turn: rounds of look, decide and act, until there is nothing to do now. */
+  /** One turn: rounds of look, decide and act, until there is nothing left to do now. */
   async #turn(signal: AbortSignal): Promise<void> {
     this.#decide({ type: "due" });
     while (this.#state.turn !== undefined && !signal.aborted) {
@@ -257,7 +255,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     this.#decide({ type: "stop" });
   }
 
-  /** Changes members without a look, if that can be; answers whether it was tried. */
+  /** Changes members without a look, if possible; returns whether that was tried. */
   async #takeShortcut(wanted: Wanted<Config, ClusterConfig>): Promise<boolean> {
     const { base } = this.#state;
     const input = findShortcut(this.#state, wanted, this.#shortcutBy);
@@ -270,20 +268,20 @@ export class Writer<Config, ClusterConfig, Observed> {
     return true;
   }
 
-  /** Asks processes to leave beside which another one serves. */
+  /** Asks processes to stop beside which another one serves. */
   async #dismiss(dismissals: Answer<Config, ClusterConfig>["dismissals"]): Promise<void> {
     for (const { pid, sources, why } of dismissals) {
       if (await this.#effects.softStop(pid, sources)) this.#told.tellDismissed(pid, why);
     }
   }
 
-  /** Carries steps out, and sees a start or a reload through, whether it goes well or not. */
+  /** Carries steps out, and sees a start or a reload through, whether it succeeds or not. */
   async #carryOut(
     steps: readonly Step[],
     view: View<Config, ClusterConfig>,
     signal: AbortSignal,
   ): Promise<Done> {
-    // What was begun is broken off at the very end only: each step has a deadline of its own.
+    // Steps in flight are aborted at the very end only: each has a deadline of its own.
     const { outcomes, birth } = await this.#bear(steps, view, signal);
     const endedMs = birth?.atMs ?? this.#clock.now();
     const failed = failureOf(outcomes, birth);
@@ -298,7 +296,10 @@ export class Writer<Config, ClusterConfig, Observed> {
     return { outcomes, endedMs, birth, restored, regained, explanation };
   }
 
-  /** Carries steps out, and waits until another process answers, after a start or a reload; it is to know what the one before knew. */
+  /**
+   * Carries steps out, and after a start or a reload waits until another process answers, which gets the
+   * server state of the previous one.
+   */
   async #bear(
     steps: readonly Step[],
     { sources, looks }: View<Config, ClusterConfig>,
@@ -313,7 +314,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     const takeover = await this.#serving.awaitTakeover(step, before, signal).catch((error) => {
       if (!signal.aborted) throw error;
     });
-    // The writer ends meanwhile: what was done is noted all the same.
+    // The writer shuts down meanwhile: what was done is noted all the same.
     if (takeover === undefined) return { outcomes, birth: undefined };
     const atMs = this.#clock.now();
     const commands: readonly CommandStep[] = takeover.ok && step.do === "reload" ? step.then ?? [] : [];
@@ -321,7 +322,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     return { outcomes, birth: { step, takeover, replayed, atMs } };
   }
 
-  /** Puts the files back that were there before a process could not be made of the new ones. */
+  /** Restores the files when no process could be started with the new ones. */
   async #restore(
     { looks, sources }: View<Config, ClusterConfig>,
     outcomes: readonly StepOutcome[],
@@ -335,18 +336,19 @@ export class Writer<Config, ClusterConfig, Observed> {
   }
 
   /**
-   * Reloads the restored file where a reload that failed has cost the process that serves its socket. Nobody could change members otherwise until another process is started.
+   * Reloads the restored file where a failed reload closed the serving process's socket. Otherwise nobody
+   * could change members until another process is started.
    */
   async #regainSocket(
     failed: Birth & { do: "reload" },
     view: View<Config, ClusterConfig>,
     signal: AbortSignal,
   ): Promise<Done["regained"]> {
-    // A program that relieves the process by its pid leaves it everything when it fails.
+    // A program that replaces the process by its pid leaves everything to it when it fails.
     if ("run" in failed.how && failed.how.deadlineMs === undefined) return undefined;
     const look = await this.#serving.look(this.#state.processes, view.sources, signal).catch(() => undefined);
     if (signal.aborted || look === undefined || look.seen.answers !== undefined) return undefined;
-    const step: Birth = { ...failed, listens: [], reason: "a failed reload cost it its socket" };
+    const step: Birth = { ...failed, listens: [], reason: "a failed reload closed its socket" };
     return await this.#bear([step], view, signal);
   }
 
@@ -363,7 +365,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     }
   }
 
-  /** Begins to write the files that wait: members go on changing meanwhile. */
+  /** Starts to write the waiting files: members keep changing meanwhile. */
   async #beginWriting(): Promise<void> {
     const { promise: begun, resolve } = Promise.withResolvers<void>();
     const breakingOff = new AbortController();
@@ -379,7 +381,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     await begun;
   }
 
-  /** Waits for the file that is being written, or breaks that off for a new desired state, if it may be. */
+  /** Waits for the file that is being written, or aborts that for a new desired state, if allowed. */
   async #endWriting(): Promise<void> {
     if (this.#writing === undefined) return;
     if (this.#state.turn?.isFresh === true && standsBack(this.#state.file)) this.#writing.breakOff();
@@ -387,9 +389,9 @@ export class Writer<Config, ClusterConfig, Observed> {
   }
 
   /**
-   * Finds out which files are to be written at the end, if members were changed without a look since the last. Answers
-   * whether that is known: what else there is to do is for the next writer, and no file says more than what runs but
-   * for members, as of one that left and has connections still.
+   * Finds out which files are to be written at shutdown, if members were changed without a look since the
+   * last one. Returns whether that is known: other work is left to the next writer, and no file may differ
+   * from the running config but in members, such as one that left and still has connections.
    */
   async #planFile(): Promise<boolean> {
     const { file, turn, desired } = this.#state;
@@ -413,7 +415,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     }
   }
 
-  /** Writes the files that wait, if some do; `onBegun` hears when that cannot be held up by a plugin any more. */
+  /** Writes the waiting files, if any; `onBegun` is called when a plugin cannot delay that any more. */
   async #writeFile(signal: AbortSignal, onBegun = () => {}): Promise<void> {
     const { file: { steps }, desired } = this.#state;
     if (steps.length === 0 || desired === undefined) return;
@@ -444,7 +446,7 @@ function failureOf(outcomes: readonly StepOutcome[], birth: Birthed | undefined)
   return outcomes.find((outcome) => !outcome.ok) ?? (birth?.takeover.ok === false ? birth.takeover : undefined);
 }
 
-/** Answers a log that passes each error on, on its way to `log`. */
+/** Returns a log that passes each error on, on its way to `log`. */
 function listen(log: Logger, onError: (text: string) => void): Logger {
   return {
     debug: (text, properties) => log.debug(text, properties),

@@ -4,9 +4,9 @@ import { isListening } from "./http_socket.ts";
 import { filesOf, socketOf } from "./sources.ts";
 import { folderOf, resolveTrusted, UntrustedPathError } from "../system/trusted_file.ts";
 
-/** What stands in the way of writing a balancer's files. */
+/** An obstacle to writing a balancer's files. */
 export interface WritingObstacle {
-  /** `warning`: no start will get past it. `notice`: it may be otherwise by the time, or for another user. */
+  /** `warning`: no start will succeed. `notice`: it may be resolved by then, or for another user. */
   readonly severity: "warning" | "notice";
   readonly message: string;
 }
@@ -28,10 +28,9 @@ function writtenPaths(sources: BalancerSources): readonly string[] {
 }
 
 /**
- * Throws, before a balancer's program is started, if another user of the
- * machine may have led a file elsewhere that the program writes, or if its
- * directory is missing: the program would follow the one, and say of the
- * other what nobody finds.
+ * Throws, before a balancer's program is started, if another user of the machine may have redirected a file
+ * that the program writes, or if its directory is missing: the program would follow the one, and report the
+ * other obscurely.
  */
 export async function verifyWrittenPaths(sources: BalancerSources): Promise<void> {
   for (const path of writtenPaths(sources)) {
@@ -41,9 +40,8 @@ export async function verifyWrittenPaths(sources: BalancerSources): Promise<void
 }
 
 /**
- * Removes the Unix socket of a process that was killed, if the program itself
- * makes it: nginx cannot bind one that exists. Nothing that somebody listens on
- * is removed, and no other kind of file.
+ * Removes the Unix socket of a killed process, if the program itself makes it: nginx cannot bind one that
+ * exists. Nothing that somebody listens on is removed, and no other kind of file.
  */
 export async function removeDeadSocket(sources: BalancerSources): Promise<void> {
   if (sources.kind === "files" || sources.contact.by !== "http") return;
@@ -57,7 +55,7 @@ export async function removeDeadSocket(sources: BalancerSources): Promise<void> 
   if (stat?.isSocket === true && !await isListening(real)) await Deno.remove(real);
 }
 
-/** Says what a writer that is started by this user now would find in its way; looks, and writes nothing. */
+/** Reports the obstacles that a writer would meet if this user started it now; looks, and writes nothing. */
 export async function findWritingObstacles(sources: BalancerSources): Promise<readonly WritingObstacle[]> {
   const found: WritingObstacle[] = [];
   const missing = new Map<string, string[]>();
@@ -73,8 +71,8 @@ export async function findWritingObstacles(sources: BalancerSources): Promise<re
   for (const [folder, paths] of missing) {
     found.push({
       severity: "notice",
-      message: `Directory ${folder} does not exist; the writer makes no directory, and ${paths.join(", ")} ` +
-        `${paths.length === 1 ? "is" : "are"} written there`,
+      message: `Directory ${folder} does not exist; create it: ` +
+        `${paths.join(", ")} ${paths.length === 1 ? "is" : "are"} written there`,
     });
   }
   for (const file of filesOf(sources)) {
@@ -84,20 +82,20 @@ export async function findWritingObstacles(sources: BalancerSources): Promise<re
   return found;
 }
 
-/** Why a config file cannot be replaced as a whole; `undefined` if it can. */
+/** Why a config file cannot be replaced atomically; `undefined` if it can. */
 async function whyInPlace(path: string): Promise<string | undefined> {
   const real = await resolveTrusted(path).catch(() => undefined);
   if (real === undefined || !await isThere(real)) return undefined;
   const mounts = (await look("cat", ["/proc/self/mountinfo"])).split("\n").map((line) => line.split(" ")[4]);
-  // The kernel writes blanks and backslashes as octal numbers.
+  // The kernel writes spaces and backslashes as octal numbers.
   const mounted = real.replaceAll(/[ \t\n\\]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, "0")}`);
-  const inPlace = "it is written in place, so a crash can leave half of it";
-  if (mounts.includes(mounted)) return `${path} is mounted by itself: ${inPlace}. Mount its directory instead`;
+  const inPlace = "it is written in place, and a crash can truncate it";
+  if (mounts.includes(mounted)) return `${path} is a mount point: ${inPlace}; mount its directory instead`;
   const folder = folderOf(real);
   if (await mayWrite(folder)) return undefined;
   return await mayWrite(real)
-    ? `Directory ${folder} is not writable, ${path} is: ${inPlace}. Make the directory writable`
-    : `Neither ${path} nor its directory is writable for user ${Deno.uid()}, who runs this`;
+    ? `Directory ${folder} is not writable, ${path} is: ${inPlace}; make the directory writable`
+    : `Neither ${path} nor its directory is writable for user ${Deno.uid()}`;
 }
 
 /** Whether this user may write; where a group may, that counts as yes. */

@@ -156,7 +156,7 @@ Deno.test.each([
   ["a Python tag", "a: !!python/object/apply:os.system [id]", /Cannot use a tag/],
   ["binary", "a: !!binary aGk=", /Cannot use a tag/],
   ["a set", "a: !!set {x, y}", /Cannot use a tag/],
-  ["a key given twice", "a: 1\nb: 2\na: 3", /3:1: error: Cannot use the key a twice: it already stands in line 1/],
+  ["a key given twice", "a: 1\nb: 2\na: 3", /3:1: error: Cannot use the key a twice: it is in line 1/],
   ["a key given twice in other letters", "1: a\n'1': b", /Cannot use the key 1 twice/],
   ["an alias without its anchor", "a: *b", /no anchor with this name precedes it/],
   ["an alias in its own anchor", "a: &a [*a]", /a value that contains it/],

@@ -260,9 +260,9 @@ export class DirectoryWatch implements AsyncIterable<Hint>, AsyncDisposable {
     this.#complete = complete;
     this.#scheduleRescan();
     const { log, rescanMs, unwatchedRescanMs } = this.#options;
-    if (complete) log.info("The config directory is watched again", { event: "config.watched", rescanMs });
+    if (complete) log.info("Watching the config directory again", { event: "config.watched", rescanMs });
     else {
-      log.warn("Cannot watch the config directory: it is read again and again instead", {
+      log.warn("Cannot watch the config directory; polling instead", {
         event: "config.unwatched",
         everyMs: unwatchedRescanMs,
         cause: cause instanceof Error ? cause.message : String(cause),

@@ -91,7 +91,7 @@ export function wordsFor(error: YAMLParseError): string {
         ? "a [ or { is not closed, or what is in it is not indented enough"
         : "the indentation does not fit to the lines above";
     case "MISSING_CHAR":
-      if (/quote/i.test(message)) return "a text in quotes is not closed";
+      if (/quote/i.test(message)) return "a quoted string is not closed";
       if (/map values/.test(message)) return "a key must be followed by a colon and a space";
       if (/, |flow/.test(message)) {
         return "a comma is missing between the values in brackets, or a bracket is not closed";

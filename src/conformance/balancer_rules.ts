@@ -121,7 +121,7 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
         JSON.stringify(ports) === "[8001,8002]",
         `It reads back the ports ${JSON.stringify(ports)}: want [8001,8002]`,
       );
-      const others = new Map([...texts.keys()].map((path) => [path, "this is no file of mine\n"]));
+      const others = new Map([...texts.keys()].map((path) => [path, "this is a foreign file\n"]));
       const foreign = await plugin.adopt(others, config);
       must(foreign.size === 0, "members read from a foreign file");
     }),

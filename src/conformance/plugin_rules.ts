@@ -72,7 +72,7 @@ export function pluginRules(
       title: "names an unknown key with its path, and the known keys",
       async run() {
         const described = await describe(source, { ...await config() as object, [UNKNOWN_KEY]: 1 }, scope);
-        must(!described.ok, `It takes the key ${UNKNOWN_KEY} without a word: want an issue with unknownKey`);
+        must(!described.ok, `It accepts the key ${UNKNOWN_KEY} silently: want an issue with unknownKey`);
         const issue = described.issues.find((each) => each.unknownKey !== undefined);
         must(issue !== undefined, `No issue has unknownKey: ${faultsOf(described)}`);
         must(

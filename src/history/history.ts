@@ -146,7 +146,7 @@ export class History implements AsyncDisposable {
     this.#outlet = new Outlet(new FileTarget({ filename: `${dir}/${role}.jsonl`, ...ROTATION }), {
       clock,
       onFailure: (reason) => this.#tell(reason),
-      onRecovery: (dropped) => log.info("History is written again", { event: "history.written", dropped }),
+      onRecovery: (dropped) => log.info("History written again", { event: "history.written", dropped }),
     });
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;

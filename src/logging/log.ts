@@ -79,7 +79,7 @@ export class Log implements Disposable, AsyncDisposable {
     this.#handlers = handlers && new Handlers({
       ...handlers,
       onFailure: (handler, reason) =>
-        this.#tellOwn("error", "Cannot write to a log handler: it is tried again", {
+        this.#tellOwn("error", "Cannot write to a log handler; retrying", {
           event: "log.handler_failed",
           handler,
           reason,

@@ -1,7 +1,7 @@
 /**
- * Makes the members of one cluster out of what several registries have of it.
- * Pure: no clock, no I/O, no belief of its own: what a source contributes was
- * judged by its guard, and what comes of it is judged by the cluster's.
+ * Combines what several registries report about one cluster into its members. Pure: no clock, no I/O, no
+ * judgement of its own: the contribution of a source was judged by its guard, and the result is judged by the
+ * cluster's.
  *
  * @module
  */
@@ -13,9 +13,12 @@ import type { Combine } from "../model/registry_source.ts";
 export interface Contribution {
   /** The source's name in the cluster's file. */
   readonly source: string;
-  /** Its members; `undefined` if nothing is known of it. */
+  /** Its members; `undefined` if nothing is known about it. */
   readonly nodes: readonly Node[] | undefined;
-  /** Whether they are its own; otherwise they stand in for a source that was never heard, so that nobody goes before it is. */
+  /**
+   * Whether the members are its own; otherwise they stand in for a source that has not reported yet, so that
+   * no node leaves before it does.
+   */
   readonly isOwn: boolean;
 }
 
@@ -33,28 +36,28 @@ export interface Choice {
 export interface Conflict {
   /** The name of the node that is used. */
   readonly node: string;
-  /** The source whose word holds: the earlier one in the list. */
+  /** The source that prevails: the earlier one in the list. */
   readonly kept: string;
-  /** The source whose word is not used. */
+  /** The source that is ignored. */
   readonly ignored: string;
   /** What differs: keys of the node, `address` for another address under the same name. */
   readonly keys: readonly string[];
 }
 
-/** What {@linkcode combine} answers. */
+/** The result of {@linkcode combine}. */
 export interface Combined {
   /** The members, sorted by name; `undefined`: the previous members stay. */
   readonly nodes: readonly Node[] | undefined;
-  /** The sources that have each member, the one whose word holds first, by the member's name. */
+  /** The sources that have each member, the prevailing one first, by the member's name. */
   readonly sources: ReadonlyMap<string, readonly string[]>;
   readonly conflicts: readonly Conflict[];
-  /** What to hand back the next time; only the policy `first` has a memory. */
+  /** What to pass in the next time; only the policy `first` has a memory. */
   readonly choice: Choice | undefined;
-  /** When the answer may be another although no source has changed; `Infinity` if never. */
+  /** When the result may change although no source has changed; `Infinity` if never. */
   readonly nextAt: number;
 }
 
-/** What is remembered from one time to the next, and the time. */
+/** What is remembered from one call to the next, and the time. */
 export interface CombineContext {
   readonly now: number;
   readonly choice?: Choice | undefined;
@@ -72,7 +75,7 @@ export function combine(sources: readonly Contribution[], policy: Combine, conte
   }
 }
 
-/** Combines what is known at one time, for who has no memory of it: whatever is waited for has passed. Pure. */
+/** Combines what is known at one time, without memory: every waiting time counts as passed. Pure. */
 export function combineAtOnce(sources: readonly Contribution[], policy: Combine): Combined {
   const unhurried = policy.policy === "first" ? { ...policy, waitMs: 0, returnAfterMs: 0 } : policy;
   return combine(sources, unhurried, { now: 0 });
@@ -83,7 +86,7 @@ const TIMELESS = { choice: undefined, nextAt: Infinity } as const;
 /** A node of any source is a member: of those with one address, or one name, that of the earlier source. */
 function union(sources: readonly Contribution[]): Combined {
   const members = new Members();
-  // Whoever stands in contradicts nobody, and owns nothing that a source has.
+  // A stand-in contradicts nobody, and owns nothing that a source has.
   for (const each of sources.filter(({ isOwn }) => isOwn)) members.add(each);
   for (const each of sources.filter(({ isOwn }) => !isOwn)) members.add(each);
   const isKnown = sources.some(({ nodes }) => nodes !== undefined);
@@ -95,7 +98,7 @@ function union(sources: readonly Contribution[]): Combined {
   };
 }
 
-/** The members of a union as they come, source by source. */
+/** The members of a union, source by source. */
 class Members {
   readonly #byName = new Map<string, Node>();
   readonly #byAddress = new Map<string, Node>();
@@ -111,7 +114,7 @@ class Members {
   }
 
   add({ source, nodes = [], isOwn }: Contribution): void {
-    // Within one source a registry decides who is a node of its own.
+    // Within one source, its registry decides which nodes it has.
     const earlier = { byName: new Map(this.#byName), byAddress: new Map(this.#byAddress) };
     for (const node of nodes) {
       const name = nodeName(node);
@@ -136,7 +139,10 @@ class Members {
   }
 }
 
-/** A node of every source is a member, as the first of them describes it; a source of which nothing is known removes nobody. */
+/**
+ * A node of every source is a member, as the first of them describes it; a source about which nothing is
+ * known removes no node.
+ */
 function all(sources: readonly Contribution[], match: "host" | "address"): Combined {
   const [main, ...others] = sources.filter(({ nodes }) => nodes !== undefined);
   if (main?.nodes === undefined) return { ...TIMELESS, nodes: undefined, sources: new Map(), conflicts: [] };
@@ -151,7 +157,7 @@ function all(sources: readonly Contribution[], match: "host" | "address"): Combi
     owners.set(name, main.isOwn ? [main.source, ...having] : having);
     for (const [index, { source, isOwn }] of indexes.entries()) {
       const same = found[index]?.same;
-      // Liveness and membership describe a node differently by nature: only a weight can contradict another.
+      // Liveness and membership describe a node differently by nature: only a weight can be a contradiction.
       const keys = same === undefined || !isOwn || !main.isOwn
         ? []
         : differences(node, same).filter((key) => key === "weight" || key === "host");
@@ -165,13 +171,13 @@ function all(sources: readonly Contribution[], match: "host" | "address"): Combi
 
 /** What a source has of a node. */
 interface Found {
-  /** The nodes that speak for it: those at its address, and, if that is enough, those on its host. */
+  /** The nodes that vouch for it: those at its address, and, if that is enough, those on its host. */
   readonly speakers: readonly Node[];
   /** The first one at its address. */
   readonly same: Node | undefined;
 }
 
-/** Finds what a source has of a node. A host may have many nodes: none of this looks through all of them for each. */
+/** Finds what a source has of a node. A host may have many nodes: none of this scans all of them for each. */
 function finderOf(nodes: readonly Node[], match: "host" | "address"): (node: Node) => Found {
   const byKey = new Map<string, Node[]>();
   for (const node of nodes) {
@@ -214,13 +220,13 @@ function first(
   const waiting = { source: chosen?.source, lackingSince, readySince };
   const next = sources.find(isReady);
   if (next === undefined) {
-    // Nobody can take over: the source that is followed goes on, and before there is one, whoever is known.
+    // No source can take over: the followed source stays, and before there is one, any source that is known.
     const known = chosen ??
       (sources.every(({ nodes, isOwn }) => isOwn && nodes !== undefined) ? sources[0] : undefined);
     if (known !== undefined) return followed(known, { choice: waiting, nextAt: Infinity });
     return { nodes: undefined, sources: new Map(), conflicts: [], choice: waiting, nextAt: Infinity };
   }
-  // The first of the list has nobody to wait for.
+  // The first of the list has nothing to wait for.
   if (now >= lackingSince + waitMs || (chosen === undefined && next === sources[0])) {
     return followed(next, {
       choice: { source: next.source, lackingSince: undefined, readySince },
@@ -240,7 +246,10 @@ function isReady({ nodes = [], isOwn }: Contribution): boolean {
   return isOwn && nodes.some(({ state, weight }) => state !== "drain" && weight !== 0);
 }
 
-/** The keys in which two nodes at one address contradict each other: what only one of them says is no contradiction. */
+/**
+ * The keys in which two nodes at one address contradict each other: a key that only one of them has is no
+ * contradiction.
+ */
 function differences(kept: Node, other: Node): readonly string[] {
   const keys = ["weight", "state", "zone", "priority"] as const;
   const differing: string[] = keys.filter((key) => {

@@ -49,7 +49,7 @@ Deno.test.each([
   assert.deepEqual(conflicts[0]?.keys, keys);
 });
 
-Deno.test("a union takes one address in two spellings for one node", () => {
+Deno.test("a union treats two spellings of one address as one node", () => {
   const { nodes } = combineAtOnce([
     source("zoo", [node("2001:db8::1|80")]),
     source("etcd", [node("2001:DB8:0::1|80")]),
@@ -67,7 +67,7 @@ Deno.test("a union keeps a name at its first address and reports the other one",
   assert.deepEqual(conflicts, [{ node: "a.int:80", kept: "zoo", ignored: "etcd", keys: ["address"] }]);
 });
 
-Deno.test("whoever stands in for a source that was never heard is kept, contradicts nobody and is owned by nobody", () => {
+Deno.test("a stand-in for a silent source is kept, contradicts nobody and has no owner", () => {
   const { nodes, sources, conflicts } = combineAtOnce([
     source("etcd", [node("10.0.0.1", { weight: 7 }), node("10.0.0.3")], false),
     source("zoo", [node("10.0.0.1", { weight: 1 })]),
@@ -89,7 +89,7 @@ Deno.test("all has the nodes that are in every source, by address or by host, as
   assert.deepEqual(addresses(combineAtOnce(both, { policy: "all", match: "address" })), []);
 });
 
-Deno.test("all judges a port by what the other source says of that port, and by its host where that says nothing", () => {
+Deno.test("all judges a port by what the other source says about that port, and by its host where it says nothing", () => {
   const gossip = [node("10.0.0.1|8080", { state: "drain" }), node("10.0.0.1|8081")];
   const { nodes } = combineAtOnce([
     source("etcd", [node("10.0.0.1|8080"), node("10.0.0.1|8081"), node("10.0.0.1|8082")]),
@@ -124,7 +124,7 @@ Deno.test("all reads each node of a host a few times, however many nodes the hos
   }
 });
 
-Deno.test("all lets a source of which nothing is known remove nobody, and whoever stands in for one lets nobody in", () => {
+Deno.test("all lets an unknown source remove no node, and a stand-in add none", () => {
   const keys = source("etcd", [node("10.0.0.1"), node("10.0.0.2")]);
   assert.equal(combineAtOnce([keys, source("serf", undefined)], ALL).nodes?.length, 2);
   assert.deepEqual(addresses(combineAtOnce([keys, source("serf", [node("10.0.0.1")], false)], ALL)), ["10.0.0.1:80"]);
@@ -136,7 +136,7 @@ class Follower {
   choice: Choice | undefined;
   #last: Combined | undefined;
 
-  /** What it answers: which source it follows, or that what was served stays. */
+  /** Which source it follows, or that what was served stays. */
   at(now: number, ...sources: readonly (readonly Node[] | undefined)[]): string | undefined {
     const contributions = sources.map((nodes, i) => source(`s${i}`, nodes));
     this.#last = combine(contributions, FIRST, { now, choice: this.choice });
@@ -169,7 +169,7 @@ Deno.test("first stays with a source that is empty for less than wait, and keeps
   assert.equal(follower.at(11_000, [], B), "s1");
 });
 
-Deno.test("first goes on with an empty source while no other has ready nodes", () => {
+Deno.test("first stays with an empty source while no other has ready nodes", () => {
   const follower = new Follower();
   follower.at(0, A, []);
   assert.equal(follower.at(1_000, [], []), "s0");
@@ -187,12 +187,12 @@ Deno.test("first returns to an earlier source once that has been ready for retur
   assert.deepEqual([follower.at(121_000, A, B), follower.nextAt], ["s0", Infinity]);
 });
 
-Deno.test("first does not count whoever stands in for a source as ready", () => {
+Deno.test("first does not count a stand-in for a source as ready", () => {
   const { nodes } = combine([source("s0", A, false), source("s1", B)], FIRST, { now: 0 });
   assert.equal(nodes, undefined);
 });
 
-/** Random sources of random nodes: few hosts, ports and names, so that they meet. */
+/** Random sources of random nodes: few hosts, ports and names, so that they collide. */
 function randomSources(random: () => number, { names = false } = {}): Contribution[] {
   const pick = (n: number) => Math.floor(random() * n);
   return Array.from({ length: 1 + pick(4) }, (_, i) => {
@@ -217,7 +217,7 @@ function shuffled<T>(random: () => number, items: readonly T[]): readonly T[] {
 const addressSet = ({ nodes = [] }: Pick<Contribution, "nodes">) =>
   new Set(nodes.map(({ ip, port }) => `${ip}:${port}`));
 
-Deno.test("union, 2,000 random cases: every address of every source and no other, whatever the order", () => {
+Deno.test("union, 2,000 random cases: every address of every source and no other, in any order", () => {
   const random = seededRandom(1);
   for (let run = 0; run < 2_000; run++) {
     const sources = randomSources(random);
@@ -230,13 +230,13 @@ Deno.test("union, 2,000 random cases: every address of every source and no other
   }
 });
 
-Deno.test("union, 2,000 random cases: a source that is unreachable keeps its last members, so it never removes one", () => {
+Deno.test("union, 2,000 random cases: an unreachable source keeps its last members, so it never removes one", () => {
   const random = seededRandom(2);
   for (let run = 0; run < 2_000; run++) {
     const sources = randomSources(random, { names: true });
     const at = Math.floor(random() * sources.length);
     const frozen = sources[at];
-    // The others change as they like; the one that is unreachable does not.
+    // The others change arbitrarily; the unreachable one does not.
     const later = randomSources(random, { names: true }).map((each, i) => i === at ? frozen ?? each : each);
     if (frozen === undefined || !later.includes(frozen)) continue;
     const has = new Set(combineAtOnce(later, UNION).nodes?.map(({ ip, port }) => `${ip}:${port}`));
@@ -275,7 +275,7 @@ Deno.test("all, 2,000 random cases: by host, has a part of the first source, and
   }
 });
 
-Deno.test("first, 500 random stories: changes its source only after wait without ready nodes or return_after with them", () => {
+Deno.test("first, 500 random histories: changes its source only after wait without ready nodes or return_after with them", () => {
   const random = seededRandom(5);
   for (let run = 0; run < 500; run++) {
     let choice: Choice | undefined;
@@ -300,7 +300,7 @@ Deno.test("first, 500 random stories: changes its source only after wait without
       choice = combined.choice;
       const after = choice?.source;
       if (before === undefined || !isThere || after === before) continue;
-      assert.ok(after !== undefined && ready.has(after), "whoever takes over has ready nodes");
+      assert.ok(after !== undefined && ready.has(after), "a source that takes over has ready nodes");
       const isOver = lackingSince !== undefined && now - lackingSince >= 5_000;
       const isBack = now - (readySince.get(after) ?? now) >= 60_000;
       assert.ok(isOver || isBack, `${before} gave way to ${after} at ${now}`);

@@ -3,22 +3,22 @@ import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { type Meter, UNMETERED } from "../metrics/meter.ts";
 
-/** Whether a registry is in reach, as its worker last said. */
+/** Whether a registry is reachable, as its worker last reported. */
 export interface Reachable {
-  /** `unknown`: it has not said, or is not in service any more. */
+  /** `unknown`: it has not reported, or is no longer in service. */
   readonly state: "connected" | "disconnected" | "unknown";
-  /** What it said with it. */
+  /** The detail reported with the state. */
   readonly detail: string;
   /** Since when, in milliseconds of the clock. */
   readonly sinceMs: number;
 }
 
-/** What the log last said of a registry. */
+/** What was last logged about a registry. */
 interface Logged {
   readonly state: Reachable["state"];
   /** When an outage was last logged as a warning. */
   readonly warnedMs: number;
-  /** Ends the wait for an outage to prove that it lasts, while there is one. */
+  /** Ends the wait that shows whether an outage lasts, while there is one. */
   readonly cancel?: (() => void) | undefined;
 }
 
@@ -30,8 +30,9 @@ const LASTING_MS = 5_000;
 const NOT_LOGGED: Logged = { state: "unknown", warnedMs: -Infinity };
 
 /**
- * Which registries are reachable, by the worker that speaks to each, and the log of it. A registry that comes and
- * goes is logged once a minute; whatever lasts longer than five seconds is what the log said last.
+ * Which registries are reachable, by the worker that is connected to each, and the log of that. A registry
+ * that comes and goes is logged once a minute; any state that lasts longer than five seconds is the last one
+ * logged.
  */
 export class Connectivity implements Disposable {
   readonly #clock: Clock;
@@ -46,12 +47,12 @@ export class Connectivity implements Disposable {
     [this.#clock, this.#log, this.#meter] = [clock, log, meter];
   }
 
-  /** What a worker last said; `undefined` if it never was in service. */
+  /** What a worker last reported; `undefined` if it never was in service. */
   of(worker: string): Reachable | undefined {
     return this.#now.get(worker);
   }
 
-  /** Takes the workers that there are, whole: nothing is logged of others any more. */
+  /** Takes the set of workers: nothing is logged about others any more. */
   apply(workers: ReadonlySet<string>): void {
     for (const [worker, { cancel }] of this.#logged) {
       if (workers.has(worker)) continue;
@@ -61,7 +62,7 @@ export class Connectivity implements Disposable {
     for (const worker of this.#now.keys()) if (!workers.has(worker)) this.#now.delete(worker);
   }
 
-  /** Takes what a worker says of its registry. */
+  /** Takes a worker's report about its registry. */
   hear(worker: string, state: "connected" | "disconnected", detail: string): void {
     this.#note(worker, state, detail);
     const logged = this.#logged.get(worker) ?? NOT_LOGGED;
@@ -74,7 +75,7 @@ export class Connectivity implements Disposable {
     this.#logged.set(worker, { ...logged, cancel });
   }
 
-  /** Notes that a worker is not in service any more, so that nobody knows. */
+  /** Notes that a worker is no longer in service, so that the state is unknown. */
   lose(worker: string, reason: string): void {
     if (!this.#now.has(worker)) return;
     this.#note(worker, "unknown", reason);
@@ -84,7 +85,7 @@ export class Connectivity implements Disposable {
     this.#logged.set(worker, { ...logged, state: "unknown", cancel: undefined });
   }
 
-  /** Logs nothing any more. */
+  /** Stops logging. */
   [Symbol.dispose](): void {
     for (const { cancel } of this.#logged.values()) cancel?.();
   }

@@ -8,7 +8,7 @@ import { Tally } from "../metrics/tally.ts";
 
 const WORKER = "discovery zookeeper";
 
-/** Connectivity of one registry, and what an operator reads of it at the levels of a daemon. */
+/** Connectivity of one registry, and what is logged at a daemon's levels. */
 class Stage {
   readonly clock = new FakeClock();
   readonly log: string[] = [];
@@ -23,7 +23,7 @@ class Stage {
     },
   });
 
-  /** Says how the registry is from now on, and lets time pass. */
+  /** Sets the state of the registry, and advances the clock. */
   hear(state: "connected" | "disconnected", forMs: number): void {
     this.connectivity.hear(WORKER, state, "sim");
     this.clock.advance(forMs);
@@ -39,7 +39,7 @@ Deno.test("Connectivity logs an outage at once, and its end", () => {
   assert.equal(stage.log.at(-1), "info registry.connected");
 });
 
-Deno.test("Connectivity logs an outage that lasts, though another was over a moment before", () => {
+Deno.test("Connectivity logs an outage that lasts, although another ended a moment before", () => {
   const stage = new Stage();
   stage.hear("connected", 100_000);
   stage.hear("disconnected", 1_000);
@@ -66,7 +66,7 @@ Deno.test("Connectivity logs a registry that comes and goes each second once a m
   assert.ok(warnings.length >= 2 && warnings.length <= 3, stage.log.join("\n"));
 });
 
-Deno.test("Connectivity logs the connection of a worker that takes the place of one that ended", () => {
+Deno.test("Connectivity logs the connection of a worker that replaces one that ended", () => {
   const stage = new Stage();
   stage.hear("connected", 1_000);
   stage.connectivity.lose(WORKER, "it crashed");
@@ -75,7 +75,7 @@ Deno.test("Connectivity logs the connection of a worker that takes the place of 
   assert.deepEqual(stage.log, ["info registry.connected", "info registry.connected"]);
 });
 
-Deno.test("Connectivity logs nothing of a registry that was removed while its outage had to prove itself", () => {
+Deno.test("Connectivity logs nothing about a registry that was removed before its outage had lasted", () => {
   const stage = new Stage();
   stage.hear("disconnected", 1_000);
   stage.hear("connected", 1_000);
@@ -87,7 +87,7 @@ Deno.test("Connectivity logs nothing of a registry that was removed while its ou
   assert.equal(stage.connectivity.of(WORKER), undefined);
 });
 
-Deno.test("Connectivity: the last word in the log is how the registry has been for five seconds, whatever came before", () => {
+Deno.test("Connectivity: the last state in the log is the one of the last five seconds, whatever came before", () => {
   const spell = fc.tuple(fc.constantFrom("connected" as const, "disconnected" as const), fc.nat(90_000));
   fc.assert(fc.property(fc.array(spell), fc.constantFrom("connected", "disconnected"), (spells, last) => {
     const stage = new Stage();

@@ -9,24 +9,24 @@ export interface Disk {
   write(path: string, text: string): Promise<void>;
 }
 
-/** What is kept is nobody else's business. */
+/** Only the own user may read these files. */
 const FILE_MODE = 0o600;
 
-/** A file of more bytes is none of ours: a hundred thousand members are some fifteen million. */
+/** The size limit of a file: a hundred thousand members are some fifteen million bytes. */
 const FILE_BYTES_MAX = 256 * 1024 * 1024;
 
-/** The disk of this machine. Who may put a file in the place of one of these would say what a host serves. */
+/** The disk of this machine. A user who could replace one of these files would decide what a host serves. */
 export const OWN_DISK: Disk = {
   read: readFile,
   write: (path, text) => writeAtomically(path, text, { mode: FILE_MODE }),
 };
 
-/** Reads a file as text. What is none, a pipe for one, would be read for ever. */
+/** Reads a file as text. Reading anything else, such as a pipe, might never end. */
 async function readFile(path: string): Promise<string> {
-  // Who may put a file in its place would say which members a host serves.
+  // A user who could replace the file would decide which members a host serves.
   const real = await resolveTrusted(path);
   const { isFile, size } = await Deno.stat(real);
-  if (!isFile) throw new Error("it is no file");
-  if (size > FILE_BYTES_MAX) throw new Error(`it has ${size} bytes, which is more than ${FILE_BYTES_MAX}`);
+  if (!isFile) throw new Error("not a regular file");
+  if (size > FILE_BYTES_MAX) throw new Error(`${size} bytes, at most ${FILE_BYTES_MAX} are read`);
   return await Deno.readTextFile(real);
 }

@@ -7,7 +7,7 @@ import type { KeysEntry, KeysFacts, KeysPlace } from "../plugin/contract.ts";
 import type { Accepted } from "../config/accepted.ts";
 
 export interface FollowedPrefixesOptions {
-  /** Follows the keys below a prefix, in the worker of a discovery. Throws when it cannot go on. */
+  /** Follows the keys below a prefix, in the worker of a discovery. Throws when it cannot continue. */
   readonly follow: (place: KeysPlace, signal: AbortSignal) => AsyncIterable<KeysFacts>;
   readonly clock: Clock;
   readonly random: Random;
@@ -16,10 +16,10 @@ export interface FollowedPrefixesOptions {
   readonly onChange: () => void;
 }
 
-/** The waits before a prefix is followed again that could not be. */
+/** The waits before a prefix that could not be followed is tried again. */
 const BACKOFF = { firstMs: 200, maxMs: 10_000 };
 
-/** How long a prefix stays as it was after its registry says that it has no keys any more, until that is asked again. */
+/** How long a prefix keeps its keys after its registry reports none any more, until it is asked again. */
 const CONFIRM_MS = 2_000;
 
 /** A prefix that is followed. */
@@ -31,15 +31,14 @@ interface Followed {
 }
 
 /**
- * The keys that balancers read, as their registries last reported them. An
- * unreachable registry changes nothing; that all keys are gone is confirmed
- * before it is believed.
+ * The keys that balancers read, as their registries last reported them. An unreachable registry changes
+ * nothing; the loss of all keys must be confirmed.
  */
 export class FollowedPrefixes implements AsyncDisposable {
   readonly #options: FollowedPrefixesOptions;
   readonly #followed = new Map<string, Followed>();
 
-  /** Follows nothing before a config is applied. */
+  /** Follows nothing until a config is applied. */
   constructor(options: FollowedPrefixesOptions) {
     this.#options = options;
   }
@@ -70,7 +69,7 @@ export class FollowedPrefixes implements AsyncDisposable {
     return [...this.#followed].filter(([, { entries }]) => entries === undefined).map(([key]) => key);
   }
 
-  /** Follows nothing any more. */
+  /** Stops following. */
   async [Symbol.asyncDispose](): Promise<void> {
     const all = [...this.#followed.values()];
     this.#followed.clear();
@@ -82,7 +81,7 @@ export class FollowedPrefixes implements AsyncDisposable {
     const { follow, clock, random, log } = this.#options;
     const { discovery, prefix } = place;
     let [attempts, logged] = [0, ""];
-    /** Whether the registry said a moment ago that there are no keys any more. */
+    /** Whether the registry recently reported no keys any more. */
     let isDoubted = false;
     while (!signal.aborted) {
       const asking = new AbortController();
@@ -135,7 +134,7 @@ export class FollowedPrefixes implements AsyncDisposable {
   }
 }
 
-/** The prefixes that the balancers of a config read, of discoveries that can tell. Pure. */
+/** The prefixes that the balancers of a config read, of discoveries that support keys. Pure. */
 export function placesOf({ balancers, discovery }: Pick<Accepted, "balancers" | "discovery">): readonly KeysPlace[] {
   const all = [...balancers.values()].flatMap(({ inputs }) => inputs?.keys ?? []);
   const able = all.filter((place) => discovery.get(place.discovery)?.traits.capabilities.includes("keys"));

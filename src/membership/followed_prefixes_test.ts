@@ -7,7 +7,7 @@ import { FollowedPrefixes } from "./followed_prefixes.ts";
 
 const PLACE: KeysPlace = { discovery: "etcd", prefix: "/app" };
 
-/** A registry that a test speaks for. */
+/** A registry that a test controls. */
 class Registry implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly log = new RecordingLogger();
@@ -67,7 +67,7 @@ async function settled(): Promise<void> {
   for (let i = 0; i < 30; i++) await Promise.resolve();
 }
 
-Deno.test("FollowedPrefixes has the keys that a registry reported last, and names those of which nothing is known", async () => {
+Deno.test("FollowedPrefixes has the keys that a registry reported last, and names unknown prefixes", async () => {
   await using registry = new Registry();
   assert.deepEqual(registry.prefixes.silent, ["etcd:/app"]);
   await registry.say("a");
@@ -88,7 +88,7 @@ Deno.test("FollowedPrefixes keeps keys while the registry fails, and follows aga
   assert.deepEqual([registry.keys, registry.follows], [["b"], 2]);
 });
 
-Deno.test("FollowedPrefixes removes all keys only once another reading confirms it", async () => {
+Deno.test("FollowedPrefixes removes all keys only once a second read confirms it", async () => {
   await using registry = new Registry();
   await registry.say("a");
   await registry.say();

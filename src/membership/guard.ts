@@ -1,18 +1,16 @@
 /**
- * Decides which facts of a registry are acted on: an answer that would remove
- * all nodes, too many at once, or any while the past of the registry is unknown
- * is held until it is confirmed. A cluster that the registry does not have
- * never removes a node. The only place that doubts a registry.
- * Pure: no clock, no I/O.
+ * Decides which facts of a registry are acted on: an answer that would remove all nodes, too many at once, or
+ * any while the registry's history is unknown is held until it is confirmed. A cluster that the registry does
+ * not have never removes a node. The only place that doubts a registry. Pure: no clock, no I/O.
  *
  * @module
  */
 import type { GuardSettings } from "../model/cluster.ts";
 import { type Node, nodeName, SORTED_NODES } from "../model/node.ts";
 
-/** An answer is asked for once more after this time: a reporter whose session has expired is back by then. */
+/** An answer is requested again after this time: a reporter whose session has expired is back by then. */
 const SECOND_READ_MS = 2_000;
-/** The same for a cluster of which nothing is known: its first reporter may be about to register. */
+/** The same for a cluster about which nothing is known: its first reporter may be about to register. */
 const FIRST_READ_MS = 1_000;
 
 /** Why an answer is held. */
@@ -23,39 +21,45 @@ export type HoldCause =
   | "few"
   /** It has more nodes than `maxNodes`. */
   | "many"
-  /** It lacks more nodes than `maxShrinkPercent` allows to go at once. */
+  /** It loses more nodes at once than `maxShrinkPercent` allows. */
   | "shrunk"
   /** Its registry does not have the cluster at all. */
   | "missing"
-  /** It lacks nodes, and the past of its registry is unknown: their reporters may be about to register again. */
+  /**
+   * It lacks nodes, and the history of its registry is unknown: their reporters may be about to register
+   * again.
+   */
   | "behind";
 
 /** An answer that is held. */
 export interface Hold {
   readonly cause: HoldCause;
-  /** When such an answer came first. */
+  /** When such an answer first arrived. */
   readonly since: number;
-  /** How many such answers have come in a row. */
+  /** How many such answers have arrived in a row. */
   readonly reads: number;
   /** How many nodes the newest has. */
   readonly said: number;
-  /** When the registry is to be asked again; `Infinity` if it will not be accepted however often it is repeated. */
+  /**
+   * When the registry is to be asked again; `Infinity` if the answer is not accepted however often it is
+   * repeated.
+   */
   readonly askAt: number;
 }
 
-/** How many nodes a cluster had until some of them were let go. */
+/** How many nodes a cluster had before it shrank. */
 export interface Peak {
   readonly nodes: number;
-  /** When it last had so many. */
+  /** When it last had that many. */
   readonly untilMs: number;
 }
 
-/** What is remembered of a cluster between two answers. */
+/** What is remembered about a cluster between two answers. */
 export interface GuardMemory {
   readonly hold?: Hold | undefined;
   /**
-   * The sizes that the cluster has shrunk from within `shrinkGraceMs`, each smaller
-   * than the previous one: there are never more than it had nodes.
+   * The sizes that the cluster has shrunk from within `shrinkGraceMs`, each smaller than the previous one:
+   * never more of them than it had nodes.
    */
   readonly peaks: readonly Peak[];
 }
@@ -63,18 +67,18 @@ export interface GuardMemory {
 /** Nothing to remember. */
 export const NO_MEMORY: GuardMemory = { peaks: [] };
 
-/** How the answers of one registry about a cluster follow one another. */
+/** How consecutive answers of one registry about a cluster are related. */
 export interface Past {
   readonly epoch: string;
   /** Whether the registry had the cluster. */
   readonly exists: boolean;
-  /** When an answer last came that did not follow the previous one: `-Infinity` if none did. */
+  /** When an answer last did not follow the previous one: `-Infinity` if none did. */
   readonly brokenAt: number;
 }
 
 /**
- * Notes an answer: it does not follow the previous one if the epoch is another, or if the cluster was missing
- * meanwhile. Where no node is known, nothing is lost by that. Pure.
+ * Notes an answer: it does not follow the previous one if the epoch has changed, or if the cluster was
+ * missing meanwhile. Where no node is known, that loses nothing. Pure.
  */
 export function followPast(
   before: Past | undefined,
@@ -85,26 +89,29 @@ export function followPast(
   return { epoch, exists, brokenAt: isBroken && known.length > 0 ? now : before?.brokenAt ?? -Infinity };
 }
 
-/** What {@linkcode applyGuard} is given. */
+/** The input of {@linkcode applyGuard}. */
 export interface GuardInput {
   /** What is served now; `undefined` if nothing is known. */
   readonly known: readonly Node[] | undefined;
-  /** What the registry says. */
+  /** What the registry reports. */
   readonly said: readonly Node[];
   readonly settings: GuardSettings;
   readonly memory: GuardMemory;
   readonly now: number;
-  /** When its registry last came into reach; `-Infinity` if it was never away. */
+  /** When its registry last became reachable; `-Infinity` if it was never unreachable. */
   readonly connectedAt: number;
-  /** How its answers follow one another, this one included; they do, if absent. */
+  /** How its answers are related, this one included; they follow one another if absent. */
   readonly past?: Past | undefined;
-  /** How long a living member may take to register again once the past of its registry is unknown. */
+  /** How long a live member may take to register again once the registry's history is unknown. */
   readonly leaseMs?: number | undefined;
 }
 
-/** What {@linkcode applyGuard} answers. */
+/** The result of {@linkcode applyGuard}. */
 export interface GuardResult {
-  /** What to serve: what the registry says, and while that is held, what was known besides; if it says too much, that alone. */
+  /**
+   * What to serve: what the registry reports, and while that is held, also what was known before; only what
+   * was known if it reports too many nodes.
+   */
   readonly nodes: readonly Node[];
   readonly memory: GuardMemory;
 }
@@ -152,7 +159,7 @@ export function applyGuard(
   };
 }
 
-/** The known nodes that a registry does not say. */
+/** The known nodes that a registry does not report. */
 function lostOf(known: readonly Node[], said: readonly Node[]): readonly Node[] {
   const differences = SORTED_NODES.differences(known, said);
   if (differences !== undefined) {
@@ -163,10 +170,9 @@ function lostOf(known: readonly Node[], said: readonly Node[]): readonly Node[] 
 }
 
 /**
- * Since when the answer at hand has been held, and how often it has come:
- * what was said before the registry was last away confirms nothing, and neither
- * does a loss of some confirm that now there is nothing left. An answer with too
- * many nodes lacked none, and one without the cluster said nothing of them.
+ * Since when the present answer has been held, and how often it has arrived: answers from before the registry
+ * was last unreachable confirm nothing, and neither does the loss of some nodes confirm the loss of all. An
+ * answer with too many nodes lacked none, and one without the cluster said nothing about them.
  */
 function confirmed(
   hold: Hold | undefined,
@@ -182,7 +188,10 @@ function emptyUntil({ onEmpty }: GuardSettings, since: number, knownFrom: number
   return onEmpty === "keep" ? Infinity : Math.max(since, knownFrom);
 }
 
-/** Holds the answer that there is no such cluster, however often it comes; of no members there is nothing to hold. */
+/**
+ * Holds the answer that there is no such cluster, however often it arrives; without members there is nothing
+ * to hold.
+ */
 function missing(known: readonly Node[], { hold }: GuardMemory, now: number): Pick<GuardMemory, "hold"> {
   if (known.length === 0) return {};
   const [since, reads] = hold?.cause === "missing" ? [hold.since, hold.reads + 1] : [now, 1];
@@ -190,9 +199,9 @@ function missing(known: readonly Node[], { hold }: GuardMemory, now: number): Pi
 }
 
 /**
- * Whether the cluster loses more than it may: nodes that it has now, in one answer, or size, since its largest within
- * `shrinkGraceMs`. Nodes that are back, or that others have replaced, are no loss: a rolling restart loses
- * no more than what is away at one time.
+ * Whether the cluster loses more than it may: nodes that it has now, in one answer, or size, since its
+ * largest within `shrinkGraceMs`. Nodes that are back, or that others have replaced, are no loss: a rolling
+ * restart loses only what is absent at the same time.
  */
 function isSudden(
   { known, lost, said, peaks, settings: { maxShrinkPercent } }: {

@@ -13,7 +13,7 @@ function nodes(count: number): readonly Node[] {
   return Array.from({ length: count }, (_, i) => node(8000 + i));
 }
 
-/** A cluster whose registry is listened to. */
+/** A cluster whose registry is watched. */
 class Cluster {
   known: readonly Node[];
   memory: GuardMemory = NO_MEMORY;
@@ -26,7 +26,7 @@ class Cluster {
     this.#settings = { ...GUARD_DEFAULTS, ...settings };
   }
 
-  /** Hears an answer; answers how many nodes are served then. */
+  /** Passes an answer in; returns how many nodes are served then. */
   hear(
     said: readonly Node[],
     now: number,
@@ -40,14 +40,14 @@ class Cluster {
   }
 }
 
-Deno.test("applyGuard() takes what comes and goes in ordinary measure", () => {
+Deno.test("applyGuard() accepts ordinary joins and leaves", () => {
   const cluster = new Cluster(nodes(3));
   assert.equal(cluster.hear(nodes(4), 0), 4);
   assert.equal(cluster.hear(nodes(1), 1), 1);
   assert.equal(cluster.memory.hold, undefined);
 });
 
-Deno.test("applyGuard() accepts an empty answer once it has come twice", () => {
+Deno.test("applyGuard() accepts an empty answer once it has arrived twice", () => {
   const cluster = new Cluster(nodes(3));
   assert.equal(cluster.hear([], 1_000), 3);
   assert.deepEqual(cluster.memory.hold, { cause: "empty", since: 1_000, reads: 1, said: 0, askAt: 3_000 });
@@ -55,7 +55,7 @@ Deno.test("applyGuard() accepts an empty answer once it has come twice", () => {
   assert.deepEqual(cluster.memory, NO_MEMORY);
 });
 
-Deno.test("applyGuard() does not accept an empty answer right after the registry came back, however often it comes", () => {
+Deno.test("applyGuard() accepts no empty answer right after the registry became reachable, however often it arrives", () => {
   const cluster = new Cluster(nodes(3), { emptyGraceMs: 5_000 });
   cluster.connectedAt = 1_000;
   assert.equal(cluster.hear([], 1_100), 3);
@@ -64,51 +64,51 @@ Deno.test("applyGuard() does not accept an empty answer right after the registry
   assert.equal(cluster.hear([], 6_000), 0);
 });
 
-Deno.test("applyGuard() does not count the time that the registry was away as time that a large loss has lasted", () => {
+Deno.test("applyGuard() does not count the time of an outage towards the duration of a large loss", () => {
   const cluster = new Cluster(nodes(10), { maxShrinkPercent: 30, shrinkGraceMs: 60_000 });
   assert.equal(cluster.hear(nodes(2), 1_000), 10);
-  // It was restarted meanwhile: what it says first may be what it has not read yet.
+  // It was restarted meanwhile: its first answer may not be up to date yet.
   cluster.connectedAt = 100_000;
   assert.equal(cluster.hear(nodes(2), 100_100), 10);
   assert.equal(cluster.memory.hold?.askAt, 160_100);
   assert.equal(cluster.hear(nodes(2), 160_100), 2);
 });
 
-Deno.test("applyGuard() starts again when nodes were seen in between", () => {
+Deno.test("applyGuard() starts over when nodes were reported in between", () => {
   const cluster = new Cluster(nodes(3));
   assert.equal(cluster.hear([], 0), 3);
   assert.equal(cluster.hear(nodes(3), 100), 3);
   assert.equal(cluster.hear([], 600), 3);
 });
 
-Deno.test("applyGuard() does not take a first empty answer for the confirmation of a loss of some", () => {
+Deno.test("applyGuard() does not take a first empty answer as confirmation of a partial loss", () => {
   const cluster = new Cluster(nodes(4), { maxShrinkPercent: 50, shrinkGraceMs: 10_000 });
   assert.equal(cluster.hear(nodes(1), 0), 4);
   assert.equal(cluster.hear([], 10_000), 4);
   assert.equal(cluster.hear([], 20_000), 0);
 });
 
-Deno.test("applyGuard() keeps the nodes of a cluster that must not be empty for good", () => {
+Deno.test("applyGuard() never removes the nodes of a cluster that must not be empty", () => {
   const cluster = new Cluster(nodes(3), { onEmpty: "keep", maxShrinkPercent: 50, shrinkGraceMs: 1_000 });
   for (const now of [0, 10_000, 1e9]) assert.equal(cluster.hear([], now), 3);
   assert.deepEqual([cluster.memory.hold?.cause, cluster.memory.hold?.askAt], ["empty", Infinity]);
 });
 
-Deno.test("applyGuard() keeps what is missing below min_nodes, and takes what is new besides", () => {
+Deno.test("applyGuard() keeps what is missing below min_nodes, and accepts new nodes", () => {
   const cluster = new Cluster(nodes(3), { minNodes: 2 });
   assert.equal(cluster.hear([node(9000)], 0), 4);
   assert.equal(cluster.memory.hold?.cause, "few");
   assert.equal(cluster.hear([node(9000), node(9001)], 1e9), 2);
 });
 
-Deno.test("applyGuard() keeps to what was known when there are more than max_nodes", () => {
+Deno.test("applyGuard() keeps the known nodes when more than max_nodes are reported", () => {
   const cluster = new Cluster(nodes(3), { maxNodes: 5 });
   assert.equal(cluster.hear(nodes(6), 0), 3);
   assert.deepEqual([cluster.memory.hold?.cause, cluster.memory.hold?.askAt], ["many", Infinity]);
   assert.equal(cluster.hear(nodes(5), 1), 5);
 });
 
-Deno.test("applyGuard() does not take an answer of too many nodes for the beginning of a large loss", () => {
+Deno.test("applyGuard() does not take an answer with too many nodes as the start of a large loss", () => {
   const cluster = new Cluster(nodes(10), { maxNodes: 20, maxShrinkPercent: 50, shrinkGraceMs: 60_000 });
   for (const now of [0, 30_000, 90_000]) assert.equal(cluster.hear(nodes(21), now), 10);
   assert.deepEqual([cluster.memory.hold?.since, cluster.memory.hold?.reads], [0, 3]);
@@ -123,7 +123,7 @@ Deno.test("applyGuard() lets a cluster grow that never had min_nodes", () => {
   assert.equal(cluster.hear(nodes(2), 1), 2);
 });
 
-Deno.test("applyGuard() holds a large loss back until it has lasted for shrink_grace", () => {
+Deno.test("applyGuard() holds a large loss until it has lasted for shrink_grace", () => {
   const cluster = new Cluster(nodes(10), { maxShrinkPercent: 50, shrinkGraceMs: 60_000 });
   assert.equal(cluster.hear(nodes(4), 0), 10);
   assert.deepEqual(cluster.memory.hold, { cause: "shrunk", since: 0, reads: 1, said: 4, askAt: 60_000 });
@@ -131,13 +131,13 @@ Deno.test("applyGuard() holds a large loss back until it has lasted for shrink_g
   assert.equal(cluster.hear(nodes(3), 60_000), 3);
 });
 
-Deno.test("applyGuard() sees a large loss that comes in small steps", () => {
+Deno.test("applyGuard() notices a large loss in small steps", () => {
   const cluster = new Cluster(nodes(10), { maxShrinkPercent: 50, shrinkGraceMs: 60_000 });
   const served = [9, 8, 7, 6, 5, 4, 3].map((count, i) => cluster.hear(nodes(count), i * 100));
   assert.deepEqual(served, [9, 8, 7, 6, 5, 5, 5]);
 });
 
-Deno.test("applyGuard() forgets losses that are long past", () => {
+Deno.test("applyGuard() forgets old losses", () => {
   const cluster = new Cluster(nodes(10), { maxShrinkPercent: 50, shrinkGraceMs: 1_000 });
   assert.equal(cluster.hear(nodes(5), 0), 5);
   assert.equal(cluster.hear(nodes(3), 2_000), 3);
@@ -169,7 +169,7 @@ Deno.test("applyGuard() never holds a rolling restart, whatever its size, order 
       const away = members.slice(first % count).slice(0, atOnce);
       const left = members.filter((each) => !away.includes(each));
       assert.equal(cluster.hear(left, now += stepMs), left.length);
-      // A new machine comes under a name of its own.
+      // A new machine has a name of its own.
       const back = isRenamed ? away.map((_, i) => node(10_000 + round * 100 + i)) : away;
       members = [...left, ...back];
       assert.equal(cluster.hear(members, now += stepMs), count);
@@ -177,7 +177,7 @@ Deno.test("applyGuard() never holds a rolling restart, whatever its size, order 
   }));
 });
 
-Deno.test("applyGuard() holds each loss of more than max_shrink_percent within shrink_grace, however it is cut up", () => {
+Deno.test("applyGuard() holds each loss of more than max_shrink_percent within shrink_grace, in whatever steps", () => {
   const losses = fc.record({
     count: fc.integer({ min: 2, max: 40 }),
     percent: fc.integer({ min: 0, max: 90 }),
@@ -196,7 +196,7 @@ Deno.test("applyGuard() holds each loss of more than max_shrink_percent within s
   }));
 });
 
-Deno.test("applyGuard() remembers no more of a cluster than it has nodes, and nothing where any loss is allowed", () => {
+Deno.test("applyGuard() remembers no more sizes of a cluster than it has nodes, and nothing where any loss is allowed", () => {
   const cluster = new Cluster(nodes(40), { maxShrinkPercent: 90, shrinkGraceMs: 86_400_000 });
   for (let i = 0; i < 5_000; i++) cluster.hear(nodes(10 + i * 7 % 31), i);
   assert.ok(cluster.memory.peaks.length <= 40, `${cluster.memory.peaks.length} sizes are remembered`);
@@ -205,7 +205,7 @@ Deno.test("applyGuard() remembers no more of a cluster than it has nodes, and no
   assert.deepEqual(free.memory, NO_MEMORY);
 });
 
-Deno.test("applyGuard() never serves fewer nodes than are known while it holds, and never loses what the registry says", () => {
+Deno.test("applyGuard() never serves fewer nodes than are known while it holds, and never drops what the registry reports", () => {
   const count = fc.integer({ min: 0, max: 12 });
   const settings = fc.record({
     onEmpty: fc.constantFrom("keep" as const, "clear" as const),
@@ -235,7 +235,7 @@ Deno.test("applyGuard() never serves fewer nodes than are known while it holds, 
 
 const MISSING = { exists: false };
 
-Deno.test("applyGuard() removes no node of a cluster that its registry does not have, however often it says so", () => {
+Deno.test("applyGuard() removes no node of a cluster that its registry does not have, however often it reports that", () => {
   const cluster = new Cluster(nodes(3));
   for (const now of [0, 10_000, 1e9]) assert.equal(cluster.hear([], now, MISSING), 3);
   assert.deepEqual(cluster.memory.hold, { cause: "missing", since: 0, reads: 3, said: 0, askAt: Infinity });
@@ -244,7 +244,7 @@ Deno.test("applyGuard() removes no node of a cluster that its registry does not 
   assert.equal(empty.memory.hold, undefined, "there is nothing to hold");
 });
 
-Deno.test("applyGuard() does not take a missing cluster for the confirmation that it is empty", () => {
+Deno.test("applyGuard() does not take a missing cluster as confirmation that it is empty", () => {
   const cluster = new Cluster(nodes(3));
   assert.equal(cluster.hear([], 0, MISSING), 3);
   assert.equal(cluster.hear([], 60_000), 3);
@@ -253,7 +253,7 @@ Deno.test("applyGuard() does not take a missing cluster for the confirmation tha
   assert.equal(cluster.hear([], 65_000), 0);
 });
 
-Deno.test("applyGuard() holds nodes that a cluster lacks when it exists again, and takes at once what is new", () => {
+Deno.test("applyGuard() holds nodes that a cluster lacks when it exists again, and accepts new ones at once", () => {
   const cluster = new Cluster(nodes(2));
   cluster.hear([], 0, MISSING);
   assert.equal(cluster.hear([node(9000)], 1_000), 3);
@@ -262,17 +262,17 @@ Deno.test("applyGuard() holds nodes that a cluster lacks when it exists again, a
   assert.equal(cluster.hear([node(8000), node(9000)], 6_000), 2);
 });
 
-Deno.test("applyGuard() holds a smaller answer of a changed epoch until every living member has had its lease", () => {
+Deno.test("applyGuard() holds a smaller answer of a changed epoch until every live member has had its lease", () => {
   const cluster = new Cluster(nodes(5));
   assert.equal(cluster.hear(nodes(4), 0), 4, "no answer before this one: it follows");
   assert.equal(cluster.hear(nodes(2), 1_000, { epoch: "2", leaseMs: 30_000 }), 4);
   assert.deepEqual([cluster.memory.hold?.cause, cluster.memory.hold?.askAt], ["behind", 31_000]);
   assert.equal(cluster.hear(nodes(3), 20_000, { epoch: "2", leaseMs: 30_000 }), 4);
   assert.equal(cluster.hear(nodes(3), 31_000, { epoch: "2", leaseMs: 30_000 }), 3);
-  assert.equal(cluster.hear(nodes(2), 31_001, { epoch: "2", leaseMs: 30_000 }), 2, "its past is known by then");
+  assert.equal(cluster.hear(nodes(2), 31_001, { epoch: "2", leaseMs: 30_000 }), 2, "its history is known by then");
 });
 
-Deno.test("applyGuard() does not count what an earlier epoch said as the confirmation of an empty cluster", () => {
+Deno.test("applyGuard() does not take an answer of an earlier epoch as confirmation of an empty cluster", () => {
   const cluster = new Cluster(nodes(3));
   assert.equal(cluster.hear(nodes(3), 0), 3);
   assert.equal(cluster.hear([], 100), 3);
@@ -281,7 +281,7 @@ Deno.test("applyGuard() does not count what an earlier epoch said as the confirm
   assert.equal(cluster.hear([], 7_100, { epoch: "2" }), 0);
 });
 
-Deno.test("applyGuard() removes no node in the grace after a changed epoch, and none that is there, whatever comes", () => {
+Deno.test("applyGuard() removes no node in the grace after a changed epoch, and none that is there, whatever is reported", () => {
   const answer = fc.record({
     count: fc.integer({ min: 0, max: 8 }),
     exists: fc.boolean(),

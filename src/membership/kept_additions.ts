@@ -7,19 +7,19 @@ import { seal, unseal } from "./sealed_text.ts";
 
 export interface KeptAdditionsOptions {
   readonly clock: Pick<Clock, "after">;
-  /** The time of day in milliseconds: what is written outlives the clock. */
+  /** The time of day in milliseconds: what is written to disk outlives the clock. */
   readonly wallNow: () => number;
   readonly log: Logger;
   /** The file that they are kept in; `undefined`: they end with the process. */
   readonly path: string | undefined;
   readonly disk?: Disk | undefined;
-  /** Hears that additions have come or gone. */
+  /** Called when additions have been set, removed or have expired. */
   readonly onChange: () => void;
 }
 
 /** The first word of every file of this format. */
 const FORMAT = "lighthouse-additions-1";
-/** An end is looked for so often at least: the time of day may be set. */
+/** The longest time between two checks for expiry, as the time of day may be set. */
 const LOOK_MS = 60_000;
 
 /** What was added to clusters over the admin interface, kept in a file over restarts. */
@@ -36,17 +36,17 @@ export class KeptAdditions implements Disposable {
     this.#disk = options.disk ?? OWN_DISK;
   }
 
-  /** Those that hold now, sorted. */
+  /** Those that are active now, sorted. */
   get now(): readonly Addition[] {
     return additionsAt(this.#all, this.#options.wallNow());
   }
 
-  /** Why they do not outlive this process; `undefined` if they do. */
+  /** Why they do not survive this process; `undefined` if they do. */
   get unkept(): string | undefined {
     return this.#options.path === undefined ? "no state directory is known (STATE_DIRECTORY)" : this.#failure;
   }
 
-  /** Reads the file. What cannot be used is reported and left as it is. */
+  /** Reads the file. What cannot be used is logged and left as it is. */
   async read(): Promise<void> {
     const { path, log } = this.#options;
     if (path === undefined) return;
@@ -59,7 +59,7 @@ export class KeptAdditions implements Disposable {
     try {
       const sealed = await unseal(await this.#disk.read(path), [FORMAT]);
       const all = sealed.ok ? parseAdditions(JSON.parse(sealed.body)) : undefined;
-      if (all === undefined) return reject(sealed.ok ? "it does not hold additions" : sealed.reason);
+      if (all === undefined) return reject(sealed.ok ? "no additions in it" : sealed.reason);
       this.#all = all;
       this.#awaitEnd();
     } catch (error) {
@@ -67,14 +67,17 @@ export class KeptAdditions implements Disposable {
     }
   }
 
-  /** Adds one in the place of another about the same; answers that one. Resolves when it is kept, or cannot be. */
+  /**
+   * Sets an addition, replacing one about the same thing, which is returned. Resolves when it is kept on
+   * disk, or cannot be.
+   */
   async put(addition: Addition): Promise<Addition | undefined> {
     const before = this.now.find((each) => isSameAddition(each, addition));
     await this.#change([...this.now.filter((each) => each !== before), addition]);
     return before;
   }
 
-  /** Removes one; answers it, if there was one. */
+  /** Removes an addition; returns it, if there was one. */
   async remove(about: Pick<Addition, "cluster" | "kind" | "name">): Promise<Addition | undefined> {
     const before = this.now.find((each) => isSameAddition(each, about));
     if (before !== undefined) await this.#change(this.now.filter((each) => each !== before));
@@ -92,7 +95,7 @@ export class KeptAdditions implements Disposable {
     await this.#writing.run(() => this.#write());
   }
 
-  /** Looks again when the next one ends. */
+  /** Checks again when the next one expires. */
   #awaitEnd(): void {
     const { clock, wallNow } = this.#options;
     this.#cancelNext();

@@ -54,7 +54,7 @@ Deno.test("additions are kept in the file, replaced by name, and read again", as
   assert.deepEqual(after.now, [node("a", 9_000)]);
 });
 
-Deno.test("an addition ends by itself, and is not read again", async () => {
+Deno.test("an addition expires, and is not read again", async () => {
   const disk = new Memory();
   const { clock, kept, events, changes } = bench(disk);
   using _kept = kept;
@@ -65,7 +65,7 @@ Deno.test("an addition ends by itself, and is not read again", async () => {
   assert.deepEqual([kept.now.length, changes(), events], [0, 2, ["addition.expired"]]);
 });
 
-Deno.test("a file that is damaged is reported, and nothing is taken from it", async () => {
+Deno.test("a damaged file is reported, and nothing is taken from it", async () => {
   const disk = new Memory();
   disk.files.set("/state/additions", "lighthouse-additions-1 0\n[]\n");
   const { kept, events } = bench(disk);
@@ -74,7 +74,7 @@ Deno.test("a file that is damaged is reported, and nothing is taken from it", as
   assert.deepEqual([kept.now, events], [[], ["addition.unusable"]]);
 });
 
-Deno.test("without a state directory additions hold, and are said to end with the process", async () => {
+Deno.test("without a state directory additions are active, and reported as ending with the process", async () => {
   const { kept } = bench(new Memory(), null);
   using _kept = kept;
   await kept.put(node("a"));

@@ -23,33 +23,38 @@ export interface LastKnownOptions {
   /** The last good members of each source. */
   readonly members: SourceMembers;
   readonly clock: Clock;
-  /** The time of day in milliseconds: what is written outlives the clock. */
+  /** The time of day in milliseconds: what is written to disk outlives the clock. */
   readonly wallNow: () => number;
   readonly log: Logger;
-  /** Makes what looks at a balancer. */
+  /** Makes an observer of a balancer. */
   readonly makeEffects: () => BalancerEffects;
   /** Where the files are: this machine's disk, unless a simulation has another. */
   readonly disk?: Disk | undefined;
 }
 
-/** How long the balancer may take to tell its members. */
+/** How long the balancer may take to list its members. */
 const ADOPT_DEADLINE_MS = 3_000;
-/** How long a change of members waits for its neighbours before it is written, and how long at most. */
+/** How long a change of members waits for further ones before it is written, and how long at most. */
 const QUIET_MS = 200, MAX_MS = 1_000;
-/** A file that takes long to make is made less often: this part of the time at most, up to an interval. */
+/**
+ * A file that takes long to build is built less often: it takes this share of the time at most, up to an
+ * interval.
+ */
 const SHARE_MAX = 1 / 20, SLOW_INTERVAL_MAX_MS = 10_000;
-/** After so long a file is tried again that could not be written, though no members have changed. */
+/** When a failed write is retried although no members have changed. */
 const RETRY_MS = 10_000;
-/** So often the file is written though no members have changed: it says when they were last confirmed. */
+/**
+ * How often the file is written although no members have changed: it holds the time at which they were last
+ * confirmed.
+ */
 const REFRESH_MS = 3_600_000;
 /** How long members of an earlier run are served before that is logged, unless the config says otherwise. */
 export const MAX_AGE_MS = 7 * 86_400_000;
 
 /**
- * What is known of clusters before their registries have spoken: the members
- * that the balancer has now, by its file and by the process, and those that the
- * topology file of an earlier life holds, with all that a registry says of a
- * node. While it runs, keeps that file up to date.
+ * What is known about clusters before their registries have reported: the members that the balancer has now,
+ * by its file and by the process, and those in the topology file of an earlier run, with all that a registry
+ * says about a node. While the process runs, this keeps that file up to date.
  */
 export class LastKnown implements AsyncDisposable {
   readonly #options: LastKnownOptions;
@@ -60,16 +65,16 @@ export class LastKnown implements AsyncDisposable {
   #remembered: Members = new Map();
   #confirmed: Confirmed = new Map();
   #origins: ReadonlyMap<ClusterName, Origins> = new Map();
-  /** What each source had in an earlier life. */
+  /** What each source had in an earlier run. */
   #sources: SourcesOf = new Map();
   /** The clusters of the config, and those of them with several sources. */
   #wanted: ReadonlySet<ClusterName> = new Set();
   #combined: ReadonlySet<ClusterName> = new Set();
   #maxAgeMs = MAX_AGE_MS;
-  /** What the file has, and when it was written. */
+  /** What the file holds, and when it was written. */
   #written: { readonly values: readonly unknown[]; readonly atMs: number } | undefined;
   #failure: string | undefined;
-  /** Aborted when nothing is made piece by piece any more. */
+  /** Aborted when nothing is built piece by piece any more. */
   readonly #ending = new AbortController();
   #cancelNext = () => {};
 
@@ -80,7 +85,10 @@ export class LastKnown implements AsyncDisposable {
     this.#coalescer = new Coalescer(() => void this.#write(), { quietMs: QUIET_MS, maxMs: MAX_MS, clock });
   }
 
-  /** Says where the topology file is. Before the first members are adopted from it, it is read; a bad one is logged and ignored. */
+  /**
+   * Sets the path of the topology file, which is read before the first members are adopted from it; an
+   * invalid file is logged and ignored.
+   */
   async at(path: string): Promise<void> {
     if (path === this.#path) return;
     const isFirst = this.#path === undefined;
@@ -91,19 +99,22 @@ export class LastKnown implements AsyncDisposable {
     const decoded = await decodeTopology(text);
     if (decoded.ok) {
       [this.#remembered, this.#confirmed, this.#origins] = [decoded.members, decoded.confirmed, decoded.origins];
-      // All of them were members when the file was written, which its confirmations tell best.
+      // All of them were members when the file was written, as its confirmations show.
       this.#options.traffic?.restore(decoded.sightings, Math.max(-Infinity, ...decoded.confirmed.values()));
       this.#sources = decoded.sources;
     } else {
       const at = { path, reason: decoded.reason };
-      this.#options.log.warn("Cannot use the last known members; going without", {
+      this.#options.log.warn("Cannot use the last known members; starting without them", {
         event: "last_known.unusable",
         ...at,
       });
     }
   }
 
-  /** Takes the clusters of the config, and how old members may be: others are forgotten when they are older. */
+  /**
+   * Takes the clusters of the config, and the maximum age of members: other clusters are forgotten when they
+   * are older.
+   */
   apply(accepted: Pick<Accepted, "clusters">, maxAgeMs: number): void {
     [this.#wanted, this.#maxAgeMs] = [clusterNames(accepted), maxAgeMs];
     const clusters = [...accepted.clusters.values()].map(({ cluster }) => cluster);
@@ -111,9 +122,8 @@ export class LastKnown implements AsyncDisposable {
   }
 
   /**
-   * Gives each cluster that no registry has spoken of the members that were
-   * served last; `wanted` are the clusters of the config. Answers whether the
-   * balancer runs.
+   * Gives each cluster that no registry has reported the members that were served last; `wanted` are the
+   * clusters of the config. Returns whether the balancer runs.
    */
   async adopt({ plugin, config }: AcceptedBalancer, wanted: ReadonlySet<ClusterName>): Promise<boolean> {
     const [inFile, running] = await Promise.all([
@@ -126,7 +136,7 @@ export class LastKnown implements AsyncDisposable {
         const ageMs = this.#ageMs(cluster);
         const confirmedMs = this.#options.clock.now() - ageMs;
         this.#options.live.adopt(cluster, this.#enrich(cluster, nodes), confirmedMs, this.#originsOf(cluster, nodes));
-        // One that is not in the config now may be once its file is right.
+        // A cluster that is not in the config now may be once its file is fixed.
         const level = wanted.has(cluster) ? "info" : "debug";
         const at = { cluster, nodes: nodes.length, age: `${Math.round(ageMs / 1_000)}s` };
         this.#options.log[level]("Serving last known members", { event: "cluster.last_known", ...at });
@@ -154,20 +164,20 @@ export class LastKnown implements AsyncDisposable {
     this.#cancelNext();
   }
 
-  /** How long ago a registry confirmed the members that an earlier life knew; 0 if that life did not say. */
+  /** How long ago a registry confirmed the members of an earlier run; 0 if that run did not record it. */
   #ageMs(cluster: ClusterName): number {
     const { wallNow } = this.#options;
     return Math.max(0, wallNow() - (this.#confirmed.get(cluster) ?? Infinity));
   }
 
-  /** Reads what an earlier life wrote; `undefined` if there is nothing, or nothing that can be read. */
+  /** Reads what an earlier run wrote; `undefined` if there is nothing, or nothing readable. */
   async #read(path: string): Promise<string | undefined> {
     try {
       return await this.#disk.read(path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
       const reason = error instanceof Error ? error.message : String(error);
-      this.#options.log.warn("Cannot read the last known members; going without", {
+      this.#options.log.warn("Cannot read the last known members; starting without them", {
         event: "last_known.unusable",
         path,
         reason,
@@ -176,7 +186,7 @@ export class LastKnown implements AsyncDisposable {
     }
   }
 
-  /** The origins of nodes that an earlier life knew. */
+  /** The origins of nodes that an earlier run knew. */
   #originsOf(cluster: ClusterName, nodes: readonly Node[]): Origins {
     const known = this.#origins.get(cluster);
     return new Map(nodes.flatMap((node) => {
@@ -185,7 +195,7 @@ export class LastKnown implements AsyncDisposable {
     }));
   }
 
-  /** Gives nodes what the balancer does not know of them: peer and metadata. */
+  /** Adds to nodes what the balancer does not know about them: peer and metadata. */
   #enrich(cluster: ClusterName, nodes: readonly Node[]): readonly Node[] {
     const before = new Map(this.#remembered.get(cluster)?.map((node) => [nodeName(node), node]));
     return nodes.map((node) => {
@@ -194,7 +204,10 @@ export class LastKnown implements AsyncDisposable {
     });
   }
 
-  /** Reads the members of the file. There may be none, or none to be read: then what runs is asked. */
+  /**
+   * Reads the members from the balancer's file. If there are none, or it cannot be read, the process is
+   * asked.
+   */
   async #adoptFile(plugin: Decider, config: unknown): Promise<Members> {
     try {
       const { file, moreFiles = [] } = await plugin.sources(config);
@@ -204,7 +217,7 @@ export class LastKnown implements AsyncDisposable {
       return await plugin.adopt(new Map(read), config);
     } catch (error) {
       if (!(error instanceof UndecidedError)) throw error;
-      this.#options.log.debug("Could not read the balancer's file for its members", {
+      this.#options.log.debug("Cannot read the members in the balancer's file", {
         event: "last_known.unread",
         reason: error.message,
       });
@@ -212,7 +225,7 @@ export class LastKnown implements AsyncDisposable {
     }
   }
 
-  /** Asks the process for its members; `undefined` if none answers. */
+  /** Asks the process for its members; `undefined` if it does not answer. */
   async #adoptRunning(plugin: Decider, config: unknown): Promise<Members | undefined> {
     const { clock, makeEffects, log } = this.#options;
     try {
@@ -222,7 +235,10 @@ export class LastKnown implements AsyncDisposable {
       if (seen.answers === undefined) return undefined;
       return await plugin.adoptRunning?.(await plugin.observe(seen, config)) ?? new Map();
     } catch (error) {
-      log.debug("Could not ask the balancer for its members", { event: "last_known.unread", reason: String(error) });
+      log.debug("Cannot read the members of the running balancer", {
+        event: "last_known.unread",
+        reason: String(error),
+      });
       return undefined;
     }
   }
@@ -236,7 +252,7 @@ export class LastKnown implements AsyncDisposable {
       const nowMs = clock.now();
       live.forget(this.#wanted, { beforeMs: nowMs - this.#maxAgeMs, nowMs });
       const { clusters } = live.topology;
-      // Who has heard of nothing does not overwrite what another life knew.
+      // A run without any report does not overwrite what an earlier one knew.
       if (clusters.size === 0) return;
       const sightings = this.#options.traffic?.sightings ?? new Map();
       ofSources.retain(new Set([...clusters.keys(), ...this.#wanted]));
@@ -269,7 +285,7 @@ export class LastKnown implements AsyncDisposable {
         await this.#disk.write(path, text);
         this.#written = { values, atMs: nowMs };
         if (this.#failure !== undefined) {
-          this.#options.log.info("The last known members are written again", { event: "last_known.written", path });
+          this.#options.log.info("Last known members written again", { event: "last_known.written", path });
         }
         this.#failure = undefined;
       } catch (error) {
@@ -280,7 +296,7 @@ export class LastKnown implements AsyncDisposable {
         );
         this.#cancelNext();
         this.#cancelNext = clock.after(RETRY_MS, () => this.note());
-        // The same trouble is logged once.
+        // The same failure is logged once.
         const level = reason === this.#failure ? "debug" : "warn";
         this.#options.log[level]("Cannot keep the last known members on disk", {
           event: "last_known.unwritten",
@@ -294,8 +310,8 @@ export class LastKnown implements AsyncDisposable {
 }
 
 /**
- * What the file has, and what runs besides: a member that came in the second
- * before the writer was killed is not in the file, which knows peers.
+ * The members in the file, and those that only run: a member that joined in the second before the writer was
+ * killed is not in the file, which alone knows peers.
  */
 function both(inFile: Members, running: Members): Members {
   const clusters = new Set([...inFile.keys(), ...running.keys()]);
@@ -306,7 +322,7 @@ function both(inFile: Members, running: Members): Members {
   }));
 }
 
-/** Whether two lists have the very same values: what has changed is another value. */
+/** Whether two lists have identical values: whatever has changed is another value. */
 function isSameList(one: readonly unknown[], other: readonly unknown[]): boolean {
   return one.length === other.length && one.every((each, at) => each === other[at]);
 }

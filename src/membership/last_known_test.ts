@@ -49,7 +49,7 @@ Deno.test("LastKnown adopts a member that runs and is not in the file yet", asyn
   assert.deepEqual(live.nodes("web")?.map(nodeName), ["a.int:80", "b.int:80"]);
 });
 
-Deno.test("LastKnown reports once that its file cannot be written, though the candidate has another name each time", async () => {
+Deno.test("LastKnown reports once that its file cannot be written, although the candidate's name changes", async () => {
   const warnings: string[] = [];
   const ignore = () => {};
   const log = { debug: ignore, info: ignore, warn: (text: string) => void warnings.push(text), error: ignore };
@@ -68,7 +68,7 @@ Deno.test("LastKnown reports once that its file cannot be written, though the ca
   assert.equal(warnings.length, 1);
 });
 
-Deno.test("LastKnown writes its file once it can be written, though no members change meanwhile", async () => {
+Deno.test("LastKnown writes its file once that is possible, although no members change meanwhile", async () => {
   const told: string[] = [];
   const tell = (text: string) => void told.push(text);
   const log = { debug: tell, info: tell, warn: tell, error: tell };
@@ -90,20 +90,20 @@ Deno.test("LastKnown writes its file once it can be written, though no members c
   for (const full of [true, true, false]) {
     isFull = full;
     clock.advance(11_000);
-    // What it writes is hashed first, which takes a turn of the event loop.
+    // The text is hashed first, which takes a turn of the event loop.
     await eventually(
       "it has tried",
-      () => full ? told.length > 0 : told.includes("The last known members are written again"),
+      () => full ? told.length > 0 : told.includes("Last known members written again"),
     );
   }
   assert.match(written[0] ?? "", /"web"/);
 });
 
-Deno.test("LastKnown goes without a file that is none, and says so", async () => {
+Deno.test("LastKnown starts without a file that is not regular, and reports it", async () => {
   await using dir = new TempDir();
   await Deno.mkdir(dir.file("directory"));
   const ignore = () => {};
-  for (const [name, told] of [["directory", ["it is no file"]], ["nothing", []]] as const) {
+  for (const [name, told] of [["directory", ["not a regular file"]], ["nothing", []]] as const) {
     const reasons: unknown[] = [];
     const warn = (_: string, properties?: { readonly reason?: unknown }) => void reasons.push(properties?.reason);
     const log = { debug: ignore, info: ignore, warn, error: ignore };
@@ -125,7 +125,10 @@ class OneFile {
   }
 }
 
-/** Lives once beside a disk from a time of day on: `act` is given the topology; answers what was logged as a warning. */
+/**
+ * Runs once beside a disk from a time of day on: `act` gets the topology; returns what was logged as a
+ * warning.
+ */
 async function liveFrom(
   wallMs: number,
   disk: OneFile,
@@ -151,7 +154,7 @@ async function liveFrom(
     makeEffects,
     disk,
   });
-  // A file need not be called as its cluster is.
+  // A file need not be named like its cluster.
   const clusters = new Map(
     wanted.map((
       name,
@@ -173,7 +176,7 @@ const hear = (...clusters: readonly string[]) => (live: LiveTopology) => {
   for (const cluster of clusters) live.replace({ cluster, nodes: [NODE] });
 };
 
-Deno.test("LastKnown reports how old the members of an earlier run are, over runs in which nobody confirmed them", async () => {
+Deno.test("LastKnown reports the age of members of an earlier run, over runs in which no registry confirmed them", async () => {
   const disk = new OneFile();
   await liveFrom(0, disk, { wanted: ["web"], act: hear("web"), forMs: DAY_MS });
   const second = await liveFrom(3 * DAY_MS, disk, { wanted: ["web"], forMs: DAY_MS });
@@ -185,7 +188,7 @@ Deno.test("LastKnown reports how old the members of an earlier run are, over run
   assert.deepEqual(third.warnings, ["cluster.outdated"]);
 });
 
-Deno.test("LastKnown forgets a cluster that nothing wants once it is older than max_age, and no other", async () => {
+Deno.test("LastKnown forgets an undesired cluster once it is older than max_age, and no other", async () => {
   const disk = new OneFile();
   await liveFrom(0, disk, { wanted: ["web", "old"], act: hear("web", "old") });
   await liveFrom(6 * DAY_MS, disk, { wanted: ["web"] });
@@ -195,7 +198,7 @@ Deno.test("LastKnown forgets a cluster that nothing wants once it is older than 
   assert.match(disk.text ?? "", /"web"/);
 });
 
-Deno.test("LastKnown writes each hour when members were last confirmed, though none has changed", async () => {
+Deno.test("LastKnown writes each hour when members were last confirmed, although none has changed", async () => {
   const disk = new OneFile();
   const clock = new FakeClock();
   const ignore = () => {};

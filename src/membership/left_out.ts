@@ -1,25 +1,27 @@
 import type { Logger } from "../kernel/logger.ts";
 
-/** An entry of a registry that is no member, and why. */
+/** An entry of a registry that is not a member, and why. */
 export interface LeftOutEntry {
-  /** Why; names the entry. */
+  /** The reason; names the entry. */
   readonly reason: string;
-  /** When that was last reported, in milliseconds of the clock. */
+  /** When it was last reported, in milliseconds of the clock. */
   readonly atMs: number;
 }
 
 /** The events that report such entries. */
 const EVENTS: ReadonlySet<unknown> = new Set(["discovery.entry_skipped", "discovery.excess", "worker.rejected"]);
 
-/** So many are remembered of each worker. */
+/** How many are remembered for each worker. */
 const ENTRIES_MAX = 100;
 
-/** The entries that workers of discoveries have left out last. They report each once, so that it may be corrected by now. */
+/**
+ * The entries that discovery workers have last left out. Each is reported once, so it may be fixed by now.
+ */
 export class LeftOut {
   readonly #nowMs: () => number;
   readonly #entries = new Map<string, Map<string, number>>();
 
-  /** Remembers nothing before a record is heard. */
+  /** Remembers nothing until a record is logged. */
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
   }
@@ -29,7 +31,7 @@ export class LeftOut {
     return [...this.#entries.get(worker) ?? []].map(([reason, atMs]) => ({ reason, atMs })).reverse();
   }
 
-  /** Hears the records of a logger. */
+  /** Listens to the records of a logger. */
   listen(log: Logger): Logger {
     return {
       debug: (text, properties) => log.debug(text, properties),
@@ -46,7 +48,7 @@ export class LeftOut {
     if (!EVENTS.has(event) || typeof worker !== "string" || typeof reason !== "string") return;
     const entries = this.#entries.get(worker) ?? new Map<string, number>();
     this.#entries.set(worker, entries);
-    // The latest stands last.
+    // The latest is the last.
     entries.delete(reason);
     entries.set(reason, this.#nowMs());
     const [oldest] = entries.keys();

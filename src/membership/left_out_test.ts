@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { RecordingLogger } from "../../tests/support/recording_logger.ts";
 import { LeftOut } from "./left_out.ts";
 
-Deno.test("entries that were left out are remembered by worker, the latest first, and are logged as before", () => {
+Deno.test("entries that were left out are remembered by worker, the latest first, and are still logged", () => {
   let nowMs = 0;
   const leftOut = new LeftOut(() => nowMs);
   const log = new RecordingLogger();
@@ -21,7 +21,7 @@ Deno.test("entries that were left out are remembered by worker, the latest first
   assert.equal(log.records.length, 5);
 });
 
-Deno.test("no more than a hundred entries of a worker are remembered: whoever fills a registry fills no memory", () => {
+Deno.test("at most a hundred entries of a worker are remembered, so that a flooded registry fills no memory", () => {
   const leftOut = new LeftOut(() => 0);
   const heard = leftOut.listen(new RecordingLogger());
   for (let i = 0; i < 300; i++) {

@@ -2,23 +2,23 @@ import { carriedAlong } from "../kernel/sorted_lists.ts";
 import { type Node, nodeName, SORTED_NODES } from "../model/node.ts";
 import type { ClusterName, ClusterSnapshot, Topology } from "../model/topology.ts";
 
-/** Where a member came from, and since when it has been one. */
+/** Where a member came from, and since when it is one. */
 export interface MemberOrigin {
   /** The discovery that reported it: the name of a file of `discovery/`. */
   readonly source: string;
-  /** When that one first did, in milliseconds of the wall clock. */
+  /** When that discovery first reported it, in milliseconds of the wall clock. */
   readonly sinceMs: number;
 }
 
-/** The origins of a cluster's members, by the node's name; one that is not known is absent. */
+/** The origins of a cluster's members, by the node's name; an unknown origin is absent. */
 export interface Origins extends Iterable<readonly [name: string, origin: MemberOrigin]> {
   get(name: string): MemberOrigin | undefined;
 }
 
-/** The source of all members, or names that of one by its name; `undefined` if none has it now. */
+/** The source of all members, or the source of one by its name; `undefined` if none has it now. */
 export type SourceOf = string | ((name: string) => string | undefined);
 
-/** Who reports members, and when. */
+/** Which source reports members, and when. */
 export interface Seen {
   readonly sourceOf: SourceOf;
   readonly sinceMs: number;
@@ -30,14 +30,14 @@ export interface ClusterMembers {
   readonly origins: Origins;
 }
 
-/** What is known of one cluster. */
+/** What is known about one cluster. */
 interface Known extends ClusterMembers {
   readonly origins: MemberOrigins;
-  /** The generation with which these members came. */
+  /** The generation in which these members were set. */
   readonly generation: number;
-  /** `adopted`: read back from the balancer's file. `registry`: the registry said so. */
+  /** `adopted`: read back from the balancer's file. `registry`: reported by the registry. */
   readonly from: "adopted" | "registry";
-  /** When its registry last confirmed what was adopted, in milliseconds of the caller's clock, as far as is known. */
+  /** When its registry last confirmed adopted members, in milliseconds of the caller's clock, if known. */
   readonly confirmedMs?: number | undefined;
   /** Absent while it is watched. */
   readonly stale?: Stale | undefined;
@@ -45,35 +45,40 @@ interface Known extends ClusterMembers {
   readonly emptied?: Emptied | undefined;
 }
 
-/** That a cluster had members and has none. */
+/** A cluster that had members and has none. */
 export interface Emptied {
   /** How many it had. */
   readonly had: number;
-  /** Since when, in milliseconds of the wall clock; `undefined` if nobody said. */
+  /** Since when, in milliseconds of the wall clock; `undefined` if unknown. */
   readonly sinceMs: number | undefined;
 }
 
-/** That members may be out of date. */
+/** Why members may be out of date. */
 export interface Stale {
   readonly reason: string;
   /** Since when, in milliseconds of the caller's clock. */
   readonly sinceMs: number;
-  /** `connected`: until the connection is there again, whose watch goes on. `told`: until the registry has reported them again. */
+  /**
+   * `connected`: until the connection is back, whose watch continues. `told`: until the registry has reported
+   * the members again.
+   */
   readonly until: "connected" | "told";
 }
 
 /**
- * The last good membership of every cluster. A snapshot replaces what was
- * known; losing sight of a registry only marks it as stale: unreachable is not
- * empty. A cluster that leaves the config may come back while its registry is
- * away, so nothing is forgotten before {@linkcode forget} says so. Pure: no clock, no I/O.
+ * The last good members of every cluster. A snapshot replaces what was known; an unreachable registry only
+ * marks it as stale: unreachable is not empty. A cluster that leaves the config may return while its registry
+ * is unreachable, so nothing is forgotten until {@linkcode forget} is called. Pure: no clock, no I/O.
  */
 export class LiveTopology {
   readonly #known = new Map<ClusterName, Known>();
   #generation = 0;
-  /** What each cluster had before its members changed, until somebody takes it. */
+  /** What each cluster had before its members changed, until it is taken. */
   readonly #previous = new Map<ClusterName, ClusterMembers>();
-  /** Since when each cluster was not watched before its members changed, in milliseconds of the caller's clock. */
+  /**
+   * Since when each cluster was not watched before its members changed, in milliseconds of the caller's
+   * clock.
+   */
   readonly #outages = new Map<ClusterName, number>();
 
   /** Everything known, as one value. */
@@ -85,14 +90,14 @@ export class LiveTopology {
     };
   }
 
-  /** The members of one cluster; `undefined` if nothing was ever heard of it. */
+  /** The members of one cluster; `undefined` if nothing was ever reported about it. */
   nodes(cluster: ClusterName): readonly Node[] | undefined {
     return this.#known.get(cluster)?.nodes;
   }
 
   /**
-   * Takes what a registry says; answers whether it changes anything. `seen`: who says so, and when; a member that
-   * it has said before keeps its time.
+   * Takes a registry's report; returns whether it changes anything. `seen`: which source reports, and when; a
+   * member that it has reported before keeps its time.
    */
   replace({ cluster, nodes }: Pick<ClusterSnapshot, "cluster" | "nodes">, seen?: Seen): boolean {
     const before = this.#known.get(cluster);
@@ -101,7 +106,7 @@ export class LiveTopology {
       this.#generation++;
       if (!this.#previous.has(cluster)) this.#previous.set(cluster, before ?? NO_MEMBERS);
     }
-    // What is the same stays one value.
+    // What is equal stays one value.
     const members = isSame ? before.nodes : nodes;
     const origins = (before?.origins ?? NO_ORIGINS).next(members, seen);
     const generation = isSame ? before.generation : this.#generation;
@@ -111,12 +116,12 @@ export class LiveTopology {
       ? before?.emptied
       : { had: before.nodes.length, sinceMs: seen?.sinceMs };
     this.#known.set(cluster, { nodes: members, origins, from: "registry", generation, emptied });
-    // Nobody came meanwhile.
+    // No node joined meanwhile.
     if (isSame) this.#outages.delete(cluster);
     return !isSame;
   }
 
-  /** What a cluster has, and what it had when this was last asked; `undefined` if that is the same. */
+  /** What a cluster has, and what it had when this was last called; `undefined` if that is the same. */
   takeChange(
     cluster: ClusterName,
   ): { readonly before: ClusterMembers; readonly now: ClusterMembers } | undefined {
@@ -125,7 +130,7 @@ export class LiveTopology {
     return before && { before, now: this.#known.get(cluster) ?? NO_MEMBERS };
   }
 
-  /** Takes members from an earlier life, for a cluster of which no registry has spoken yet. */
+  /** Adopts members of an earlier run, for a cluster that no registry has reported yet. */
   adopt(cluster: ClusterName, nodes: readonly Node[], confirmedMs?: number, known: Origins = NO_ORIGINS): void {
     if (this.#known.has(cluster)) return;
     const origins = MemberOrigins.of(nodes, known);
@@ -133,15 +138,15 @@ export class LiveTopology {
   }
 
   /**
-   * When a cluster's registry last confirmed its members: now, while it is watched; `undefined` if nothing is
-   * known of it, or not when.
+   * When a cluster's registry last confirmed its members: now, while it is watched; `undefined` if nothing,
+   * or no time, is known.
    */
   confirmedMs(cluster: ClusterName, nowMs: number): number | undefined {
     const known = this.#known.get(cluster);
     return known?.from === "registry" ? known.stale?.sinceMs ?? nowMs : known?.confirmedMs;
   }
 
-  /** Forgets clusters that were last confirmed before a time, but for those that are wanted. */
+  /** Forgets clusters that were last confirmed before a time, except the desired ones. */
   forget(wanted: ReadonlySet<ClusterName>, { beforeMs, nowMs }: { beforeMs: number; nowMs: number }): void {
     for (const cluster of this.#known.keys()) {
       if (wanted.has(cluster)) continue;
@@ -149,7 +154,7 @@ export class LiveTopology {
     }
   }
 
-  /** Notes that a cluster is not watched at present. Its members stay, and it has been so since the first such note. */
+  /** Notes that a cluster is not watched at present. Its members stay; the first such note sets the time. */
   markStale(cluster: ClusterName, { reason, sinceMs, until }: Stale): void {
     const before = this.#known.get(cluster);
     if (before === undefined) return;
@@ -162,14 +167,17 @@ export class LiveTopology {
     this.#outages.set(cluster, Math.min(sinceMs, this.#outages.get(cluster) ?? Infinity));
   }
 
-  /** Notes that one of several sources of a cluster speaks for the first time: what it has may have been there before. */
+  /**
+   * Notes that one of several sources of a cluster reports for the first time: its members may have existed
+   * earlier.
+   */
   markFirst(cluster: ClusterName): void {
     this.#outages.set(cluster, -Infinity);
   }
 
   /**
-   * Since when a cluster had not been watched when its members changed last; `undefined` if it had been. Answers once:
-   * what comes later came while it was watched.
+   * Since when a cluster had not been watched when its members last changed; `undefined` if it was watched.
+   * Answers once: later changes arrive while it is watched.
    */
   takeOutage(cluster: ClusterName): number | undefined {
     const sinceMs = this.#outages.get(cluster);
@@ -177,7 +185,7 @@ export class LiveTopology {
     return sinceMs;
   }
 
-  /** Notes that the connection to a cluster's registry is there again: a watch that was not lost goes on. */
+  /** Notes that the connection to a cluster's registry is back: a watch that was not lost continues. */
   markConnected(cluster: ClusterName): void {
     const before = this.#known.get(cluster);
     if (before?.stale?.until === "connected") this.#known.set(cluster, { ...before, stale: undefined });
@@ -188,40 +196,42 @@ export class LiveTopology {
     return this.#known.get(cluster)?.origins ?? NO_ORIGINS;
   }
 
-  /** Notes that a cluster is watched, though its registry says nothing of its members. */
+  /** Notes that a cluster is watched, although its registry reports no members. */
   markWatched(cluster: ClusterName): void {
     const before = this.#known.get(cluster);
     if (before?.stale !== undefined) this.#known.set(cluster, { ...before, stale: undefined });
   }
 
-  /** Whether a registry has spoken of a cluster since the start. */
+  /** Whether a registry has reported a cluster since the start. */
   heard(cluster: ClusterName): boolean {
     return this.#known.get(cluster)?.from === "registry";
   }
 
-  /** Why a cluster's members may be out of date; `undefined` while they are not, or nothing is known of it. */
+  /**
+   * Why a cluster's members may be out of date; `undefined` while they are not, or nothing is known about it.
+   */
   stale(cluster: ClusterName): Stale | undefined {
     return this.#known.get(cluster)?.stale;
   }
 
-  /** How many members a cluster had that has none; `undefined` while it has any, and if it never had. */
+  /** How many members an empty cluster had; `undefined` while it has any, and if it never had. */
   emptied(cluster: ClusterName): Emptied | undefined {
     return this.#known.get(cluster)?.emptied;
   }
 
-  /** The generation with which a cluster's members came; `undefined` if nothing is known of it. */
+  /** The generation in which a cluster's members were set; `undefined` if nothing is known about it. */
   generation(cluster: ClusterName): number | undefined {
     return this.#known.get(cluster)?.generation;
   }
 }
 
-/** The origins of members, each in the place of its node, so that they are carried along with the nodes. */
+/** The origins of members, each at the index of its node, so that both are updated together. */
 class MemberOrigins implements Origins {
   readonly #nodes: readonly Node[];
   readonly #list: readonly (MemberOrigin | undefined)[];
-  /** The source of them all; `undefined` if they are of several, or of none. */
+  /** The source of all of them; `undefined` if there are several or none. */
   readonly #only: string | undefined;
-  /** Made when one is asked for, and the nodes are not sorted. */
+  /** Built on request, as the nodes are not sorted. */
   #byName: ReadonlyMap<string, MemberOrigin> | undefined;
 
   constructor(nodes: readonly Node[], list: readonly (MemberOrigin | undefined)[], only?: string) {
@@ -232,12 +242,12 @@ class MemberOrigins implements Origins {
     return new MemberOrigins(nodes, nodes.map((node) => known.get(nodeName(node))));
   }
 
-  /** The origins of the members that follow. */
+  /** The origins of the next members. */
   next(nodes: readonly Node[], seen: Seen | undefined): MemberOrigins {
     if (typeof seen?.sourceOf === "string" && seen.sourceOf === this.#only) {
       const origin = { source: seen.sourceOf, sinceMs: seen.sinceMs };
       const differences = SORTED_NODES.differences(this.#nodes, nodes);
-      // A member that has changed has been one since it came.
+      // A member that has changed keeps the time at which it joined.
       const list = differences && carriedAlong(this.#list, differences, (_, known) => known ?? origin);
       if (list !== undefined) return new MemberOrigins(nodes, list, this.#only);
     }
@@ -266,7 +276,7 @@ class MemberOrigins implements Origins {
   get(name: string): MemberOrigin | undefined {
     const at = this.#byName === undefined ? SORTED_NODES.indexOf(this.#nodes, name) : undefined;
     if (at !== undefined) return this.#list[at];
-    // Members that an earlier life knew may be in any order.
+    // Members of an earlier run may be in any order.
     return (this.#byName ??= new Map(this)).get(name);
   }
 

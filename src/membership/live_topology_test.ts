@@ -9,12 +9,12 @@ function node(host: string, { port = 80, metadata = {} }: { port?: number; metad
   return { host, ip: "10.0.0.1", port, metadata };
 }
 
-/** What a topology knows, as `web: a.int b.int`. */
+/** The content of a topology, as `web: a.int b.int`. */
 function outline(live: LiveTopology): readonly string[] {
   return [...live.topology.clusters].map(([name, nodes]) => `${name}: ${nodes.map(({ host }) => host).join(" ")}`);
 }
 
-Deno.test("LiveTopology keeps what a registry said last, sorted by cluster", () => {
+Deno.test("LiveTopology keeps what a registry reported last, sorted by cluster", () => {
   const live = new LiveTopology();
   assert.equal(live.replace({ cluster: "web", nodes: [node("a"), node("b")] }), true);
   assert.equal(live.replace({ cluster: "db", nodes: [node("c")] }), true);
@@ -22,7 +22,7 @@ Deno.test("LiveTopology keeps what a registry said last, sorted by cluster", () 
   assert.deepEqual(outline(live), ["db: c", "web: b"]);
 });
 
-Deno.test("LiveTopology: an empty cluster is empty if the registry says so, and is not the same as an unknown one", () => {
+Deno.test("LiveTopology: a cluster is empty if the registry says so, which differs from an unknown one", () => {
   const live = new LiveTopology();
   assert.equal(live.replace({ cluster: "web", nodes: [] }), true, "it is news that it is empty");
   assert.deepEqual(outline(live), ["web: "]);
@@ -31,14 +31,14 @@ Deno.test("LiveTopology: an empty cluster is empty if the registry says so, and 
   assert.equal(live.topology.clusters.has("db"), false);
 });
 
-Deno.test("LiveTopology: a cluster is stale since the first loss, until its connection is there again", () => {
+Deno.test("LiveTopology: a cluster is stale since the first loss, until its connection is back", () => {
   const live = new LiveTopology();
   live.replace({ cluster: "web", nodes: [node("a")] });
   live.markStale("web", AWAY);
   live.markStale("web", { ...AWAY, reason: "still away", sinceMs: 90 });
   assert.deepEqual(live.stale("web"), { ...AWAY, reason: "still away" });
   live.markConnected("web");
-  assert.equal(live.stale("web"), undefined, "its watch goes on, and reports what is new");
+  assert.equal(live.stale("web"), undefined, "its watch continues, and reports changes");
 });
 
 Deno.test("LiveTopology: a cluster whose watch is lost stays stale until it is reported again", () => {
@@ -52,7 +52,7 @@ Deno.test("LiveTopology: a cluster whose watch is lost stays stale until it is r
   assert.equal(live.stale("web"), undefined);
 });
 
-Deno.test("LiveTopology.generation() is the one with which a cluster's members came", () => {
+Deno.test("LiveTopology.generation() is the one in which a cluster's members were set", () => {
   const live = new LiveTopology();
   assert.equal(live.generation("web"), undefined);
   live.adopt("web", [node("a")]);
@@ -75,14 +75,14 @@ Deno.test("LiveTopology: an unreachable registry removes nothing", () => {
   assert.equal(live.stale("web"), undefined, "it is watched again");
 });
 
-Deno.test("LiveTopology makes nothing up of a cluster that it never heard of", () => {
+Deno.test("LiveTopology knows nothing of a cluster that was never reported", () => {
   const live = new LiveTopology();
   live.markStale("web", AWAY);
   assert.equal(live.stale("web"), undefined);
   assert.equal(live.topology.clusters.size, 0);
 });
 
-Deno.test("LiveTopology serves what was adopted until a registry speaks, and a registry is never overruled", () => {
+Deno.test("LiveTopology serves adopted members until a registry reports, and never overrules a registry", () => {
   const live = new LiveTopology();
   live.adopt("web", [node("old")]);
   assert.deepEqual(outline(live), ["web: old"]);
@@ -98,7 +98,7 @@ Deno.test("LiveTopology serves what was adopted until a registry speaks, and a r
   assert.equal(live.heard("web"), true);
 });
 
-Deno.test("LiveTopology: a registry that confirms what was adopted has spoken, and changes nothing", () => {
+Deno.test("LiveTopology: a registry that confirms adopted members has reported, and changes nothing", () => {
   const live = new LiveTopology();
   live.adopt("web", [node("a")]);
   const { generation } = live.topology;
@@ -123,7 +123,7 @@ Deno.test.each([
   assert.equal(live.topology.generation, generation + 1);
 });
 
-Deno.test("LiveTopology forgets nothing: a cluster may come back while its registry is away", () => {
+Deno.test("LiveTopology forgets nothing: a cluster may return while its registry is unreachable", () => {
   const live = new LiveTopology();
   live.replace({ cluster: "a", nodes: [node("a")] });
   live.replace({ cluster: "b", nodes: [node("b")] });
@@ -131,7 +131,7 @@ Deno.test("LiveTopology forgets nothing: a cluster may come back while its regis
   assert.deepEqual(outline(live), ["a: a", "b: b"]);
 });
 
-Deno.test("LiveTopology: a topology that was handed out does not change any more", () => {
+Deno.test("LiveTopology: a topology that was returned does not change any more", () => {
   const live = new LiveTopology();
   live.replace({ cluster: "web", nodes: [node("a")] });
   const before = live.topology;
@@ -139,7 +139,7 @@ Deno.test("LiveTopology: a topology that was handed out does not change any more
   assert.equal(before.clusters.get("web")?.length, 1);
 });
 
-Deno.test("LiveTopology knows of each cluster what its registry said last, whatever else befell", () => {
+Deno.test("LiveTopology knows of each cluster what its registry reported last, whatever else happens", () => {
   const cluster = fc.constantFrom("a", "b", "c");
   const nodes = fc.uniqueArray(fc.constantFrom("x", "y", "z"), { maxLength: 3 }).map((hosts) =>
     hosts.map((h) => node(h))
@@ -169,7 +169,7 @@ Deno.test("LiveTopology knows of each cluster what its registry said last, whate
   }));
 });
 
-Deno.test("LiveTopology keeps who reported each member, and since when, for as long as the same one does", () => {
+Deno.test("LiveTopology keeps which source reported each member, and since when, while the same one does", () => {
   const live = new LiveTopology();
   const node = (port: number) => ({ host: "a", ip: "10.0.0.1", port, metadata: {} });
   const origins = () => Object.fromEntries(live.origins("web"));
@@ -183,7 +183,7 @@ Deno.test("LiveTopology keeps who reported each member, and since when, for as l
   assert.deepEqual(origins(), { "a:1": { source: "store", sinceMs: 50 }, "a:2": { source: "store", sinceMs: 50 } });
 });
 
-Deno.test("LiveTopology knows the origins of members after any sequence of changes as if it had looked at each of them", () => {
+Deno.test("LiveTopology knows the origins of members after any sequence of changes as if it had seen each of them", () => {
   const pool = new Map<string, Node>();
   const make = (port: number, last: number): Node => {
     const key = `${port}/${last}`;

@@ -1,26 +1,25 @@
 /**
- * Which members of a cluster came, left and changed, by name, as a log record
- * and the history say it. Pure.
+ * Which members of a cluster joined, left and changed, by name, as log records and the history show it. Pure.
  *
  * @module
  */
 import { type Node, nodeName, SORTED_NODES } from "../model/node.ts";
 import type { ClusterMembers } from "./live_topology.ts";
 
-/** So many names of each kind are listed. */
+/** How many names of each kind are listed. */
 const NAMES_MAX = 50;
 
-/** The changes of a cluster's members, each kind as one string; a kind of which there are none is absent. */
+/** The changes of a cluster's members, each kind as one string; a kind without changes is absent. */
 export interface MemberChanges {
-  /** The members that are new, each with its source: `web01:8080 (zookeeper)`. */
+  /** The new members, each with its source: `web01:8080 (zookeeper)`. */
   readonly joined?: string;
-  /** The members that are gone, each with the source that had it. */
+  /** The members that left, each with its former source. */
   readonly left?: string;
-  /** The members of which something else is said, each with what that is: `web01:8080 (ip, weight)`. */
+  /** The members that changed, each with its changed keys: `web01:8080 (ip, weight)`. */
   readonly altered?: string;
 }
 
-/** Compares what a cluster has with what it had. */
+/** Compares the members of a cluster with its previous ones. */
 export function memberChanges(before: ClusterMembers, now: ClusterMembers): MemberChanges {
   const [fresh, lost] = others(before.nodes, now.nodes);
   const gone = new Map(lost.map((node) => [nodeName(node), node]));
@@ -43,7 +42,7 @@ export function memberChanges(before: ClusterMembers, now: ClusterMembers): Memb
   };
 }
 
-/** The nodes that are not the very same objects in both lists: most of them are. */
+/** The nodes that are not identical objects in both lists: most of them are. */
 function others(
   before: readonly Node[],
   now: readonly Node[],

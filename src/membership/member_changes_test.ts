@@ -11,7 +11,7 @@ function members(nodes: readonly Node[], source = "zk"): ClusterMembers {
   return { nodes, origins: new Map(nodes.map((each) => [nodeName(each), { source, sinceMs: 0 }])) };
 }
 
-Deno.test("memberChanges() names who joined, left and changed, with their sources", () => {
+Deno.test("memberChanges() names which nodes joined, left and changed, with their sources", () => {
   const [a, b] = [node("a"), node("b")];
   const before = members([a, b, node("c")]);
   const now = members([a, node("b", { ip: "10.0.0.2", weight: 5 }), node("c"), node("d")], "etcd");

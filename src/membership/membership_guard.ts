@@ -12,26 +12,31 @@ import type { Propagation } from "./propagation.ts";
 import { type ClusterSourceKey, type SourceKey, SourceMembers } from "./source_members.ts";
 
 export interface MembershipGuardOptions {
-  /** What is accepted of each cluster. */
+  /** The accepted members of each cluster. */
   readonly live: LiveTopology;
-  /** What is accepted of each of its sources. */
+  /** The accepted members of each of its sources. */
   readonly members?: SourceMembers | undefined;
   readonly clock: Clock;
-  /** The time of day in milliseconds: since when a member is known. The system's unless given. */
+  /**
+   * The time of day in milliseconds, for the time since which a member is known. The system's unless given.
+   */
   readonly wallNow?: (() => number) | undefined;
   readonly log: Logger;
   readonly meter?: Meter;
-  /** Hears of each change of members, and when its snapshot arrived. */
+  /** Receives each change of members, and when its snapshot arrived. */
   readonly propagation?: Pick<Propagation, "arrived">;
-  /** Makes the members of a cluster out of what its sources have; a simulation plants mistakes in it. */
+  /** Combines the members of a cluster from its sources; a simulation plants mistakes in it. */
   readonly combine?: typeof combine | undefined;
-  /** Asks the registry of a source for its whole membership once more; without a source, those of all. */
+  /**
+   * Asks the registry of a source for its whole membership once more; without a source, the registries of
+   * all.
+   */
   readonly askAgain: (cluster: ClusterName, source?: SourceKey) => void;
-  /** Hears that the members of a cluster are others, or that a registry has spoken of it for the first time. */
+  /** Called when the members of a cluster have changed, or a registry has reported it for the first time. */
   readonly onChange: (cluster: ClusterName) => void;
 }
 
-/** Where a cluster's members come from, and what is accepted of them. */
+/** Where a cluster's members come from, and how they are accepted. */
 export interface MembershipPolicy {
   readonly guard: GuardSettings;
   /** The sources, in the order of the cluster's file. */
@@ -40,8 +45,8 @@ export interface MembershipPolicy {
 }
 
 /**
- * How an answer follows those before it. What an earlier life knew has no past: its registry may just have been wiped,
- * and not be filled again. Pure.
+ * How an answer is related to the earlier ones. Members of an earlier run have no history: their registry may
+ * just have been wiped, and not be filled again. Pure.
  */
 function pastOf(
   before: Past | undefined,
@@ -61,47 +66,47 @@ export function membershipPolicy(
 
 /** How a source's registry answers about a cluster. */
 interface SourceMemory {
-  /** What the source's own guard remembers; of use where there are several sources. */
+  /** The memory of the source's own guard; used where there are several sources. */
   readonly guard: GuardMemory;
-  /** How the answers follow one another; `undefined` before the first. */
+  /** How the answers are related; `undefined` before the first. */
   readonly past: Past | undefined;
-  /** When the registry last came into reach. */
+  /** When the registry last became reachable. */
   readonly connectedAt: number;
 }
 
 const NO_SOURCE_MEMORY: SourceMemory = { guard: NO_MEMORY, past: undefined, connectedAt: -Infinity };
 
-/** What is remembered of a cluster with its sources. */
+/** What is remembered about a cluster with its sources. */
 interface ClusterMemory {
   guard: GuardMemory;
   readonly sources: Map<SourceKey, SourceMemory>;
-  /** Who stands in for sources that were never heard. */
+  /** The stand-ins for sources that have not reported yet. */
   standIns: readonly Node[] | undefined;
   choice: Choice | undefined;
   conflicts: readonly Conflict[];
-  /** When each of them was last there: those of the last hour are not logged again. */
+  /** When each conflict last existed: those of the last hour are not logged again. */
   readonly logged: Map<string, number>;
-  /** Those that wait for their turn in the log, and how many more there were before them. */
+  /** Conflicts that wait for their turn in the log, and how many more there were before them. */
   unlogged: Conflict[];
   unloggedBefore: number;
-  /** When the next ones may be logged. */
+  /** When the next conflicts may be logged. */
   conflictsFromMs: number;
   /** The sources that have each member. */
   owners: ReadonlyMap<string, readonly string[]>;
 }
 
 /**
- * Stands between the registries and the live topology. What one registry reports of a cluster is judged by the
- * cluster's guard. Of several, each is judged by itself for what only its own past can tell (a missing path, a wiped
- * store, an empty answer), and what they come to together is judged by the cluster's guard. What is held is asked for
- * again when it is due.
+ * Stands between the registries and the live topology. The report of a single registry about a cluster is
+ * judged by the cluster's guard. Of several, each is judged by itself for what only its own history can show
+ * (a missing path, a wiped store, an empty answer), and the combination is judged by the cluster's guard.
+ * What is held is requested again when it is due.
  */
 export class MembershipGuard implements Disposable {
   readonly #options: MembershipGuardOptions;
   readonly #members: SourceMembers;
   #policies: ReadonlyMap<ClusterName, MembershipPolicy> = new Map();
   readonly #memory = new Map<ClusterName, ClusterMemory>();
-  /** What ends the waits of each cluster, by what is waited for. */
+  /** Cancels the waits of each cluster, by what is awaited. */
   readonly #cancels = new Map<ClusterName, Map<string, () => void>>();
 
   constructor(options: MembershipGuardOptions) {
@@ -109,13 +114,13 @@ export class MembershipGuard implements Disposable {
     this.#members = options.members ?? new SourceMembers();
   }
 
-  /** Takes the policies of all clusters, whole; what is held is judged again by them. */
+  /** Takes the policies of all clusters; what is held is judged again by them. */
   apply(policies: ReadonlyMap<ClusterName, MembershipPolicy>): void {
     const before = this.#policies;
     this.#policies = policies;
     for (const cluster of before.keys()) {
       if (policies.has(cluster)) continue;
-      // What was said before it went confirms nothing when it comes back.
+      // Reports from before a cluster left the config confirm nothing when it returns.
       this.#memory.delete(cluster);
       this.#members.unwatch(cluster);
       for (const cancel of this.#cancels.get(cluster)?.values() ?? []) cancel();
@@ -129,7 +134,9 @@ export class MembershipGuard implements Disposable {
     }
   }
 
-  /** Notes that the registry of some sources has come into reach: what it says at first may be what it has not read yet. */
+  /**
+   * Notes that the registry of some sources is reachable again: its first answer may not be up to date yet.
+   */
   connected(sources: Iterable<ClusterSourceKey>): void {
     const { live, clock } = this.#options;
     for (const key of sources) {
@@ -141,8 +148,8 @@ export class MembershipGuard implements Disposable {
   }
 
   /**
-   * Notes that some sources are not watched at present: until the connection is
-   * there again, or, if the watch itself is lost, until they report again.
+   * Notes that some sources are not watched at present: until the connection is back, or, if the watch itself
+   * is lost, until they report again.
    */
   lostSight(sources: Iterable<ClusterSourceKey>, reason: string, { until }: Pick<Stale, "until">): void {
     const { live, clock } = this.#options;
@@ -172,39 +179,42 @@ export class MembershipGuard implements Disposable {
     return isFirst ? undefined : hold;
   }
 
-  /** Whether a source has been heard since the start. */
+  /** Whether a source has reported since the start. */
   heard(key: ClusterSourceKey): boolean {
     return this.#isSingle(key.cluster) ? this.#options.live.heard(key.cluster) : this.#members.of(key).isHeard;
   }
 
-  /** The sources that have each member of a cluster, by the member's name; of one with a single source nothing is said. */
+  /**
+   * The sources that have each member of a cluster, by the member's name; nothing for a cluster with a single
+   * source.
+   */
   owners(cluster: ClusterName): ReadonlyMap<string, readonly string[]> {
     return this.#memory.get(cluster)?.owners ?? new Map();
   }
 
-  /** What the sources of a cluster contradict each other about. */
+  /** The contradictions between the sources of a cluster. */
   conflicts(cluster: ClusterName): readonly Conflict[] {
     return this.#memory.get(cluster)?.conflicts ?? [];
   }
 
-  /** The source that a cluster follows whose policy is `first`; `undefined` if there is none yet. */
+  /** The source that a cluster with the policy `first` follows; `undefined` if there is none yet. */
   chosen(cluster: ClusterName): string | undefined {
     return this.#memory.get(cluster)?.choice?.source;
   }
 
-  /** Takes what the registry of a source says. */
+  /** Takes the report of a source's registry. */
   hear(snapshot: ClusterSnapshot, source: SourceKey): void {
     if (this.#isSingle(snapshot.cluster)) this.#hearOnly(snapshot, source);
     else this.#hearOneOf(snapshot, source);
   }
 
-  /** Asks no more. */
+  /** Stops asking. */
   [Symbol.dispose](): void {
     for (const cancels of this.#cancels.values()) for (const cancel of cancels.values()) cancel();
     this.#cancels.clear();
   }
 
-  /** Takes what the only registry of a cluster says. */
+  /** Takes the report of a cluster's only registry. */
   #hearOnly({ cluster, nodes: said, exists, epoch, leaseMs }: ClusterSnapshot, source: SourceKey): void {
     const { live, clock } = this.#options;
     const arrivedMs = clock.now();
@@ -219,7 +229,10 @@ export class MembershipGuard implements Disposable {
     if (exists && accepted !== undefined && live.heard(cluster)) this.#members.accept({ cluster, source }, accepted);
   }
 
-  /** Takes what one of several registries of a cluster says: first by itself, then together with the others. */
+  /**
+   * Takes the report of one of several registries of a cluster: judged first by itself, then together with
+   * the others.
+   */
   #hearOneOf({ cluster, nodes: said, exists, epoch, leaseMs }: ClusterSnapshot, source: SourceKey): void {
     const { clock } = this.#options;
     const policy = this.#policies.get(cluster);
@@ -248,7 +261,7 @@ export class MembershipGuard implements Disposable {
       { cluster, source: name },
       { before: before.guard.hold, hold: memory.hold, known: known.length, said: said.length },
     );
-    // Nothing is known of it and nothing is accepted: as if it had not spoken yet.
+    // Nothing is known and nothing is accepted: as if it had not reported yet.
     if (isUnknown && memory.hold !== undefined) return;
     if (isUnknown && !exists) this.#members.acceptMissing(key);
     else this.#members.accept(key, nodes);
@@ -256,7 +269,7 @@ export class MembershipGuard implements Disposable {
     this.#combine(cluster);
   }
 
-  /** Takes other sources of a cluster than it had. */
+  /** Takes a changed list of sources of a cluster. */
   #applySources(cluster: ClusterName, policy: MembershipPolicy, last: MembershipPolicy | undefined): void {
     const { live, askAgain } = this.#options;
     const keys = new Set(policy.sources.map(({ key }) => key));
@@ -270,7 +283,7 @@ export class MembershipGuard implements Disposable {
     }
     if (policy.combine.policy !== last?.combine.policy) memory.choice = undefined;
     memory.standIns = standIns(live.nodes(cluster), policy, this.#members.members(cluster));
-    // What was held of the only source is judged by a guard of its own now, which has not seen it.
+    // What was held of the only source is now judged by a guard of its own, which has no memory of it.
     if (last?.sources.length === 1 && policy.sources.length > 1 && this.#isHolding(cluster)) askAgain(cluster);
     if (policy.sources.length > 1) return this.#combine(cluster);
     [memory.conflicts, memory.owners, memory.choice] = [[], new Map(), undefined];
@@ -280,7 +293,7 @@ export class MembershipGuard implements Disposable {
     }
   }
 
-  /** Makes the members of a cluster out of what its sources have, if any of them has been heard. */
+  /** Combines the members of a cluster from its sources, if any of them has reported. */
   #combine(cluster: ClusterName): void {
     const { clock } = this.#options;
     const policy = this.#policies.get(cluster);
@@ -290,7 +303,7 @@ export class MembershipGuard implements Disposable {
     if (!states.some(({ isHeard }) => isHeard)) return this.#markStale(cluster);
     const contributions = states.map(({ name, nodes, isHeard }): Contribution => {
       if (nodes !== undefined) return { source: name, nodes, isOwn: true };
-      // Its registry never had the cluster. That adds nobody, and must not remove anybody either.
+      // Its registry never had the cluster. That adds no node, and must not remove any either.
       const isMissing = isHeard && (policy.combine.policy !== "all" || memory.standIns === undefined);
       return isMissing
         ? { source: name, nodes: [], isOwn: true }
@@ -311,7 +324,7 @@ export class MembershipGuard implements Disposable {
     this.#markStale(cluster);
   }
 
-  /** Has the cluster's guard judge what its registries say, and takes what it leaves of that. */
+  /** Has the cluster's guard judge the reports of its registries, and takes what it accepts. */
   #accept(
     cluster: ClusterName,
     { said, sourceOf, ...how }: Pick<GuardInput, "said" | "connectedAt" | "past" | "leaseMs"> & {
@@ -329,15 +342,15 @@ export class MembershipGuard implements Disposable {
     this.#schedule(cluster, HELD_WHOLE, memory.hold, () => askAgain(cluster));
     this.#tell({ cluster }, { before: before.hold, hold: memory.hold, known: known?.length ?? 0, said: said.length });
     const exists = how.past?.exists !== false;
-    // Nothing is known and nothing is accepted: as if the registry had not spoken yet.
+    // Nothing is known and nothing is accepted: as if the registry had not reported yet.
     const isUnheard = known === undefined && memory.hold !== undefined;
     const isFirst = exists && !isUnheard && !live.heard(cluster);
-    // That there is no such cluster confirms no members; it only says that the registry is watched.
+    // A missing cluster confirms no members; it only shows that the registry is watched.
     if (!exists) live.markWatched(cluster);
     if (isUnheard && memory.hold?.cause === "empty") return;
     const originsBefore = live.origins(cluster);
     const isChanged = exists && !isUnheard && live.replace({ cluster, nodes }, { sourceOf, sinceMs: wallNow() });
-    // Another source may say other things of the requests of its nodes.
+    // Another source may set different shares for its nodes.
     const isElsewhere = !isChanged && !this.#isSingle(cluster) &&
       Iterator.from(live.origins(cluster)).some(([name, { source }]) => originsBefore.get(name)?.source !== source);
     const result = memory.hold !== undefined ? "held" : isChanged ? "changed" : "unchanged";
@@ -359,7 +372,7 @@ export class MembershipGuard implements Disposable {
     live.markStale(cluster, { ...first, reason: stale.map(({ reason }) => reason).join("; "), until: "told" });
   }
 
-  /** Whether a cluster has one source; so has one that no config names. */
+  /** Whether a cluster has one source; a cluster that no config names counts as having one. */
   #isSingle(cluster: ClusterName): boolean {
     return (this.#policies.get(cluster)?.sources.length ?? 1) < 2;
   }
@@ -399,7 +412,7 @@ export class MembershipGuard implements Disposable {
     this.#after(cluster, what, hold?.askAt ?? Infinity, ask);
   }
 
-  /** Does something at a time, in the place of what was to be done before of the same. */
+  /** Schedules something, in place of what was scheduled under the same key. */
   #after(cluster: ClusterName, what: string, atMs: number, act: () => void): void {
     const { clock } = this.#options;
     const cancels = this.#cancels.get(cluster) ?? new Map<string, () => void>();
@@ -409,7 +422,7 @@ export class MembershipGuard implements Disposable {
     if (atMs !== Infinity) cancels.set(what, clock.after(Math.max(0, atMs - clock.now()), act));
   }
 
-  /** Logs contradictions that were not there an hour ago, a few a minute. */
+  /** Logs contradictions that did not exist an hour ago, a few a minute. */
   #tellConflicts(cluster: ClusterName, memory: ClusterMemory, conflicts: readonly Conflict[]): void {
     memory.conflicts = conflicts;
     const nowMs = this.#options.clock.now();
@@ -433,7 +446,7 @@ export class MembershipGuard implements Disposable {
     if (unlogged.length === 0) return;
     if (nowMs < memory.conflictsFromMs) {
       this.#after(cluster, CONFLICTS, memory.conflictsFromMs, () => this.#logConflicts(cluster, memory));
-      // How many there are is said, and the last of them.
+      // The number of contradictions is logged, and the last of them.
       memory.unloggedBefore += Math.max(0, unlogged.length - CONFLICTS_TOLD_MAX);
       unlogged.splice(0, unlogged.length - CONFLICTS_TOLD_MAX);
       return;
@@ -453,7 +466,9 @@ export class MembershipGuard implements Disposable {
     [memory.unlogged, memory.unloggedBefore, memory.conflictsFromMs] = [[], 0, nowMs + CONFLICTS_EVERY_MS];
   }
 
-  /** Says what is held and why, once for each time that it begins or gets another reason, and how it ended. */
+  /**
+   * Logs what is held and why, once for each time that a hold starts or changes its reason, and how it ended.
+   */
   #tell(
     { cluster, source }: { readonly cluster: ClusterName; readonly source?: string },
     { before, hold, known, said }: {
@@ -485,19 +500,19 @@ export class MembershipGuard implements Disposable {
   }
 }
 
-/** What is waited for beside the holds of sources, whose keys no config can name so. */
+/** The key of waits other than the holds of sources; no config can name a source so. */
 const HELD_WHOLE = "/held";
 const COMBINED = "/combined";
 const CONFLICTS = "/conflicts";
 
-/** So many contradictions of a cluster are logged at once, and how often. */
+/** How many contradictions of a cluster are logged at once, and how often. */
 const CONFLICTS_TOLD_MAX = 5, CONFLICTS_EVERY_MS = 60_000;
-/** One that is back within this time is not logged again. */
+/** A contradiction that is back within this time is not logged again. */
 const CONFLICT_AGAIN_MS = 3_600_000;
-/** So many are remembered beside those that are there. */
+/** How many are remembered beside the current ones. */
 const CONFLICTS_KNOWN_MAX = 20_000;
 
-/** A policy of one source, whatever a config says. */
+/** The policy of one source, whatever the config says. */
 export function singlePolicy(source: string, guard: GuardSettings): MembershipPolicy {
   return { guard, sources: [{ name: source, key: source }], combine: UNION };
 }
@@ -507,8 +522,9 @@ function sourcesOf({ sources, combine }: MembershipPolicy): string {
 }
 
 /**
- * Who stands in for the sources of a cluster that were never heard. A union keeps whom no other source accounts for;
- * where a node must be in all sources, those that are served stay, and no others come. Pure.
+ * The stand-ins for the sources of a cluster that have not reported yet. A union keeps nodes that no other
+ * source accounts for; where a node must be in all sources, the served ones stay, and no others are added.
+ * Pure.
  */
 function standIns(
   served: readonly Node[] | undefined,
@@ -528,5 +544,5 @@ const HELD: { readonly [cause in Hold["cause"]]: string } = {
   few: "Registry reports fewer nodes than min_nodes",
   shrunk: "Registry reports a loss above max_shrink_percent",
   missing: "Registry has no such cluster",
-  behind: "Registry with an unknown past lacks nodes",
+  behind: "Registry history unknown and nodes missing",
 };

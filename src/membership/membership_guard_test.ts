@@ -7,7 +7,7 @@ import { LiveTopology } from "./live_topology.ts";
 import { samplesOf } from "../../tests/support/metric_samples.ts";
 import { Tally } from "../metrics/tally.ts";
 
-/** A membership of one cluster, `web`, whose registry is asked by hand. */
+/** A membership of one cluster, `web`, whose registry a test controls. */
 class Stage implements Disposable {
   readonly clock = new FakeClock();
   readonly live = new LiveTopology();
@@ -41,7 +41,7 @@ class Stage implements Disposable {
     this.membership.apply(new Map([["web", singlePolicy("zoo", { ...GUARD_DEFAULTS, ...guard })]]));
   }
 
-  /** Hears of so many nodes; answers how many are served. */
+  /** Reports so many nodes; returns how many are served. */
   hear(count: number, { exists = true, epoch = "1", source = "zoo" } = {}): number {
     this.membership.hear({
       cluster: "web",
@@ -61,7 +61,7 @@ function node(port: number): Node {
   return { host: "a.test", ip: "10.0.0.1", port, metadata: {} };
 }
 
-Deno.test("MembershipGuard asks a second time before a cluster is emptied, and says so", () => {
+Deno.test("MembershipGuard asks a second time before a cluster is emptied, and logs that", () => {
   using stage = new Stage();
   stage.hear(3);
   assert.equal(stage.hear(0), 3);
@@ -87,7 +87,7 @@ Deno.test("MembershipGuard accepts an empty cluster only some time after its reg
   assert.equal(stage.hear(0), 0);
 });
 
-Deno.test("MembershipGuard takes what returns while something is held, and reports that it is over", () => {
+Deno.test("MembershipGuard accepts what returns while something is held, and reports that the hold is over", () => {
   using stage = new Stage({ maxShrinkPercent: 50 });
   stage.hear(10);
   assert.equal(stage.hear(2), 10);
@@ -100,7 +100,7 @@ Deno.test("MembershipGuard takes what returns while something is held, and repor
   ]);
 });
 
-Deno.test("MembershipGuard asks at once when the operator changes the guard that holds something back", () => {
+Deno.test("MembershipGuard asks at once when the operator changes the guard of a held cluster", () => {
   using stage = new Stage({ minNodes: 2 });
   stage.hear(3);
   assert.equal(stage.hear(1), 3);
@@ -111,7 +111,7 @@ Deno.test("MembershipGuard asks at once when the operator changes the guard that
   assert.equal(stage.hear(1), 1);
 });
 
-Deno.test("MembershipGuard: a first answer without nodes is news once it has come twice", () => {
+Deno.test("MembershipGuard: a first answer without nodes is news once it has arrived twice", () => {
   using stage = new Stage();
   assert.equal(stage.hear(0), -1);
   assert.deepEqual([stage.changes, stage.live.heard("web"), stage.membership.hold("web")], [0, false, undefined]);
@@ -122,7 +122,7 @@ Deno.test("MembershipGuard: a first answer without nodes is news once it has com
   assert.deepEqual([stage.changes, stage.live.heard("web")], [1, true]);
 });
 
-Deno.test("MembershipGuard: a first answer that lacks what an earlier life knew is confirmed before a node goes", () => {
+Deno.test("MembershipGuard: a first answer that lacks nodes of an earlier run is confirmed before a node is removed", () => {
   using stage = new Stage();
   stage.live.adopt("web", Array.from({ length: 10 }, (_, i) => node(8000 + i)));
   assert.equal(stage.hear(9), 10);
@@ -130,18 +130,18 @@ Deno.test("MembershipGuard: a first answer that lacks what an earlier life knew 
   stage.clock.advance(5_000);
   assert.equal(stage.asked, 1);
   assert.equal(stage.hear(9), 9);
-  // From then on its past is known.
+  // From then on its history is known.
   assert.equal(stage.hear(8), 8);
 });
 
-Deno.test("MembershipGuard: an answer that is held is an answer", () => {
+Deno.test("MembershipGuard: a held answer is an answer", () => {
   using stage = new Stage();
   stage.live.adopt("web", [node(8000)]);
   assert.equal(stage.hear(0), 1);
   assert.deepEqual([stage.changes, stage.live.heard("web")], [1, true]);
 });
 
-Deno.test("MembershipGuard does not take what was said before a cluster was removed as a confirmation when it is back", () => {
+Deno.test("MembershipGuard takes no report from before a cluster left the config as confirmation when it returns", () => {
   using stage = new Stage();
   stage.hear(3);
   assert.equal(stage.hear(0), 3);
@@ -155,7 +155,7 @@ Deno.test("MembershipGuard does not take what was said before a cluster was remo
   assert.equal(stage.hear(0), 0);
 });
 
-Deno.test("MembershipGuard keeps all of a cluster whose guard says keep, though its file was away for a while", () => {
+Deno.test("MembershipGuard keeps all of a cluster whose guard says keep, although its file was missing for a while", () => {
   using stage = new Stage({ onEmpty: "keep" });
   stage.hear(3);
   assert.equal(stage.hear(0), 3);
@@ -168,7 +168,7 @@ Deno.test("MembershipGuard keeps all of a cluster whose guard says keep, though 
   assert.equal(stage.hear(1), 1);
 });
 
-Deno.test("MembershipGuard keeps the members of a cluster that its registry has lost, says so once, and confirms what it lacks", () => {
+Deno.test("MembershipGuard keeps the members of a cluster that its registry has lost, logs that once, and confirms what it lacks", () => {
   using stage = new Stage();
   stage.hear(3);
   for (let i = 0; i < 3; i++) assert.equal(stage.hear(0, { exists: false }), 3);
@@ -183,7 +183,7 @@ Deno.test("MembershipGuard keeps the members of a cluster that its registry has 
   ]);
 });
 
-Deno.test("MembershipGuard: that there is no such cluster is no answer about its members, but the watch goes on", () => {
+Deno.test("MembershipGuard: a missing cluster is no answer about its members, but the watch continues", () => {
   using stage = new Stage();
   stage.live.adopt("web", [node(8000)], -1_000);
   stage.membership.lostSight([{ cluster: "web", source: "zoo" }], "it was away", { until: "told" });
@@ -192,7 +192,7 @@ Deno.test("MembershipGuard: that there is no such cluster is no answer about its
   assert.equal(stage.live.confirmedMs("web", 0), -1_000, "nobody has confirmed them");
 });
 
-Deno.test("MembershipGuard takes the answer of another registry at once: it follows nothing", () => {
+Deno.test("MembershipGuard accepts the answer of another registry at once, as it follows nothing", () => {
   using stage = new Stage();
   stage.hear(3);
   assert.equal(stage.hear(1, { source: "store", epoch: "other" }), 1);
@@ -217,13 +217,13 @@ Deno.test("MembershipGuard counts snapshots and holds, and stamps each change wi
   assert.deepEqual(stage.arrivals, ["web 1 100", "web 2 300"]);
 });
 
-Deno.test("MembershipGuard: a first answer above max_nodes is held and said, though nothing is known", () => {
+Deno.test("MembershipGuard: a first answer above max_nodes is held and logged, although nothing is known", () => {
   using stage = new Stage({ maxNodes: 2 });
   assert.equal(stage.hear(3), -1);
   assert.deepEqual(stage.log, ["warn cluster.held many never 3"]);
 });
 
-Deno.test("MembershipGuard takes a first answer of too many nodes for none: what the balancer serves is adopted after it", () => {
+Deno.test("MembershipGuard treats a first answer with too many nodes as none, and adopts what the balancer serves", () => {
   using stage = new Stage({ maxNodes: 2 });
   assert.equal(stage.hear(3), -1);
   assert.deepEqual([stage.live.heard("web"), stage.changes], [false, 0]);

@@ -20,20 +20,20 @@ import { seal, unseal } from "./sealed_text.ts";
 
 export interface OperatorOrdersOptions {
   readonly clock: Pick<Clock, "after">;
-  /** The time of day in milliseconds: what is written outlives the clock. */
+  /** The time of day in milliseconds: what is written to disk outlives the clock. */
   readonly wallNow: () => number;
   readonly log: Logger;
   /** Where the file is: this machine's disk, unless a simulation has another. */
   readonly disk?: Disk | undefined;
-  /** Hears that orders have come or gone. */
+  /** Called when orders have been set, revoked or have expired. */
   readonly onChange: () => void;
 }
 
 /** The first word of every file of this format. */
 const FORMAT = "lighthouse-overrides-1";
-/** A file that could not be written is tried again after so long. */
+/** When a failed write is retried. */
 const RETRY_MS = 10_000;
-/** An end is looked for so often at least: the time of day may be set. */
+/** The longest time between two checks for expiry, as the time of day may be set. */
 const LOOK_MS = 60_000;
 
 /** The kinds of {@linkcode Orders}. */
@@ -43,21 +43,21 @@ export type OrderKind = keyof Orders;
 export type OrderOf<Kind extends OrderKind> = Orders[Kind][number];
 
 /**
- * What operators have said, until it is revoked or ends by itself: overrides of
- * nodes, pauses, and drains of this host. It holds at once, and is kept in a file
- * over restarts; an order that cannot be kept holds all the same, and is reported.
+ * What operators have ordered, until it is revoked or expires: overrides of nodes, pauses, and drains of this
+ * host. An order is active at once, and kept in a file over restarts; an order that cannot be kept is active
+ * all the same, and that is logged.
  */
 export class OperatorOrders implements AsyncDisposable {
   readonly #options: OperatorOrdersOptions;
   readonly #disk: Disk;
   readonly #writing = new Serial();
   #orders: Orders = NO_ORDERS;
-  /** Where they are kept: in each of these files, which say the same. */
+  /** Where they are kept: each of these files holds the same. */
   #paths: readonly string[] = [];
   #failure: string | undefined;
-  /** Whether something was ever said or read: a file that is known later has nothing to add then. */
+  /** Whether an order was ever given or read: a file whose path is set later has nothing to add then. */
   #isKnown = false;
-  /** Whether the file is another one than it should be. */
+  /** Whether the file is out of date. */
   #isUnwritten = false;
   #cancelNext = () => {};
   #cancelRetry = () => {};
@@ -67,31 +67,34 @@ export class OperatorOrders implements AsyncDisposable {
     this.#disk = options.disk ?? OWN_DISK;
   }
 
-  /** What holds now. */
+  /** The active orders. */
   get now(): Orders {
     return ordersAt(this.#orders, this.#options.wallNow());
   }
 
-  /** Why the orders do not outlive this process; `undefined` if they do. */
+  /** Why the orders do not survive this process; `undefined` if they do. */
   get unkept(): string | undefined {
-    return this.#paths.length === 0 ? "no file to keep them in is known" : this.#failure;
+    return this.#paths.length === 0 ? "no file for them is configured" : this.#failure;
   }
 
   /**
-   * Says where the files are. As long as nothing was said they are read, and what holds still of the newest is taken; a
-   * bad one is reported and left as it is.
+   * Sets the paths of the files. If no order was given yet they are read, and the active orders of the newest
+   * are taken; an invalid file is logged and left as it is.
    */
   async at(...paths: readonly string[]): Promise<void> {
     if (paths.length === 0 || paths.join("\0") === this.#paths.join("\0")) return;
     const isMoved = this.#paths.length > 0 && this.#isKnown;
     this.#paths = paths;
-    // Nothing is written before it is read: what comes meanwhile would take the place of what it has.
+    // Nothing is written before the files are read: it would overwrite their orders.
     if (!isMoved) await this.#writing.run(() => this.#read(paths));
-    // What was said before the file was known, or while another one was, is kept from now on.
+    // Orders given before the path was known, or while another one was, are kept from now on.
     if (isMoved || this.#isUnwritten) await this.#write();
   }
 
-  /** Takes an order, in the place of one about the same; resolves when it is kept, or cannot be: see {@linkcode unkept}. */
+  /**
+   * Takes an order, replacing one about the same thing; resolves when it is kept on disk, or cannot be: see
+   * {@linkcode unkept}.
+   */
   async put<Kind extends OrderKind>(kind: Kind, order: OrderOf<Kind>): Promise<void> {
     const key = keyOfOrder(order);
     const others = (this.now[kind] as readonly OrderOf<Kind>[]).filter((each) => keyOfOrder(each) !== key);
@@ -99,7 +102,7 @@ export class OperatorOrders implements AsyncDisposable {
     await this.#change({ ...this.now, [kind]: [...others, order] });
   }
 
-  /** Revokes orders of a kind; answers those that held. */
+  /** Revokes orders of a kind; returns those that were active. */
   async revoke<Kind extends OrderKind>(
     kind: Kind,
     isMeant: (order: OrderOf<Kind>) => boolean,
@@ -127,7 +130,7 @@ export class OperatorOrders implements AsyncDisposable {
     await this.#write();
   }
 
-  /** Looks again when the next order ends. */
+  /** Checks again when the next order expires. */
   #awaitEnd(): void {
     const { clock, wallNow } = this.#options;
     this.#cancelNext();
@@ -162,7 +165,7 @@ export class OperatorOrders implements AsyncDisposable {
     const { overrides, pauses, local } = this.#orders;
     if (overrides.length + pauses.length + local.length === 0) return;
     this.#isKnown = true;
-    // Another file has what the newest says from the next change on; a restart may come before.
+    // The other files are brought up to date with the next change; a restart may come first.
     this.#isUnwritten ||= paths.length > 1;
     log.info("Overrides read", {
       event: "override.read",
@@ -174,7 +177,7 @@ export class OperatorOrders implements AsyncDisposable {
     onChange();
   }
 
-  /** Writes all files; what one of them has is kept. */
+  /** Writes all files; what one of them holds is kept. */
   async #write(): Promise<void> {
     const { log, clock, wallNow } = this.#options;
     await this.#writing.run(async () => {
@@ -207,30 +210,30 @@ export class OperatorOrders implements AsyncDisposable {
   }
 }
 
-/** What {@linkcode readNewest} answers. */
+/** The result of {@linkcode readNewest}. */
 export interface ReadOrders {
-  /** What the newest file holds, ended or not; nothing if there is none that can be used. */
+  /** The orders of the newest file, expired or not; none if no file can be used. */
   readonly orders: Orders;
-  /** The file that says so. */
+  /** The file that holds them. */
   readonly path?: string | undefined;
-  /** Why others cannot be used, by path. */
+  /** Why other files cannot be used, by path. */
   readonly unusable: readonly (readonly [path: string, reason: string])[];
 }
 
-/** Reads the newest of some files that were to say the same. */
+/** Reads the newest of several files that should hold the same. */
 export async function readNewest(paths: readonly string[], disk: Pick<Disk, "read"> = OWN_DISK): Promise<ReadOrders> {
   const unusable: [string, string][] = [];
   let newest: { readonly orders: Orders; readonly path: string; readonly writtenMs: number } | undefined;
   for (const path of paths) {
     const read = await readOrders(path, disk);
     if (typeof read === "string") unusable.push([path, read]);
-    // Of two that are as old, the first counts.
+    // Of two files of the same age, the first counts.
     else if (read !== undefined && read.writtenMs > (newest?.writtenMs ?? -Infinity)) newest = { ...read, path };
   }
   return { orders: newest?.orders ?? NO_ORDERS, path: newest?.path, unusable };
 }
 
-/** Reads what a file holds; `undefined` if there is no file. A string says why it cannot be used. */
+/** Reads the orders of a file; `undefined` if there is no file. A string says why it cannot be used. */
 async function readOrders(
   path: string,
   disk: Pick<Disk, "read">,
@@ -246,12 +249,12 @@ async function readOrders(
   if (!sealed.ok) return sealed.reason;
   const body = parseJson(sealed.body);
   const orders = parseOrders(body);
-  if (orders === undefined) return "it does not hold overrides";
+  if (orders === undefined) return "no overrides in it";
   const writtenMs = isRecord(body) && typeof body.writtenMs === "number" ? body.writtenMs : 0;
   return { orders, writtenMs };
 }
 
-/** There are so many orders that no more can be taken. */
+/** No more orders can be taken. */
 export class TooManyOrdersError extends Error {
   override name = "TooManyOrdersError";
 
@@ -260,7 +263,7 @@ export class TooManyOrdersError extends Error {
   }
 }
 
-/** What a record says of an order. */
+/** The fields of an order in a record. */
 export function fieldsOf(order: NodesOverride | Pause | LocalDrain): Readonly<Record<string, string>> {
   const { author, reason, untilMs } = order;
   const about = "cluster" in order
@@ -280,12 +283,12 @@ export function fieldsOf(order: NodesOverride | Pause | LocalDrain): Readonly<Re
   };
 }
 
-/** The name of a candidate is another one each time. */
+/** The name of a candidate is different each time. */
 function withoutCandidate(reason: string): string {
   return reason.replace(/\.lighthouse-[0-9a-f-]{36}/, "");
 }
 
-/** What a file holds, and what was said since. Pure. */
+/** What a file holds, and what was ordered since. Pure. */
 function mergeOrders(old: Orders, newer: Orders): Orders {
   const merge = <T extends NodesOverride | Pause | LocalDrain>(a: readonly T[], b: readonly T[]): readonly T[] => {
     const keys = new Set(b.map(keyOfOrder));

@@ -8,10 +8,10 @@ import { OperatorOrders } from "./operator_orders.ts";
 
 const PATH = "/run/lighthouse/haproxy.cfg.overrides";
 
-/** A clock, a disk and the log of processes that follow one another. */
+/** A clock, a disk and the log of consecutive processes. */
 class Host {
   readonly clock = new FakeClock();
-  /** How far the time of day is from the clock. */
+  /** The offset of the time of day from the clock. */
   wallOffsetMs = 1_700_000_000_000;
   readonly files = new Map<string, string>();
   readonly log = new RecordingLogger();
@@ -69,7 +69,7 @@ function targets({ now }: OperatorOrders): readonly string[] {
   return now.overrides.map(({ target, kind }) => `${target} ${kind}`);
 }
 
-Deno.test("OperatorOrders keeps what was said over a restart, until its time is over", async () => {
+Deno.test("OperatorOrders keeps orders over a restart, until they expire", async () => {
   const host = new Host();
   {
     await using orders = await host.startAt();
@@ -86,7 +86,7 @@ Deno.test("OperatorOrders keeps what was said over a restart, until its time is 
   assert.deepEqual(orders.now.local.map(({ how }) => how), ["drain"]);
 });
 
-Deno.test("OperatorOrders has one word for each node's state and one for its weight, the newest", async () => {
+Deno.test("OperatorOrders has one order for each node's state and one for its weight, the newest", async () => {
   const host = new Host();
   await using orders = await host.startAt();
   await orders.put("overrides", host.drain("a.test"));
@@ -99,7 +99,7 @@ Deno.test("OperatorOrders has one word for each node's state and one for its wei
   assert.deepEqual(await orders.revoke("overrides", ({ kind }) => kind === "maint"), []);
 });
 
-Deno.test("OperatorOrders reports what ends by itself at its time, also if the time of day was set", async () => {
+Deno.test("OperatorOrders reports what expires at its time, also if the time of day was set", async () => {
   const host = new Host();
   await using orders = await host.startAt();
   await orders.put("overrides", host.drain("a.test", { untilMs: host.now + 1_000 }));
@@ -115,7 +115,7 @@ Deno.test("OperatorOrders reports what ends by itself at its time, also if the t
   assert.equal(host.count("override.expired", { target: "b.test" }), 1);
 });
 
-Deno.test("OperatorOrders holds what it cannot keep, says so, and writes it when it can", async () => {
+Deno.test("OperatorOrders holds what it cannot keep, reports that, and writes it when possible", async () => {
   const host = new Host();
   await using orders = await host.startAt();
   host.isFull = true;
@@ -129,7 +129,7 @@ Deno.test("OperatorOrders holds what it cannot keep, says so, and writes it when
   assert.match(host.files.get(PATH) ?? "", /a\.test/);
 });
 
-Deno.test("OperatorOrders takes orders before it knows its file, and keeps them beside what that has", async () => {
+Deno.test("OperatorOrders takes orders before it knows its file, and keeps them beside the file's", async () => {
   const host = new Host();
   {
     await using orders = await host.startAt();
@@ -144,7 +144,7 @@ Deno.test("OperatorOrders takes orders before it knows its file, and keeps them 
   assert.match(host.files.get(PATH) ?? "", /a\.test.*b\.test/);
 });
 
-Deno.test("OperatorOrders moves to another file with all that holds", async () => {
+Deno.test("OperatorOrders moves to another file with all active orders", async () => {
   const host = new Host();
   await using orders = await host.startAt();
   await orders.put("overrides", host.drain("a.test"));
@@ -169,7 +169,7 @@ Deno.test.each([
   assert.equal(host.count("override.unusable", { path: PATH }), 1);
 });
 
-Deno.test("OperatorOrders does not write a file while nothing was said", async () => {
+Deno.test("OperatorOrders does not write a file while no order was given", async () => {
   const host = new Host();
   {
     await using _orders = await host.startAt();
@@ -177,7 +177,7 @@ Deno.test("OperatorOrders does not write a file while nothing was said", async (
   assert.equal(host.files.size, 0);
 });
 
-Deno.test("an order that comes while the file is read is kept beside what the file has", async () => {
+Deno.test("an order that arrives while the file is read is kept beside the file's", async () => {
   const host = new Host();
   {
     await using orders = await host.startAt();
@@ -210,7 +210,7 @@ Deno.test("an order that comes while the file is read is kept beside what the fi
   assert.deepEqual(targets(orders), ["a.test drain"]);
 });
 
-Deno.test("what an earlier life kept is taken too if its file is known only later, as a config is fixed", async () => {
+Deno.test("orders of an earlier run are taken too if their file is known only later, as when a config is fixed", async () => {
   const host = new Host();
   {
     await using orders = await host.startAt();
@@ -233,7 +233,7 @@ Deno.test("what an earlier life kept is taken too if its file is known only late
   assert.equal(orders.now.local.length, 0);
 });
 
-Deno.test("orders outlive a file that is another one after a restart, by its copy", async () => {
+Deno.test("orders survive a restart with another file, by its copy", async () => {
   const host = new Host();
   const copy = "/var/lib/lighthouse/overrides";
   {
@@ -241,7 +241,7 @@ Deno.test("orders outlive a file that is another one after a restart, by its cop
     await orders.put("overrides", host.drain("a.test"));
   }
   {
-    // What was kept in one file alone comes into the other with the start.
+    // What was kept in one file alone is copied to the other at the start.
     await using orders = host.start();
     await orders.at(PATH, copy);
     assert.equal(host.files.get(copy), host.files.get(PATH));
@@ -253,7 +253,7 @@ Deno.test("orders outlive a file that is another one after a restart, by its cop
   assert.equal(orders.unkept, undefined);
 });
 
-Deno.test("of two files that differ the newer counts, and one that can be written is enough", async () => {
+Deno.test("of two files that differ the newer counts, and one writable file is enough", async () => {
   const host = new Host();
   const copy = "/var/lib/lighthouse/overrides";
   {

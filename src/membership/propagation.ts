@@ -9,13 +9,13 @@ interface Arrival {
   readonly atMs: number;
 }
 
-/** So many changes of a cluster are waited for; while a balancer is down, the first ones tell enough. */
+/** How many changes of a cluster are awaited; while a balancer is down, the first ones are enough. */
 const PENDING_MAX = 100;
 
 /**
- * Measures how long changes of members take, from the arrival of the snapshot that
- * brings one to each balancer seen serving it. Each change counts, those joined with
- * others included. A change that a guard holds arrives with the snapshot that confirms it.
+ * Measures how long changes of members take, from the arrival of their snapshot to each balancer seen serving
+ * them. Each change counts, also those that are combined with others. A change that a guard holds arrives
+ * with the snapshot that confirms it.
  */
 export class Propagation {
   readonly #clock: Clock;
@@ -32,7 +32,7 @@ export class Propagation {
     this.#pending.set(balancer, new Map());
   }
 
-  /** Waits for a balancer no more. */
+  /** Stops waiting for a balancer. */
   end(balancer: string): void {
     this.#pending.delete(balancer);
   }
@@ -46,7 +46,7 @@ export class Propagation {
     }
   }
 
-  /** Notes that a balancer was seen serving some clusters as they are in a generation. */
+  /** Notes that a balancer was seen serving some clusters as of a generation. */
   served(balancer: string, generation: number | undefined, clusters: readonly { readonly name: ClusterName }[]): void {
     const pending = this.#pending.get(balancer);
     if (pending === undefined || pending.size === 0 || generation === undefined) return;
@@ -54,7 +54,7 @@ export class Propagation {
     const names = new Set(clusters.map(({ name }) => name));
     for (const [cluster, arrivals] of pending) {
       const later = arrivals.filter((arrival) => arrival.generation > generation);
-      // A change of a cluster that this balancer does not serve is not waited for.
+      // A change of a cluster that this balancer does not serve is not awaited.
       const done = names.has(cluster) ? arrivals.slice(0, arrivals.length - later.length) : [];
       for (const { atMs } of done) {
         this.#meter.observe("lighthouse_propagation_seconds", { balancer, cluster }, (nowMs - atMs) / 1_000);

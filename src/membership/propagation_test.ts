@@ -59,7 +59,7 @@ Deno.test("Propagation waits for what is not served yet, and not for clusters th
   assert.deepEqual(stage.measured, { "haproxy web": [1, 2] });
 });
 
-Deno.test("Propagation remembers a bounded number of changes while a balancer is down, and nothing of one that ended", () => {
+Deno.test("Propagation remembers a bounded number of changes while a balancer is down, and none of one that ended", () => {
   const stage = new Stage();
   const { clock, propagation } = stage;
   propagation.begin("haproxy");

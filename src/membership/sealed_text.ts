@@ -1,12 +1,11 @@
 /**
- * Text that names its format and bears a checksum, so that a torn, edited or
- * future file is distinguished from a good one: a line with format and checksum, and one
- * with the body.
+ * Text that names its format and has a checksum, so that a truncated, edited or future file is recognized: a
+ * line with format and checksum, and one with the body.
  *
  * @module
  */
 
-/** What {@linkcode unseal} answers. */
+/** The result of {@linkcode unseal}. */
 export type Unsealed =
   | { readonly ok: true; readonly format: string; readonly body: string }
   | { readonly ok: false; readonly reason: string };
@@ -20,9 +19,9 @@ export async function seal(format: string, body: string): Promise<string> {
 export async function unseal(text: string, formats: readonly string[]): Promise<Unsealed> {
   const [head = "", body = "", ...rest] = text.split("\n");
   const [format = "", checksum] = head.split(" ");
-  if (!formats.includes(format)) return { ok: false, reason: `it is not of the format ${formats[0]}` };
+  if (!formats.includes(format)) return { ok: false, reason: `not in format ${formats[0]}` };
   if (rest.length !== 1 || rest[0] !== "" || await sha256(body) !== checksum) {
-    return { ok: false, reason: "its checksum is wrong: it is torn, or was edited" };
+    return { ok: false, reason: "checksum mismatch: truncated or edited" };
   }
   return { ok: true, format, body };
 }

@@ -9,7 +9,7 @@ import { MembershipGuard } from "./membership_guard.ts";
 import { SourceMembers } from "./source_members.ts";
 import { watchesOf } from "./watches.ts";
 
-/** A cluster `web` of several sources, whose registries are asked by hand. */
+/** A cluster `web` of several sources, whose registries a test controls. */
 class Stage implements Disposable {
   readonly clock = new FakeClock();
   readonly live = new LiveTopology();
@@ -35,7 +35,7 @@ class Stage implements Disposable {
     return this;
   }
 
-  /** A source reports these hosts; answers who is served. */
+  /** A source reports these hosts; returns the served ones. */
   hear(source: string, hosts: string, { exists = true, epoch = "1" } = {}): string {
     this.guard.hear({ cluster: "web", nodes: [...hosts].map(node), exists, epoch }, source);
     return this.served;
@@ -54,7 +54,7 @@ function node(host: string): Node {
   return { host, ip: `10.0.0.${host.charCodeAt(0)}`, port: 80, metadata: {} };
 }
 
-Deno.test("a union serves the nodes of all sources and says who has each", () => {
+Deno.test("a union serves the nodes of all sources and reports which source has each", () => {
   using stage = new Stage().apply(["zoo", "etcd"]);
   assert.equal(stage.hear("zoo", "ab"), "ab");
   assert.equal(stage.hear("etcd", "bc"), "abc");
@@ -63,7 +63,7 @@ Deno.test("a union serves the nodes of all sources and says who has each", () =>
   assert.equal(stage.live.origins("web").get("c:80")?.source, "etcd");
 });
 
-Deno.test("the nodes of a source's first answer may have been there before, and those of its next are new", () => {
+Deno.test("the nodes of a source's first answer may have existed before, and those of its next are new", () => {
   using stage = new Stage().apply(["zoo", "etcd"]);
   stage.hear("zoo", "a");
   stage.live.takeOutage("web");
@@ -73,7 +73,7 @@ Deno.test("the nodes of a source's first answer may have been there before, and 
   assert.equal(stage.live.takeOutage("web"), undefined);
 });
 
-Deno.test("a member that another source has now is a change, though the members are the same", () => {
+Deno.test("a member that another source has now is a change, although the members are the same", () => {
   using stage = new Stage().apply(["zoo", "etcd"]);
   stage.hear("zoo", "ab");
   stage.hear("etcd", "b");
@@ -85,7 +85,7 @@ Deno.test("a member that another source has now is a change, though the members 
   assert.equal(stage.changes, before + 1);
 });
 
-Deno.test("a source that is unreachable keeps its last members, and makes the cluster stale until it is back", () => {
+Deno.test("an unreachable source keeps its last members, and makes the cluster stale until it is back", () => {
   using stage = new Stage().apply(["zoo", "etcd"]);
   stage.hear("zoo", "a");
   stage.hear("etcd", "b");
@@ -96,7 +96,7 @@ Deno.test("a source that is unreachable keeps its last members, and makes the cl
   assert.equal(stage.live.stale("web"), undefined);
 });
 
-Deno.test("a wiped source is held by itself, and the other one goes on", () => {
+Deno.test("a wiped source is held by itself, and the other one continues", () => {
   using stage = new Stage().apply(["zoo", "etcd"]);
   stage.hear("zoo", "a");
   stage.hear("etcd", "bc");
@@ -109,7 +109,7 @@ Deno.test("a wiped source is held by itself, and the other one goes on", () => {
   assert.equal(stage.hear("etcd", "b", { epoch: "2" }), "bd");
 });
 
-Deno.test("a first answer that lacks what an earlier life knew is confirmed before a node goes", () => {
+Deno.test("a first answer that lacks nodes of an earlier run is confirmed before a node is removed", () => {
   using stage = new Stage();
   stage.live.adopt("web", [node("a"), node("b")]);
   stage.members.adopt({ cluster: "web", source: "zoo" }, [node("a")]);
@@ -127,7 +127,7 @@ Deno.test("a first answer that lacks what an earlier life knew is confirmed befo
   ]);
 });
 
-Deno.test("the guard of the cluster judges what the sources come to together", () => {
+Deno.test("the guard of the cluster judges the combination of its sources", () => {
   using stage = new Stage().apply(["zoo", "etcd"], { policy: "union" }, { minNodes: 2 });
   stage.hear("zoo", "ab");
   stage.hear("etcd", "a");
@@ -136,7 +136,7 @@ Deno.test("the guard of the cluster judges what the sources come to together", (
   assert.equal(stage.hear("etcd", "ac"), "ac");
 });
 
-Deno.test("a list that changes keeps the members of a source that left it until the new ones are heard", () => {
+Deno.test("a changed list keeps the members of a source that left it until the new ones have reported", () => {
   using stage = new Stage().apply(["zoo", "etcd"]);
   stage.hear("zoo", "a");
   stage.hear("etcd", "b");
@@ -148,7 +148,7 @@ Deno.test("a list that changes keeps the members of a source that left it until 
   assert.equal(stage.hear("serf", "d"), "d");
 });
 
-Deno.test("a new source that does not have the cluster yet removes nobody and keeps nobody", () => {
+Deno.test("a new source that does not have the cluster yet removes no node and keeps none", () => {
   using stage = new Stage().apply(["zoo"]);
   stage.hear("zoo", "ab");
   stage.apply(["zoo", "etcd"]);
@@ -156,7 +156,7 @@ Deno.test("a new source that does not have the cluster yet removes nobody and ke
   assert.equal(stage.hear("zoo", "b"), "b");
 });
 
-Deno.test("all serves on while a registry does not have the cluster yet, and only who is in both once it does", () => {
+Deno.test("all keeps serving while a registry does not have the cluster yet, and only nodes in both once it does", () => {
   using stage = new Stage().apply(["zoo"]);
   assert.equal(stage.hear("zoo", "ab"), "ab");
   stage.apply(["zoo", "serf"], { policy: "all", match: "host" });
@@ -167,7 +167,7 @@ Deno.test("all serves on while a registry does not have the cluster yet, and onl
   assert.equal(stage.hear("serf", "ac"), "a");
 });
 
-Deno.test("what an only source was held for is asked again when a second one comes", () => {
+Deno.test("what an only source was held for is requested again when a second one is added", () => {
   using stage = new Stage().apply(["zoo"]);
   stage.hear("zoo", "ab");
   stage.hear("zoo", "a", { epoch: "2" });
@@ -185,7 +185,7 @@ Deno.test("a node that two sources describe differently is reported once for as 
   assert.deepEqual(stage.guard.conflicts("web"), [{ node: "a:80", kept: "zoo", ignored: "etcd", keys: ["weight"] }]);
 });
 
-Deno.test("first takes the next source after wait, without a word of any registry", () => {
+Deno.test("first takes the next source after wait, without a report of any registry", () => {
   using stage = new Stage().apply(["etcd", "zoo"], { policy: "first", waitMs: 5_000, returnAfterMs: 60_000 });
   stage.hear("zoo", "b");
   assert.equal(stage.served, "");
@@ -221,10 +221,14 @@ Deno.test("several places of one registry are watched under names of their own, 
   assert.deepEqual(idsOf(both), ["zoo web zoo", `etcd web ${sourceKey(a)}`, `etcd web#2 ${sourceKey(b)}`]);
   const later = watches([item("zoo"), item("etcd", { path: "/b" })], both);
   assert.deepEqual(idsOf(later), ["zoo web zoo", `etcd web#2 ${sourceKey(b)}`]);
-  assert.deepEqual(idsOf(watches([b], later)), [`etcd web ${sourceKey(b)}`], "an only source is called as its cluster");
+  assert.deepEqual(
+    idsOf(watches([b], later)),
+    [`etcd web ${sourceKey(b)}`],
+    "an only source is named like its cluster",
+  );
 });
 
-Deno.test("sourceKey() names the same options alike in any order, and shows none of them", () => {
+Deno.test("sourceKey() names the same options alike in any order, and reveals none of them", () => {
   const key = sourceKey({ discovery: "etcd", options: { path: "/a", token: "hunter2" } });
   assert.equal(key, sourceKey({ discovery: "etcd", options: { token: "hunter2", path: "/a" } }));
   assert.notEqual(key, sourceKey({ discovery: "etcd", options: { path: "/b", token: "hunter2" } }));

@@ -6,14 +6,14 @@ import type { MembershipGuard } from "./membership_guard.ts";
 import type { Accepted } from "../config/accepted.ts";
 
 export interface StartupGateOptions {
-  /** Knows of which clusters there are members. */
+  /** Knows the clusters that have members. */
   readonly live: Pick<LiveTopology, "nodes">;
-  /** Knows which sources of clusters were heard. */
+  /** Knows which sources of clusters have reported. */
   readonly membership: Pick<MembershipGuard, "heard">;
   readonly clock: Clock;
   /** Receives the clusters that were not reported in time. */
   readonly log: Logger;
-  /** Called when the waiting has an end. */
+  /** Called when the wait ends. */
   readonly onDue: () => void;
 }
 
@@ -21,9 +21,8 @@ export interface StartupGateOptions {
 const FIRST_ANSWER_MS = 2_000;
 
 /**
- * The start: waits a short while for the registries' first answers, so that a
- * balancer is not first given clusters without members. Who does not answer in
- * time does not hold up the others.
+ * The start: waits a short while for the registries' first answers, so that a balancer is not first given
+ * clusters without members. A registry that does not answer in time does not delay the others.
  */
 export class StartupGate implements Disposable {
   readonly #options: StartupGateOptions;
@@ -31,14 +30,14 @@ export class StartupGate implements Disposable {
   #dueAt: number | undefined;
   #cancel: (() => void) | undefined;
 
-  /** Begins to wait when it is first asked. */
+  /** The wait starts with the first question. */
   constructor(options: StartupGateOptions) {
     this.#options = options;
   }
 
   /**
-   * Whether the balancers may be given what is known. `isServed`: whether one of them ran before this process came;
-   * `silentKeys`: the prefixes whose keys no registry has reported.
+   * Whether the balancers may be given what is known. `isServed`: whether one of them ran before this process
+   * started; `silentKeys`: the prefixes whose keys no registry has reported.
    */
   mayServe(
     { clusters, discovery }: Pick<Accepted, "clusters" | "discovery">,
@@ -53,7 +52,7 @@ export class StartupGate implements Disposable {
       )
     );
     this.#dueAt ??= clock.now() + FIRST_ANSWER_MS;
-    // Where nothing runs, what was known last is served at once: waiting would help nobody.
+    // Where nothing runs, the last known members are served at once: waiting would help nobody.
     const isReady = !isServed && silent.every(({ name }) => live.nodes(name) !== undefined);
     const waits = silentKeys.length > 0 || (silent.length > 0 && !isReady);
     if (waits && clock.now() < this.#dueAt) {
@@ -74,7 +73,7 @@ export class StartupGate implements Disposable {
     return true;
   }
 
-  /** Waits no longer. */
+  /** Stops waiting. */
   [Symbol.dispose](): void {
     this.#cancel?.();
   }

@@ -6,11 +6,11 @@ import type { AcceptedCluster, AcceptedDiscovery } from "../config/accepted.ts";
 import { StartupGate } from "./startup_gate.ts";
 import { onlySource } from "../model/registry_source.ts";
 
-/** A start with the clusters `web` and `api`, and `lost`, whose discovery is not there. */
+/** A start with the clusters `web` and `api`, and `lost`, whose discovery does not exist. */
 class Bench {
   readonly clock = new FakeClock();
   readonly log = new RecordingLogger();
-  /** The clusters that a registry has spoken of. */
+  /** The clusters that a registry has reported. */
   readonly heard = new Set<string>();
   /** The clusters whose members are known. */
   readonly known = new Set<string>();
@@ -36,7 +36,7 @@ class Bench {
   }
 }
 
-Deno.test("StartupGate ends when each cluster was heard of whose registry there is, and for good", () => {
+Deno.test("StartupGate ends for good when each cluster with a registry was reported", () => {
   const bench = new Bench();
   assert(!bench.mayServe(true));
   bench.heard.add("web");
@@ -49,7 +49,7 @@ Deno.test("StartupGate ends when each cluster was heard of whose registry there 
   assert.deepEqual(bench.log.lines, []);
 });
 
-Deno.test("StartupGate ends after two seconds, and says who has not been heard of", () => {
+Deno.test("StartupGate ends after two seconds, and reports the silent clusters", () => {
   const bench = new Bench();
   bench.known.add("web");
   assert(!bench.mayServe(true));
@@ -65,7 +65,7 @@ Deno.test("StartupGate ends after two seconds, and says who has not been heard o
   }, "one is served with its last known members, of the other none are known");
 });
 
-Deno.test("StartupGate waits for nobody where nothing runs and the members of all were known last", () => {
+Deno.test("StartupGate does not wait where nothing runs and last known members exist for all", () => {
   const bench = new Bench();
   bench.known.add("web").add("api");
   assert(!bench.mayServe(true), "what runs has its members already");

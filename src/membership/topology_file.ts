@@ -1,7 +1,7 @@
 /**
- * The last known members of all clusters, as a file: what a writer serves that
- * starts while its registry is away. The text names its format and bears a
- * checksum, so that a torn, edited or future file is distinguished from a good one.
+ * The last known members of all clusters, as a file: what a writer serves that starts while its registry is
+ * unreachable. The text names its format and has a checksum, so that a truncated, edited or future file is
+ * recognized.
  *
  * @module
  */
@@ -29,23 +29,23 @@ export type SourcesOf = ReadonlyMap<ClusterName, ReadonlyMap<SourceKey, readonly
 export interface Remembered {
   readonly confirmed: Confirmed;
   readonly origins: ReadonlyMap<ClusterName, Origins>;
-  /** When nodes were members, of clusters that share requests by a policy. */
+  /** When nodes were members, for clusters that share requests by a policy. */
   readonly sightings: ReadonlyMap<ClusterName, Sightings>;
-  /** What each source had, of clusters with several. */
+  /** What each source had, for clusters with several. */
   readonly sources: SourcesOf;
 }
 
-/** What {@linkcode decodeTopology} answers. */
+/** The result of {@linkcode decodeTopology}. */
 export type DecodedTopology =
   | (Remembered & { readonly ok: true; readonly members: Members })
   | { readonly ok: false; readonly reason: string };
 
-/** So many values are made text before others have a turn: some tenths of a millisecond. */
+/** How many values are encoded before other tasks get a turn: some tenths of a millisecond. */
 const VALUES_AT_ONCE = 500;
 
 /**
- * Writes members as text: a line with format and checksum, and one with JSON, its clusters sorted. A long text is made
- * piece by piece: `rest` resolves when others had a turn.
+ * Encodes members: a line with format and checksum, and one with JSON, its clusters sorted. A long text is
+ * built piece by piece: `rest` resolves when other tasks had a turn.
  */
 export async function encodeTopology(
   members: Members,
@@ -54,7 +54,7 @@ export async function encodeTopology(
 ): Promise<string> {
   const pieces = new Pieces(rest);
   const nodes = (list: readonly Node[]) => pieces.list(list);
-  // Members of one source that came at one time have one origin.
+  // Members that joined at one time from one source share an origin.
   const texts = new Map<unknown, string>();
   const textOf = (value: unknown) => {
     const text = texts.get(value) ?? JSON.stringify(value);
@@ -65,7 +65,7 @@ export async function encodeTopology(
   await pieces.record(sorted(members), nodes);
   pieces.add(',"confirmed":');
   await pieces.values(sorted(confirmed), (value) => JSON.stringify(value));
-  // Who does not know origins, sightings and sources ignores them, so that the format stays the same.
+  // A reader that does not know origins, sightings and sources ignores them, so the format stays the same.
   pieces.add(',"origins":');
   await pieces.record(sorted(origins), (each) => pieces.values(each, textOf));
   if (sightings.size > 0) {
@@ -80,7 +80,7 @@ export async function encodeTopology(
   return await seal(FORMAT, pieces.text);
 }
 
-/** A text of JSON that grows. */
+/** A growing JSON text. */
 class Pieces {
   text = "";
   readonly #rest: () => Promise<void>;
@@ -134,9 +134,8 @@ function sorted<T>(map: ReadonlyMap<ClusterName, T>): readonly (readonly [Cluste
 }
 
 /**
- * Reads members back; nothing of a file is accepted that is not what
- * {@linkcode encodeTopology} wrote. Each node is checked against the same rules
- * as one from a registry.
+ * Decodes members; nothing is accepted of a file that {@linkcode encodeTopology} did not write. Each node is
+ * checked against the same rules as one from a registry.
  */
 export async function decodeTopology(text: string): Promise<DecodedTopology> {
   const sealed = await unseal(text, [FORMAT, OLD_FORMAT]);
@@ -144,7 +143,7 @@ export async function decodeTopology(text: string): Promise<DecodedTopology> {
   const { format, body } = sealed;
   const whole = parseBody(body);
   const clusters = format === OLD_FORMAT ? whole : recordOf(whole?.clusters);
-  if (clusters === undefined) return { ok: false, reason: "it holds no clusters" };
+  if (clusters === undefined) return { ok: false, reason: "no clusters in it" };
   const members = decodeMembers(clusters);
   if (typeof members === "string") return { ok: false, reason: members };
   const sources = new Map<ClusterName, Members>();
@@ -194,11 +193,11 @@ function isTime(value: unknown): value is number {
   return typeof value === "number" && Number.isFinite(value);
 }
 
-/** Reads lists of nodes; answers the reason if one of them is none. */
+/** Reads lists of nodes; returns the reason if one of them is invalid. */
 function decodeMembers(lists: Readonly<Record<string, unknown>>): Members | string {
   const members = new Map<string, readonly Node[]>();
   for (const [name, nodes] of Object.entries(lists)) {
-    if (!Array.isArray(nodes)) return `cluster ${JSON.stringify(name)} is no list of nodes`;
+    if (!Array.isArray(nodes)) return `cluster ${JSON.stringify(name)} is not a list of nodes`;
     const parsed = nodes.map((node) => parseNode(node));
     const refused = parsed.find((each) => !each.ok);
     if (refused !== undefined && !refused.ok) return refused.reason;
@@ -223,7 +222,7 @@ function recordOf(value: unknown): Readonly<Record<string, unknown>> | undefined
   return typeof value === "object" && value !== null ? value as Readonly<Record<string, unknown>> : undefined;
 }
 
-/** Parses the JSON; `undefined` if it is no object, which a right checksum does not rule out. */
+/** Parses the JSON; `undefined` if it is not an object, which a correct checksum does not rule out. */
 function parseBody(body: string): Readonly<Record<string, unknown>> | undefined {
   try {
     return recordOf(JSON.parse(body));

@@ -19,7 +19,7 @@ async function reasonOf(text: string): Promise<string> {
   return decoded.reason;
 }
 
-Deno.test("decodeTopology() gives back what encodeTopology() wrote", async () => {
+Deno.test("decodeTopology() returns what encodeTopology() wrote", async () => {
   const decoded = await decodeTopology(await encodeTopology(MEMBERS));
   assert.ok(decoded.ok);
   assert.deepEqual(
@@ -39,16 +39,16 @@ Deno.test("decodeTopology() returns when each cluster was confirmed, and reads t
   assert.deepEqual(old.ok && [[...old.members.keys()].toSorted(), [...old.confirmed]], [["api", "web"], []]);
 });
 
-Deno.test("encodeTopology() gives the same text whatever the order of the clusters", async () => {
+Deno.test("encodeTopology() returns the same text whatever the order of the clusters", async () => {
   assert.equal(await encodeTopology(MEMBERS), await encodeTopology(new Map([...MEMBERS].toReversed())));
 });
 
 Deno.test("decodeTopology() rejects a file of another format", async () => {
-  assert.match(await reasonOf(""), /^it is not of the format lighthouse-topology-2$/);
-  assert.match(await reasonOf("lighthouse-topology-3 00\n{}\n"), /not of the format/);
+  assert.match(await reasonOf(""), /^not in format lighthouse-topology-2$/);
+  assert.match(await reasonOf("lighthouse-topology-3 00\n{}\n"), /not in format/);
 });
 
-Deno.test("decodeTopology() rejects whatever is torn or altered", async () => {
+Deno.test("decodeTopology() rejects whatever is truncated or edited", async () => {
   const text = await encodeTopology(MEMBERS);
   await fc.assert(fc.asyncProperty(fc.nat(text.length - 1), fc.nat(255), async (at, code) => {
     const altered = text.slice(0, at) + String.fromCharCode(code) + text.slice(at + 1);
@@ -62,15 +62,15 @@ Deno.test("decodeTopology() rejects a node that no registry could report", async
   assert.match(await reasonOf(await encodeTopology(hostile)), /host must be a host name/);
 });
 
-Deno.test("decodeTopology() rejects what is no list of members, though its checksum is valid", async () => {
+Deno.test("decodeTopology() rejects what is not a list of members, although its checksum is valid", async () => {
   for (const body of ["null", "7", "{", '{"web":null}', '{"web":{"0":1}}']) {
     const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(body));
     const checksum = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
-    assert.match(await reasonOf(`lighthouse-topology-1 ${checksum}\n${body}\n`), /no clusters|no list of nodes/);
+    assert.match(await reasonOf(`lighthouse-topology-1 ${checksum}\n${body}\n`), /no clusters|not a list of nodes/);
   }
 });
 
-Deno.test("decodeTopology() gives back who reported each member, and ignores what is no origin", async () => {
+Deno.test("decodeTopology() returns which source reported each member, and ignores an invalid origin", async () => {
   const origins = new Map([["web", new Map([["a:1", { source: "zoo", sinceMs: 1_700_000_000_000 }]])]]);
   const decoded = await decodeTopology(await encodeTopology(MEMBERS, { origins }));
   assert.deepEqual(decoded.ok && decoded.origins, origins);
@@ -79,7 +79,7 @@ Deno.test("decodeTopology() gives back who reported each member, and ignores wha
   assert.deepEqual(rest.ok && rest.origins, new Map([["web", new Map()]]));
 });
 
-Deno.test("decodeTopology() gives back what each source had, and rejects a file with a source that has what is no node", async () => {
+Deno.test("decodeTopology() returns what each source had, and rejects a file with an invalid node in a source", async () => {
   const node = { host: "a.test", ip: "10.0.0.1", port: 80, metadata: {} };
   const sources = new Map([["web", new Map([["zoo", [node]], ["etcd@1f", []]])]]);
   const decoded = await decodeTopology(await encodeTopology(MEMBERS, { sources }));

@@ -11,31 +11,34 @@ import type { ShareRequest } from "./wanted.ts";
 export interface TrafficOptions {
   readonly live: Pick<LiveTopology, "nodes" | "origins" | "takeOutage">;
   readonly clock: Clock;
-  /** The time of day in milliseconds: at the start, as a clock that is moved moves no ramp, and for the ends of overrides. */
+  /**
+   * The time of day in milliseconds: read at the start, as setting the clock must not move a ramp, and for
+   * the expiry of overrides.
+   */
   readonly wallNow: () => number;
   /** Whether it decides as one that has run for long: `warm_up` is over. */
   readonly isWarm?: boolean | undefined;
   /** Decides what nodes get; a simulation plants mistakes in it. */
   readonly decide?: typeof shareTraffic | undefined;
-  /** Called when what some node gets is another share than was answered. */
+  /** Called when the share of some node differs from what was returned. */
   readonly onDue: () => void;
 }
 
 /** What was last decided for a cluster. */
 export interface DecidedShares extends Pick<Shares, "nodes"> {
-  /** `Infinity` if it changes only with what happens. */
+  /** `Infinity` if only an event changes it. */
   readonly changesInMs: number;
 }
 
-/** A node that was away for no longer is not new, unless its cluster's file says otherwise. */
+/** A node that was absent for no longer than this is not new, unless its cluster's file says otherwise. */
 const GRACE_MS = 60_000;
 
 /** No node is down. */
 const NONE: ReadonlySet<string> = new Set();
 
 /**
- * Knows what {@linkcode shareTraffic} decides from: since when nodes are members, and what balancers find down. Owns
- * the time: one timer for all nodes of all clusters.
+ * Holds the inputs of {@linkcode shareTraffic}: since when nodes are members, and which ones balancers find
+ * down. Owns the time: one timer for all nodes of all clusters.
  */
 export class Traffic implements Disposable {
   readonly #options: TrafficOptions;
@@ -43,32 +46,32 @@ export class Traffic implements Disposable {
   readonly #clockAtStart: number;
   #clusters: ReadonlyMap<ClusterName, AcceptedCluster> = new Map();
   readonly #sightings = new Map<ClusterName, Sightings>();
-  /** When the sightings that are known of an earlier life were last true. */
+  /** When the sightings of an earlier run were last true. */
   #knownAtMs = -Infinity;
-  /** The clusters whose registries have spoken in this life. */
+  /** The clusters whose registries have reported in this run. */
   readonly #noted = new Set<ClusterName>();
   /** What was last decided, by balancer and cluster. */
   readonly #shares = new Map<string, Map<ClusterName, Shares>>();
   /** The nodes that each balancer finds down, by cluster. */
   readonly #down = new Map<string, ReadonlyMap<ClusterName, ReadonlySet<string>>>();
-  /** What this host's checks say of nodes, by cluster. */
+  /** The results of this host's checks of nodes, by cluster. */
   readonly #health = new Map<ClusterName, ReadonlyMap<string, NodeHealth>>();
   #dueMs = Infinity;
   #cancel = () => {};
 
-  /** Has no policy before a config is applied. */
+  /** Has no policy until a config is applied. */
   constructor(options: TrafficOptions) {
     this.#options = options;
     this.#startedMs = Math.round(options.wallNow());
     this.#clockAtStart = options.clock.now();
   }
 
-  /** When nodes were members, for those that come and go by a policy. */
+  /** When nodes were members, for those that join and leave under a policy. */
   get sightings(): ReadonlyMap<ClusterName, Sightings> {
     return this.#sightings;
   }
 
-  /** Takes what an earlier life knew until a time. */
+  /** Takes what an earlier run knew until a time. */
   restore(sightings: ReadonlyMap<ClusterName, Sightings>, knownAtMs: number): void {
     this.#knownAtMs = knownAtMs;
     for (const [cluster, of] of sightings) if (!this.#sightings.has(cluster)) this.#sightings.set(cluster, of);
@@ -82,12 +85,13 @@ export class Traffic implements Disposable {
     for (const name of this.#clusters.keys()) {
       const nodes = this.#options.live.nodes(name);
       const isElsewhere = zonesBefore.has(name) && zonesBefore.get(name) !== this.#zonesKey(name);
-      // Whoever is there when a policy comes is not new by it, nor by another zone that the policy gives it.
+      // A node that is present when a policy starts is not new because of it, nor because of another zone
+      // that the policy gives it.
       if (nodes !== undefined && (isElsewhere || !this.#sightings.has(name))) this.#note(name, nodes, Infinity);
     }
   }
 
-  /** Notes that the members of a cluster are others. */
+  /** Notes that the members of a cluster have changed. */
   note(cluster: ClusterName): void {
     const { live, clock } = this.#options;
     const outageMs = live.takeOutage(cluster);
@@ -101,7 +105,7 @@ export class Traffic implements Disposable {
     this.#note(cluster, live.nodes(cluster) ?? [], blindMs);
   }
 
-  /** Notes which nodes a balancer finds down, and says so if that is news to a policy. */
+  /** Notes which nodes a balancer finds down, and calls back if that is news to a policy. */
   noteDown(balancer: string, down: ReadonlyMap<ClusterName, readonly string[]>): void {
     const before = this.#down.get(balancer);
     const now = new Map(
@@ -111,7 +115,7 @@ export class Traffic implements Disposable {
       ]),
     );
     this.#down.set(balancer, now);
-    // A balancer that does not answer says nothing of a cluster of which something was down.
+    // A balancer that does not answer says nothing about a cluster of which something was down.
     const names = new Set([...now.keys(), ...before?.keys() ?? []]);
     const isSame = names.values().every((name) => {
       const [nodes, last] = [now.get(name) ?? NONE, before?.get(name) ?? NONE];
@@ -120,7 +124,7 @@ export class Traffic implements Disposable {
     if (!isSame) this.#options.onDue();
   }
 
-  /** Takes what this host's checks say of the nodes of a cluster, whole. */
+  /** Takes the results of this host's checks for the nodes of a cluster. */
   noteHealth(cluster: ClusterName, health: ReadonlyMap<string, NodeHealth>): void {
     if (health.size === 0 && !this.#health.has(cluster)) return;
     if (health.size === 0) this.#health.delete(cluster);
@@ -128,12 +132,12 @@ export class Traffic implements Disposable {
     this.#options.onDue();
   }
 
-  /** Whether what a balancer finds down matters to any policy, or to nodes that wait for others. */
+  /** Whether the nodes that a balancer finds down matter to any policy, or to nodes that wait for others. */
   get asksForDown(): boolean {
     return this.#clusters.keys().some((name) => this.#prefers(name));
   }
 
-  /** Decides what the nodes of a cluster get from a balancer, and sees to it that they get something else in time. */
+  /** Decides what the nodes of a cluster get from a balancer, and schedules the next change. */
   share(
     { balancer, cluster: { cluster, movesKeys }, host: { zone }, nodes, overflow, overrides }: ShareRequest,
   ): Shares {
@@ -165,18 +169,20 @@ export class Traffic implements Disposable {
     this.#shares.delete(balancer);
   }
 
-  /** What was last decided for a cluster, and in how long it changes by itself; `undefined` if nothing was. */
+  /**
+   * What was last decided for a cluster, and in how long it changes by itself; `undefined` if nothing was.
+   */
   decided(balancer: string, cluster: ClusterName): DecidedShares | undefined {
     const shares = this.#shares.get(balancer)?.get(cluster);
     return shares && { nodes: shares.nodes, changesInMs: shares.changesAtMs - this.#now() };
   }
 
-  /** Decides no more. */
+  /** Stops deciding. */
   [Symbol.dispose](): void {
     this.#cancel();
   }
 
-  /** The time of day, as far as it has come since the start. */
+  /** The time of day, by the time that has passed since the start. */
   #now(): number {
     return this.#startedMs + Math.floor(this.#options.clock.now() - this.#clockAtStart);
   }
@@ -195,13 +201,13 @@ export class Traffic implements Disposable {
     return this.#clusters.get(cluster)?.cluster.traffic;
   }
 
-  /** What names the zones of nodes, as text to compare: each config is a value of its own. */
+  /** The zones of nodes, as text to compare: each config is a value of its own. */
   #zonesKey(cluster: ClusterName): string | undefined {
     const key = this.#policy(cluster)?.zones?.key;
     return key && JSON.stringify(key);
   }
 
-  /** Notes members of which nothing was known for so long. */
+  /** Notes members about which nothing was known for so long. */
   #note(cluster: ClusterName, nodes: readonly Node[], blindMs: number): void {
     const policy = this.#policy(cluster);
     if (policy === undefined) return;

@@ -25,7 +25,7 @@ function clusterOf(traffic: TrafficPolicy | undefined): AcceptedCluster {
   return { cluster, sections: new Map([["haproxy", {}]]) };
 }
 
-/** A writer's knowledge, with a registry that says which nodes there are. */
+/** What a writer knows, with a registry that a test controls. */
 class Stage {
   readonly clock = new FakeClock();
   readonly live = new LiveTopology();
@@ -45,19 +45,19 @@ class Stage {
     this.#cluster = this.apply(policy);
   }
 
-  /** Applies a config with a policy; answers the cluster. */
+  /** Applies a config with a policy; returns the cluster. */
   apply(policy: TrafficPolicy): AcceptedCluster {
     const cluster = clusterOf(policy);
     this.traffic.apply({ clusters: new Map([["web", cluster]]) });
     return cluster;
   }
 
-  /** The registry says so. */
+  /** The registry reports these nodes. */
   has(...hosts: readonly string[]): void {
     if (this.live.replace({ cluster: "web", nodes: hosts.map(node) })) this.traffic.note("web");
   }
 
-  /** The registries say so: the hosts of each source. */
+  /** The registries report the hosts of each source. */
   report(sources: Readonly<Record<string, string>>): void {
     const all = Object.entries(sources);
     const nodes = all.flatMap(([, hosts]) => [...hosts]).toSorted().map(node);
@@ -85,7 +85,7 @@ class Stage {
   }
 }
 
-Deno.test("the nodes of the first answer are not new, and one that comes later is", async () => {
+Deno.test("the nodes of the first answer are not new, and one that joins later is", async () => {
   const stage = new Stage();
   stage.has("a", "b");
   assert.deepEqual(stage.weights, { a: 256, b: 256 });
@@ -96,7 +96,7 @@ Deno.test("the nodes of the first answer are not new, and one that comes later i
   assert.deepEqual(stage.weights, { a: 256, b: 256, c: 256 });
 });
 
-Deno.test("nodes that came during an outage of the registry are new if it was short, and not if it was long", async () => {
+Deno.test("nodes that joined during an outage of the registry are new if it was short, and not if it was long", async () => {
   for (const [forMs, weight] of [[5_000, 26], [120_000, 256]] as const) {
     const stage = new Stage();
     stage.has("a");
@@ -104,7 +104,7 @@ Deno.test("nodes that came during an outage of the registry are new if it was sh
     stage.has("a", "b");
     assert.equal(stage.weights.b, weight);
     stage.has("a", "b", "c");
-    assert.equal(stage.weights.c, 26, "what comes later came while the registry was watched");
+    assert.equal(stage.weights.c, 26, "what joins later joined while the registry was watched");
   }
 });
 
@@ -134,7 +134,7 @@ Deno.test("nodes that a source reports in its first answer are not new", () => {
   assert.deepEqual(stage.weights, { a: 256, b: 256, c: 26 });
 });
 
-Deno.test("an outage in which nobody came leaves the next node new", async () => {
+Deno.test("an outage in which no node joined leaves the next node new", async () => {
   const stage = new Stage();
   stage.has("a");
   await stage.outage(120_000);
@@ -143,7 +143,7 @@ Deno.test("an outage in which nobody came leaves the next node new", async () =>
   assert.equal(stage.weights.b, 26);
 });
 
-Deno.test("one timer wakes for all nodes, once a second at most, and none when nothing ramps", async () => {
+Deno.test("one timer wakes for all nodes, at most once a second, and none when nothing ramps", async () => {
   const stage = new Stage();
   stage.has("a");
   stage.has("a", ...Array.from({ length: 200 }, (_, i) => `n${i}`));
@@ -160,7 +160,7 @@ Deno.test("one timer wakes for all nodes, once a second at most, and none when n
   assert.equal(stage.due, wakes);
 });
 
-Deno.test("a ramp goes on over a restart, by the topology file, and a clock that is moved does not stop it", async () => {
+Deno.test("a ramp continues over a restart, by the topology file, and setting the clock does not stop it", async () => {
   const stage = new Stage();
   stage.has("a");
   stage.has("a", "b");
@@ -183,7 +183,7 @@ Deno.test("a ramp goes on over a restart, by the topology file, and a clock that
   }
 });
 
-Deno.test("a clock that is moved while the writer runs moves no ramp", async () => {
+Deno.test("setting the clock while the writer runs moves no ramp", async () => {
   const stage = new Stage();
   stage.has("a");
   stage.has("a", "b");
@@ -193,7 +193,7 @@ Deno.test("a clock that is moved while the writer runs moves no ramp", async () 
   assert.equal(stage.weights.b, half);
 });
 
-Deno.test("nodes that a balancer finds down count once it says so, and the same again is no news", () => {
+Deno.test("nodes that a balancer finds down count once it reports them, and a repetition is no news", () => {
   const stage = new Stage({ policy: { ...SLOW, slowStart: { ...SLOW.slowStart!, delayMs: 10_000 } } });
   stage.has("a");
   stage.has("a", "b");
@@ -205,7 +205,7 @@ Deno.test("nodes that a balancer finds down count once it says so, and the same 
   assert.equal(stage.due, 1);
 });
 
-Deno.test("nodes that were found down are news once the balancer says nothing of their cluster, and only then", () => {
+Deno.test("nodes that were found down are news once the balancer reports nothing about their cluster, and only then", () => {
   const stage = new Stage({ policy: { ...SLOW, slowStart: { ...SLOW.slowStart!, delayMs: 10_000 } } });
   stage.has("a");
   stage.has("a", "b");
@@ -219,7 +219,7 @@ Deno.test("nodes that were found down are news once the balancer says nothing of
   assert.equal(stage.due, 2);
 });
 
-Deno.test("members have the zones of a policy that is edited, and none of them is new by it", () => {
+Deno.test("members have the zones of an edited policy, and none of them is new because of it", () => {
   const stage = new Stage();
   stage.live.replace({
     cluster: "web",
@@ -236,14 +236,14 @@ Deno.test("members have the zones of a policy that is edited, and none of them i
   assert.deepEqual(stage.weights, { a: 256, b: 256 });
 });
 
-Deno.test("a topology file without policies is the file that it was", async () => {
+Deno.test("a topology file without policies is unchanged", async () => {
   const members = new Map([["web", [node("a")]]]);
   const plain = await encodeTopology(members);
   assert.equal(await encodeTopology(members, { sightings: new Map() }), plain);
   assert.doesNotMatch(plain, /sightings/);
 });
 
-Deno.test("an override holds for as long as it was set for, whichever way the time of day was moved before", () => {
+Deno.test("an override lasts for as long as it was set for, however the time of day was set before", () => {
   for (const movedMs of [-7_200_000, 0, 7_200_000]) {
     const stage = new Stage();
     stage.has("a", "b");

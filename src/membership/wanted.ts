@@ -1,6 +1,5 @@
 /**
- * What each balancer is asked to serve, derived from the accepted config and
- * the members that are known. Pure.
+ * What each balancer is asked to serve, derived from the accepted config and the known members. Pure.
  *
  * @module
  */
@@ -20,24 +19,24 @@ import {
   type TrafficInput,
 } from "../traffic/shares.ts";
 
-/** What the clusters of a config are called, which need not be what their files are. Pure. */
+/** The names of the clusters of a config, which may differ from their file names. Pure. */
 export function clusterNames({ clusters }: Pick<Accepted, "clusters">): ReadonlySet<ClusterName> {
   return new Set([...clusters.values()].map(({ cluster }) => cluster.name));
 }
 
-/** Whether nobody reads the metadata of nodes, so that no worker need send it. Pure. */
+/** Whether nobody reads the metadata of nodes, so that workers need not send it. Pure. */
 export function needsNoMetadata({ balancers, clusters }: Pick<Accepted, "balancers" | "clusters">): boolean {
   return [...balancers.values()].every(({ plugin }) => plugin.ignoresMetadata === true) &&
     [...clusters.values()].every(({ cluster: { traffic } }) => traffic === undefined || !readsMetadata(traffic));
 }
 
-/** What a member is to get, by what its node says of itself. Pure. */
+/** What a member is to get, by its node's own keys. Pure. */
 export function wantedNode(node: Node): WantedNode {
   const { weight, state = "ready" } = node;
   return { node, ...weight !== undefined && { weight }, state, pool: "primary" };
 }
 
-/** What a member is to get, by what was decided of its share. Pure. */
+/** What a member is to get, by the share that was decided. Pure. */
 export function wantedShare(
   { node, weight, settledWeight, state, pool, isFallback, from }: NodeShare,
 ): WantedNode {
@@ -62,7 +61,7 @@ export interface ShareRequest extends Pick<TrafficInput, "nodes" | "overflow" | 
 /** Decides what the nodes of a cluster get from a balancer. */
 export type Share = (request: ShareRequest) => Shares;
 
-/** Decides for a time at which nothing passes: no node is new, and none is down. Pure. */
+/** Decides for a time at which every transition is over: no node is new, and none is down. Pure. */
 export const shareSettled: Share = ({ balancer, cluster: { cluster, movesKeys }, host: { zone }, ...nodes }) =>
   shareTraffic({
     nowMs: 0,
@@ -73,7 +72,10 @@ export const shareSettled: Share = ({ balancer, cluster: { cluster, movesKeys },
     ...nodes,
   });
 
-/** What of a cluster's requests a balancer is to share; `undefined` if it has no policy, no override and no priorities. Pure. */
+/**
+ * How a balancer is to share a cluster's requests; `undefined` if it has no policy, no override and no
+ * priorities. Pure.
+ */
 export function shareRequest(
   balancer: string,
   cluster: AcceptedCluster,
@@ -97,7 +99,7 @@ export function shareRequest(
     host,
     nodes,
     overflow: overflow.map((name) => ({ name, nodes: members.get(name) ?? [] })),
-    // A node of both clusters is a member, and has what is said of that.
+    // A node of both clusters is a member, and gets what is decided for that.
     overrides: new Map([
       ...overflow.flatMap((each) => [...overridesOf(overrides, each, members.get(each) ?? [])]),
       ...own,
@@ -125,7 +127,10 @@ const NO_SECTION = Object.freeze({});
 export interface WantedParts {
   /** Knows the keys of registries. */
   readonly keys?: FindKeys | undefined;
-  /** Whether nothing is known of a cluster's members: no registry has reported since the start, and none are kept. */
+  /**
+   * Whether nothing is known about a cluster's members: no registry has reported since the start, and none
+   * are kept.
+   */
   readonly isUnheard?: ((cluster: AcceptedCluster) => boolean) | undefined;
 }
 
@@ -137,16 +142,19 @@ export function composeWanted(
   return new WantedComposer(name).compose(balancer, accepted, members, host, share, overrides, parts);
 }
 
-/** A cluster as it was composed. */
+/** A composed cluster. */
 interface Composed {
   readonly cluster: WantedCluster;
-  /** The nodes that it was composed of, one by one; absent where a policy or an operator decides what they get. */
+  /**
+   * The nodes that it was composed of, one by one; absent where a policy or an operator decides what they
+   * get.
+   */
   readonly of?: readonly Node[];
 }
 
 /**
- * Composes what one balancer is asked to serve, again and again: a cluster or a member of which nothing has changed is
- * the same value again, so that who compares two desired states looks at what differs alone.
+ * Composes what one balancer is asked to serve, again and again: an unchanged cluster or member stays the
+ * same value, so that a comparison of two desired states looks only at what differs.
  */
 export class WantedComposer {
   readonly #name: string;
@@ -157,7 +165,7 @@ export class WantedComposer {
     this.#name = name;
   }
 
-  /** What the balancer is asked to serve now, as {@linkcode composeWanted} says. */
+  /** What the balancer is asked to serve now, as {@linkcode composeWanted} defines it. */
   compose(
     balancer: AcceptedBalancer,
     { clusters, unknownClusters }: Pick<Accepted, "clusters" | "unknownClusters">,
@@ -214,7 +222,9 @@ export class WantedComposer {
   }
 }
 
-/** What members are to get, by what their nodes say; those that were composed of the same nodes are the same. */
+/**
+ * What members are to get, by their nodes' own keys; members composed of the same nodes are the same values.
+ */
 function wantedNodes(nodes: readonly Node[], before: Composed | undefined): readonly WantedNode[] {
   if (before?.of === nodes) return before.cluster.nodes;
   const differences = before?.of && SORTED_NODES.differences(before.of, nodes);
@@ -222,7 +232,7 @@ function wantedNodes(nodes: readonly Node[], before: Composed | undefined): read
   return carriedAlong(before.cluster.nodes, differences, (node) => wantedNode(node));
 }
 
-/** Shares, and in their place what was composed before of those that are the same. */
+/** Shares, where equal ones are replaced by the values that were composed earlier. */
 function sameShares(now: readonly WantedNode[], before: Composed | undefined): readonly WantedNode[] {
   if (before === undefined) return now;
   const known = new Map(before.cluster.nodes.map((each) => [each.node, each]));
@@ -234,7 +244,7 @@ function sameShares(now: readonly WantedNode[], before: Composed | undefined): r
   return nodes.length === last.length && nodes.every((each, at) => each === last[at]) ? last : nodes;
 }
 
-/** Whether two values have the very same values by their keys. */
+/** Whether two values have identical values by their keys. */
 function isSameKeyed<T extends object>(one: T, other: T): boolean {
   const keys = Object.keys(one) as (keyof T)[];
   return keys.length === Object.keys(other).length && keys.every((key) => key in other && one[key] === other[key]);

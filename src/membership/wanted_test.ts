@@ -22,7 +22,7 @@ function cluster(name: string, sections: Record<string, unknown>, metaCluster?: 
   };
 }
 
-Deno.test("composeWanted() asks a balancer for the clusters that have a section for it, sorted by name, with their members and metadata, and names those that nothing is known of", () => {
+Deno.test("composeWanted() asks a balancer for the clusters with a section for it, sorted by name, with their members and metadata, and names the unknown ones", () => {
   const balancer: AcceptedBalancer = {
     file: { name: "haproxy", type: "haproxy", config: {} },
     plugin: {} as BalancerPlugin,
@@ -73,14 +73,14 @@ Deno.test("composeWanted() has a node of a lower priority wait, without a traffi
   assert.deepEqual(nodesWith([spare]), ["b.test primary"]);
 });
 
-Deno.test("wantedNode() gives a member what its node says of itself, and nothing where it says nothing", () => {
+Deno.test("wantedNode() gives a member what its node's keys say, and nothing where they say nothing", () => {
   const node = { host: "a.test", ip: "10.0.0.1", port: 80, metadata: {} };
   assert.deepEqual(wantedNode(node), { node, state: "ready", pool: "primary" });
   const drained = { ...node, weight: 0, state: "drain" as const };
   assert.deepEqual(wantedNode(drained), { node: drained, weight: 0, state: "drain", pool: "primary" });
 });
 
-Deno.test("composeWanted() drains nodes that the cluster's file excludes, and does with the others what operators say", () => {
+Deno.test("composeWanted() drains nodes that the cluster's file excludes, and applies operators' orders to the others", () => {
   const web = cluster("web", { haproxy: {} });
   const clusters = map(["1", { ...web, cluster: { ...web.cluster, exclude: ["a.test", "10.0.0.2:80"] } }]);
   const file = { name: "haproxy", type: "haproxy", config: {} };
@@ -109,7 +109,7 @@ Deno.test("composeWanted() drains nodes that the cluster's file excludes, and do
   assert.deepEqual(states([{ ...said, target: "a.test" }]), ["maint", "drain", "ready"]);
 });
 
-Deno.test("WantedComposer composes the same as composeWanted() does at once, over any sequence of changes, and keeps what has not changed", () => {
+Deno.test("WantedComposer composes the same as composeWanted(), over any sequence of changes, and keeps what has not changed", () => {
   const balancer: AcceptedBalancer = {
     file: { name: "haproxy", type: "haproxy", config: {} },
     plugin: {} as BalancerPlugin,
@@ -159,9 +159,10 @@ Deno.test("WantedComposer composes the same as composeWanted() does at once, ove
         const [one, other] = [last, now].map((each) => each?.clusters.find((cluster) => cluster.name === name));
         return one !== undefined && other !== undefined && JSON.stringify(one) === JSON.stringify(other);
       };
-      // Shares are kept by the identity of their nodes, which a node that went and came within a step has lost.
+      // Shares are kept by the identity of their nodes, which a node that left and joined within a step has
+      // lost.
       const isRemade = [...members].some(([name, node]) => old.has(name) && old.get(name) !== node);
-      // Members that are in no order are composed again.
+      // Unsorted members are composed again.
       const keepsAll = form !== 3 && !isReversed && !isRemade;
       for (const each of now.clusters) if (isEqual(each.name) && keepsAll) assert.ok(before.has(each), each.name);
       last = now;
@@ -169,7 +170,7 @@ Deno.test("WantedComposer composes the same as composeWanted() does at once, ove
   }));
 });
 
-Deno.test("composeWanted() gives a balancer the clusters and the keys that it asks for, and says which clusters are unheard", () => {
+Deno.test("composeWanted() gives a balancer the clusters and the keys that it asks for, and reports which clusters are unheard", () => {
   const balancer = {
     file: { name: "app", type: "template", config: {} },
     plugin: {} as BalancerPlugin,

@@ -16,52 +16,51 @@ import type { Accepted, AcceptedCluster } from "../config/accepted.ts";
 import { needsNoMetadata } from "./wanted.ts";
 
 export interface WatchesOptions {
-  /** Says to a discovery's worker what is to be watched. */
+  /** Instructs a discovery's worker what to watch. */
   readonly fleet: Pick<Fleet, "post">;
-  /** Hears what is said of the clusters that are watched. */
+  /** Receives the reports about watched clusters. */
   readonly membership: Pick<MembershipGuard, "apply" | "connected" | "lostSight" | "hear">;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
   readonly meter?: Meter;
-  /** Aborted when nothing is to be watched again. */
+  /** Aborted when no watch is to be restarted any more. */
   readonly signal: AbortSignal;
 }
 
-/** The waits before a watch that was lost is begun again. */
+/** The waits before a lost watch is restarted. */
 const WATCH_BACKOFF = { firstMs: 200, maxMs: 10_000 };
 
 /** One watch of one source of a cluster, in its discovery's worker. */
 interface Watch extends ClusterSourceKey {
-  /** What the worker calls it: the cluster, and `web#2` for a second source of one discovery. */
+  /** Its name in the worker: the cluster, and `web#2` for a second source of one discovery. */
   readonly id: string;
   readonly discovery: string;
-  /** What the cluster's file says to the discovery, as its plugin made it. */
+  /** The section of the cluster's file for the discovery, as its plugin validated it. */
   readonly config: unknown;
 }
 
 /**
- * Which sources of which clusters are watched, by which discovery's worker: what
- * is said of others is not heard, and a watch that was lost is begun again.
- * Workers are known by the keys of the fleet.
+ * Which sources of which clusters are watched, by which discovery's worker: reports about others are ignored,
+ * and a lost watch is restarted. Workers are known by the keys of the fleet.
  */
 export class Watches {
   readonly #options: WatchesOptions;
-  /** The watches by discovery, by what the worker calls them. */
+  /** The watches by discovery, by their names in the worker. */
   #watched: ReadonlyMap<string, ReadonlyMap<string, Watch>> = new Map();
-  /** Whether no balancer reads the metadata of nodes, so that no worker need send it. */
+  /** Whether no balancer reads the metadata of nodes, so that workers need not send it. */
   #withoutMetadata = true;
-  /** The sources whose registries last said that there is no such cluster. */
+  /** The sources whose registries last reported that there is no such cluster. */
   readonly #missing = new Set<string>();
-  /** Tries in a row to watch a source that failed, and why the last did. */
+  /** Consecutive failures to watch a source, and the reason of the last. */
   readonly #lost = new Map<string, { readonly attempts: number; readonly reason: string }>();
 
-  /** Watches nothing before a config is applied. */
+  /** Watches nothing until a config is applied. */
   constructor(options: WatchesOptions) {
     this.#options = options;
   }
 
-  /** Watches the sources of a config whose discovery there is, and no others. */
+  /** Watches the sources of a config whose discovery exists, and no others. */
   apply({ clusters, discovery, balancers }: Pick<Accepted, "clusters" | "discovery" | "balancers">): void {
     const { membership } = this.#options;
     const withoutMetadata = needsNoMetadata({ balancers, clusters });
@@ -87,12 +86,12 @@ export class Watches {
     membership.apply(new Map([...names].map(([name, cluster]) => [name, membershipPolicy(cluster)])));
   }
 
-  /** Begins all watches of a discovery whose worker is new. */
+  /** Starts all watches of a discovery whose worker is new. */
   begin(key: string): void {
     for (const watch of this.#watchesOf(key).values()) this.#watch(watch);
   }
 
-  /** Takes what a worker says of its registry and its clusters. */
+  /** Takes a worker's report about its registry and its clusters. */
   hear(key: string, event: Extract<WorkerEvent, { type: "connection" | "snapshot" | "lost" }>): void {
     const { fleet, membership } = this.#options;
     const watches = this.#watchesOf(key);
@@ -120,7 +119,7 @@ export class Watches {
     }
   }
 
-  /** Whether a source's registry has said that there is no such cluster. */
+  /** Whether a source's registry has reported that there is no such cluster. */
   isMissing(source: ClusterSourceKey): boolean {
     return this.#missing.has(missingKey(source));
   }
@@ -130,7 +129,10 @@ export class Watches {
     this.#options.membership.lostSight(this.#watchesOf(key).values(), reason, { until: "told" });
   }
 
-  /** Has the registry of a source of a cluster report its whole membership once more; without a source, those of all. */
+  /**
+   * Has the registry of a source of a cluster report its whole membership once more; without a source, the
+   * registries of all.
+   */
   askAgain(cluster: ClusterName, source?: SourceKey): void {
     for (const watch of allOf(this.#watched)) {
       if (watch.cluster === cluster && (source === undefined || watch.source === source)) this.#watchAnew(watch);
@@ -145,7 +147,7 @@ export class Watches {
     const attempt = before?.attempts ?? 0;
     this.#lost.set(lostKey(watch), { attempts: attempt + 1, reason });
     const waitMs = Math.round(backoffMs(attempt, WATCH_BACKOFF, random));
-    // The same again is no news.
+    // A repetition is no news.
     const level = before?.reason === reason ? "debug" : "warn";
     log[level]("Watch failed; keeping members and watching again", {
       event: "cluster.watch_failed",
@@ -183,14 +185,15 @@ export class Watches {
   }
 }
 
-/** The watches that clusters need, by discovery and by what its worker calls them. Pure. */
+/** The watches that clusters need, by discovery and by their names in its worker. Pure. */
 export function watchesOf(
   clusters: readonly AcceptedCluster[],
   { discovery, before = [] }: { readonly discovery: ReadonlyMap<string, unknown>; readonly before?: readonly Watch[] },
 ): ReadonlyMap<string, ReadonlyMap<string, Watch>> {
   const wanted = new Map<string, Map<string, Watch>>();
   for (const { cluster: { name: cluster, sources }, options } of clusters) {
-    // Whoever goes on being one of several keeps its name, so that what is on its way is taken for no other's.
+    // A source that stays one of several keeps its name, so that a report in flight is not taken for
+    // another's.
     const kept = new Map(
       before.filter((watch) => watch.cluster === cluster).map((
         { discovery, source, id },
@@ -229,7 +232,7 @@ function lostKey({ discovery, id }: Watch): string {
   return `${discovery} ${id}`;
 }
 
-/** Says what is stale now that a watch has ended, and why. */
+/** Returns what is stale now that a watch has ended, and why. */
 function endOf(
   { source, discovery: before }: Watch,
   cluster: Cluster | undefined,
@@ -239,7 +242,7 @@ function endOf(
   const [only, ...others] = cluster.sources;
   const own = cluster.sources.find((each) => sourceKey(each) === source);
   const next = own ?? (others.length === 0 ? only : undefined);
-  // What has left a list leaves the others as they are.
+  // A source that has left a list leaves the others as they are.
   if (next === undefined) return undefined;
   if (!discovery.has(next.discovery)) {
     return { source: sourceKey(next), reason: `No usable discovery/${next.discovery}.yaml` };

@@ -43,10 +43,12 @@ class Bench {
     this.#told.push(words.join(" "));
   }
 
-  /** Applies a config of clusters with their discoveries, of which `zoo` and `dns` are there; returns the calls. */
+  /**
+   * Applies a config of clusters with their discoveries, of which `zoo` and `dns` exist; returns the calls.
+   */
   apply(clusters: Readonly<Record<string, string>>, ...ignoresMetadata: readonly boolean[]): readonly string[] {
     const entries = Object.entries(clusters).map(([name, discovery]): [string, AcceptedCluster] => [
-      // A file need not be called as its cluster is.
+      // A file need not be named like its cluster.
       `file-of-${name}`,
       {
         cluster: { ...CLUSTER_DEFAULTS, name, sources: [onlySource(discovery)], balancers: new Map() },
@@ -62,7 +64,7 @@ class Bench {
     return this.take();
   }
 
-  /** Applies a config of one cluster of `zoo`, whose file says this to the discovery; returns the calls. */
+  /** Applies a config of one cluster of `zoo` with this section for the discovery; returns the calls. */
   applyOptions(options?: unknown): readonly string[] {
     const cluster = { ...CLUSTER_DEFAULTS, name: "web", sources: [onlySource("zoo")], balancers: new Map() };
     const clusters = new Map([["web", { cluster, sections: new Map(), options: new Map([["zoo", options]]) }]]);
@@ -75,7 +77,7 @@ class Bench {
     return this.#told.splice(0);
   }
 
-  /** Lets time pass, and all happen that needs none. */
+  /** Advances the clock, and lets everything happen that needs no time. */
   async pass(ms: number): Promise<void> {
     this.clock.advance(ms);
     for (let turn = 0; turn < 20; turn++) await undefined;
@@ -87,7 +89,7 @@ class Bench {
   }
 }
 
-Deno.test("Watches begins what is new, ends what is gone, and leaves the rest", () => {
+Deno.test("Watches starts what is new, ends what is gone, and leaves the rest", () => {
   const bench = new Bench();
   assert.deepEqual(bench.apply({ web: "zoo", api: "zoo", db: "gone" }), [
     "discovery zoo: watch web",
@@ -117,7 +119,7 @@ Deno.test("Watches asks for metadata only while a balancer reads it", () => {
   ]);
 });
 
-Deno.test("Watches hands on what a cluster's file says to its discovery, and watches again when that changes", () => {
+Deno.test("Watches passes on a cluster's section for its discovery, and watches again when that changes", () => {
   const bench = new Bench();
   assert.deepEqual(bench.applyOptions({ a: 1 }), ['discovery zoo: watch web {"a":1}']);
   assert.deepEqual(bench.applyOptions({ a: 1 }), []);
@@ -126,7 +128,7 @@ Deno.test("Watches hands on what a cluster's file says to its discovery, and wat
   assert.deepEqual(bench.applyOptions(), ["discovery zoo: unwatch web", "discovery zoo: watch web"]);
 });
 
-Deno.test("Watches begins all again in a new worker of a discovery, and nothing in one of a check", () => {
+Deno.test("Watches starts all again in a new worker of a discovery, and nothing in one of a check", () => {
   const bench = new Bench();
   bench.apply({ web: "zoo", api: "dns" });
   bench.watches.begin(ZOO);
@@ -134,7 +136,7 @@ Deno.test("Watches begins all again in a new worker of a discovery, and nothing 
   assert.deepEqual(bench.take(), ["discovery zoo: watch web"]);
 });
 
-Deno.test("Watches hears of the clusters that it watches, and takes from the worker what is said of others", () => {
+Deno.test("Watches takes reports of the clusters that it watches, and ignores a worker's reports about others", () => {
   const bench = new Bench();
   bench.apply({ web: "zoo", api: "dns" });
   const others = ["api", "__proto__", "constructor"];
@@ -150,16 +152,16 @@ Deno.test("Watches reports for all clusters of a registry that it is reachable, 
   const bench = new Bench();
   bench.apply({ web: "zoo", api: "zoo", db: "dns" });
   bench.watches.hear(ZOO, { type: "connection", state: "connected", detail: "" });
-  bench.watches.hear(ZOO, { type: "connection", state: "disconnected", detail: "refused" });
+  bench.watches.hear(ZOO, { type: "connection", state: "disconnected", detail: "no route" });
   bench.watches.lose(ZOO, "it threw");
   assert.deepEqual(bench.take(), [
     "connected web api",
-    "lost until connected (refused) web api",
+    "lost until connected (no route) web api",
     "lost until told (it threw) web api",
   ]);
 });
 
-Deno.test("Watches begins a lost watch again, later each time, until the cluster is reported", async () => {
+Deno.test("Watches restarts a lost watch, later each time, until the cluster is reported", async () => {
   const bench = new Bench();
   bench.apply({ web: "zoo" });
   for (const waitMs of [200, 400, 800]) {
@@ -177,7 +179,7 @@ Deno.test("Watches begins a lost watch again, later each time, until the cluster
   assert.equal(bench.log.take().length, 1);
 });
 
-Deno.test("Watches does not begin a watch again that nobody wants any more", async () => {
+Deno.test("Watches does not restart a watch that is not desired any more", async () => {
   const bench = new Bench();
   bench.apply({ web: "zoo" });
   bench.lose("web", "no such path");
@@ -187,14 +189,14 @@ Deno.test("Watches does not begin a watch again that nobody wants any more", asy
   assert.equal(bench.clock.pending, 0);
 });
 
-Deno.test("Watches asks for a cluster once more by beginning its watch again", () => {
+Deno.test("Watches asks for a cluster once more by restarting its watch", () => {
   const bench = new Bench();
   bench.apply({ web: "zoo", api: "dns" });
   bench.watches.askAgain("web");
   assert.deepEqual(bench.take(), ["discovery zoo: unwatch web", "discovery zoo: watch web"]);
 });
 
-Deno.test("Watches counts each watch that failed", async () => {
+Deno.test("Watches counts each failed watch", async () => {
   const bench = new Bench();
   bench.apply({ web: "zoo" });
   bench.lose("web", "no such path");

@@ -220,7 +220,7 @@ export class Notifications implements AsyncDisposable {
           continue;
         }
         const waitMs = Math.round(backoffMs(attempt++, after.backoff, random));
-        log[attempt === 1 ? "warn" : "debug"]("Notifier cannot deliver; it is tried again", {
+        log[attempt === 1 ? "warn" : "debug"]("Notifier cannot deliver; retrying", {
           event: "notifier.failed",
           notifier: name,
           reason,

@@ -45,6 +45,6 @@ export async function serveStatus(
       },
     }),
   );
-  log.info("The status is served", { event: "status.listening", at: formatStatusAddress(server.address) });
+  log.info("Serving status", { event: "status.listening", at: formatStatusAddress(server.address) });
   return parts.move();
 }

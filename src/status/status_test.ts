@@ -272,7 +272,7 @@ Deno.test("statusOf() shows the active members of a balancer, which may be fewer
     turnedMs: 300,
     notices: Array.from({ length: 101 }, (_, i) => ({ text: `Cluster c${i} has no nodes` })),
     fileBehind: { text: "No space left", atMs: 300 },
-    waits: [{ why: "Reload keeps its interval", untilMs: 2_300 }],
+    waits: [{ why: "Reload waits for its interval", untilMs: 2_300 }],
   };
   stage.clock.advance(700);
   assert.deepEqual(stage.status().balancers["haproxy"], {
@@ -298,7 +298,7 @@ Deno.test("statusOf() shows the active members of a balancer, which may be fewer
     leftOut: 0,
     fileBehind: { text: "No space left", agoSeconds: 0.7 },
     counters: null,
-    waits: [{ why: "Reload keeps its interval", inSeconds: 1.3 }],
+    waits: [{ why: "Reload waits for its interval", inSeconds: 1.3 }],
   });
 });
 

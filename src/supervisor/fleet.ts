@@ -430,7 +430,10 @@ export class Fleet implements AsyncDisposable {
       const at = { worker: key, reason: member.down, waitMs, attempt };
       member.isFaultLogged = true;
       if (this.#fallBack(member)) {
-        this.#log.warn("Cannot replace a worker; the previous one goes on", { event: "worker.replace_failed", ...at });
+        this.#log.warn("Cannot replace a worker; the previous one stays in service", {
+          event: "worker.replace_failed",
+          ...at,
+        });
       } else {
         if (isReady) this.#log.warn("Worker ended; starting another", { event: "worker.ended", ...at });
         else {
@@ -502,7 +505,7 @@ export class Fleet implements AsyncDisposable {
     if (spec.kind !== "discovery" || replaced === undefined) return crew;
     const onUnreachable = (detail: string) => {
       member.isFaultLogged = true;
-      this.#log.warn("Registry unreachable by a new connection; the previous one goes on", {
+      this.#log.warn("Registry unreachable by a new connection; the previous one stays in service", {
         event: "registry.replacement_unreachable",
         worker: key,
         detail,

@@ -174,7 +174,7 @@ Deno.test("the socket is deleted: no request fails, and one process with a socke
     () => untilReplaced(stage, { pid }),
   );
   await stage.writer.event("balancer.restarted", {
-    reason: /^nobody answers at .*; relieving what does not answer there/,
+    reason: /^nobody answers at .*; replacing orphan processes/,
   });
   assertUnnoticed(t, aftermath);
 });
@@ -193,7 +193,7 @@ Deno.test.each([
     await eventually("the drift is logged", async () => {
       await harm(haproxy.configFile);
       await eventually("the file is restored", async () => await Deno.readTextFile(haproxy.configFile) === good);
-      return stage.writer.count("balancer.drift", { found: /the file .* was (?:removed|changed)$/ }) > 0;
+      return stage.writer.count("balancer.drift", { found: /file .* (?:removed|changed)$/ }) > 0;
     });
   });
   assert.equal(await haproxy.pid(), pid);

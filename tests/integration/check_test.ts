@@ -48,7 +48,7 @@ Deno.test("check reports a missing directory of a balancer's files, and passes",
   assert.equal(code, 0, text);
   assert.match(
     text,
-    new RegExp(`notice: Directory ${temp.file("none")} does not exist; the writer makes no directory`),
+    new RegExp(`notice: Directory ${temp.file("none")} does not exist; create it: `),
   );
   assert.match(text, /: valid: 0 errors, 0 warnings, 2 notices$/);
 });

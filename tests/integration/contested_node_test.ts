@@ -41,7 +41,10 @@ async function store(): Promise<Registry> {
     // A store reports the loss of a node with the next renewal of the lease.
     async lost(session) {
       const lines = contexts.get(session)?.lines ?? [];
-      await eventually("the loss is noticed", () => lines.some((line) => line.includes("was taken over")));
+      await eventually(
+        "the loss is noticed",
+        () => lines.some((line) => line.includes("taken over by another session")),
+      );
     },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };

@@ -405,7 +405,7 @@ Deno.test("credentials that etcd does not need are ignored, which is logged", as
   await using etcd = await Etcd.start();
   await using session = await open({ endpoints: [etcd.address], ...LIGHTHOUSE });
   await session.session.register("web", up(testNode(8001)), soon());
-  assert.ok(session.context.lines.some((line) => /^info etcd has authentication disabled/.test(line)));
+  assert.ok(session.context.lines.some((line) => /^info etcd authentication disabled/.test(line)));
 });
 
 Deno.test("an invalid node is left out with its reason, and the others are served", async () => {
@@ -424,8 +424,10 @@ Deno.test("an invalid node is left out with its reason, and the others are serve
   await etcd.ctl("put", `${WEB}web.test:8001`, new TextDecoder().decode(encodeNode(testNode(8001))));
   await web.has(8001);
   for (const [name] of hostile) {
-    const isTold = writer.context.lines.some((line) => line.startsWith("warn Left out") && line.includes(`"${name}"`));
-    assert.ok(isTold || writer.context.lines.some((line) => /more are left out likewise/.test(line)), name);
+    const isTold = writer.context.lines.some((line) =>
+      line.startsWith("warn Entry left out") && line.includes(`"${name}"`)
+    );
+    assert.ok(isTold || writer.context.lines.some((line) => /more entries left out/.test(line)), name);
   }
 });
 
@@ -778,7 +780,7 @@ Deno.test("addresses written by other tools are read by value and by key, and re
     "they are read",
     () => addresses(byValue).join() === "10.0.0.5:8080" && addresses(byName).join() === "10.0.0.6:8080",
   );
-  assert.ok(session.context.lines.some((line) => /Left out a key of \/proxy\/frontend\/web\/: "two"/.test(line)));
+  assert.ok(session.context.lines.some((line) => /Entry left out path=\/proxy\/frontend\/web\/: "two"/.test(line)));
   const node = testNode(8080);
   await session.session.register("web", { ...up(node), ...values }, soon());
   await session.session.register("web2", { ...up(node), ...names }, soon());

@@ -59,13 +59,13 @@ Deno.test("the executor keeps a program's output, and its environment has nothin
 Deno.test("the executor reports a program's exit status and output", async () =>
   assert.equal(
     failureOf(await perform(start("sh", "-c", "echo it is broken >&2; exit 3"))),
-    "program: Cannot start it: it left with 3: it is broken",
+    "program: Cannot start the balancer: exit status 3: it is broken",
   ));
 
 Deno.test("the executor kills a program that does not end in time", async () =>
   assert.equal(
     failureOf(await perform(start("sh", "-c", "echo thinking; exec sleep 60"), { programDeadlineMs: 200 })),
-    "late: Cannot start it: it did not end within 200 ms: thinking",
+    "late: Cannot start the balancer: did not exit within 200ms: thinking",
   ));
 
 Deno.test("the executor does not wait for a daemon that keeps its parent's output open", async () => {
@@ -75,7 +75,10 @@ Deno.test("the executor does not wait for a daemon that keeps its parent's outpu
 });
 
 Deno.test("the executor reports a missing program", async () =>
-  assert.match(failureOf(await perform(start("/nowhere/haproxy"))), /^system: Cannot start it: .*\/nowhere\/haproxy/));
+  assert.match(
+    failureOf(await perform(start("/nowhere/haproxy"))),
+    /^system: Cannot start the balancer: .*\/nowhere\/haproxy/,
+  ));
 
 Deno.test("the executor stops a program when aborted", async () => {
   const stop = new AbortController();
@@ -170,7 +173,7 @@ Deno.test("the executor signals a master, and reports when it is gone", async ()
   };
   assert((await perform(step)).ok);
   assert.equal((await child.status).code, 7);
-  assert.match(failureOf(await perform(step)), /^system: Cannot reload it/);
+  assert.match(failureOf(await perform(step)), /^system: Cannot reload the balancer/);
 });
 
 Deno.test("the executor reads a program's version, and has none for a missing or silent program", async () => {
@@ -202,7 +205,7 @@ Deno.test("the executor signals only the balancer's program, and asks no other p
   const haproxy = { ...sources(dir), program: "haproxy" };
   const how = { signal: "SIGUSR2", pid: stranger.pid } as const;
   const [outcome] = await executor.execute([{ do: "reload", reason: "a test", listens: [], how }], haproxy, signal);
-  assert.match(failureOf(outcome), /^system: Cannot reload it: .*haproxy/);
+  assert.match(failureOf(outcome), /^system: Cannot reload the balancer: .*haproxy/);
   assert.equal(await executor.softStop(stranger.pid, haproxy), false);
   // An earlier signal would have ended the process earlier.
   Deno.kill(stranger.pid, "SIGCONT");
@@ -223,7 +226,7 @@ Deno.test("the executor carries nothing out while another writer uses the file o
       { ...sources(dir), ...elsewhere },
       signal,
     );
-    assert.match(failureOf(outcome), /^taken: Cannot start it: process [0-9]+ keeps this balancer in sync/);
+    assert.match(failureOf(outcome), /^taken: Cannot start the balancer: process [0-9]+ keeps this balancer in sync/);
   }
   assert.equal(names(dir).includes("done"), false);
 });

@@ -115,7 +115,7 @@ Deno.test("file: the node of a process that is killed is removed with its lease"
   await follower.has(1, 2);
   first.kill("SIGKILL");
   await follower.has(2);
-  assert.match(reader.context.lines.join("\n"), /info The lease of "web.test:1.json" .* is over/);
+  assert.match(reader.context.lines.join("\n"), /info Lease expired .*entry=web.test:1.json/);
   assert.deepEqual(await filesOf(dir, "web"), ["web.test:1.json", "web.test:2.json"], "the file is there for a while");
 });
 
@@ -338,7 +338,10 @@ Deno.test("file: a node is taken over from a live session, and stays when that o
   await follower.has(1);
   await using next = await open(dir);
   await next.register("web", up(testNode(1)), soon());
-  await eventually("the old one lets go", () => old.context.lines.some((line) => line.includes("was taken over")));
+  await eventually(
+    "the old one lets go",
+    () => old.context.lines.some((line) => line.includes("taken over by another session")),
+  );
   await old[Symbol.asyncDispose]();
   assert.deepEqual(await filesOf(dir, "web"), ["web.test:1.json"]);
   assert.deepEqual(follower.counts, [1], "it never left");

@@ -122,7 +122,7 @@ Deno.test("hostile znodes affect only themselves: not HAProxy's file, not its so
   ]);
   assert.equal(await stage.host.haproxy.pid(), pid, "and no reload for any of it");
   // Of many at once, some are logged as a number.
-  const told = [...stage.writer.log.matchAll(/Left out a child of \S+: (?:(\d+) more)?/g)];
+  const told = [...stage.writer.log.matchAll(/event=discovery\.entry_skipped .*?reason="?(?:(\d+) more)?/g)];
   const count = told.reduce((sum, [, more = "1"]) => sum + Number(more), 0);
   assert.equal(count, index + 9, "each is logged, once");
   // deno-lint-ignore no-control-regex -- the log must contain none.

@@ -37,7 +37,7 @@ Deno.test("askOverHttp() handles other statuses, invalid HTTP, silence, and its 
       }
     }
   })();
-  await assert.rejects(askOverHttp(path, ["/"], { signal }), /answers 500 to GET \/: want 200/);
+  await assert.rejects(askOverHttp(path, ["/"], { signal }), /answers 500 to GET \/; want status 200/);
   await assert.rejects(askOverHttp(path, ["/"], { signal }), /answers no HTTP/);
   await assert.rejects(askOverHttp(path, ["/"], { signal, deadlineMs: 50 }), SocketSilentError);
   const stop = new AbortController();

@@ -99,7 +99,7 @@ Deno.test("logging.yaml is applied at once, an edit too; an invalid one leaves t
   });
   await dir.holds("fourth.log", /Config applied/);
   lighthouse.kill("SIGHUP");
-  await dir.holds("fourth.log", /Looking at the config again/);
+  await dir.holds("fourth.log", /Rereading the config/);
   assert.equal(await lighthouse.stop(), 0);
   const fourth = await dir.read("fourth.log");
   assert.match(fourth, /Stopped/, "the last record is written too");

@@ -179,6 +179,6 @@ Deno.test("panic_threshold: without a check it has no effect, which is logged", 
   await using running = new RunningWriter();
   await running.apply(box.wanted({ web: { section: { port: freePort(), panic_threshold: 50 } } }));
   await running.event("balancer.notice", {
-    msg: /^Cluster web: panic_threshold has no effect as its servers have no check/,
+    msg: /^Cluster web: panic_threshold has no effect: its servers have no check/,
   });
 });

@@ -299,7 +299,7 @@ Deno.test("a plugin that is a file needs no hash, and is loaded again when it or
   assert.notEqual(second.catalog.find("check", "memcached")?.module, first.catalog.find("check", "memcached")?.module);
   await place.dir.write("config/plugins/lib/connect.ts", "export async function connect() {");
   const broken = await place.load(loader, entry);
-  assert.match(told(broken), /lib\/connect\.ts:1:3[45]: .*; its last good version goes on$/);
+  assert.match(told(broken), /lib\/connect\.ts:1:3[45]: .*; its last good version stays active$/);
   assert.equal(broken.catalog, second.catalog);
 });
 
@@ -312,7 +312,7 @@ Deno.test("a file must match its hash, after a restart too", async () => {
   assert.equal(told(first), "");
   await place.dir.write("config/lib/connect.ts", "export async function connect() {}");
   const again = await place.load(place.loader(), entry);
-  assert.match(told(again), /is not what was approved: .*; what was approved goes on, from the cache$/);
+  assert.match(told(again), /is not what was approved: .*; the approved version stays active, from the cache$/);
   assert.deepEqual(again.catalog.find("check", "memcached"), first.catalog.find("check", "memcached"));
 });
 

@@ -84,7 +84,7 @@ Deno.test("an invalid edit of the balancer's own file leaves it unchanged, and c
   await host.configure({ restart_interval: 0, global: ["maxconn 100", "maxcon 200"] });
   await writer.event("balancer.config_rejected", {
     fate: "kept",
-    msg: /refuses the config, .*balancers\/haproxy\.yaml:1:\d+: /,
+    msg: /^Config rejected; .*balancers\/haproxy\.yaml:1:\d+: /,
   });
   await host.write("clusters/other", cluster(other));
   await eventually("the other one serves", async () => await ask(other) === "app.test");

@@ -130,7 +130,10 @@ Deno.test("lighthouse: a node that another session registered stays with it, who
   await before.register("web", up(testNode(1)), soon());
   await before.register("web", up(testNode(2)), soon());
   await after.register("web", up(testNode(1)), soon());
-  await eventually("it is noticed", () => before.context.lines.some((line) => line.includes("was taken over")));
+  await eventually(
+    "it is noticed",
+    () => before.context.lines.some((line) => line.includes("taken over by another session")),
+  );
   const { version } = store.server.store.copy;
   await before.register("web", up(testNode(2)), soon());
   assert.deepEqual(store.server.store.copy.version, version, "nothing is written");
@@ -247,7 +250,10 @@ Deno.test("lighthouse: a missing cluster is awaited; an empty one exists", async
   await using session = await open([store]);
   await using follower = new GuardedFollower(session, "web");
   await using empty = new GuardedFollower(session, "empty");
-  await eventually("it waits", () => session.context.lines.some((line) => line.includes("/web does not exist")));
+  await eventually(
+    "it waits",
+    () => session.context.lines.some((line) => /Path does not exist path=.*\/web$/.test(line)),
+  );
   await session.register("web", up(testNode(1)), soon());
   await follower.has(1);
   assert.deepEqual(follower.counts, [1], "an empty cluster was never told");
@@ -353,7 +359,10 @@ Deno.test("lighthouse: a wiped store empties no cluster; only members that do no
   await using _after = await TestStore.start({ bind });
   await follower.has(1, 2);
   assert.deepEqual(follower.snapshots.slice(counted).map(({ nodes }) => nodes.length), [2], "nobody left in between");
-  assert.match(reader.context.lines.join("\n"), /warn \/services\/web has another history at/);
+  assert.match(
+    reader.context.lines.join("\n"),
+    /warn Registry history lost; holding missing nodes path=\/services\/web /,
+  );
 });
 
 /** Two instances of one store, each behind a network with faults. */
@@ -383,11 +392,16 @@ Deno.test.each([{ how: "refuse" }, { how: "pause" }] as const)(
     one[how]();
     await session.register("web", up(testNode(2)), soon());
     await follower.has(1, 2);
-    assert.match(session.context.lines.join("\n"), new RegExp(`info Asking 127.0.0.1:${two.port} from now on: .*`));
+    assert.match(
+      session.context.lines.join("\n"),
+      new RegExp(`info Using another instance instance=127.0.0.1:${two.port}: .*`),
+    );
     one.resume();
     await eventually(
       "used again",
-      () => session.context.lines.at(-1) === `info Asking 127.0.0.1:${one.port} from now on: it is preferred`,
+      () =>
+        session.context.lines.at(-1) ===
+          `info Using another instance instance=127.0.0.1:${one.port}: preferred instance is back`,
     );
     await session.deregister("web", up(testNode(1)), soon());
     await follower.has(2);
@@ -407,7 +421,7 @@ Deno.test("lighthouse: a token for one cluster fails over and back", async () =>
   proxy.refuse();
   await eventually("the other has it", () => second.server.store.copy.leases.size === 1);
   proxy.resume();
-  await eventually("it is returned to", () => session.context.lines.at(-1)?.endsWith("it is preferred"));
+  await eventually("it is returned to", () => session.context.lines.at(-1)?.endsWith("preferred instance is back"));
 });
 
 Deno.test("lighthouse: an instance that may not serve yet is skipped", async () => {
@@ -430,7 +444,7 @@ Deno.test("lighthouse: an instance that lags removes no member", async () => {
   await follower.has(1);
   for (const n of [1, 2, 3]) await ahead.commit([["PUT", "/n", n]]);
   proxy.refuse();
-  await eventually("it is doubted", () => session.context.lines.some((line) => line.includes("has another history")));
+  await eventually("it is doubted", () => session.context.lines.some((line) => line.includes("Registry history lost")));
   await behind.ask("PUT /copy", (await ahead.ask("GET /copy")).text);
   await behind.commit([["PUT", "/services/web/web.test%3A2", testNode(2)]]);
   await follower.has(1, 2);
@@ -451,12 +465,12 @@ Deno.test("lighthouse: a token without rights is rejected with a reason that hid
   assert.ok(barred.status === "rejected");
   assert.match(
     String(barred.reason),
-    /Cannot register at 127.*: it answered 403 Forbidden: Cannot change \/services\/db/,
+    /Cannot register at 127.*: HTTP 403 Forbidden: Cannot change \/services\/db/,
   );
   await using unknown = await open([store], { token: "no-such-token-0123456" });
   await using follower = new GuardedFollower(unknown, "web");
   await eventually("rejected", () => follower.error !== undefined);
-  assert.match(String(follower.error), /it answered 401 Unauthorized/);
+  assert.match(String(follower.error), /HTTP 401 Unauthorized/);
   const said = [...session.context.lines, ...unknown.context.lines, String(follower.error), String(barred.reason)];
   assert.ok(said.every((line) => !line.includes("0123456")));
 });

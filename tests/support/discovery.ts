@@ -23,7 +23,7 @@ export class RecordingContext implements DiscoveryContext {
   readonly states: string[] = [];
   /** The details of each state. */
   readonly details: string[] = [];
-  /** Log lines with their level first, and the reason last if a record has one. */
+  /** Log lines: level, message, fields, and the reason last if a record has one. */
   readonly lines: string[] = [];
   readonly #controller = new AbortController();
 
@@ -35,9 +35,9 @@ export class RecordingContext implements DiscoveryContext {
 
   /** Records the session's log. */
   readonly log: DiscoveryContext["log"] = {
-    debug: (message, properties) => this.lines.push(`debug ${message}${reasonOf(properties)}`),
-    info: (message, properties) => this.lines.push(`info ${message}${reasonOf(properties)}`),
-    warn: (message, properties) => this.lines.push(`warn ${message}${reasonOf(properties)}`),
+    debug: (message, properties) => this.lines.push(`debug ${message}${fieldsOf(properties)}`),
+    info: (message, properties) => this.lines.push(`info ${message}${fieldsOf(properties)}`),
+    warn: (message, properties) => this.lines.push(`warn ${message}${fieldsOf(properties)}`),
   };
 
   /** Records the state. */
@@ -178,6 +178,7 @@ export function soon(): AbortSignal {
   return AbortSignal.timeout(60_000);
 }
 
-function reasonOf({ reason }: Readonly<Record<string, unknown>> = {}): string {
-  return reason === undefined ? "" : `: ${reason}`;
+function fieldsOf({ event: _, reason, ...fields }: Readonly<Record<string, unknown>> = {}): string {
+  const others = Object.entries(fields).map(([key, value]) => ` ${key}=${value}`).join("");
+  return reason === undefined ? others : `${others}: ${reason}`;
 }

@@ -207,7 +207,8 @@ export class RunningWriter implements AsyncDisposable {
 
   constructor({ effects = new Executor(), reconcileMs }: { effects?: BalancerEffects; reconcileMs?: number } = {}) {
     const record = (level: string) => (text: string, properties?: Readonly<Record<string, unknown>>) => {
-      this.log.push(`${level} ${text}`);
+      const { event: _, ...fields } = properties ?? {};
+      this.log.push([level, text, ...Object.entries(fields).map(([key, value]) => `${key}=${value}`)].join(" "));
       this.records.push(toEvent(level, text, properties));
     };
     const log: Logger = {

@@ -31,7 +31,7 @@ export type FormatName = keyof typeof FORMATS;
 export interface FileConfig extends Omit<OutputFile, "path"> {
   readonly clusters?: "all" | readonly string[] | undefined;
   readonly format: FormatName;
-  /** Where the files are, for formats with one for each cluster. */
+  /** The directory of the files, for formats with a file for each cluster. */
   readonly directory: string;
   /** The file, for the others. */
   readonly path: string;
@@ -39,13 +39,13 @@ export interface FileConfig extends Omit<OutputFile, "path"> {
   readonly reload?: readonly string[] | undefined;
   readonly splayMs: number;
   readonly reloadIntervalMs: number;
-  /** What URLs of `traefik` begin with; `tcp` for none. */
+  /** The start of URLs of `traefik`; `tcp` for none. */
   readonly scheme: "http" | "https" | "h2c" | "tcp";
   /** Labels of all targets of `prometheus`. */
   readonly labels: Readonly<Record<string, string>>;
-  /** The domain that `hosts` adds to the names of clusters; empty for none. */
+  /** The domain that `hosts` appends to the names of clusters; empty for none. */
   readonly domain: string;
-  /** What names of `env` begin with. */
+  /** The prefix of names of `env`. */
   readonly prefix: string;
 }
 
@@ -90,18 +90,16 @@ const related = refined(balancer, (file) => {
   const needed = isPerCluster(format) ? "directory" : "path";
   return [
     ...file[needed] === undefined
-      ? [{ message: `Missing key ${needed}: the format ${format} must have an absolute path here`, path: [] }]
+      ? [{ message: `Missing key ${needed}: format ${format} needs an absolute path here`, path: [] }]
       : [],
     ...Object.entries(OWN_KEYS).flatMap(([key, formats]) => {
       const value = file[key as keyof File];
       const standard = DEFAULTS[key as keyof typeof DEFAULTS];
       const isUsed = value !== undefined && JSON.stringify(value) !== JSON.stringify(standard);
       const isKnown = (formats as readonly string[]).includes(format);
-      return isUsed && !isKnown ? [unwanted([key], `left out with the format ${format}`, value)] : [];
+      return isUsed && !isKnown ? [unwanted([key], `absent with the format ${format}`, value)] : [];
     }),
-    ...isPerCluster(format) && file.rollback
-      ? [unwanted(["rollback"], `left out with the format ${format}`, true)]
-      : [],
+    ...isPerCluster(format) && file.rollback ? [unwanted(["rollback"], `absent with the format ${format}`, true)] : [],
     ...file.path?.endsWith(".pid") ? [unwanted(["path"], "a path that does not end in .pid", file.path)] : [],
     ...Object.keys(file.labels).filter((name) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)).map((name) =>
       unwanted(["labels", name], "named with letters, digits and underscores", file.labels[name])

@@ -17,13 +17,13 @@ export type ClusterFormat = (cluster: WantedCluster) => string;
 
 /** A format with one file for all clusters. */
 export interface CommonFormat {
-  /** Writes the file. Throws an `Error` for clusters that it cannot tell apart. */
+  /** Writes the file. Throws an `Error` for clusters that it cannot distinguish. */
   readonly write: (clusters: readonly WantedCluster[], options: FormatOptions) => string;
   /** Reads which clusters a file was made of. */
   readonly clustersIn: (text: string) => readonly string[];
 }
 
-/** Who gets requests: ready members, of this cluster or lent by another. */
+/** The nodes that get requests: ready members, of this cluster or lent by another. */
 function serving({ nodes }: WantedCluster): readonly WantedNode[] {
   return nodes.filter(({ state, pool, weight }) => state === "ready" && pool === "primary" && weight !== 0);
 }
@@ -32,7 +32,7 @@ function addressOf({ node: { ip, port } }: WantedNode): string {
   return formatEndpoint({ host: ip, port });
 }
 
-/** The weight that stands in files: a ramp writes none. */
+/** The weight written to files, which a ramp does not change. */
 function weightOf({ weight, settledWeight }: WantedNode): number | undefined {
   return settledWeight ?? weight;
 }
@@ -70,7 +70,7 @@ const envoyEds: ClusterFormat = (cluster) => {
     groups.set(key, group);
   }
   const sorted = [...groups].toSorted(([a], [b]) => a < b ? -1 : 1).map(([, group]) => group);
-  // Envoy wants priorities without a gap.
+  // Envoy requires priorities without a gap.
   const priorities = [...new Set(sorted.map(({ priority }) => priority))];
   const resource = {
     "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
@@ -86,7 +86,7 @@ const envoyEds: ClusterFormat = (cluster) => {
             address: { socket_address: { address: node.ip, port_value: node.port } },
             hostname: node.host,
           },
-          // A weight of 0 is no weight there.
+          // A weight of 0 means no weight there.
           health_status: state === "drain" || each.weight === 0 ? "DRAINING" : "HEALTHY",
           ...weight !== undefined && weight > 0 && { load_balancing_weight: weight },
         };
@@ -110,13 +110,13 @@ const traefik: CommonFormat = {
       return [cluster.name, { loadBalancer: { servers } }];
     }));
     const body = clusters.length === 0 ? {} : { [isTcp ? "tcp" : "http"]: { services } };
-    // Traefik takes the file for a template of Go's.
+    // Traefik parses the file as a Go template.
     return `${commentOf(clusters)}${pretty(body).replaceAll("{{", '{{"{{"}}')}`;
   },
   clustersIn: commented,
 };
 
-/** Targets of Prometheus' `file_sd`: whatever is up is scraped, drained or not. */
+/** Targets of Prometheus' `file_sd`: a node is scraped while it is up, drained or not. */
 const prometheus: CommonFormat = {
   write(clusters, { labels }) {
     return pretty(clusters.flatMap((cluster) => {
@@ -160,7 +160,7 @@ const prometheus: CommonFormat = {
   },
 };
 
-/** A hosts file: each cluster's name leads to the addresses of its members. */
+/** A hosts file: each cluster's name resolves to the addresses of its members. */
 const hosts: CommonFormat = {
   write(clusters, { domain }) {
     const lines = clusters.flatMap((cluster) => {
@@ -173,7 +173,10 @@ const hosts: CommonFormat = {
   clustersIn: commented,
 };
 
-/** Variables for a shell or a service manager: addresses and ports have no character that either could misread. */
+/**
+ * Variables for a shell or a service manager: addresses and ports have no character that either could
+ * misread.
+ */
 const env: CommonFormat = {
   write(clusters, { prefix }) {
     const owners = new Map<string, string>();
@@ -197,7 +200,7 @@ const env: CommonFormat = {
 /** The formats with a file for each cluster. */
 export const CLUSTER_FORMATS: { readonly [format in FormatName]?: ClusterFormat } = { json, "envoy-eds": envoyEds };
 
-/** The formats with one file for all. */
+/** The formats with one file for all clusters. */
 export const COMMON_FORMATS: { readonly [format in FormatName]?: CommonFormat } = { traefik, prometheus, hosts, env };
 
 const COMMENT = "# Written by Lighthouse. Clusters:";

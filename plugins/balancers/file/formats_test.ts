@@ -112,7 +112,7 @@ Deno.test("hosts and env have the addresses of each cluster", () => {
   assert.match(faults?.[0]?.text ?? "", /clusters a-b and a_b would both be A_B_ADDRESSES/);
 });
 
-Deno.test("a label of any text is no more than a label in a JSON format", () => {
+Deno.test("a label of any text is only a label in a JSON format", () => {
   fc.assert(fc.property(fc.string({ unit: "binary" }), (value) => {
     const nodes = [node(1, { node: { labels: { x: value } } })];
     for (const keys of [{ format: "prometheus", path: "/p" }, { format: "json", directory: "/d" }]) {
@@ -131,7 +131,7 @@ function planned(wanted: Wanted<FileConfig, object>, files: Readonly<Record<stri
   return steps.map((step) => step.do === "install" || step.do === "remove" ? `${step.do} ${step.path}` : step.do);
 }
 
-Deno.test("files of clusters that are gone are removed with purge alone, and stay while their config cannot be used", () => {
+Deno.test("files of removed clusters are deleted with purge only, and stay while their config is invalid", () => {
   const keys = { format: "json", directory: "/d" };
   const files = { "/d/web.json": textOf(wantedOf(keys)), "/d/gone.json": "[]", "/d/broken.json": "[]" };
   assert.deepEqual(planned(wantedOf(keys), files), []);
@@ -145,7 +145,7 @@ Deno.test.each([
   { format: "prometheus" },
   { format: "hosts" },
   { format: "env" },
-])("$format stays while the config of a cluster that it has cannot be used", ({ format }) => {
+])("$format stays while the config of a cluster that it has is invalid", ({ format }) => {
   const keys = { format, path: "/f" };
   const files = { "/f": textOf(wantedOf(keys, { api: NODES, web: NODES })) };
   assert.deepEqual(file.servedBy?.(new Map(Object.entries(files)), configOf(keys)), ["api", "web"]);

@@ -20,7 +20,7 @@ function groupsOf(config: FileConfig, clusters: readonly string[]): readonly Out
   return files.length === 0 ? [] : [{ name: "reload", files, reload, note: noteAt(config) }];
 }
 
-/** Where is noted what was loaded, if something is to load it. */
+/** Where the loaded version is recorded, if a reader is to load it. */
 function noteAt({ directory, path, format }: FileConfig): string {
   return CLUSTER_FORMATS[format] === undefined ? noteOf(path) : `${directory}/.lighthouse`;
 }
@@ -74,13 +74,13 @@ function plan(
   const vanishing = CLUSTER_FORMATS[config.format] === undefined &&
     servedBy(seen.files ?? new Map(), config).some((name) => isUnknown(name) && !names.includes(name));
   if (vanishing) return [];
-  // With a reload all are one group, and what cannot be rendered yet holds none of the others up.
+  // With a reload all are one group, and a file that cannot be rendered yet delays no other.
   const rendering = names.filter((name) => directoryless(config) || rendered.files.has(pathOf(config.directory, name)));
   const steps = planOutputs(groupsOf(config, rendering), {
     rendered,
     seen,
     clusters: names,
-    // A file of one cluster says nothing of another.
+    // The file of one cluster says nothing about another.
     unknown: () => false,
     mayReload,
   });
@@ -91,7 +91,7 @@ function directoryless({ directory }: FileConfig): boolean {
   return directory === "";
 }
 
-/** Removes the files of clusters that are not there, if that is wanted. */
+/** Removes the files of unknown clusters, if configured. */
 function purged(
   config: FileConfig,
   clusters: readonly string[],

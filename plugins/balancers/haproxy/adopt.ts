@@ -8,10 +8,9 @@ import { isFromOther, readShare } from "./server_share.ts";
 import { words } from "./words.ts";
 
 /**
- * Reads the members of each cluster back from a file that was rendered here or
- * by 1.0, so that a start while the registry is away goes on with
- * what was known. A line that is not a member's is passed over. Metadata is
- * not in the file, so adopted nodes have none.
+ * Reads the members of each cluster back from a file that was rendered here or by 1.0, so that a start while
+ * the registry is unreachable continues with what was known. Other lines than members' are skipped. Metadata
+ * is not in the file, so adopted nodes have none.
  */
 export function adopt(file: string): ReadonlyMap<ClusterName, readonly Node[]> {
   const servers = new Map<
@@ -45,7 +44,7 @@ export function adopt(file: string): ReadonlyMap<ClusterName, readonly Node[]> {
   ]));
 }
 
-/** Reads the members of each cluster back from the process that runs: the servers that it sends requests to. */
+/** Reads the members of each cluster back from the running process: the servers that it sends requests to. */
 export function adoptRunning({ running, file = "" }: Observed): ReadonlyMap<ClusterName, readonly Node[]> {
   const others = othersIn(file);
   const backends = [...running?.backends ?? []].filter(([name]) => twinOf(name) === undefined);
@@ -59,7 +58,7 @@ export function adoptRunning({ running, file = "" }: Observed): ReadonlyMap<Clus
   ]));
 }
 
-/** The servers of a file that are no members of their cluster, as `backend/server`. */
+/** The servers of a file that are not members of their cluster, as `backend/server`. */
 function othersIn(file: string): ReadonlySet<string> {
   let backend = "";
   return new Set(
@@ -70,7 +69,7 @@ function othersIn(file: string): ReadonlySet<string> {
   );
 }
 
-/** A member's server is named `host:port` after its node; one of a backend's own lines seldom is. */
+/** A member's server is named `host:port` after its node; one of a backend's own lines rarely is. */
 function readNode(server: string, address: string, peers: readonly Peer[]): Node | undefined {
   const endpoint = parseEndpoint(address);
   const suffix = `:${endpoint?.port}`;

@@ -48,7 +48,7 @@ Deno.test("adopt() reads a file of 1.0, with the balancers beside the members", 
   }]]]);
 });
 
-Deno.test("adopt() passes over servers that are no members", () => {
+Deno.test("adopt() skips servers that are not members", () => {
   const file = [
     "backend web",
     "\tserver spare 10.0.0.9:80 backup",
@@ -63,7 +63,7 @@ Deno.test("adopt() passes over servers that are no members", () => {
   assert.deepEqual([...adopt(file)].map(([name, nodes]) => [name, nodes.map(({ host }) => host)]), [["web", ["b"]]]);
 });
 
-Deno.test("adopt() bears any text", () =>
+Deno.test("adopt() survives any text", () =>
   fc.assert(fc.property(
     fc.array(
       fc.oneof(fc.string(), fc.constantFrom("backend x", "\tserver a:1 1.2.3.4:1", "peers x", "\tpeer a 1.2.3.4:1")),

@@ -1,36 +1,36 @@
 import { words } from "./words.ts";
 
-/** The version of an HAProxy. */
+/** A version of HAProxy. */
 export type Version = readonly [number, number, number];
 
-/** Whether a version is known and not before another. */
+/** Whether a version is known and at least another one. */
 export function isAtLeast(version: Version | undefined, major: number, minor: number): boolean {
   return version !== undefined && (version[0] > major || (version[0] === major && version[1] >= minor));
 }
 
-/** What the lines of `defaults` and of a backend come to, as far as membership depends on it. */
+/** The effective settings of `defaults` and a backend, as far as membership depends on them. */
 export interface BackendTraits {
-  /** The balance algorithm with its arguments, as it is written. */
+  /** The balance algorithm with its arguments, as written. */
   readonly balance: string;
   /** The name of the algorithm. */
   readonly algorithm: string;
   /** Whether it chooses by a hash of the request. */
   readonly isHashed: boolean;
-  /** Whether HAProxy takes servers into such a backend while it runs. */
+  /** Whether HAProxy can add servers to such a backend at run time. */
   readonly takesServers: boolean;
-  /** Whether it is balanced by a hash without a line that says how hashes are spread. */
+  /** Whether it is balanced by a hash without a line that sets the hash type. */
   readonly lacksHashType: boolean;
-  /** Whether servers are placed on a ring by their id: then the id has to be ours. */
+  /** Whether servers are placed on a ring by their id, which must be set here then. */
   readonly placedById: boolean;
-  /** `keyword`: each server needs one of its own; `dynamic`: HAProxy works it out from the address. */
+  /** `keyword`: each server needs one of its own; `dynamic`: HAProxy derives it from the address. */
   readonly cookie: "none" | "keyword" | "dynamic";
-  /** Whether 1.0 gives each server line a cookie keyword: the lines hold exactly `mode http`. */
+  /** Whether 1.0 adds a cookie keyword to each server line: the lines hold exactly `mode http`. */
   readonly cookiePrinted: boolean;
-  /** What `default-server` lines give to each server of the file, and `add server` does not inherit. */
+  /** What `default-server` lines add to each server of the file, and `add server` does not inherit. */
   readonly defaultOptions: readonly string[];
-  /** The servers that the lines themselves define: never ours to touch. */
+  /** The servers that the lines themselves define, which are never changed. */
   readonly ownServers: OwnServers;
-  /** Whether the backend is switched off: HAProxy neither lists its servers nor takes any. */
+  /** Whether the backend is disabled: HAProxy neither lists its servers nor takes any. */
   readonly disabled: boolean;
 }
 
@@ -38,23 +38,23 @@ export interface BackendTraits {
 export interface OwnServers {
   /** Whether a name is one of theirs. */
   has(name: string): boolean;
-  /** The ids that they have claimed. */
+  /** The ids that they use. */
   readonly ids: ReadonlySet<number>;
 }
 
-/** Algorithms that HAProxy can change the servers of while it runs (`BE_LB_PROP_DYN`); `sticky` is one since 3.0. */
+/** Algorithms whose servers HAProxy can change at run time (`BE_LB_PROP_DYN`); `sticky` is one since 3.0. */
 const DYNAMIC = new Set(["roundrobin", "leastconn", "first", "random", "sticky"]);
 
 /** Algorithms by a hash: with `hash-type consistent` HAProxy can change their servers too. */
 const HASHED = new Set(["source", "uri", "url_param", "hdr", "rdp-cookie", "hash"]);
 
-/** What makes a hash take new servers while HAProxy runs. */
+/** What lets a hash take new servers at run time. */
 export const HASH_CONSISTENT = "hash-type consistent";
 
-/** What HAProxy balances by if no line says otherwise; from 3.3 on the file says so. */
+/** HAProxy's default balance algorithm; from 3.3 on the file states it. */
 export const BALANCE_DEFAULT = "roundrobin";
 
-/** Works out what a backend will be like by the lines that are passed on. */
+/** Derives the traits of a backend from the lines that are passed on. */
 export function backendTraits(defaults: readonly string[], backend: readonly string[]): BackendTraits {
   const inherited = defaults.map(words);
   const own = backend.map(words);
@@ -101,13 +101,13 @@ function ownServers(lines: readonly (readonly string[])[]): OwnServers {
   };
 }
 
-/** HAProxy's ring multiplies an id by 4096 in 32 bits, so only its low 20 bits tell servers apart. */
+/** HAProxy's ring multiplies an id by 4096 in 32 bits, so only its low 20 bits distinguish servers. */
 export const SERVER_ID_MAX = 2 ** 20 - 1;
 
 /**
- * Gives each name an id from 1 to {@linkcode SERVER_ID_MAX} that depends on the
- * name alone, but for collisions: there the name that comes first keeps it and
- * the next one takes the next free id. `taken` are ids that nobody may get.
+ * Gives each name an id from 1 to {@linkcode SERVER_ID_MAX} that depends on the name alone, except for
+ * collisions: there the first name keeps it and the next one takes the next free id. `taken` are ids that
+ * must not be used.
  */
 export function assignServerIds(names: readonly string[], taken: ReadonlySet<number>): ReadonlyMap<string, number> {
   const used = new Set(taken);
@@ -120,14 +120,14 @@ export function assignServerIds(names: readonly string[], taken: ReadonlySet<num
   return ids;
 }
 
-/** Answers the first id from the name's own on that is not used. */
+/** Returns the first unused id, starting with the name's own. */
 export function freeServerId(name: string, used: Pick<ReadonlySet<number>, "has">): number {
   let id = 1 + hash32(name) % SERVER_ID_MAX;
   while (used.has(id)) id = id % SERVER_ID_MAX + 1;
   return id;
 }
 
-/** FNV-1a with a final mix, so that names that differ in the last digit land far apart. */
+/** FNV-1a with a final mix, so that names that differ in the last digit get distant ids. */
 function hash32(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);

@@ -24,7 +24,7 @@ Deno.test.each([
     takesServers: false,
     placedById: false,
   },
-])("backendTraits() of $lines knows whether servers may come while HAProxy runs", ({ lines, ...expected }) => {
+])("backendTraits() of $lines knows whether servers can be added at run time", ({ lines, ...expected }) => {
   const { balance, takesServers, placedById } = backendTraits([], lines);
   assert.deepEqual({ balance, takesServers, placedById }, expected);
 });
@@ -42,7 +42,7 @@ Deno.test("backendTraits() lets a backend's lines override those of defaults", (
   assert.equal(backendTraits(["disabled"], []).disabled, true);
 });
 
-Deno.test("backendTraits() knows a hash that nobody said how to spread", () => {
+Deno.test("backendTraits() recognizes a hash without a hash type", () => {
   const lacks = (defaults: readonly string[], backend: readonly string[]) =>
     backendTraits(defaults, backend).lacksHashType;
   assert.deepEqual([
@@ -68,7 +68,7 @@ Deno.test("backendTraits() knows the servers that the lines themselves define", 
   assert.deepEqual([...ownServers.ids], [7]);
 });
 
-Deno.test("assignServerIds() gives each name an id of its own, whatever the order, and keeps it when others come", () =>
+Deno.test("assignServerIds() gives each name an id of its own, in any order, and keeps it when others join", () =>
   fc.assert(fc.property(fc.uniqueArray(fc.string({ minLength: 1, maxLength: 8 }), { maxLength: 60 }), (names) => {
     const ids = assignServerIds(names, new Set([1, 2, 3]));
     assert.deepEqual(
@@ -79,7 +79,7 @@ Deno.test("assignServerIds() gives each name an id of its own, whatever the orde
     for (const id of ids.values()) assert(id > 3 && id <= SERVER_ID_MAX);
   })));
 
-Deno.test("assignServerIds() spreads names that differ in one digit, and resolves what collides", () => {
+Deno.test("assignServerIds() spreads names that differ in one digit, and resolves collisions", () => {
   const names = Array.from({ length: 5_000 }, (_, index) => `node${index}.int:8000`);
   const ids = [...assignServerIds(names, new Set()).values()];
   assert.equal(new Set(ids).size, names.length);
@@ -88,7 +88,7 @@ Deno.test("assignServerIds() spreads names that differ in one digit, and resolve
   for (const [, part] of parts) assert(part.length > 200 && part.length < 430, `${part.length}`);
 });
 
-Deno.test("isAtLeast() compares versions, and an unknown one is none", () => {
+Deno.test("isAtLeast() compares versions, and an unknown one is less than any", () => {
   assert.deepEqual(
     [isAtLeast([2, 6, 0], 2, 6), isAtLeast([2, 10, 0], 2, 6), isAtLeast([3, 0, 0], 2, 6), isAtLeast([1, 9, 9], 2, 6)],
     [true, true, true, false],

@@ -39,7 +39,7 @@ export interface Proxy {
 
 /** One frontend before several clusters, each chosen by its acl: one of `meta_clusters`. */
 export interface MetaCluster {
-  /** Its name, by which clusters say that they are part of it. */
+  /** Its name, by which clusters refer to it. */
   readonly name: string;
   /** The port of its frontend. */
   readonly port: number;
@@ -53,13 +53,13 @@ export interface HaproxyConfig {
   readonly configFile: string;
   /** The admin socket of HAProxy. */
   readonly socketFile: string;
-  /** Where HAProxy writes its pid; only given to HAProxy, never read. */
+  /** Where HAProxy writes its pid; only passed to HAProxy, never read. */
   readonly pidFile: string;
   /** HAProxy itself: a path, or a name to be found by PATH. */
   readonly program: string;
   /**
-   * Which lines are passed on: `predecessor` for those that 1.0 passed on, `all`
-   * for all; if it is not said all, and those that 1.0 left out are told of.
+   * Which lines are passed on: `predecessor` for those that 1.0 passed on, `all` for all; if absent all are
+   * passed on, with a notice for those that 1.0 left out.
    */
   readonly directives?: "predecessor" | "all" | undefined;
   /** Lines of `global`. */
@@ -72,20 +72,20 @@ export interface HaproxyConfig {
   readonly metaClusters: readonly MetaCluster[];
   /** Sorted by name. */
   readonly proxies: readonly Proxy[];
-  /** The web page with statistics, if wanted. */
+  /** The web page with statistics, if configured. */
   readonly stats?: {
     readonly port: number;
     readonly uri: string;
-    /** In the order in which they are printed, as whole milliseconds. */
+    /** In the order in which they are rendered, as whole milliseconds. */
     readonly timeouts: readonly { readonly name: "client" | "connect" | "server"; readonly ms: number }[];
   } | undefined;
   /** The least time between two reloads. */
   readonly restartIntervalMs: number;
   /** A reload waits for a random part of this time. */
   readonly reloadJitterMs: number;
-  /** The socket of a master process that the writer starts, and has reload. */
+  /** The socket of a master process that the writer starts and reloads through. */
   readonly masterSocket?: string | undefined;
-  /** What starts and reloads HAProxy instead of the writer: a service manager. */
+  /** The command that starts and reloads HAProxy in place of the writer: a service manager's. */
   readonly reloadCommand?: readonly string[] | undefined;
   /** How long that command may take. */
   readonly reloadTimeoutMs: number;
@@ -95,32 +95,32 @@ export interface HaproxyConfig {
 export interface HaproxyCluster {
   /** The port of the cluster's frontend; no frontend without it. */
   readonly port?: number | undefined;
-  /** What a request must be like for its meta cluster to choose it. */
+  /** The condition on which its meta cluster chooses it. */
   readonly acl?: string | undefined;
   /** Lines of its frontend. */
   readonly frontend: readonly string[];
   /** Lines of its backend. */
   readonly backend: readonly string[];
-  /** Printed at the end of each of its server lines. */
+  /** Appended to each of its server lines. */
   readonly serverOptions: string;
-  /** How long a server that is not wanted any more is drained before it is taken away. */
+  /** How long a server that left is drained before it is deleted. */
   readonly drainTimeoutMs: number;
-  /** Whether the connections that it has left by then are closed. */
+  /** Whether the connections that it still has by then are closed. */
   readonly closeAfterDrain: boolean;
   /** With fewer of its servers up, in percent, requests go to all of them; never if 0. */
   readonly panicThreshold: number;
 }
 
-/** What is wanted of this balancer. */
+/** The desired state of this balancer. */
 export type HaproxyWanted = Wanted<HaproxyConfig, HaproxyCluster>;
 
-/** The least time between two reloads unless told: what 1.0 keeps. */
+/** The default for the least time between two reloads: that of 1.0. */
 const RESTART_INTERVAL_S = 2;
 
-/** How long a command that reloads may take unless told: a service manager may wait for a start. */
+/** The default for how long a reload command may take: a service manager may wait for a start. */
 const RELOAD_TIMEOUT_S = 30;
 
-/** What HAProxy accepts as the name of a section or a server. */
+/** A name that HAProxy accepts for a section or a server. */
 export function isSectionName(name: string): boolean {
   return /^[A-Za-z0-9_.:-]{1,255}$/.test(name);
 }
@@ -128,18 +128,21 @@ export function isSectionName(name: string): boolean {
 const PATH = "a path without control characters";
 const path = v.pipe(v.string(PATH), v.minLength(1, PATH), v.check(isOneLine, PATH));
 
-/** HAProxy splits at blanks, and takes a comma for the begin of its own options. */
+/** HAProxy splits at spaces, and takes a comma as the start of its own options. */
 const socketPath = v.pipe(v.string(PATH), v.regex(/^[^\s\p{Cc}]+$/u, "a path without spaces"));
 
-const COMMAND = "a list of a program and its arguments, each a text";
+/** The values of `directives`. */
+const DIRECTIVES = ["predecessor", "all"] as const;
 
-const ADDRESS = "an address to bind to, without blanks";
+const COMMAND = "a list of a program and its arguments, each a string";
+
+const ADDRESS = "an address to bind to, without spaces";
 const bindAddress = v.pipe(
   v.nullable(v.pipe(v.string(ADDRESS), v.regex(/^[^\s\p{Cc}]*$/u, ADDRESS))),
   v.transform((address) => address ?? ""),
 );
 
-const HOST = "a host name or an address, without blanks";
+const HOST = "a host name or an address, without spaces";
 const host = v.pipe(v.string(HOST), v.regex(/^[^\s\p{Cc}]+$/u, HOST));
 
 const port = integer({ min: 1, max: 65_535 });
@@ -160,7 +163,7 @@ const balancer = houseSchema(
     socket_file: socketPath,
     pid_file: path,
     program: optional(word("the name or the path of the program"), "haproxy"),
-    directives: optional(v.picklist(["predecessor", "all"], "predecessor or all")),
+    directives: optional(v.picklist(DIRECTIVES, DIRECTIVES.join(" or "))),
     global: optional(lines, []),
     defaults: optional(lines, []),
     bind_address: optional(bindAddress, ""),
@@ -177,7 +180,7 @@ const balancer = houseSchema(
     ),
     stats: optional(keys({
       port,
-      uri: optional(v.pipe(v.string(ONE_LINE), v.regex(/^[^\s\p{Cc}]+$/u, "a path of a URL without blanks")), "/"),
+      uri: optional(v.pipe(v.string(ONE_LINE), v.regex(/^[^\s\p{Cc}]+$/u, "a path of a URL without spaces")), "/"),
       timeouts: optional(
         keys({ client: optional(timeout), connect: optional(timeout), server: optional(timeout) }),
         {},
@@ -195,7 +198,7 @@ const balancer = houseSchema(
 
 /** Names of sections come from keys. */
 function nameFaults(key: "meta_clusters" | "meta_cluster_ports" | "proxies", map: object): readonly Issue[] {
-  const wanted = "named with letters, digits and . : _ - alone, as HAProxy wants it";
+  const wanted = "named with letters, digits and . : _ - only, as HAProxy requires";
   return Object.entries(map).flatMap(([name, value]) =>
     isSectionName(name) ? [] : [unwanted([key, name], wanted, value)]
   );
@@ -203,7 +206,7 @@ function nameFaults(key: "meta_clusters" | "meta_cluster_ports" | "proxies", map
 
 type BalancerFile = typeof balancer extends HouseSchema<infer File> ? File : never;
 
-/** What no single key can tell, by the keys that it takes: a fault elsewhere hides none of it. */
+/** Checks across keys, each with the keys that it needs: a fault elsewhere hides none of them. */
 const RULES: readonly {
   readonly of: readonly (keyof BalancerFile)[];
   readonly faults: (file: BalancerFile) => readonly Issue[];
@@ -216,7 +219,7 @@ const RULES: readonly {
     faults: ({ master_socket, reload_command }) =>
       master_socket === undefined || reload_command === undefined
         ? []
-        : [unwanted(["reload_command"], "left out beside master_socket: either reloads HAProxy", reload_command)],
+        : [unwanted(["reload_command"], "absent beside master_socket, as either reloads HAProxy", reload_command)],
   },
   {
     of: ["meta_clusters", "meta_cluster_ports"],
@@ -245,7 +248,7 @@ export const balancerSchema: HouseSchema<HaproxyConfig> = mapped(
       [name, meta],
     ) => ({
       name,
-      // The check above saw to it that one of the two is there.
+      // The check above has made sure that one of the two is there.
       port: (meta.port ?? file.meta_cluster_ports[name]) as number,
       frontend: meta.frontend,
     })),

@@ -19,7 +19,7 @@ function valid<T>(
   return result.value;
 }
 
-Deno.test("the balancer's schema fills in what may be left out", () =>
+Deno.test("the balancer's schema fills in defaults", () =>
   assert.deepEqual(valid(balancerSchema, PLACES), {
     configFile: "/etc/haproxy.cfg",
     socketFile: "/run/haproxy.sock",
@@ -39,7 +39,7 @@ Deno.test("the balancer's schema fills in what may be left out", () =>
     reloadTimeoutMs: 30_000,
   }));
 
-Deno.test("the balancer's schema takes all forms that 1.0 took", () => {
+Deno.test("the balancer's schema accepts all forms that 1.0 accepted", () => {
   const config = valid(balancerSchema, {
     ...PLACES,
     global: "daemon",
@@ -60,7 +60,7 @@ Deno.test("the balancer's schema takes all forms that 1.0 took", () => {
   assert.equal(config.restartIntervalMs, 500);
 });
 
-Deno.test("the balancer's schema says what is wrong, where, and what is wanted", () => {
+Deno.test("the balancer's schema says what is wrong, where, and what is required", () => {
   assert.deepEqual(issues(balancerSchema, {}), [
     "Missing key config_file: it must be a path without control characters",
     "Missing key socket_file: it must be a path without control characters",
@@ -84,7 +84,7 @@ Deno.test("the balancer's schema says what is wrong, where, and what is wanted",
   assert.match(issues(balancerSchema, { ...PLACES, socket_file: "/run/a b" })[0] ?? "", /without spaces/);
 });
 
-Deno.test("the balancer's schema says all that is wrong at once: no fault of one key hides what several keys say", () => {
+Deno.test("the balancer's schema reports all faults at once: a fault of one key hides none across keys", () => {
   const found = issues(balancerSchema, {
     ...PLACES,
     restart_interval: "soon",
@@ -102,7 +102,7 @@ Deno.test("the balancer's schema says all that is wrong at once: no fault of one
   assert.equal(found.length, 5, found.join("\n"));
 });
 
-Deno.test("the balancer's schema wants one way to reload, and a command that is one", () => {
+Deno.test("the balancer's schema requires a single way to reload, and a valid command", () => {
   const both = { ...PLACES, master_socket: "/run/master.sock", reload_command: ["systemctl", "reload", "haproxy"] };
   assert.match(issues(balancerSchema, both)[0] ?? "", /Cannot use reload_command: must be left out/);
   for (const reload_command of ["systemctl reload haproxy", [], [""], [1]]) {
@@ -113,7 +113,7 @@ Deno.test("the balancer's schema wants one way to reload, and a command that is 
   }
 });
 
-Deno.test("the cluster's schema takes an empty section, one line for many, and digits for a port", () => {
+Deno.test("the cluster's schema accepts an empty section, one line for many, and digits for a port", () => {
   const DEFAULTS = { drainTimeoutMs: 0, closeAfterDrain: false, panicThreshold: 0 };
   assert.deepEqual(valid(clusterSchema, null), {
     port: undefined,
@@ -133,7 +133,7 @@ Deno.test("the cluster's schema takes an empty section, one line for many, and d
   });
 });
 
-Deno.test("the cluster's schema refuses what could break out of a line, and ports that are none", () => {
+Deno.test("the cluster's schema rejects what could break out of a line, and invalid ports", () => {
   for (
     const section of [{ acl: "a\nb" }, { server_options: "check\r\nserver x 1.2.3.4:5" }, { backend: ["a\u0000"] }]
   ) {
@@ -143,7 +143,7 @@ Deno.test("the cluster's schema refuses what could break out of a line, and port
   assert.match(issues(clusterSchema, { frontend: [8000] })[0] ?? "", /frontend\[0\]: must be one line of text/);
 });
 
-Deno.test("a line that YAML leaves a line feed behind is one line", () => {
+Deno.test("a line with a line feed left by YAML is one line", () => {
   const { backend, acl, serverOptions } = valid(clusterSchema, {
     backend: ["mode http\n", "balance leastconn\r\n"],
     acl: "path_beg /a\n",

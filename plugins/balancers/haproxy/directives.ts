@@ -4,9 +4,9 @@ import { words } from "./words.ts";
 export type Section = "global" | "defaults" | "frontend" | "backend" | "listen";
 
 /**
- * What a line of each section may begin with: the keywords that the manual of
- * HAProxy 1.5 lists for it. These are the lines that 1.0 passes on. They serve
- * `directives: predecessor` and a notice alone, and go with that value.
+ * What a line of each section may start with: the keywords that the manual of HAProxy 1.5 lists for it. These
+ * are the lines that 1.0 passes on. They are used only for `directives: predecessor` and a notice, and go
+ * with that value.
  */
 const DIRECTIVES: Readonly<Record<Section, readonly string[]>> = {
   global: split(`
@@ -116,16 +116,15 @@ const DIRECTIVES: Readonly<Record<Section, readonly string[]>> = {
 };
 
 /**
- * Whether a section takes a line, as 1.0 decides it: lower-cased
- * and trimmed it begins with a directive of the section. (So `logger x` passes
- * as `log`; HAProxy has the last word.)
+ * Whether a section takes a line, by the rule of 1.0: lower-cased and trimmed it starts with a directive of
+ * the section. (So `logger x` passes as `log`; HAProxy decides in the end.)
  */
 export function accepts(section: Section, line: string): boolean {
   const plain = line.trim().toLowerCase();
   return DIRECTIVES[section].some((directive) => plain.startsWith(directive));
 }
 
-/** What begins a section of its own in a file of HAProxy, of any version. */
+/** What starts a section of its own in a file of HAProxy, of any version. */
 const SECTIONS = new Set([
   "global",
   "defaults",
@@ -151,8 +150,8 @@ const SECTIONS = new Set([
 ]);
 
 /**
- * Whether a line would do more than say something of its section: it begins
- * another one, or a condition around whatever follows.
+ * Whether a line would affect more than its section: it starts another one, or a condition around the
+ * following lines.
  */
 export function reachesBeyond(line: string): boolean {
   const [first = ""] = words(line);
@@ -160,8 +159,8 @@ export function reachesBeyond(line: string): boolean {
 }
 
 /**
- * Whether a line keeps something out or covered: without it more would get
- * through than its author wanted, or in clear.
+ * Whether a line restricts or protects: without it more would get through than its author intended, or in
+ * clear text.
  */
 export function isGuard(line: string): boolean {
   const plain = words(line).join(" ").toLowerCase();
@@ -171,7 +170,7 @@ export function isGuard(line: string): boolean {
     /^(?:default-server .*|server .*)\bssl\b/.test(plain);
 }
 
-/** One directive to a bar or a line break. */
+/** One directive per bar or line break. */
 function split(directives: string): readonly string[] {
   return directives.trim().split(/\s*[|\n]\s*/);
 }

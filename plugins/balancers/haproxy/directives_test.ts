@@ -10,6 +10,6 @@ Deno.test.each([
   { line: "option httpchk GET /healthcheck", beyond: false },
   { line: "default_backend more", beyond: false },
   { line: "# healthcheck foo", beyond: false },
-])("reachesBeyond() answers $beyond for $line", ({ line, beyond }) => {
+])("reachesBeyond() returns $beyond for $line", ({ line, beyond }) => {
   assert.equal(reachesBeyond(line), beyond);
 });

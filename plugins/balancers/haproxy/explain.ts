@@ -7,7 +7,7 @@ import type { HaproxyFile } from "./render.ts";
 import { peersListener, sectionListening, skeletonOf } from "./structure.ts";
 import { words } from "./words.ts";
 
-/** Lines of HAProxy's output that only say that there were others, or that it goes on all the same. */
+/** Lines of HAProxy's output that only summarize others, or say that it continues. */
 const EMPTY_WORDS = new RegExp([
   "Error\\(s\\) found in configuration file",
   "Fatal errors found in configuration",
@@ -22,17 +22,17 @@ const EMPTY_WORDS = new RegExp([
 const NO_FAULT_OF_A_CONFIG =
   /\b(?:Cannot fork|Out of memory|Cannot allocate memory|Resource temporarily unavailable|Too many open files)\b/i;
 
-/** How the host says that an address cannot be had. */
+/** How the host reports an address that is unavailable. */
 const TAKEN_ADDRESS = /\baborted: cannot bind (\S+): /;
 
-/** Parts of the balancer's own file that make a section each, which can be left out as a whole. */
+/** Parts of the balancer's own file that are a section each, which can be left out as a whole. */
 const SECTION_KEYS = new Set(["proxies", "meta_clusters", "stats"]);
 
-/** Makes sense of what HAProxy wrote when it refused a file, or of why it was not asked to take it. */
+/** Interprets HAProxy's output when it rejected a file, or the reason why it was not asked to load it. */
 export function explain(rendered: HaproxyFile, output: string): Explanation {
   const file = new RenderedFile(rendered);
   const said = output.split("\n").filter((line) => !EMPTY_WORDS.test(line));
-  // Beside alerts, warnings are no reason.
+  // If there are alerts, warnings are not the reason.
   const alerts = [/\[ALERT\]/, /\[WARNING\]/].map((level) => said.filter((line) => level.test(line)))
     .find((lines) => lines.length > 0) ?? [];
   const texts = [...new Set(alerts.length === 0 ? [output] : alerts)];
@@ -40,7 +40,7 @@ export function explain(rendered: HaproxyFile, output: string): Explanation {
   const faults = new Map<string, FileFault>();
   for (const text of texts) {
     const fault = file.faultOf(text);
-    // What follows from a fault of a line is reported with that line; two faults of one section are two.
+    // A fault that follows from a line's fault is reported with that line; two faults of one section are two.
     const key = file.hasLineOf(text) ? JSON.stringify(fault.origin) : text;
     if (!faults.has(key)) faults.set(key, fault);
   }
@@ -50,7 +50,7 @@ export function explain(rendered: HaproxyFile, output: string): Explanation {
   };
 }
 
-/** A line of the file: its number from 1, what it says, and the header that it stands below. */
+/** A line of the file: its number from 1, its text, and the header above it. */
 interface Placed {
   readonly number: number;
   readonly text: string;
@@ -58,7 +58,7 @@ interface Placed {
   readonly origin: Origin | undefined;
 }
 
-/** A rendered file, to be asked who is at fault. */
+/** A rendered file, to find what caused a fault. */
 class RenderedFile {
   readonly #lines: readonly Placed[];
   readonly #clusters: ReadonlySet<ClusterName>;
@@ -98,12 +98,12 @@ class RenderedFile {
     };
   }
 
-  /** Whether a fault is about a line of the config, and not about a section as a whole. */
+  /** Whether a fault is about a line of the config, not about a section as a whole. */
   hasLineOf(fault: string): boolean {
     return this.#linesOf(fault).at(0)?.origin !== undefined;
   }
 
-  /** The cluster whose section a fault is in; a meta cluster's choices are their clusters'. */
+  /** The cluster whose section a fault is in; a meta cluster's choices belong to their clusters. */
   clusterAtFault(fault: string): ClusterName | undefined {
     const line = this.#lineOf(fault);
     const found = line === undefined
@@ -123,7 +123,7 @@ class RenderedFile {
     return { path: first === "stats" || second === undefined ? [first] : [first, second] };
   }
 
-  /** What a section is called after: the cluster, if it is one's own frontend. */
+  /** What a section is named after: the cluster, if it is one's own frontend. */
   #nameIn(header: string): string {
     return this.#frontends.get(header) ?? header.slice(header.indexOf(" ") + 1);
   }
@@ -175,7 +175,7 @@ class RenderedFile {
     const listener = this.#listener(fault);
     const listening = listener === undefined ? undefined : sectionListening(this.#text, listener);
     if (listening !== undefined) return [listening];
-    // A name may hold colons, and one may follow it.
+    // A name may contain colons, and be followed by one.
     const named = /(?:[Pp]roxy|frontend|backend|listen) (?:'([^']+)'|([A-Za-z0-9_.:-]+?)(?=[:,]?(?:\s|$)))/g;
     const names = [...fault.matchAll(named)].map(([, quoted, plain = ""]) => quoted ?? plain);
     const headers = new Set(this.#lines.map(({ header }) => header));
@@ -183,7 +183,7 @@ class RenderedFile {
       .filter((header) => headers.has(header));
   }
 
-  /** The header of a section, as what the section's port came from: so it has a place, and its section a remedy. */
+  /** The header of a section, with the origin of its port: so it has a place, and its section a remedy. */
   #opening(line: Placed): Placed {
     const below = this.#lines.slice(line.number);
     const next = below.findIndex(({ text, header }) => text === header && text !== "");
@@ -206,9 +206,8 @@ class RenderedFile {
 }
 
 /**
- * What could be left out so that HAProxy takes the rest: the line, or else the
- * section if that is no cluster's. What keeps requests out is not left out by
- * itself, and neither is what a port or a name says.
+ * What could be left out so that HAProxy accepts the rest: the line, or else the section if it is not a
+ * cluster's. What restricts requests is not left out by itself, nor is a port or a name.
  */
 function remedyOf({ text, origin }: Placed): Origin | undefined {
   if (origin === undefined) return undefined;
@@ -220,18 +219,18 @@ function remedyOf({ text, origin }: Placed): Origin | undefined {
   return { path: first === "stats" || second === undefined ? [first] : [first, second] };
 }
 
-/** Whether a line says what a line of the log looks like. */
+/** Whether a line sets the format of log lines. */
 function setsLogFormat(line: string): boolean {
   const [first = "", second = ""] = words(line);
   return first === "log-format" || (first === "option" && /^(?:http|https|tcp)log$/.test(second));
 }
 
-/** Drops the process and the path, and quotes the line that is meant. */
+/** Drops the process and the path, and quotes the line in question. */
 function describe(fault: string, meant: Placed | undefined): string {
   const said = fault.replace(/^\[(?:ALERT|WARNING)\]\s*\([0-9]+\)\s*:\s*/, "").replace(/^config : /, "")
     .replace(/^(?:[Pp]arsing )?\[[^\]]*\]\s*:\s*/, "").trim();
-  // What the host says of an address names it already.
+  // The host's message about an address names it already.
   if (meant === undefined || meant.text === "" || TAKEN_ADDRESS.test(fault)) return said;
-  // Where it is the config's, its place there is what is looked for.
+  // A line of the config is found by its place there.
   return `${said} (${meant.origin === undefined ? `line ${meant.number}: ` : ""}${JSON.stringify(meant.text)})`;
 }

@@ -32,12 +32,12 @@ const GIVEN: CaseWanted = {
 };
 const rendered = render(wantedOf(GIVEN));
 
-/** The number of the first line that holds a text. */
+/** The number of the first line that contains a text. */
 function lineWith(part: string): number {
   return rendered.text.split("\n").findIndex((line) => line.includes(part)) + 1;
 }
 
-/** What HAProxy says of the first line that holds a text. */
+/** HAProxy's message about the first line that contains a text. */
 function parsing(part: string): string {
   return `[ALERT]    (7) : config : parsing [/h.cfg:${lineWith(part)}] : bad`;
 }
@@ -191,7 +191,7 @@ Deno.test.each([
     origin: { cluster: "web", path: [] },
     remedy: [],
   },
-])("explain() understands $why", ({ output, cluster, origin, remedy }) => {
+])("explain() interprets $why", ({ output, cluster, origin, remedy }) => {
   const found = explain(rendered, output);
   assert.equal(found.cluster, cluster);
   const [fault] = found.faults;
@@ -223,14 +223,14 @@ Deno.test("explain() attributes each warning to the section that it names, and a
   ]);
 });
 
-Deno.test("explain() leaves a proxy out as a whole where the line is one that keeps requests out", () => {
+Deno.test("explain() leaves a proxy out as a whole where the line restricts requests", () => {
   const lines = rendered.text.split("\n");
   const line = lines.lastIndexOf("\thttp-request deny if x") + 1;
   const { faults } = explain(rendered, `[ALERT] (7) : config : parsing [/h.cfg:${line}] : no such ACL : 'x'.`);
   assert.deepEqual(faults[0]?.remedy, [{ path: ["proxies", "partner"] }]);
 });
 
-Deno.test("explain() tells each fault once, with the line that is meant", () => {
+Deno.test("explain() reports each fault once, with the line that is meant", () => {
   const { faults } = explain(
     rendered,
     [

@@ -5,10 +5,9 @@ import { FALLBACK_SUFFIX } from "./twins.ts";
 import { words } from "./words.ts";
 
 /**
- * Makes the last resort of a cluster that prefers some of its nodes: a backend
- * with the others. HAProxy itself chooses it while none of the preferred is up,
- * so no request waits until the writer has noticed. Nodes that are drained or in
- * maintenance get nothing there either.
+ * Makes the last resort of a cluster that prefers some of its nodes: a backend with the others. HAProxy
+ * itself chooses it while none of the preferred is up, so no request waits for the writer to notice. Nodes
+ * that are drained or in maintenance get nothing there either.
  */
 export function fallbackTwin(cluster: ServedCluster, { taken, tell }: {
   /** The names of all clusters. */
@@ -19,20 +18,20 @@ export function fallbackTwin(cluster: ServedCluster, { taken, tell }: {
   if (!hasFallback) return undefined;
   const twin = name + FALLBACK_SUFFIX;
   const obstacle = taken.has(twin)
-    ? `a cluster is called ${twin}`
+    ? `a cluster is named ${twin}`
     : lines.some(({ text }) => ["server", "server-template"].includes(words(text)[0] ?? ""))
     ? "lines of its backend define servers"
     : undefined;
   if (obstacle !== undefined) {
-    const loss = "if all preferred nodes go down, requests fail until the writer has noticed";
-    tell(`Cluster ${name} has no last resort as ${obstacle}: ${loss}`, { cluster: name, path: ["backend"] });
+    const loss = "if all preferred nodes go down, requests fail until the writer reacts";
+    tell(`Cluster ${name} has no last resort: ${obstacle}; ${loss}`, { cluster: name, path: ["backend"] });
     return undefined;
   }
   return {
     ...cluster,
     wanted: { name: twin, nodes, config: { ...config, port: undefined, acl: undefined, panicThreshold: 0 } },
     lines: withoutIds(lines),
-    // Which of them are wanted beside the preferred ones does not matter here.
+    // Which of them serve beside the preferred ones does not matter here.
     members: members.filter(({ isFallback }) => isFallback).map((member) => {
       const { settledWeight: weight = member.weight } = member;
       return { ...member, weight, settledWeight: weight, isSpare: false };
@@ -41,7 +40,9 @@ export function fallbackTwin(cluster: ServedCluster, { taken, tell }: {
   };
 }
 
-/** The lines of a frontend that choose the last resort of a cluster, if it has one, where `condition` holds. */
+/**
+ * The lines of a frontend that choose the last resort of a cluster, if it has one, where `condition` is true.
+ */
 export function fallbackLines(
   cluster: ServedCluster,
   twins: ReadonlySet<string>,

@@ -34,7 +34,7 @@ const NODES = [
   node("d", { weight: 256, state: "drain", isFallback: true }),
 ];
 
-Deno.test("nodes that wait stand in a backend of their own with their weights, and in the cluster's with none", () => {
+Deno.test("nodes in reserve are in a backend of their own with their weights, and in the cluster's with weight 0", () => {
   const { text, notices } = render(wanted(NODES));
   assert.deepEqual(section(text, "backend web"), [
     "server a:80 10.0.0.1:80 weight 256 # lighthouse: share=256",
@@ -65,13 +65,13 @@ Deno.test("nodes that are up serve before a panic sends requests to those that a
   ]);
 });
 
-Deno.test("nodes that come, go or move to another pool leave the structure as it is", () => {
+Deno.test("nodes that join, leave or move to another pool do not change the structure", () => {
   const mark = (nodes: readonly WantedNode[]) => /LIGHTHOUSE_STRUCTURE (\w+)/.exec(render(wanted(nodes)).text)?.[1];
   assert.equal(mark([]), mark(NODES));
   assert.equal(mark(NODES.map((each) => ({ ...each, pool: "primary" }))), mark(NODES));
 });
 
-Deno.test("nodes of another cluster are not taken for members when members are read back", () => {
+Deno.test("nodes of another cluster are not taken as members when members are read back", () => {
   const { text } = render(wanted(NODES));
   assert.deepEqual([...adopt(text)].map(([name, nodes]) => [name, nodes.map(({ host }) => host)]), [["web", [
     "a",
@@ -88,5 +88,5 @@ Deno.test("nodes of another cluster are not taken for members when members are r
 Deno.test("a backend with servers of its own has no last resort, which is logged", () => {
   const { text, notices } = render(wanted(NODES, { backend: ["server own 10.0.0.7:80"] }));
   assert.doesNotMatch(text, /fallback/);
-  assert.match(notices[0]?.text ?? "", /^Cluster web has no last resort as lines of its backend define servers/);
+  assert.match(notices[0]?.text ?? "", /^Cluster web has no last resort: lines of its backend define servers/);
 });

@@ -5,10 +5,10 @@ import type { Tell } from "./lines.ts";
 import type { ServedCluster } from "./served.ts";
 import { words } from "./words.ts";
 
-/** What is put behind the name of a frontend so that no backend has the same. */
+/** The suffix of a frontend's name, so that no backend has the same. */
 const SUFFIX = ":in";
 
-/** The name that each frontend of a file has. */
+/** The name of each frontend of a file. */
 export interface FrontendNames {
   /** By cluster. */
   readonly ofClusters: ReadonlyMap<ClusterName, string>;
@@ -17,10 +17,9 @@ export interface FrontendNames {
 }
 
 /**
- * Names the frontends. HAProxy 3.1 and 3.2 warn of a frontend that is called
- * like a backend, and 3.3 refuses it, so from 3.1 on such a frontend is called
- * `NAME:in`. The backend keeps its name, which commands and dashboards go by.
- * With an older version the names are those of 1.0.
+ * Names the frontends. HAProxy 3.1 and 3.2 warn about a frontend with the name of a backend, and 3.3 rejects
+ * it, so from 3.1 on such a frontend is named `NAME:in`. The backend keeps its name, which commands and
+ * dashboards use. With an older version the names are those of 1.0.
  */
 export function frontendNames(
   { wanted: { config: { metaClusters, proxies, stats }, version }, clusters }: {
@@ -41,12 +40,12 @@ export function frontendNames(
     let candidate = name + SUFFIX;
     while (taken.has(candidate)) candidate += SUFFIX;
     if (candidate !== name + SUFFIX) {
-      tell(`${of}: its frontend is called ${candidate}, as ${name + SUFFIX} is taken`, origin);
+      tell(`${of}: frontend named ${candidate}, as ${name + SUFFIX} is taken`, origin);
     }
     taken.add(candidate);
     return candidate;
   };
-  // Clusters first: the names of most must not depend on what few are called.
+  // Clusters first: the names of many must not depend on those of few.
   const ofClusters = new Map(
     own.map((name) => [name, free(name, `Cluster ${name}`, { cluster: name, path: ["port"] })]),
   );

@@ -18,7 +18,7 @@ const GIVEN: CaseWanted = {
   ],
 };
 
-Deno.test("a cluster's frontend is called NAME:in from HAProxy 3.1 on, and like its backend before", () => {
+Deno.test("a cluster's frontend is named NAME:in from HAProxy 3.1 on, and like its backend before", () => {
   const old = ["frontend api", "frontend web", "backend member", "backend web"];
   for (const version of ["1.5.8", "2.6.12", "3.0.11"]) assert.deepEqual(headers({ ...GIVEN, version }), old, version);
   const now = ["frontend api", "frontend web:in", "backend member", "backend web"];
@@ -27,7 +27,7 @@ Deno.test("a cluster's frontend is called NAME:in from HAProxy 3.1 on, and like 
   }
 });
 
-Deno.test("a meta cluster's frontend is called NAME:in only where a cluster has its name", () => {
+Deno.test("a meta cluster's frontend is named NAME:in only where a cluster has its name", () => {
   const api = { name: "api", haproxy: {} };
   const clusters = [...GIVEN.clusters ?? [], api];
   assert.ok(headers({ ...GIVEN, version: "3.4.7", clusters }).includes("frontend api:in"));
@@ -40,7 +40,7 @@ Deno.test("a frontend whose name is taken gets another one, with a notice", () =
   assert.match(text, /^frontend web:in:in\n[^]*?\tdefault_backend web$/m);
   assert.match(text, /^frontend web:in:in:in\n[^]*?\tdefault_backend web:in$/m);
   const told = notices.find(({ text }) => text.startsWith("Cluster web: "));
-  assert.equal(told?.text, "Cluster web: its frontend is called web:in:in, as web:in is taken");
+  assert.equal(told?.text, "Cluster web: frontend named web:in:in, as web:in is taken");
   assert.deepEqual(told?.origin, { cluster: "web", path: ["port"] });
 });
 
@@ -55,7 +55,7 @@ const clusters = fc.uniqueArray(
 );
 const metas = fc.dictionary(fc.constantFrom(...NAMES), fc.constant({ port: 8888 }));
 
-Deno.test("no two frontends, and no frontend and backend, share a name from HAProxy 3.1 on, whatever they are called", () =>
+Deno.test("no two frontends, and no frontend and backend, share a name from HAProxy 3.1 on, whatever they are named", () =>
   fc.assert(fc.property(clusters, metas, (clusters, meta_clusters) => {
     const given = { version: "3.4.7", balancer: { meta_clusters }, clusters };
     const names = headers(given).map((header) => header.replace(/^\S+ /, ""));
@@ -82,12 +82,12 @@ Deno.test.each([
     cluster: "web",
   },
   { output: "[ALERT]    (7) : config : frontend 'api' has a bad line", cluster: undefined },
-])("the cluster whose frontend has another name is at fault: $output", ({ output, cluster }) => {
+])("the cluster whose frontend has another name is found as the cause: $output", ({ output, cluster }) => {
   const rendered = render(wantedOf({ ...GIVEN, version: "3.4.7" }));
   assert.equal(explain(rendered, output).cluster, cluster);
 });
 
-Deno.test("HAProxy 3.3 and later are told to balance by roundrobin where no line says otherwise", () => {
+Deno.test("HAProxy 3.3 and later are set to balance by roundrobin where no line sets it", () => {
   const defaults = (version: string, lines: readonly string[]) =>
     /^defaults\n((?:\t.*\n)*)/m.exec(render(wantedOf({ version, balancer: { defaults: lines } })).text)?.[1];
   assert.equal(defaults("3.2.26", ["mode http"]), "\tmode http\n");

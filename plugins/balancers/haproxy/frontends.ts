@@ -1,21 +1,21 @@
 import type { CommandStep } from "../../../mod.ts";
 import type { RunningHaproxy } from "./observe.ts";
 
-/** What is to be done about frontends that take no connections. */
+/** What to do about frontends that take no connections. */
 export interface FrontendPlan {
   /** What is done over the socket. */
   readonly steps: readonly CommandStep[];
-  /** What takes a new process, a sentence for each frontend. */
+  /** What needs a new process, a sentence for each frontend. */
   readonly reloadReasons: readonly string[];
 }
 
-/** What HAProxy answers: nothing, or that somebody was quicker. */
+/** HAProxy's answer: nothing, or that it was enabled already. */
 const ENABLED = ["", "All sockets are already enabled\\."];
 
 /**
- * Opens the frontends that somebody has closed by hand. One that was disabled is
- * enabled; one that was shut down HAProxy never opens again, its next process
- * does (Management Guide, 9.3, `disable frontend`, `shutdown frontend`).
+ * Opens the frontends that somebody has closed by hand. One that was disabled is enabled; one that was shut
+ * down can only be opened by HAProxy's next process (Management Guide, 9.3, `disable frontend`, `shutdown
+ * frontend`).
  */
 export function planFrontends({ frontends }: RunningHaproxy): FrontendPlan {
   const steps: CommandStep[] = [];

@@ -2,7 +2,7 @@ import type { Listening } from "../../../mod.ts";
 import type { HaproxyCluster, HaproxyConfig } from "./config.ts";
 import { words } from "./words.ts";
 
-/** The addresses that the balancer's own file makes HAProxy listen at. */
+/** The addresses that the balancer's own file makes HAProxy listen on. */
 export function ownListens({ bindAddress, metaClusters, proxies, stats }: HaproxyConfig): readonly Listening[] {
   return [
     ...metaClusters.flatMap(({ name, port, frontend }) => [
@@ -17,7 +17,7 @@ export function ownListens({ bindAddress, metaClusters, proxies, stats }: Haprox
   ];
 }
 
-/** The addresses that a cluster's section makes HAProxy listen at; none without a port. */
+/** The addresses that a cluster's section makes HAProxy listen on; none without a port. */
 export function clusterListens(
   { bindAddress }: HaproxyConfig,
   { port, frontend }: HaproxyCluster,
@@ -26,10 +26,10 @@ export function clusterListens(
   return [{ host: bindAddress, port, path: ["port"] }, ...bindLines(frontend, ["frontend"])];
 }
 
-/** So many ports of a range are told. */
+/** How many ports of a range are listed. */
 const RANGE_MAX = 1_000;
 
-/** What `bind` among a user's own lines says, as far as it is plain: an address and a port. */
+/** The address and port of a `bind` among a user's own lines, if it is a plain one. */
 function bindLines(lines: readonly string[], path: readonly string[]): readonly Listening[] {
   return lines.flatMap((line, i) => {
     const [keyword, addresses = ""] = words(line);

@@ -8,7 +8,7 @@ function shown(listens: ReturnType<NonNullable<typeof haproxy.listens>> | undefi
   return (listens ?? []).map(({ host, port, path }) => `${host}:${port} ${path.join(".")}`);
 }
 
-Deno.test("haproxy.listens() tells where its own file has it listen, with the keys that say so", () => {
+Deno.test("haproxy.listens() returns where its own file has it listen, with the keys that set it", () => {
   const config = haproxyConfig({
     ...FILE,
     meta_clusters: { api: { port: 8080, frontend: ["mode http", "bind [::1]:8081,*:8082 ssl", "bind /run/x.sock"] } },
@@ -25,7 +25,7 @@ Deno.test("haproxy.listens() tells where its own file has it listen, with the ke
   ]);
 });
 
-Deno.test("haproxy.listens() tells where a cluster is listened for: nowhere without a port", () => {
+Deno.test("haproxy.listens() returns where a cluster listens: nowhere without a port", () => {
   const config = haproxyConfig(FILE);
   const section = { port: 80, frontend: ["maxconn 10", "bind :81"] };
   assert.deepEqual(shown(haproxy.listens?.(config, haproxyCluster(section))), ["127.0.0.1:80 port", ":81 frontend.1"]);

@@ -7,7 +7,7 @@ import type { RunningHaproxy, RunningServer } from "./observe.ts";
 import type { Member, ServedCluster } from "./served.ts";
 import { learntRejections, missingFiles, rejectedOption } from "./server_options.ts";
 
-/** The weight of a server that no line gives one. */
+/** The weight of a server whose lines set none. */
 const WEIGHT_DEFAULT = 1;
 
 /** How many names a reason lists before it counts the rest. */
@@ -16,26 +16,26 @@ const NAMES_IN_REASON = 5;
 /** How long the first checks of a new member may take. */
 const FIRST_CHECKS_MS = 30_000;
 
-/** What HAProxy answers to a command that needs no words. */
+/** HAProxy's answer to a command that succeeds silently. */
 const SILENCE = "";
 const ADDED = "New server registered\\.";
-/** `nothing changed` is what 3.0 and later say of an address that is so already. */
+/** `nothing changed` is the answer of 3.0 and later for an address that is set already. */
 const MOVED = "(?:IP changed from|port changed from|no need to change|nothing changed)[^]*";
 /**
- * A server with connections, or one that other lines refer to, stays in
- * maintenance: it gets no new requests, and a later plan tries again.
+ * A server with connections, or one that other lines refer to, stays in maintenance: it gets no new requests,
+ * and a later plan tries again.
  */
 const DELETED = "Server deleted\\.|Server still has connections attached to it, cannot remove it\\.|" +
   "This server cannot be removed at runtime due to other configuration elements pointing to it\\.";
 
 /**
- * How long a plan waits until servers that go can be deleted, and how many of them: HAProxy 3.4 closes their idle
- * connections a moment after they went to maintenance, and each would take a second look. One that has requests holds
- * up what comes behind it for no longer.
+ * How long a plan waits until leaving servers can be deleted, and how many of them: HAProxy 3.4 closes their
+ * idle connections a moment after they went to maintenance, and each would need a second look. One that has
+ * requests delays the following steps for no longer.
  */
 const REMOVABLE_WAIT_MS = 20, REMOVABLE_WAITS_MAX = 5;
 
-/** What is to be done about members. */
+/** What to do about members. */
 export interface MembershipPlan {
   /** What is done over the socket. */
   readonly steps: readonly CommandStep[];
@@ -43,12 +43,15 @@ export interface MembershipPlan {
   readonly reloadReasons: readonly string[];
 }
 
-/** What is to be done over the socket, in waves: nobody leaves before all have come, nor is deleted before all have left. */
+/**
+ * The steps over the socket, in waves: no server is disabled before all new ones are added, nor deleted
+ * before all others are disabled.
+ */
 export function planMembership(
   clusters: readonly ServedCluster[],
   running: RunningHaproxy,
   { marked, rejected, sentAgoMs }: {
-    /** Whether the running process was started from the structure that is wanted. */
+    /** Whether the running process was started with the desired structure. */
     readonly marked: boolean;
     readonly rejected: readonly RejectedCommand[];
     readonly sentAgoMs: ReadonlyMap<string, number> | undefined;
@@ -67,7 +70,7 @@ export function planMembership(
     if (cluster.traits.disabled) continue;
     const servers = running.backends.get(backend);
     if (servers === undefined) {
-      // Where the mark is as it should be the file was exchanged under a master, which passes our mark on.
+      // If the mark is correct, the file was replaced under a master, which passes our mark on.
       if (marked) reloadReasons.push(`the running HAProxy has no backend ${backend}`);
       continue;
     }
@@ -96,7 +99,8 @@ export function planMembership(
       const steps = remove(key, server, cluster.wanted.config, { sentAgoMs });
       removals.push(...steps);
       if (!isToBeDeleted(server, steps) || !isAtLeast(version, 2, 6)) continue;
-      // One that went before has connections that last. Whatever is answered, the deletion says it again.
+      // A server that left earlier has lasting connections. The deletion reports the same, whatever the
+      // answer here.
       if (!server.inMaintenance && waits-- > 0) {
         deletions.push(command(`wait ${REMOVABLE_WAIT_MS}ms srv-removable ${key}`, "[^]*"));
       }
@@ -107,9 +111,8 @@ export function planMembership(
 }
 
 /**
- * Whether a member that is missing in a twin has only just come: it must not
- * get requests, nor count among those that are down, before its first checks
- * had their time.
+ * Whether a member that is missing in a twin has only just joined: it must not get requests, nor count among
+ * those that are down, before its first checks had their time.
  */
 function awaitsItsCheck({ panicOf }: ServedCluster, { name }: Member, { backends }: RunningHaproxy): boolean {
   if (panicOf === undefined) return false;
@@ -117,29 +120,29 @@ function awaitsItsCheck({ panicOf }: ServedCluster, { name }: Member, { backends
   return server === undefined || (server.down && server.sinceS * 1_000 < FIRST_CHECKS_MS);
 }
 
-/** Says why a backend's new members have to come by a reload, or `undefined` if they need not. */
+/** Returns why a backend's new members need a reload, or `undefined` if they do not. */
 export function obstacleToAdding(
   { wanted: { name }, traits, options }: ServedCluster,
   version: Version | undefined,
   { learnt, lacking }: { readonly learnt: ReadonlySet<string>; readonly lacking: ReadonlyMap<string, string> },
 ): string | undefined {
   if (!isAtLeast(version, 2, 6)) {
-    return `HAProxy ${version?.join(".") ?? "of an unknown version"} takes no new server while it runs: 2.6 does`;
+    return `HAProxy ${version?.join(".") ?? "of an unknown version"} cannot add servers at run time; 2.6 can`;
   }
   if (!traits.takesServers) {
-    const remedy = /^static-rr/.test(traits.balance) ? "roundrobin does" : "it does with hash-type consistent";
-    return `balance ${traits.balance} takes no new server while HAProxy runs: ${remedy}`;
+    const remedy = /^static-rr/.test(traits.balance) ? "roundrobin can" : "it can with hash-type consistent";
+    return `balance ${traits.balance} cannot add servers at run time; ${remedy}`;
   }
   if (traits.cookie === "keyword" && !isAtLeast(version, 3, 0)) {
-    return "a server cannot get a cookie while HAProxy runs: 3.0 can, and so can a dynamic cookie";
+    return "a server with a cookie cannot be added at run time before HAProxy 3.0; a dynamic cookie can";
   }
   const refused = rejectedOption(options, { version, learnt });
-  if (refused !== undefined) return `the server option ${refused} cannot be given while HAProxy runs`;
+  if (refused !== undefined) return `server option ${refused} cannot be set at run time`;
   const words = lacking.get(name);
-  return words === undefined ? undefined : `HAProxy reads a file of its server options only as it starts: ${words}`;
+  return words === undefined ? undefined : `HAProxy loads a file of its server options only at start: ${words}`;
 }
 
-/** Adds a member; its id is none of those that are `used`, and one of them from then on. */
+/** Adds a member; its id is unused so far, and added to `used`. */
 export function add(
   { wanted: { name: backend }, traits, ids, options }: ServedCluster,
   member: Member,
@@ -159,7 +162,8 @@ export function add(
   // It joins in maintenance.
   const steps = [register, ...state === "maint" ? [] : [setState(key, state)]];
   if (options.includes("check")) {
-    // In this order the server is down until its first checks have passed; enabled last, it would get requests before.
+    // In this order the server is down until its first checks have passed; enabled last, it would get
+    // requests before.
     if (state !== "maint") steps.push(command(`set server ${key} health down`, SILENCE));
     steps.push(command(`enable health ${key}`, SILENCE));
   }
@@ -167,7 +171,7 @@ export function add(
   return { id, steps };
 }
 
-/** Brings a server that is wanted and there to where it is wanted; `obstacle` is what takes a reload. */
+/** Brings an existing server to its desired state; `obstacle` is what needs a reload. */
 export function correct(
   key: string,
   member: Member,
@@ -188,24 +192,24 @@ export function correct(
   }
   const { steps: weighing, obstacle } = correctWeight(key, member, { server, cluster });
   const moving = correctState(key, member, { server, sentAgoMs });
-  // One that is to get requests gets them by its new weight, and one that is not gets none meanwhile.
+  // A server that is to get requests gets its weight first, and one that is not gets none meanwhile.
   steps.push(...state === "ready" ? [...weighing, ...moving] : [...moving, ...weighing]);
   if (check === "stopped") {
-    steps.push(command(`enable health ${key}`, SILENCE, { found: `the check of ${key} is switched off` }));
+    steps.push(command(`enable health ${key}`, SILENCE, { found: `health check of ${key} is disabled` }));
   }
   if (agent === "stopped") {
-    steps.push(command(`enable agent ${key}`, SILENCE, { found: `the agent check of ${key} is switched off` }));
+    steps.push(command(`enable agent ${key}`, SILENCE, { found: `agent check of ${key} is disabled` }));
   }
-  // Without a check nobody but a hand takes a server down, and none brings it back.
+  // Without a check, only an operator takes a server down, and nothing brings it back.
   if (down && check === "none" && agent === "none" && !inMaintenance && !isTracking) {
-    steps.push(command(`set server ${key} health up`, SILENCE, { found: `${key} is down, and has no check` }));
+    steps.push(command(`set server ${key} health up`, SILENCE, { found: `${key} is down without a health check` }));
   }
   return { steps, obstacle };
 }
 
 /**
- * Gives a server the member's weight, or the one that its lines come to: it may have come by a line that kept requests
- * from it. An agent that runs decides on it itself.
+ * Gives a server the member's weight, or the one that its lines result in: it may have been added by a line
+ * that kept requests from it. A running agent decides on the weight itself.
  */
 function correctWeight(
   key: string,
@@ -218,16 +222,16 @@ function correctWeight(
   const wanted = isSpare ? 0 : own ?? weightOf(options) ?? givenWeight;
   if (agent === "running" || weight === wanted || Number.isNaN(weight)) return { steps: [] };
   if (wanted !== 0 && wanted !== givenWeight && !traits.takesServers) {
-    // One that gets nothing can wait for its weight.
+    // A server that gets nothing can wait for its weight.
     if (state !== "ready") return { steps: [] };
-    return { steps: [], obstacle: `${key}: balance ${traits.balance} changes no weight while HAProxy runs` };
+    return { steps: [], obstacle: `${key}: balance ${traits.balance} cannot change weights at run time` };
   }
   const to = wanted === givenWeight ? "100%" : String(wanted);
   const found = `${key} has weight ${weight} instead of ${wanted}`;
   return { steps: [command(`set server ${key} weight ${to}`, SILENCE, { found })] };
 }
 
-/** The weight that a server's options come to; `undefined` if that cannot be told. */
+/** The weight that a server's options result in; `undefined` if unknown. */
 export function weightOf(options: readonly string[]): number | undefined {
   const at = options.lastIndexOf("weight");
   if (at === -1) return WEIGHT_DEFAULT;
@@ -235,8 +239,8 @@ export function weightOf(options: readonly string[]): number | undefined {
 }
 
 /**
- * Brings a server into the state that is wanted. An agent that runs may keep one from requests that is wanted ready:
- * only what this writer did is undone then.
+ * Brings a server into its desired state. A running agent may keep a ready one from requests: only what this
+ * writer did is undone then.
  */
 function correctState(
   key: string,
@@ -251,8 +255,8 @@ function correctState(
   const sentMs = (to: Member["state"]) => sentAgoMs?.get(setState(key, to).command) ?? Infinity;
   const isOurs = Math.min(sentMs("drain"), sentMs("maint")) < sentMs("ready");
   if (state === "ready" && agent === "running" && !isOurs) return [];
-  const found = `${key} is ${{ maint: "in maintenance", drain: "being drained", ready: "in service" }[is]}`;
-  // When it was sent says since when it drains, and who has decided.
+  const found = `${key} is ${{ maint: "in maintenance", drain: "draining", ready: "in service" }[is]}`;
+  // The time at which the command was sent shows since when it drains, and that this writer decided that.
   const isTimed = state !== "ready" || agent === "running";
   return [setState(key, state, { found, ...isTimed && { isTimed } })];
 }
@@ -266,11 +270,9 @@ function setState(
 }
 
 /**
- * Takes a server that is not wanted out of use: drained first where its cluster
- * says so, for as long as it says; then kept out of service. The drain is
- * counted from when this writer sent it: since 2.8 HAProxy's own times say
- * nothing of it, and a writer that starts sends it again, which changes nothing
- * else.
+ * Takes a leaving server out of use: drained first where its cluster says so, for that long; then in
+ * maintenance. The drain is counted from when this writer sent it: since 2.8 HAProxy's own times do not show
+ * it, and a new writer sends it again, which changes nothing else.
  */
 export function remove(
   key: string,
@@ -279,9 +281,9 @@ export function remove(
   { sentAgoMs }: { readonly sentAgoMs: ReadonlyMap<string, number> | undefined },
 ): readonly CommandStep[] {
   const steps: CommandStep[] = [];
-  // One that is on its way out is no news.
-  const found = inMaintenance || draining ? {} : { found: `${key} is not wanted` };
-  // Its agent could bring it back, and would hide that it has to be brought back when it is wanted again.
+  // A server that is already leaving is no news.
+  const found = inMaintenance || draining ? {} : { found: `${key} is not a member` };
+  // Its agent could bring it back, and would hide that it has to be enabled again when it rejoins.
   if (agent === "running") steps.push(command(`disable agent ${key}`, SILENCE, found));
   if (drainTimeoutMs > 0 && !inMaintenance) {
     const drain = `set server ${key} state drain`;

@@ -1,6 +1,6 @@
 /**
- * The HAProxy balancer: keeps a local HAProxy serving the members of clusters,
- * without a reload wherever HAProxy can do without one.
+ * The HAProxy balancer: keeps a local HAProxy serving the members of clusters, without a reload wherever
+ * HAProxy needs none.
  *
  * @module
  */
@@ -21,7 +21,7 @@ const haproxy: BalancerPlugin<HaproxyConfig, HaproxyCluster, Observed> = {
   kind: "balancer",
   apiVersion: 1,
   name: "haproxy",
-  summary: "Keeps a local HAProxy in step over its socket",
+  summary: "Keeps a local HAProxy in sync over its socket",
   stability: "stable",
   config: balancerSchema,
   cluster: clusterSchema,
@@ -53,7 +53,7 @@ const haproxy: BalancerPlugin<HaproxyConfig, HaproxyCluster, Observed> = {
   explain: (rendered, output) => explain(fileOf(rendered), output),
 };
 
-/** The one file of what was rendered. */
+/** The only rendered file. */
 function fileOf({ files, notices }: Rendered): HaproxyFile {
   const [{ text = "", origins = new Map() } = {}] = files.values();
   return { text, notices, origins };

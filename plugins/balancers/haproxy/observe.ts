@@ -7,7 +7,7 @@ import { STRUCTURE_VARIABLE } from "./render.ts";
 /** Whether a server has a check of a kind, and whether it runs. */
 export type CheckState = "none" | "stopped" | "running";
 
-/** One server, as a running HAProxy has it. */
+/** One server, as a running HAProxy reports it. */
 export interface RunningServer {
   /** Its name. */
   readonly name: string;
@@ -17,17 +17,20 @@ export interface RunningServer {
   readonly address: string;
   /** Its port. */
   readonly port: number;
-  /** Whether an operator or we have put it into maintenance. */
+  /** Whether an operator or the writer has put it into maintenance. */
   readonly inMaintenance: boolean;
-  /** Whether it is being drained. */
+  /** Whether it is draining. */
   readonly draining: boolean;
   /** Its weight. */
   readonly weight: number;
-  /** The weight that it was given when it came. */
+  /** The weight that it was added with. */
   readonly givenWeight: number;
-  /** Whether it is down: its checks or somebody's hand say so. */
+  /** Whether it is down, by its checks or by an operator. */
   readonly down: boolean;
-  /** For how long: seconds since it went up or down, into or out of maintenance. Since 2.8 a drain leaves it as it is. */
+  /**
+   * For how long: seconds since it went up or down, into or out of maintenance. Since 2.8 a drain does not
+   * change it.
+   */
   readonly sinceS: number;
   /** Its health check. */
   readonly check: CheckState;
@@ -35,7 +38,10 @@ export interface RunningServer {
   readonly agent: CheckState;
 }
 
-/** Whether a frontend takes connections; if not, whether it can be told to again: one that was shut down cannot. */
+/**
+ * Whether a frontend takes connections; if not, whether it can be enabled again: one that was shut down
+ * cannot.
+ */
 export type FrontendState = "open" | "paused" | "shut";
 
 /** A running HAProxy. */
@@ -46,13 +52,13 @@ export interface RunningHaproxy {
   readonly version?: Version | undefined;
   /** The structure that it was started with; absent if it was not started from a file of ours. */
   readonly structure?: string | undefined;
-  /** Its proxies that can listen, by name; none of a process that is draining, which has closed them itself. */
+  /** Its proxies that can listen, by name; none for a draining process, which has closed them itself. */
   readonly frontends: ReadonlyMap<string, FrontendState>;
   /** Its proxies that can have servers, by name, and their servers, by name. */
   readonly backends: ReadonlyMap<string, ReadonlyMap<string, RunningServer>>;
   /** The master process that owns it, if there is one. */
   readonly masterPid?: number | undefined;
-  /** Whether its pid means nothing on this host. */
+  /** Whether its pid is meaningless on this host. */
   readonly isContained: boolean;
 }
 
@@ -62,16 +68,16 @@ export interface Observed {
   readonly running?: RunningHaproxy | undefined;
   /** The text of the config file; absent if there is none. */
   readonly file?: string | undefined;
-  /** Processes that were started from the file, but do not answer: their socket was moved or removed. */
+  /** Processes that were started from the file and do not answer: their socket was moved or removed. */
   readonly orphans: readonly number[];
   /**
-   * What has become since of servers that were changed and read back, by `backend/name`: `undefined` of one that was
-   * deleted.
+   * The current state of servers that were changed and read back, by `backend/name`: `undefined` for one that
+   * was deleted.
    */
   readonly since?: ReadonlyMap<string, RunningServer | undefined> | undefined;
 }
 
-/** What is asked of the socket, in the order in which {@linkcode observe} reads the answers. */
+/** The queries to the socket, in the order in which {@linkcode observe} reads the answers. */
 export const QUERIES: readonly string[] = [
   "show info",
   `show env ${STRUCTURE_VARIABLE}`,
@@ -80,13 +86,15 @@ export const QUERIES: readonly string[] = [
   "show stat -1 1 -1",
 ];
 
-/** What is asked of the socket for an operator, in the order in which {@linkcode nodeDetails} reads the answers. */
+/**
+ * The queries to the socket for an operator, in the order in which {@linkcode nodeDetails} reads the answers.
+ */
 export const DETAILS: readonly string[] = ["show stat -1 4 -1"];
 
-/** The longest text of a check's result: it is what the checked server says. */
+/** The size limit of a check's result, which comes from the checked server. */
 const CHECK_LENGTH_MAX = 200;
 
-/** What HAProxy takes as the name of a proxy or a server. */
+/** What HAProxy accepts as the name of a proxy or a server. */
 const NAME = /^[A-Za-z0-9_.:-]+$/;
 
 /** Bits of `srv_admin_state` (HAProxy's `enum srv_admin`). */
@@ -98,13 +106,13 @@ const STOPPED = "0";
 /** Bits of `srv_check_state` and of `srv_agent_state` (HAProxy's `CHK_ST_*`). */
 const CHECK_CONFIGURED = 0x02, CHECK_ENABLED = 0x04;
 
-/** Whether a check is there, and whether it runs. */
+/** Whether a check exists, and whether it runs. */
 function checkState(state: number): CheckState {
   if ((state & CHECK_CONFIGURED) === 0) return "none";
   return (state & CHECK_ENABLED) === 0 ? "stopped" : "running";
 }
 
-/** Raised when what answers at the socket does not answer as HAProxy does. */
+/** Raised when the process at the socket does not answer as HAProxy does. */
 export class UnreadableAnswerError extends Error {
   override name = "UnreadableAnswerError";
 }
@@ -115,13 +123,13 @@ export function pidOf(answers: readonly string[]): number | undefined {
   return Number.isInteger(pid) && pid > 0 ? pid : undefined;
 }
 
-/** Reads a version out of `2.6.12-1+deb12u4`, or out of a line that holds one. */
+/** Reads a version out of `2.6.12-1+deb12u4`, or out of a line that contains one. */
 export function parseVersion(text: string): Version | undefined {
   const match = /([0-9]{1,4})\.([0-9]{1,4})(?:\.([0-9]{1,4}))?/.exec(text);
   return match === null ? undefined : [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)];
 }
 
-/** Reads what the host saw. Lines that are not understood are passed over. */
+/** Interprets what the host saw. Unknown lines are skipped. */
 export function observe(
   { answers, files, masterPid, isContained = false, orphans = [] }: Seen,
   { socketFile, configFile }: Pick<HaproxyConfig, "socketFile" | "configFile">,
@@ -132,7 +140,7 @@ export function observe(
   const pid = pidOf(answers);
   if (pid === undefined) {
     throw new UnreadableAnswerError(
-      `Cannot read what answers at ${socketFile} as "show info" must name a Pid: current answer is ${quote(info)}`,
+      `Cannot read the answer at ${socketFile}: "show info" must have a Pid, current answer is ${quote(info)}`,
     );
   }
   return {
@@ -142,7 +150,7 @@ export function observe(
       pid,
       version: parseVersion(/^Version: (.*)$/m.exec(info)?.[1] ?? ""),
       structure: new RegExp(`^${STRUCTURE_VARIABLE}=([0-9a-f]+)$`, "m").exec(environment)?.[1],
-      // One that another process has just relieved may answer once more.
+      // A process that another one has just replaced may answer once more.
       frontends: /^Stopping: 1$/m.test(info) ? new Map() : parseFrontends(stat),
       backends: parseServers(servers, parseBackends(backends)),
       masterPid,
@@ -151,7 +159,7 @@ export function observe(
   };
 }
 
-/** The servers that their checks have taken down, by backend; one in maintenance is not looked at. */
+/** The servers that their checks have marked down, by backend; a server in maintenance is ignored. */
 export function nodesDown(running: RunningHaproxy | undefined): ReadonlyMap<string, readonly string[]> {
   return new Map(
     [...running?.backends ?? []].map(([name, servers]) => [
@@ -161,7 +169,7 @@ export function nodesDown(running: RunningHaproxy | undefined): ReadonlyMap<stri
   );
 }
 
-/** Reads `show stat` of servers: what HAProxy has of each, by backend. */
+/** Reads `show stat` of servers: what HAProxy reports of each, by backend. */
 export function nodeDetails([stat = ""]: readonly string[]): ReadonlyMap<string, readonly NodeDetail[]> {
   const [header = "", ...rows] = stat.split("\n");
   const columns = header.replace(/^#\s*/, "").split(",");
@@ -187,7 +195,9 @@ export function nodeDetails([stat = ""]: readonly string[]): ReadonlyMap<string,
   return details;
 }
 
-/** A result of a check in HAProxy's words: `L7STS 503 in 2ms: Service Unavailable`; empty without a check. */
+/**
+ * The result of a check as HAProxy shows it: `L7STS 503 in 2ms: Service Unavailable`; empty without a check.
+ */
 function checkResult(at: (column: string) => string): string {
   // While a check runs, the previous result is marked.
   const status = at("check_status").replace(/^\* /, "");
@@ -204,7 +214,10 @@ function fieldsOf(row: string): readonly string[] {
   );
 }
 
-/** Reads `show stat` of frontends: a header that names the columns, a frontend to a line. Names hold no commas. */
+/**
+ * Reads `show stat` of frontends: a header that names the columns, a frontend per line. Names contain no
+ * commas.
+ */
 function parseFrontends(answer: string): ReadonlyMap<string, FrontendState> {
   const [header = "", ...rows] = answer.split("\n");
   const columns = header.replace(/^#\s*/, "").split(",");
@@ -214,19 +227,19 @@ function parseFrontends(answer: string): ReadonlyMap<string, FrontendState> {
     const fields = row.split(",");
     const [name, status] = [fields[nameAt], fields[statusAt]];
     if (name === undefined || name === "" || fields[kindAt] !== "FRONTEND") continue;
-    // What is not known to be closed is taken for open: nothing is done about it.
+    // What is not known to be closed counts as open: nothing is done about it.
     frontends.set(name, status === "PAUSED" ? "paused" : status === "STOP" ? "shut" : "open");
   }
   return frontends;
 }
 
-/** Reads `show backend`: a name to a line, below a header. */
+/** Reads `show backend`: a name per line, below a header. */
 function parseBackends(answer: string): Map<string, Map<string, RunningServer>> {
   const names = answer.split("\n").map((line) => line.trim()).filter((line) => NAME.test(line));
   return new Map(names.map((name) => [name, new Map()]));
 }
 
-/** Reads `show servers state`: a format version, a header that names the columns, a server to a line. */
+/** Reads `show servers state`: a format version, a header that names the columns, a server per line. */
 function parseServers(
   answer: string,
   backends: Map<string, Map<string, RunningServer>>,
@@ -244,7 +257,7 @@ function parseServers(
     const [backend, name, address] = [fields[backendAt], fields[nameAt], fields[addressAt]];
     const [id, port] = [Number(fields[idAt]), Number(fields[portAt])];
     if (backend === undefined || name === undefined || address === undefined || !Number.isInteger(id)) continue;
-    // HAProxy has no other names, and what has them would be no command.
+    // HAProxy has no other names, and others would not make a command.
     if (!NAME.test(backend) || !NAME.test(name)) continue;
     const admin = Number(fields[adminAt] ?? 0);
     let servers = backends.get(backend);

@@ -5,7 +5,7 @@ import { nodeDetails, observe, parseVersion, pidOf, UnreadableAnswerError } from
 
 const CONFIG = haproxyConfig({ config_file: "/c", socket_file: "/s", pid_file: "/p" });
 
-/** What HAProxy 2.6.12 answered, shortened. */
+/** An answer of HAProxy 2.6.12, shortened. */
 const ANSWERS = [
   "Name: HAProxy\nVersion: 2.6.12-1+deb12u4\nRelease_date: 2026/10/17\nPid: 6037\nUptime: 0d 0h00m00s",
   "LIGHTHOUSE_STRUCTURE=abc123",
@@ -92,7 +92,7 @@ Deno.test("nodeDetails() reads checks and sessions of servers, whatever a checke
   assert.deepEqual([...nodeDetails([]), ...nodeDetails(["Unknown command"])], []);
 });
 
-Deno.test("observe() takes the closed frontends of a process that is draining for nobody's doing", () => {
+Deno.test("observe() ascribes the closed frontends of a draining process to nobody", () => {
   const [info, ...rest] = ANSWERS;
   const seen = (stopping: number) => observe({ answers: [`${info}\nStopping: ${stopping}`, ...rest] }, CONFIG);
   assert.deepEqual([...seen(1).running?.frontends ?? []], []);
@@ -104,14 +104,14 @@ Deno.test("observe() sees no process where nobody answers, and no mark where the
   assert.equal(observe({ answers: [ANSWERS[0]!, "Variable not found", "", ""] }, CONFIG).running?.structure, undefined);
 });
 
-Deno.test("observe() refuses what does not answer as HAProxy does", () => {
+Deno.test("observe() rejects what does not answer as HAProxy does", () => {
   assert.throws(() => observe({ answers: ["HTTP/1.1 400 Bad Request", "", "", ""] }, CONFIG), {
     name: UnreadableAnswerError.name,
-    message: /Cannot read what answers at \/s .* current answer is "HTTP\/1.1 400 Bad Request"/,
+    message: /Cannot read the answer at \/s: .* current answer is "HTTP\/1.1 400 Bad Request"/,
   });
 });
 
-Deno.test("observe() bears any answer that names a pid", () =>
+Deno.test("observe() survives any answer that names a pid", () =>
   fc.assert(fc.property(fc.array(fc.string({ unit: "binary" }), { minLength: 3, maxLength: 3 }), (rest) => {
     const damaged = rest.map((text) => ANSWERS[3]!.slice(0, ANSWERS[3]!.length - text.length) + text);
     for (const answers of [[ANSWERS[0]!, ...rest], [ANSWERS[0]!, ...damaged]]) {

@@ -10,9 +10,8 @@ interface Address {
 }
 
 /**
- * Finds the nodes that are this HAProxy itself: a request to one comes back to
- * a frontend, which may send it there again, until no connection is left for
- * anybody. Answers a function that tells where such a node leads to, or
+ * Finds the nodes that are this HAProxy itself: a request to one returns to a frontend, which may send it
+ * there again, until no connection is left. Returns a function that names the frontend behind such a node, or
  * `undefined` for any other node.
  */
 export function ownFrontends(
@@ -42,12 +41,12 @@ function isLoopback(address: string): boolean {
   return address === "0:0:0:0:0:0:0:1" || (isIpv4(address) && address.startsWith("127."));
 }
 
-/** Whether a bind is for all addresses, of IPv4 if it does not say IPv6. */
+/** Whether a bind is for all addresses, of IPv4 unless it names IPv6. */
 function isAny(bind: string): boolean {
   return bind === "" || bind === "*" || isUnspecified(bind);
 }
 
-/** A socket for all of IPv6 takes IPv4 as well, unless it says otherwise. */
+/** A socket for all of IPv6 accepts IPv4 as well, unless configured otherwise. */
 function reaches(bind: string, address: string): boolean {
   return bind.includes(":") || isIpv4(address);
 }

@@ -52,7 +52,7 @@ Deno.test.each([
   { ip: "10.0.0.1", port: 8500, want: "*:8500" },
   { ip: "10.0.0.1", port: 9009, want: "*:9009" },
   { ip: "10.0.0.1", port: 8600, want: undefined },
-])("ownFrontends() says $want of a node at $ip:$port", ({ ip, port, want }) => {
+])("ownFrontends() returns $want for a node at $ip:$port", ({ ip, port, want }) => {
   assert.equal(ownFrontends(WANTED)({ ip, port }), want);
 });
 
@@ -74,7 +74,7 @@ Deno.test("a node that is a frontend of this HAProxy is left out of any cluster,
 });
 
 Deno.test.each(["0.0.0.0", "::", "0::0.0.0.0", "::ffff:0.0.0.0", "::ffff:0:0", "::FFFF:0:0"])(
-  "a node at %s, which HAProxy would take for wherever a client wanted to go, is left out",
+  "a node at %s, which HAProxy would take as wherever a client wanted to go, is left out",
   (ip) => {
     const [cluster] = WANTED.clusters;
     assert.ok(cluster);
@@ -85,6 +85,6 @@ Deno.test.each(["0.0.0.0", "::", "0::0.0.0.0", "::ffff:0.0.0.0", "::ffff:0:0", "
       (text) => void told.push(text),
     );
     assert.deepEqual(served.flatMap(({ members }) => members), []);
-    assert.match(told.join(), /its address is unspecified/);
+    assert.match(told.join(), /unspecified address/);
   },
 );

@@ -3,7 +3,7 @@ import type { ServedCluster } from "./served.ts";
 import { PANIC_SUFFIX as SUFFIX } from "./twins.ts";
 import { withoutComment, words } from "./words.ts";
 
-/** Options that concern checks, and how many words they take. */
+/** Options that concern checks, and how many words they have. */
 const CHECK_OPTIONS: ReadonlyMap<string, number> = new Map([
   ["check", 1],
   ["no-check", 1],
@@ -14,9 +14,8 @@ const CHECK_OPTIONS: ReadonlyMap<string, number> = new Map([
 ]);
 
 /**
- * Makes the twin of a cluster that has a `panic_threshold`: a backend with the
- * same lines and the same members, none of them checked. HAProxy itself chooses
- * between the two for each request, so it needs nobody to watch over it.
+ * Makes the twin of a cluster that has a `panic_threshold`: a backend with the same lines and members, none
+ * of them checked. HAProxy itself chooses between the two for each request, so the writer need not react.
  */
 export function panicTwin(cluster: ServedCluster, { taken, tell }: {
   /** The names of all clusters. */
@@ -27,7 +26,7 @@ export function panicTwin(cluster: ServedCluster, { taken, tell }: {
   if (config.panicThreshold === 0) return undefined;
   const obstacle = obstacleTo(cluster, taken);
   if (obstacle !== undefined) {
-    tell(`Cluster ${name}: panic_threshold has no effect as ${obstacle}`, { cluster: name, path: ["panic_threshold"] });
+    tell(`Cluster ${name}: panic_threshold has no effect: ${obstacle}`, { cluster: name, path: ["panic_threshold"] });
     return undefined;
   }
   return {
@@ -41,11 +40,11 @@ export function panicTwin(cluster: ServedCluster, { taken, tell }: {
   };
 }
 
-/** The lines of a frontend that choose the twin of a cluster, if it has one, where `condition` holds. */
+/** The lines of a frontend that choose the twin of a cluster, if it has one, where `condition` is true. */
 export function panicLines(cluster: ServedCluster, twins: ReadonlySet<string>, condition = ""): {
-  /** To stand first in the frontend: rules of the user may end the evaluation. */
+  /** Placed first in the frontend: rules of the user may end the evaluation. */
   readonly first: readonly Line[];
-  /** To stand right before what chooses the cluster. */
+  /** Placed right before the line that chooses the cluster. */
   readonly choice: readonly Line[];
 } {
   const { name } = cluster.wanted;
@@ -73,15 +72,15 @@ function allOf(name: string): string {
   return `txn.lighthouse_all_${name.replaceAll(/[^A-Za-z0-9]/g, (other) => `_${other.charCodeAt(0)}_`)}`;
 }
 
-/** Lines for a twin: an id is one backend's. */
+/** Lines for a twin: an id can be used by one backend only. */
 export function withoutIds(lines: readonly Line[]): readonly Line[] {
   return lines.filter(({ text }) => !["id", "guid"].includes(words(text)[0] ?? ""));
 }
 
 function obstacleTo({ wanted: { name }, lines, options }: ServedCluster, taken: ReadonlySet<string>) {
-  if (taken.has(name + SUFFIX)) return `a cluster is called ${name + SUFFIX}`;
-  if (options.includes("track")) return "its servers follow the checks of others";
-  if (!options.includes("check")) return "its servers have no check: server_options may say check";
+  if (taken.has(name + SUFFIX)) return `a cluster is named ${name + SUFFIX}`;
+  if (options.includes("track")) return "its servers track the checks of others";
+  if (!options.includes("check")) return "its servers have no check; add check to server_options";
   if (lines.some(({ text }) => ["server", "server-template"].includes(words(text)[0] ?? ""))) {
     return "lines of its backend define servers";
   }

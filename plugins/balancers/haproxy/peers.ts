@@ -8,12 +8,12 @@ import { readWords, type Word } from "./words.ts";
 /** The one section of peers that the file has. */
 export const PEERS_SECTION = "lighthouse";
 
-/** The cluster with whose peers a line shares a table, if it does. */
+/** The cluster whose peers a line shares a table with, if any. */
 export function sharesWith({ text }: Line): string | undefined {
   return sharedName(text)?.text;
 }
 
-/** The word that names what a line shares a table with: behind `peers`, in a `stick-table`. */
+/** The word that names what a line shares a table with: after `peers`, in a `stick-table`. */
 function sharedName(text: string): Word | undefined {
   if (!text.includes("peers")) return undefined;
   const [keyword, ...rest] = readWords(text);
@@ -22,8 +22,8 @@ function sharedName(text: string): Word | undefined {
 }
 
 /**
- * Turns the peers of a cluster into those of the one section that there is: a
- * section listens on a port of its own, and all have the same.
+ * Replaces the peers of a cluster by those of the only section: a section listens on a port of its own, and
+ * all have the same.
  */
 export function shareInOne(line: Line, clusters: ReadonlySet<string>): Line {
   const name = sharedName(line.text);
@@ -31,7 +31,7 @@ export function shareInOne(line: Line, clusters: ReadonlySet<string>): Line {
   return { ...line, text: line.text.slice(0, name.start) + PEERS_SECTION + line.text.slice(name.end) };
 }
 
-/** This host's own balancer: what it binds to is never a registry's to say. */
+/** This host's own balancer: a registry must never decide what it binds to. */
 export function localPeer({ fqdn, ip, peerPort = PEER_PORT }: HaproxyWanted["host"]): Peer {
   return { name: fqdn, ip, port: peerPort };
 }
@@ -44,11 +44,11 @@ export function otherPeers(
   const peers = new Map<string, Peer>();
   for (const peer of candidates.toSorted(comparePeers)) {
     if (!isHostName(peer.name) || !(isIpv4(peer.ip) || isIpv6(peer.ip)) || !isPort(peer.port)) {
-      tell(`Cluster ${cluster}: a peer is left out as it is not one: ${quote(peer)}`);
+      tell(`Cluster ${cluster}: peer left out, as it is invalid: ${quote(peer)}`);
     } else if (peer.name === host.fqdn) {
-      // A reporter that does not know of `peer_port` announces another port, and does no harm.
+      // A reporter that does not know `peer_port` announces another port, and does no harm.
       if (peer.ip !== host.ip) {
-        tell(`Cluster ${cluster}: a peer is left out as it claims to be this host: ${quote(peer)}`);
+        tell(`Cluster ${cluster}: peer left out, as it claims to be this host: ${quote(peer)}`);
       }
     } else if (!peers.has(peer.name)) {
       peers.set(peer.name, peer);

@@ -8,13 +8,13 @@ import { type HaproxyFile, structureMark } from "./render.ts";
 import { served } from "./serve.ts";
 import { describeDifference, newListeners, skeleton } from "./structure.ts";
 
-/** The mode of the file: it may hold the password of the statistics page. */
+/** The mode of the file: it may contain the password of the statistics page. */
 export const FILE_MODE = 0o640;
 
 /**
- * Plans the shortest way from what runs to what is wanted: members over the
- * socket, anything else by a file that HAProxy has accepted and a reload that
- * says why. Pure, so that a dry run and the tests print the very steps.
+ * Plans the shortest way from the observed to the desired state: members over the socket, anything else by a
+ * file that HAProxy has accepted and a reload with its reason. Pure, so that a dry run and the tests print
+ * the very steps.
  */
 export function plan(
   wanted: HaproxyWanted,
@@ -26,7 +26,7 @@ export function plan(
   const installAs = (when: "now" | "soon", isChecked = true) =>
     differs ? [install(wanted, rendered, { running, when, isChecked })] : [];
   if (running === undefined) {
-    // Where there is neither a process nor a file nothing can be lost, and HAProxy's own start is the check.
+    // Without a process and a file nothing can be lost, and HAProxy's own start is the check.
     const startProves = file === undefined && orphans.length === 0 && wanted.config.reloadCommand === undefined;
     return [
       ...installAs("now", !startProves),
@@ -40,7 +40,7 @@ export function plan(
   const listening = marked ? planFrontends(running) : { steps: [], reloadReasons: [] };
   const reason = because ?? structural ?? listReason([...listening.reloadReasons, ...membership.reloadReasons]);
   if (reason !== undefined && reload) {
-    // What the running process listens on is known only if it runs what the file says.
+    // What the running process listens on is known only if it runs the file's config.
     const known = file !== undefined && structureMark(file) !== undefined && structureMark(file) === running.structure;
     const listens = known ? newListeners(file, rendered.text) : [];
     const then = carryOver(clusters, running);
@@ -48,7 +48,7 @@ export function plan(
     const cause = because !== undefined ? "forced" : structural !== undefined ? "structure" : "members";
     return [...installAs("now"), { do: "reload", reason, cause, listens, how, ...then.length === 0 ? {} : { then } }];
   }
-  // A file that says more than what runs waits for the reload that makes it true.
+  // A file that differs from the running config waits for the reload that makes it true.
   return [...listening.steps, ...membership.steps, ...reason === undefined ? installAs("soon") : []];
 }
 
@@ -68,7 +68,7 @@ function install(
   return { do: "install", path, contents: rendered.text, mode: FILE_MODE, check, when, ...needs };
 }
 
-/** Says what takes a reload besides members, or `undefined` if nothing does. */
+/** Returns what needs a reload besides members, or `undefined` if nothing does. */
 function structuralReason(
   wanted: HaproxyWanted,
   text: string,
@@ -77,21 +77,21 @@ function structuralReason(
 ): string | undefined {
   const mark = structureMark(text);
   if (mark === undefined) {
-    // HAProxy before 1.8 cannot tell; the file that we installed is taken for what runs.
+    // HAProxy before 1.8 cannot report it; the installed file counts as the running config.
     return file !== undefined && skeleton(file) === skeleton(text)
       ? undefined
-      : describeDifference(file ?? "", text) ?? "the config file is not the one that was installed";
+      : describeDifference(file ?? "", text) ?? "the config file was changed";
   }
   if (running.structure === mark) return undefined;
-  if (running.structure === undefined) return "the running HAProxy was not started from a file of ours";
+  if (running.structure === undefined) return "the running HAProxy was started from a foreign config file";
   const told = file !== undefined && structureMark(file) === running.structure
     ? describeDifference(file, text)
     : undefined;
-  if (told === undefined) return "the running HAProxy was started from another file than the one that is wanted";
+  if (told === undefined) return "the running HAProxy was started from another config file";
   return [upgrade(wanted, running) ?? [], told].flat().join(": ");
 }
 
-/** Says that another HAProxy is installed than runs, which may be why the file changes. */
+/** Reports that the installed HAProxy is not the running one, which may be why the file changes. */
 function upgrade({ version: installed }: HaproxyWanted, { version: runs }: RunningHaproxy): string | undefined {
   if (installed === undefined || runs === undefined) return undefined;
   if (installed[0] === runs[0] && installed[1] === runs[1]) return undefined;

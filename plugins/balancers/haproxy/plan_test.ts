@@ -9,7 +9,7 @@ import { plan } from "./plan.ts";
 import { render } from "./render.ts";
 import type { HaproxyWanted } from "./config.ts";
 
-/** Backends of all kinds, by what their lines are. */
+/** Backends of all kinds, by their lines. */
 const KINDS: Record<string, Record<string, unknown>> = {
   plain: { port: 8000 },
   checked: { port: 8001, server_options: "check inter 1s" },
@@ -88,7 +88,7 @@ function intruder() {
   } as const;
 }
 
-/** The names that a backend should serve: as wanted, without doubles. */
+/** The names that a backend should serve: the desired ones, without duplicates. */
 function expected(nodes: readonly Node[]): readonly string[] {
   const chosen = new Map<string, string>();
   for (const { host, port, ip } of nodes.toSorted((a, b) => a.ip < b.ip ? -1 : 1)) {
@@ -104,7 +104,7 @@ function serving(model: HaproxyModel, backend: string): readonly string[] {
     .map(([name, { address, port }]) => `${name} ${canonicalAddress(address)}:${port}`).toSorted();
 }
 
-Deno.test("plan() brings a HAProxy to any wanted membership in one go, whatever was done to it by hand", () =>
+Deno.test("plan() brings a HAProxy to any desired membership in one go, whatever was done to it by hand", () =>
   fc.assert(fc.asyncProperty(membership, meddling, membership, async (before, deeds, after) => {
     const model = new HaproxyModel();
     await carryOut(model, wants(before));
@@ -112,7 +112,7 @@ Deno.test("plan() brings a HAProxy to any wanted membership in one go, whatever 
     const wanted = wants(after);
     const { next } = await carryOut(model, wanted);
     for (const name of Object.keys(KINDS)) assert.deepEqual(serving(model, name), expected(after[name] ?? []), name);
-    // What is left is what waits: the file, and servers that cannot go while they have connections.
+    // What is left waits: the file, and servers that cannot be deleted while they have connections.
     for (const step of next) {
       if (step.do === "command") assert.match(step.command, /^del server /);
       else assert(step.do === "install" && step.when === "soon", JSON.stringify(step));
@@ -140,7 +140,7 @@ Deno.test("plan() opens a frontend that was disabled, and reloads for one that w
   assert.deepEqual(new Set(model.process?.frontends.values()), new Set(["OPEN"]));
 });
 
-Deno.test("plan() never reloads for members of a backend that takes them while it runs", () =>
+Deno.test("plan() never reloads for members of a backend that accepts them at run time", () =>
   fc.assert(fc.asyncProperty(membership, membership, async (before, after) => {
     const model = new HaproxyModel();
     await carryOut(model, wants({ ...before, fixed: [] }));
@@ -150,7 +150,7 @@ Deno.test("plan() never reloads for members of a backend that takes them while i
     assert.equal(model.process?.pid, pid);
   })));
 
-Deno.test("plan() lets nobody leave before all have come", () =>
+Deno.test("plan() disables no server before all new ones are added", () =>
   fc.assert(fc.asyncProperty(membership, membership, async (before, after) => {
     const model = new HaproxyModel();
     await carryOut(model, wants({ ...before, fixed: [] }));
@@ -161,7 +161,7 @@ Deno.test("plan() lets nobody leave before all have come", () =>
     assert(firstGone === -1 || lastCome < firstGone, commands.join("\n"));
   })));
 
-Deno.test("plan() without a reload leaves alone what does not run yet, and writes nothing that does not run", () =>
+Deno.test("plan() without a reload ignores what does not run yet, and writes nothing that does not run", () =>
   fc.assert(fc.asyncProperty(membership, membership, async (before, after) => {
     const model = new HaproxyModel();
     await carryOut(model, wants(before));
@@ -174,7 +174,7 @@ Deno.test("plan() without a reload leaves alone what does not run yet, and write
     assert.deepEqual((await model.execute(steps)).filter((outcome) => !outcome.ok), []);
   })));
 
-Deno.test("canonicalAddress() spells an address one way", () => {
+Deno.test("canonicalAddress() spells an address in one way", () => {
   assert.equal(canonicalAddress("10.0.0.1"), "10.0.0.1");
   assert.equal(canonicalAddress("2001:DB8:0:0::1"), canonicalAddress("2001:db8::1"));
   assert.equal(canonicalAddress("::"), "0:0:0:0:0:0:0:0");

@@ -6,15 +6,15 @@ import type { HaproxyFile } from "./render.ts";
 import type { ServedCluster } from "./served.ts";
 import { words } from "./words.ts";
 
-/** Files that any HAProxy has open beside those of connections: it reserves ten, and three for each thread. */
+/** Files that any HAProxy opens beside those of connections: it reserves ten, and three for each thread. */
 const OPEN_FILES_RESERVED = 13;
 
-/** What a process that has just been started answers to what the process before it knew. */
+/** The answer of a newly started process that does not know a server of the previous one. */
 const TOLD = "|No such (?:server|backend)\\.";
 
 /**
- * A step that starts HAProxy, which nobody saw running. `listens`: where it
- * would listen. Where a service manager starts it, that says who may.
+ * A step that starts HAProxy, which nobody saw running. `listens`: where it would listen. Where a service
+ * manager starts it, that decides who may.
  */
 export function startStep(
   wanted: HaproxyWanted,
@@ -26,18 +26,18 @@ export function startStep(
   if (reloadCommand !== undefined) return { do: "start", reason: why, run: reloadCommand, deadlineMs: reloadTimeoutMs };
   const run = startCommand(wanted);
   if (orphans.length === 0) return { do: "start", reason: why, run, listens };
-  // A process that nobody can talk to would go on serving its old members beside the new one.
+  // A process that nobody can reach would keep serving its old members beside the new one.
   const relieving = [...run, "-sf", ...orphans.map(String)];
   const listed = orphans.join(", ");
   const { masterSocket } = config;
   if (masterSocket === undefined) {
-    return { do: "start", reason: `${why}; relieving what does not answer there: ${listed}`, run: relieving, listens };
+    return { do: "start", reason: `${why}; replacing orphan processes: ${listed}`, run: relieving, listens };
   }
-  // From 3.1 on two reloads in a row that fail leave a worker that serves, and whose socket is gone: its master makes
+  // From 3.1 on two failed reloads in a row leave a worker that serves without a socket: its master starts
   // another one, which takes over without losing a connection.
   return {
     do: "start",
-    reason: `${why}; reloading or relieving what does not answer there: ${listed}`,
+    reason: `${why}; reloading or replacing orphan processes: ${listed}`,
     run: relieving,
     master: askedOf(masterSocket),
     listens,
@@ -51,14 +51,14 @@ function startCommand({ config, host, version }: HaproxyWanted): readonly string
   return [program, "-D", ...owned, "-f", configFile, "-p", pidFile, ...localPeer(host.fqdn, version)];
 }
 
-/** How HAProxy is told what the local peer is called. */
+/** The name that HAProxy is given for the local peer. */
 export function localPeer(fqdn: string, version: Version | undefined): readonly string[] {
   return isAtLeast(version, 1, 5) ? ["-L", fqdn] : [];
 }
 
 /**
- * Says how the running HAProxy is reloaded: by the command of the config, by
- * its master, or by one that relieves it. Throws if it cannot be.
+ * Decides how the running HAProxy is reloaded: by the command of the config, by its master, or by a process
+ * that replaces it. Throws if it cannot be.
  */
 export function reloadWay(wanted: HaproxyWanted, running: RunningHaproxy, reason: string): ReloadWay {
   const { config: { reloadCommand, reloadTimeoutMs, masterSocket, socketFile } } = wanted;
@@ -72,14 +72,15 @@ export function reloadWay(wanted: HaproxyWanted, running: RunningHaproxy, reason
   if (running.masterPid !== undefined) {
     return masterSocket === undefined ? { signal: "SIGUSR2", pid: running.masterPid } : askedOf(masterSocket);
   }
-  // A process that bears our mark was started with `expose-fd listeners`; any other would refuse to hand its sockets over.
+  // A process that has our mark was started with `expose-fd listeners`; any other would not hand its sockets
+  // over.
   const handover = running.structure === undefined ? [] : ["-x", socketFile];
   return { run: [...startCommand(wanted), ...handover, "-sf", String(running.pid)] };
 }
 
 /**
- * How a master is asked for a reload. From 2.7 on it answers when it is done, with its words; 2.6 answers nothing, and
- * `show proc` then lists another worker, or counts another failure.
+ * How a master is asked for a reload. From 2.7 on it answers when it is done, with its output; 2.6 answers
+ * nothing, and `show proc` then lists another worker, or counts another failure.
  */
 export function askedOf(masterSocket: string): AskedReload {
   return {
@@ -88,17 +89,17 @@ export function askedOf(masterSocket: string): AskedReload {
     took: "Success=1\\s*(?:--)?",
     failed: "Success=0\\s*(?:--)?",
     watch: { query: "show proc", took: "^[0-9]+(?=\\s+worker\\s)", failed: "\\[failed: [1-9][0-9]*\\]" },
-    hint: `HAProxy is started with -W -S ${masterSocket}`,
+    hint: `start HAProxy with -W -S ${masterSocket}`,
   };
 }
 
 /**
- * What a new process must be told at once: which servers are down. It takes
- * each for up until its own first checks have failed.
+ * What a new process must learn at once: which servers are down. It assumes that each is up until its own
+ * first checks have failed.
  */
 export function carryOver(clusters: readonly ServedCluster[], running: RunningHaproxy): readonly CommandStep[] {
   return clusters.flatMap(({ wanted: { name: backend }, options, members }) => {
-    // One without a check in the new process would stay down for ever.
+    // Without a check in the new process it would stay down for ever.
     if (!options.includes("check")) return [];
     return members.flatMap(({ name }): CommandStep[] => {
       const server = running.backends.get(backend)?.get(name);
@@ -111,10 +112,9 @@ export function carryOver(clusters: readonly ServedCluster[], running: RunningHa
 }
 
 /**
- * Works out how many files HAProxy needs to be allowed to have open, from
- * `maxconn` of `global`: two for each connection. HAProxy 2.3 and newer does
- * not start with fewer, though `haproxy -c` is content; what it needs beyond
- * this is little. `undefined` where nothing is said, or HAProxy makes do.
+ * Derives the number of open files that HAProxy needs from `maxconn` of `global`: two for each connection.
+ * HAProxy 2.3 and newer does not start with fewer, although `haproxy -c` passes; what it needs beyond that is
+ * little. `undefined` where nothing is set, or HAProxy copes.
  */
 export function openFiles(
   { config, version }: HaproxyWanted,
@@ -135,12 +135,15 @@ export function openFiles(
   if (of === "unknown") return undefined;
   const needed = 2 * maxconn + OPEN_FILES_RESERVED;
   const refusal = `[ALERT] (0) : config : parsing [${config.configFile}:${from + at + 1}] : ` +
-    `it takes at least ${needed} open files, two for each connection, and the process would get {limit}: ` +
-    "raise its limit (LimitNOFILE, ulimit -n), or lower maxconn";
+    `at least ${needed} open files needed, two for each connection, but the limit is {limit}: ` +
+    "raise it (LimitNOFILE, ulimit -n), or lower maxconn";
   return { needed, refusal, ...of === "ours" ? {} : { of } };
 }
 
-/** Whose limits a new process will have: its master's, those of one that a service manager started, or ours. */
+/**
+ * Whose limits a new process will have: its master's, those of a process that a service manager started, or
+ * this one's.
+ */
 function processOfLimits(
   { reloadCommand }: HaproxyConfig,
   running: RunningHaproxy | undefined,

@@ -13,7 +13,7 @@ Deno.test("README of haproxy: its examples are valid, and it leads to the tables
       : clusterSchema["~standard"].validate(file.haproxy);
     assert("value" in result, JSON.stringify(result));
   }
-  // Their keys, types and defaults are held against the schemas where the tables are.
+  // Their keys, types and defaults are compared with the schemas where the tables are.
   for (const page of ["balancers", "clusters"]) assert(readme.includes(`docs/config/${page}.md#haproxy`));
   for (const heading of ["Keys", "Permissions", "Examples"]) assert.match(readme, new RegExp(`^## ${heading}$`, "m"));
 });

@@ -5,9 +5,9 @@ import type { Tell } from "./lines.ts";
 import { words } from "./words.ts";
 
 /**
- * Tells of a user's own lines that name a frontend as it was called before
- * HAProxy 3.1: HAProxy refuses them, or takes another section for it. A line
- * that is left out for that is told of as well, since it is what to correct.
+ * Finds a user's own lines that refer to a frontend by its name before HAProxy 3.1: HAProxy rejects them, or
+ * takes another section for it. A line that is left out for that is reported as well, since it is to be
+ * corrected.
  */
 export function tellRenamedFrontends({ config, clusters }: HaproxyWanted, names: FrontendNames, tell: Tell): void {
   const renamed = [
@@ -50,7 +50,7 @@ export function tellRenamedFrontends({ config, clusters }: HaproxyWanted, names:
       for (const { name, hasTable, now } of renamed) {
         if (!namesFrontend(line, name) && !(hasTable && namesTable(line, name))) continue;
         tell(
-          `${where}: the line ${quote(line)} names frontend ${name}, which is ${now} from HAProxy 3.1 on: write ${now}`,
+          `${where}: line ${quote(line)} names frontend ${name}, which is ${now} from HAProxy 3.1 on; write ${now}`,
           { ...origin, path: [...origin.path, index] },
         );
       }
@@ -62,12 +62,15 @@ function definesTable(lines: readonly string[]): boolean {
   return lines.some((line) => words(line)[0] === "stick-table");
 }
 
-/** Whether a line asks for something of a frontend: `fe_conn(web)`. */
+/** Whether a line queries a frontend: `fe_conn(web)`. */
 function namesFrontend(line: string, name: string): boolean {
   return new RegExp(`\\bfe_[a-z_]+\\(\\s*${RegExp.escape(name)}\\s*\\)`).test(line);
 }
 
-/** Whether a line means a section's table: `table web`, `src_conn_rate(web)`, `sc_get_gpc0(0,web)`, `in_table(web)`. */
+/**
+ * Whether a line means a section's table: `table web`, `src_conn_rate(web)`, `sc_get_gpc0(0,web)`,
+ * `in_table(web)`.
+ */
 function namesTable(line: string, name: string): boolean {
   const all = words(line);
   return all.some((word, index) => word === "table" && all[index + 1] === name) ||

@@ -4,7 +4,7 @@ import { render } from "./render.ts";
 
 const TABLE = "stick-table type ip size 1k store conn_rate(10s)";
 
-/** What is said of lines of a cluster beside `web`, with a version of HAProxy. */
+/** The notices about lines of a cluster beside `web`, with a version of HAProxy. */
 function told(
   line: string,
   { version = "3.4.7", frontend = [TABLE], backend = [], leftOut = false }: {
@@ -35,12 +35,11 @@ Deno.test.each([
   "http-request deny if { src,table_conn_rate(web) gt 10 }",
   "http-request deny if { fe_conn(web) gt 10 }",
 ])("a line that names the frontend of a cluster gets a notice with its new name from HAProxy 3.1 on: %s", (line) => {
-  const text =
-    `backend api: the line ${JSON.stringify(line)} names frontend web, which is web:in from HAProxy 3.1 on: ` +
+  const text = `backend api: line ${JSON.stringify(line)} names frontend web, which is web:in from HAProxy 3.1 on; ` +
     "write web:in";
   const notice = { text, origin: { cluster: "api", path: ["backend", 1] } };
   assert.deepEqual(told(line), [notice]);
-  assert.deepEqual(told(line, { leftOut: true }), [notice], "of a line that HAProxy has refused too");
+  assert.deepEqual(told(line, { leftOut: true }), [notice], "also for a line that HAProxy has rejected");
   assert.deepEqual(told(line, { version: "3.0.11" }), []);
 });
 
@@ -51,6 +50,6 @@ Deno.test.each([
   { line: "http-request deny if { nbsrv(web) lt 1 }", given: {} },
   { line: "http-request deny if { be_conn(web) gt 10 }", given: {} },
   { line: "http-request deny if { fe_conn(website) gt 10 }", given: {} },
-])("a line that means something else gets none: $line", ({ line, given }) => {
+])("a line that means something else gets no notice: $line", ({ line, given }) => {
   assert.deepEqual(told(line, given), []);
 });

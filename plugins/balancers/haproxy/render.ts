@@ -17,7 +17,7 @@ import { withoutOwnSockets } from "./stats_socket.ts";
 import { words } from "./words.ts";
 import { unreachedClusters } from "./unreached.ts";
 
-/** The variable by which a running HAProxy tells which structure it was started with. */
+/** The variable by which a running HAProxy reports which structure it was started with. */
 export const STRUCTURE_VARIABLE = "LIGHTHOUSE_STRUCTURE";
 
 /** The title of the section whose `server` lines are the members of clusters. */
@@ -26,13 +26,13 @@ export const BACKENDS_TITLE = "Per-cluster backend definitions";
 /** The title of the section of peers. */
 export const PEERS_TITLE = "Per-cluster peer listings";
 
-/** The file, with what is to be known of it. */
+/** The file, with what is derived from it. */
 export interface HaproxyFile {
   /** Its text. */
   readonly text: string;
-  /** What an operator should know of it. */
+  /** The notices for the operator. */
   readonly notices: readonly Notice[];
-  /** What in the config gave a line of the text, by its number, from 1. */
+  /** The origin in the config of lines of the text, by their number, from 1. */
   readonly origins: ReadonlyMap<number, Origin>;
 }
 
@@ -41,19 +41,19 @@ interface Stanza {
   readonly header: string;
   /** What belongs to the structure. */
   readonly lines: readonly Line[];
-  /** What comes and goes with the members, and stands last. */
+  /** What changes with the members, and stands last. */
   readonly members?: readonly Line[];
   /** What a member's line looks like, for the structure: members share one pattern. */
   readonly pattern?: string;
 }
 
-/** A commented part of the file. */
+/** A part of the file with a comment as its title. */
 interface Chapter {
   readonly title: string;
   readonly stanzas: readonly Stanza[];
 }
 
-/** What the stanzas are made of. */
+/** The input of the stanzas. */
 interface Scene {
   readonly wanted: HaproxyWanted;
   readonly clusters: readonly ServedCluster[];
@@ -62,8 +62,8 @@ interface Scene {
 }
 
 /**
- * Renders the file. The text depends on what is wanted alone, not on the order
- * in which it is given, nor on time or place.
+ * Renders the file. The text depends on the desired state alone, not on the order in which it is given, nor
+ * on time or place.
  */
 export function render(wanted: HaproxyWanted): HaproxyFile {
   const notices = new Notices();
@@ -106,10 +106,9 @@ export function render(wanted: HaproxyWanted): HaproxyFile {
 }
 
 /**
- * Puts the peers in where a line shares a table with those of a cluster: this
- * host's own first, for that is what HAProxy binds to, so it belongs to the
- * structure; the others come and go with the members, and come into force with
- * the next reload, for HAProxy cannot change them while it runs.
+ * Adds the peers where a line shares a table with those of a cluster: this host's own first, as HAProxy binds
+ * to it, so it belongs to the structure; the others change with the members, and are applied with the next
+ * reload, for HAProxy cannot change them at run time.
  */
 function withPeers(chapters: readonly Chapter[], { wanted: { host, version }, clusters }: Scene): readonly Chapter[] {
   if (!isAtLeast(version, 1, 5)) return chapters;
@@ -137,7 +136,9 @@ function withPeers(chapters: readonly Chapter[], { wanted: { host, version }, cl
   }));
 }
 
-/** Says which sections listen on one address: HAProxy takes it, and spreads connections over both. */
+/**
+ * Reports which sections listen on the same address: HAProxy accepts that, and spreads connections over both.
+ */
 function tellSharedListeners(chapters: readonly Chapter[], tell: Tell): void {
   const listeners = new Map<string, string[]>();
   for (const { header, lines } of chapters.flatMap(({ stanzas }) => stanzas)) {
@@ -150,11 +151,11 @@ function tellSharedListeners(chapters: readonly Chapter[], tell: Tell): void {
   }
   for (const [address, headers] of listeners) {
     if (headers.length < 2) continue;
-    tell(`${headers.join(" and ")} listen on one address, ${address}: clients get either, as chance has it`);
+    tell(`${headers.join(" and ")} listen on the same address, ${address}; clients reach either at random`);
   }
 }
 
-/** Since when the structure can be set, seen, and handed over without losing a connection. */
+/** From which version the structure can be set, read, and handed over without losing a connection. */
 function marksStructure(version: HaproxyWanted["version"]): boolean {
   return isAtLeast(version, 1, 8);
 }
@@ -210,8 +211,8 @@ function metaStanzas({ wanted: { config }, clusters, names, passing }: Scene): r
     const choices = of.flatMap(({ wanted: { name, config: { acl } } }): Line[] => {
       const at: Origin = { cluster: name, path: ["acl"] };
       if (acl === undefined) {
-        const fate = "it gets no requests from it";
-        tell(`Cluster ${name} is part of the meta cluster ${meta.name} without an acl: ${fate}`, at);
+        const fate = "it gets no requests from there";
+        tell(`Cluster ${name} is part of the meta cluster ${meta.name} without an acl; ${fate}`, at);
       }
       if (acl === undefined || isLeftOut(at, leftOut)) return [];
       return [
@@ -273,21 +274,21 @@ function backendStanza(
     ServedCluster,
   { wanted: { version }, passing }: Scene,
 ): Stanza {
-  // What is said of a cluster is not said of its twin once more.
+  // A notice about a cluster is not repeated for its twin.
   const twinOf = panicOf ?? fallbackOf;
   const tell: Tell = twinOf === undefined ? passing.tell : () => {};
   const originOf = (keyword: string) =>
     [...inherited, ...lines].findLast(({ text }) => words(text)[0] === keyword)?.origin;
   if (members.length === 0) tell(`Cluster ${name} has no nodes`);
   if (traits.cookie === "keyword" && !isAtLeast(version, 3, 0)) {
-    const remedy = "a dynamic cookie with a dynamic-cookie-key takes none, nor does HAProxy 3.0";
-    tell(`backend ${name}: with its cookie line each new member takes a reload: ${remedy}`, originOf("cookie"));
+    const remedy = "a dynamic cookie with a dynamic-cookie-key needs none, nor does HAProxy 3.0";
+    tell(`backend ${name}: with its cookie line each new member needs a reload; ${remedy}`, originOf("cookie"));
   }
   if (spreadsConsistently) {
-    const why = "so that members come and go without a reload";
+    const why = "so that members change without a reload";
     const remedy = "a hash-type line of your own, or directives: predecessor, ends this";
     tell(
-      `backend ${name}: ${HASH_CONSISTENT} is added to balance ${traits.balance} ${why}: ${remedy}`,
+      `backend ${name}: ${HASH_CONSISTENT} is added to balance ${traits.balance} ${why}; ${remedy}`,
       originOf("balance"),
     );
   }
@@ -361,13 +362,13 @@ function join(blocks: readonly (readonly Line[])[], gap: number): readonly Line[
 function blocksOf(stanzas: readonly Stanza[]): readonly (readonly Line[])[] {
   if (stanzas.length === 0) return [[{ text: "# No stanzas defined for this section." }]];
   return stanzas.map(({ header, lines, members = [], pattern }) => {
-    // A backend stands there even without a line, so that its first member needs no reload.
+    // A backend is rendered even without a line, so that its first member needs no reload.
     if (lines.length + members.length === 0 && pattern === undefined) return [{ text: "" }];
     return [{ text: header }, ...[...lines, ...members].map(({ text, origin }) => ({ text: `\t${text}`, origin }))];
   });
 }
 
-/** All that takes a reload to change. */
+/** Everything whose change needs a reload. */
 function structureOf(head: readonly Stanza[], chapters: readonly Chapter[]): string {
   const stanzas = [...head, ...chapters.flatMap((chapter) => chapter.stanzas)];
   return JSON.stringify(stanzas.map(({ header, lines, pattern }) => [
@@ -377,12 +378,12 @@ function structureOf(head: readonly Stanza[], chapters: readonly Chapter[]): str
   ]));
 }
 
-/** 64 bits are enough to tell structures apart: nobody gains from two that are alike. */
+/** 64 bits are enough to distinguish structures: nobody gains from a collision. */
 function shortHash(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }
 
-/** Answers the structure that a rendered text is marked with. */
+/** Returns the structure that a rendered text is marked with. */
 export function structureMark(text: string): string | undefined {
   return new RegExp(`^\\tsetenv ${STRUCTURE_VARIABLE} ([0-9a-f]+)$`, "m").exec(text)?.[1];
 }

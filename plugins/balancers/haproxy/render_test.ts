@@ -43,7 +43,7 @@ function wanted(of: HaproxyWanted["clusters"]): HaproxyWanted {
   return { config: CONFIG, host: { fqdn: "lb.test", ip: "10.0.0.9" }, version: [2, 6, 12], clusters: of };
 }
 
-Deno.test("render() depends on what is wanted, not on the order in which it comes", () =>
+Deno.test("render() depends on the desired state, not on the order in which it is given", () =>
   fc.assert(fc.property(
     clusters.chain((given) => {
       const anyOrder = <T>(items: readonly T[]) =>
@@ -56,7 +56,7 @@ Deno.test("render() depends on what is wanted, not on the order in which it come
     ([given, shuffled]) => assert.deepEqual(render(wanted(shuffled)), render(wanted(given))),
   )));
 
-Deno.test("render() marks the same structure whoever the members and their peers are", () =>
+Deno.test("render() marks the same structure for any members and peers", () =>
   fc.assert(fc.property(clusters, (given) => {
     const empty = given.map((cluster) => ({ ...cluster, nodes: [] }));
     const mark = structureMark(render(wanted(given)).text);

@@ -23,14 +23,14 @@ import { words } from "./words.ts";
 /** HAProxy's largest weight. */
 const WEIGHT_MAX = 256;
 
-/** What decides which lines get into the file. */
+/** Decides which lines get into the file. */
 export function passingOf({ config: { directives }, leftOut = [] }: HaproxyWanted, tell: Tell): Passing {
   return { directives, leftOut, tell };
 }
 
 /**
- * The lines of `defaults`. From 3.3 on HAProxy balances by `random` where no
- * line says otherwise; it is told to go on by what it did before.
+ * The lines of `defaults`. From 3.3 on HAProxy balances by `random` where no line sets it; the line keeps the
+ * earlier default.
  */
 export function defaultsLines({ config, version }: HaproxyWanted, passing: Passing): readonly Line[] {
   const lines = passLines(
@@ -42,15 +42,15 @@ export function defaultsLines({ config, version }: HaproxyWanted, passing: Passi
   return isImplied ? [...lines, { text: `balance ${BALANCE_DEFAULT}` }] : lines;
 }
 
-/** What was worked out of desired states that are still in use: a plan follows the rendering of the same one. */
+/** The results for desired states that are still in use: a plan follows the rendering of the same one. */
 const worked = new WeakMap<HaproxyWanted, readonly ServedCluster[]>();
 
-/** Works out clusters and members, as {@linkcode serve} does, without a word. */
+/** Derives clusters and members, as {@linkcode serve} does, without notices. */
 export function served(wanted: HaproxyWanted): readonly ServedCluster[] {
   return worked.get(wanted) ?? serve(wanted, () => {});
 }
 
-/** Works out clusters and members, sorted by name; leaves out what could break the file. */
+/** Derives clusters and members, sorted by name; leaves out what could break the file. */
 export function serve(wanted: HaproxyWanted, tell: Tell): readonly ServedCluster[] {
   const { config, host, version, clusters } = wanted;
   const passing = passingOf(wanted, tell);
@@ -62,11 +62,11 @@ export function serve(wanted: HaproxyWanted, tell: Tell): readonly ServedCluster
   for (const wanted of clusters.toSorted((a, b) => compare(a.name, b.name))) {
     const { name } = wanted;
     if (!isSectionName(name)) {
-      tell(`Cluster ${quote(name)} is left out as HAProxy does not take such a name`, { cluster: name, path: [] });
+      tell(`Cluster ${quote(name)} is left out: HAProxy does not accept such a name`, { cluster: name, path: [] });
       continue;
     }
     if (names.has(name)) {
-      tell(`Cluster ${name} is given twice: the second is left out`, { cluster: name, path: [] });
+      tell(`Cluster ${name} is configured twice; the second is left out`, { cluster: name, path: [] });
       continue;
     }
     names.add(name);
@@ -89,7 +89,7 @@ export function serve(wanted: HaproxyWanted, tell: Tell): readonly ServedCluster
   return served;
 }
 
-/** What of a cluster does not depend on its members, and what there is to tell of it. */
+/** What does not depend on a cluster's members, and the notices about it. */
 interface Frame extends Omit<ServedCluster, "wanted" | "members" | "ids" | "peers" | "panicOf"> {
   readonly said: readonly Parameters<Tell>[];
 }
@@ -100,10 +100,13 @@ interface Surroundings extends Pick<HaproxyWanted, "config" | "version"> {
   readonly defaults: readonly Line[];
 }
 
-/** The frames that were last made, by the section of the cluster's file: members come and go, and it stays one value. */
+/**
+ * The frames that were last made, by the section of the cluster's file: members change, and it stays one
+ * value.
+ */
 const frames = new WeakMap<HaproxyCluster, { readonly key: readonly unknown[]; readonly frame: Frame }>();
 
-/** Works out what of a cluster does not depend on its members; once for as long as nothing of it changes. */
+/** Derives what does not depend on a cluster's members; once for as long as none of it changes. */
 export function frameOf(
   { name, config: section }: WantedCluster<HaproxyCluster>,
   { config, version, leftOut, defaults }: Surroundings,
@@ -143,7 +146,7 @@ function membersOf(
     const { node } = wanted;
     const { member, fault } = readMember(wanted);
     if (fault !== undefined) {
-      tell(`Cluster ${cluster}: a node is left out as ${fault}`);
+      tell(`Cluster ${cluster}: node left out, ${fault}`);
       continue;
     }
     const { name } = member;
@@ -156,23 +159,23 @@ function membersOf(
     }
     const known = found.get(name);
     if (ownServers.has(name)) {
-      tell(`Cluster ${cluster}: node ${name} is left out as a line of its backend defines a server of that name`);
+      tell(`Cluster ${cluster}: node ${name} is left out: a line of its backend defines a server of that name`);
     } else if (known === undefined) {
       found.set(name, member);
     } else if (known.ip !== node.ip) {
-      tell(`Cluster ${cluster}: node ${name} is there twice: ${known.ip} is used and ${node.ip} is left out`);
+      tell(`Cluster ${cluster}: node ${name} is reported twice; ${known.ip} is used, ${node.ip} is left out`);
     }
   }
   return [...found.values()];
 }
 
-/** A member, and why it must not be one, if so. */
+/** A member, or why it must not be one. */
 interface ReadMember {
   readonly member: Member;
   readonly fault: string | undefined;
 }
 
-/** What members were read as: most of them are the same from one time to the next. */
+/** What members were read as: most of them stay the same from one call to the next. */
 const readMembers = new WeakMap<WantedNode, ReadMember>();
 
 function readMember(wanted: WantedNode): ReadMember {
@@ -189,7 +192,7 @@ export function memberOf(wanted: WantedNode): Member {
   return { name: nodeName(node), ip: node.ip, port: node.port, ...shareOf(wanted) };
 }
 
-/** What a member is to get. A weight that HAProxy would not take counts as none. */
+/** What a member is to get. A weight that HAProxy would not accept counts as none. */
 function shareOf(
   { node, weight, settledWeight, state, pool, isFallback = false, from }: WantedNode,
 ): Omit<Member, "name" | "ip" | "port"> {
@@ -208,14 +211,17 @@ function isWeight(weight: number | undefined): weight is number {
   return weight !== undefined && Number.isInteger(weight) && weight >= 0 && weight <= WEIGHT_MAX;
 }
 
-/** Says why a node must not get into a line or a command: the registry is checked once more at this border. */
+/**
+ * Returns why a node must not get into a line or a command: the registry's data is checked once more at this
+ * border.
+ */
 export function faultOf({ host, ip, port }: Node): string | undefined {
-  if (!isHostName(host) && !isIpv6(host)) return `its host is not a name: ${quote(host)}`;
-  if (!isIpv4(ip) && !isIpv6(ip)) return `its address is not one: ${quote(ip)}`;
-  // HAProxy takes the unspecified address for "where the client wanted to go", which may be this very host.
-  if (isUnspecified(ip)) return `its address is unspecified: ${quote(ip)}`;
-  if (!isPort(port)) return `its port is not one: ${quote(port)}`;
-  if (!isSectionName(nodeName({ host, port }))) return `its name is too long: ${quote(host)}`;
+  if (!isHostName(host) && !isIpv6(host)) return `invalid host: ${quote(host)}`;
+  if (!isIpv4(ip) && !isIpv6(ip)) return `invalid address: ${quote(ip)}`;
+  // HAProxy takes the unspecified address as "where the client wanted to go", which may be this very host.
+  if (isUnspecified(ip)) return `unspecified address: ${quote(ip)}`;
+  if (!isPort(port)) return `invalid port: ${quote(port)}`;
+  if (!isSectionName(nodeName({ host, port }))) return `name too long: ${quote(host)}`;
   return undefined;
 }
 

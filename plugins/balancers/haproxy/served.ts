@@ -11,46 +11,48 @@ export interface Member {
   readonly ip: string;
   /** Its port. */
   readonly port: number;
-  /** Its weight beside those of the others; what its lines and HAProxy's default come to if absent. */
+  /** Its weight relative to the others; if absent, what its lines and HAProxy's default result in. */
   readonly weight?: number | undefined;
-  /** The same in the file, where what passes by itself does not stand; `weight` if absent. */
+  /** The same in the file, which leaves out what passes by itself; `weight` if absent. */
   readonly settledWeight?: number | undefined;
-  /** What its node says of itself: it stands in the file to be read back. */
+  /** What its node's own keys say: it is stored in the file to be read back. */
   readonly own: Pick<Node, "weight" | "state">;
-  /** Whether it gets requests, keeps only what it has, or is out of service. */
+  /** Whether it gets requests, keeps only its sessions, or is out of service. */
   readonly state: WantedNode["state"];
   /** Whether it serves as the last resort. */
   readonly isFallback: boolean;
   /** The other cluster that it is a member of; absent if it is one of this. */
   readonly from?: ClusterName | undefined;
-  /** Whether it waits for the others not to be enough: it gets nothing until then. */
+  /** Whether it is held in reserve until the others are too few: it gets nothing until then. */
   readonly isSpare: boolean;
 }
 
-/** A cluster with all that its backend depends on worked out. */
+/** A cluster with all that its backend depends on. */
 export interface ServedCluster {
-  /** The cluster as it is wanted. */
+  /** The desired cluster. */
   readonly wanted: WantedCluster<HaproxyCluster>;
   /** The lines of `defaults`, which its backend inherits. */
   readonly inherited: readonly Line[];
   /** The lines of its backend. */
   readonly lines: readonly Line[];
-  /** Whether a line is added so that its hash takes new members while HAProxy runs. */
+  /** Whether a line is added so that its hash takes new members at run time. */
   readonly spreadsConsistently: boolean;
-  /** What its backend is like. */
+  /** The traits of its backend. */
   readonly traits: BackendTraits;
-  /** Its members, sorted by name, without doubles and without any that could do harm. */
+  /** Its members, sorted by name, without duplicates and without any that could do harm. */
   readonly members: readonly Member[];
   /** The ids of its servers, where ids place them. */
   readonly ids: ReadonlyMap<string, number>;
-  /** The balancers of its members' hosts but for this one, sorted. */
+  /** The balancers of its members' hosts except this one, sorted. */
   readonly peers: readonly Peer[];
-  /** What stands at the end of each of its server lines. */
+  /** The end of each of its server lines. */
   readonly serverOptions: string;
-  /** What each of its servers is given while HAProxy runs, which then inherits nothing from `default-server` lines. */
+  /**
+   * The options of each server that is added at run time, which inherits nothing from `default-server` lines.
+   */
   readonly options: readonly string[];
-  /** The cluster that it is the twin of, for when too few servers of that are up; absent if it is none. */
+  /** The cluster that it is the twin of, for when too few servers of that are up; absent if none. */
   readonly panicOf?: ClusterName | undefined;
-  /** The cluster that it is the last resort of; absent if it is none. */
+  /** The cluster that it is the last resort of; absent if none. */
   readonly fallbackOf?: ClusterName | undefined;
 }

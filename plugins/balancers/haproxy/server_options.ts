@@ -2,9 +2,9 @@ import type { RejectedCommand } from "../../../mod.ts";
 import { isAtLeast, type Version } from "./backend.ts";
 
 /**
- * Options that say nothing of a server that has an address and is enabled as it
- * joins, and how many words they take. `add server` rejects them, or worse:
- * `enabled` makes 2.6 register a server that never gets a request.
+ * Options without meaning for a server that has an address and is enabled as it joins, and how many words
+ * they have. `add server` rejects them, or worse: `enabled` makes 2.6 register a server that never gets a
+ * request.
  */
 const SAY_NOTHING: ReadonlyMap<string, number> = new Map([
   ["enabled", 1],
@@ -16,16 +16,15 @@ const SAY_NOTHING: ReadonlyMap<string, number> = new Map([
   ["resolve-prefer", 2],
 ]);
 
-/** Options that take back another one. */
+/** Options that revoke another one. */
 const TAKEN_BACK_BY: ReadonlyMap<string, string> = new Map([
   ["no-check", "check"],
   ["no-agent-check", "agent-check"],
 ]);
 
 /**
- * Options that `add server` rejects, of any version from 2.6 to 3.4: those
- * whose parser has no flag for dynamic servers. What is missing here is learnt
- * from the first answer, see {@linkcode learntRejections}.
+ * Options that `add server` rejects, of any version from 2.6 to 3.4: those whose parser has no flag for
+ * dynamic servers. What is missing here is learnt from the first answer, see {@linkcode learntRejections}.
  */
 const REJECTED: ReadonlySet<string> = new Set([
   "cc",
@@ -50,7 +49,10 @@ const REJECTED: ReadonlySet<string> = new Set([
   "tcp-ut",
 ]);
 
-/** The options of a server as `add server` takes them: less those that say nothing there, or were taken back. */
+/**
+ * The options of a server as `add server` accepts them: without those that are meaningless there, or were
+ * revoked.
+ */
 export function runtimeOptions(options: readonly string[]): readonly string[] {
   const kept: string[] = [];
   for (let at = 0; at < options.length;) {
@@ -64,19 +66,19 @@ export function runtimeOptions(options: readonly string[]): readonly string[] {
   return kept;
 }
 
-/** The first option that cannot be given over the socket, if there is one. */
+/** The first option that cannot be set over the socket, if any. */
 export function rejectedOption(
   options: readonly string[],
   { version, learnt }: { readonly version: Version | undefined; readonly learnt: ReadonlySet<string> },
 ): string | undefined {
   return options.find((word) =>
     REJECTED.has(word) || learnt.has(word) || (word === "cookie" && !isAtLeast(version, 3, 0)) ||
-    // The socket's commands know no quotes: such a word would be another one there, or several.
+    // The socket's commands have no quotes: such a word would be another one there, or several.
     word === "" || /[\s"'\\#$;<]/.test(word)
   );
 }
 
-/** The options that HAProxy itself has said it does not take over the socket. */
+/** The options that HAProxy itself has rejected over the socket. */
 export function learntRejections(rejected: readonly RejectedCommand[]): ReadonlySet<string> {
   return new Set(
     rejected.flatMap(({ answer }) => /'([^']+)' option is not accepted for dynamic server/.exec(answer)?.[1] ?? []),
@@ -84,9 +86,8 @@ export function learntRejections(rejected: readonly RejectedCommand[]): Readonly
 }
 
 /**
- * The backends whose new servers wait for a reload, and HAProxy's own words for
- * it: a certificate, a CA or a list of revoked ones is read from disk as a
- * process starts, and `add server` takes only what was read then.
+ * The backends whose new servers wait for a reload, with HAProxy's own words for it: a certificate, a CA or a
+ * revocation list is read from disk when a process starts, and `add server` accepts only what was read then.
  */
 export function missingFiles(rejected: readonly RejectedCommand[]): ReadonlyMap<string, string> {
   return new Map(rejected.flatMap(({ command, answer, isCurrent }): [string, string][] => {

@@ -2,21 +2,19 @@ import { WEIGHT_MAX } from "../../../src/model/node.ts";
 import type { Member } from "./served.ts";
 import { withoutComment } from "./words.ts";
 
-/** Begins the comment that says why a server gets what it gets. */
+/** Starts the comment that says why a server gets its share. */
 const COMMENT = "# lighthouse:";
 
 /**
- * Adds to a server's line what the member is to get, so that HAProxy sends
- * nothing where nothing should go, whoever starts it: `weight 0` keeps the
- * sessions that persist, as a drain does, and `disabled` is maintenance. The
- * comment says why, and is read back. The line of a member of which nothing is
- * said stays as it is.
+ * Adds a member's share to its server line, so that HAProxy sends nothing where nothing should go, whoever
+ * starts it: `weight 0` keeps persistent sessions, as a drain does, and `disabled` is maintenance. The
+ * comment says why, and is read back. The line of a member without a share stays as it is.
  */
 export function serverShare(
   line: string,
   { weight: now, settledWeight = now, own, state, isSpare, from }: Member,
 ): string {
-  // What this host decides is not what the node says: read back, it would last for ever.
+  // What this host decides is not the node's own key: read back, it would last for ever.
   const said = [
     ...own.weight === undefined ? [] : [`weight=${own.weight}`],
     ...settledWeight === undefined || settledWeight === own.weight ? [] : [`share=${settledWeight}`],
@@ -33,7 +31,7 @@ export function serverShare(
   return [withoutComment(line), ...options, COMMENT, ...said].join(" ");
 }
 
-/** Reads back from a server's line what its node says of itself: its weight, and whether it is to be drained. */
+/** Reads back from a server's line its node's own keys: its weight, and whether it is to be drained. */
 export function readShare(line: string): { readonly weight?: number; readonly state?: "drain" } {
   const at = line.lastIndexOf(COMMENT);
   const said = at === -1 ? "" : line.slice(at + COMMENT.length);
@@ -44,7 +42,10 @@ export function readShare(line: string): { readonly weight?: number; readonly st
   };
 }
 
-/** Whether a server's line is of a node that is no member of its cluster, but of another that serves what it cannot. */
+/**
+ * Whether a server's line is of a node that is not a member of its cluster, but of another that serves the
+ * rest.
+ */
 export function isFromOther(line: string): boolean {
   const at = line.lastIndexOf(COMMENT);
   return at !== -1 && / from=/.test(line.slice(at + COMMENT.length));

@@ -45,11 +45,11 @@ Deno.test.each([
     more: { weight: 26, settledWeight: 256, own: { weight: 3 } },
     line: "server a  check weight 256 # lighthouse: weight=3 share=256",
   },
-])("serverShare() says $what", ({ more, line }) => {
+])("serverShare() writes $what", ({ more, line }) => {
   assert.equal(serverShare("server a  check # mine", { ...MEMBER, ...more }), line);
 });
 
-Deno.test("what a node says of itself is read back from its line, and what the host decides is not", () => {
+Deno.test("a node's own keys are read back from its line, and the host's decisions are not", () => {
   assert.deepEqual(readShare("server a  weight 5 # lighthouse: weight=3 state=drain"), { weight: 3, state: "drain" });
   assert.deepEqual(readShare("server a  weight 5 # weight=3"), {});
   assert.deepEqual(readShare("server a # lighthouse: weight=256"), { weight: 256 });
@@ -61,7 +61,7 @@ Deno.test("what a node says of itself is read back from its line, and what the h
 const weight = fc.option(fc.integer({ min: 0, max: 256 }), { nil: undefined });
 const state = fc.constantFrom(undefined, "ready" as const, "drain" as const);
 
-Deno.test("members keep weight and state from the file, whatever the operator's own options and comments say", () =>
+Deno.test("members keep weight and state from the file, whatever the operator's own options and comments are", () =>
   fc.assert(fc.property(
     weight,
     state,

@@ -21,13 +21,22 @@ import { learntRejections, missingFiles } from "./server_options.ts";
 /** The ids that the servers of a backend had when HAProxy was looked at: collected once for a look. */
 const idsAtLook = new WeakMap<ReadonlyMap<string, RunningServer>, ReadonlySet<number>>();
 
-/** What tells this HAProxy's own frontends among nodes, made once for a look: until the next, only members change. */
+/**
+ * Recognizes this HAProxy's own frontends among nodes, made once for a look: until the next one, only members
+ * change.
+ */
 const ownFrontendsAtLook = new WeakMap<RunningHaproxy, ReturnType<typeof ownFrontends>>();
 
-/** Columns of `show stat`, by number: the manual numbers them, and new ones come last (Management Guide, 9.1). */
+/**
+ * Columns of `show stat`, by number: the manual numbers them, and new ones are appended (Management Guide,
+ * 9.1).
+ */
 const NAME_COLUMN = 1, STATUS_COLUMN = 17, ADDRESS_COLUMN = 73, WEIGHT_COLUMN = 99;
 
-/** The commands for members, in waves: nobody leaves before all have come, nor is deleted before all have left. */
+/**
+ * The commands for members, in waves: no server is disabled before all new ones are added, nor deleted before
+ * all others are disabled.
+ */
 type Waves = { readonly [wave in "adds" | "changes" | "removals" | "deletions" | "reads"]: CommandStep[] };
 
 /** What a change is planned from and into. */
@@ -37,14 +46,14 @@ interface Scene {
   readonly since: Map<string, RunningServer | undefined>;
   readonly allowed: Pick<PlanAllowance, "rejected" | "sentAgoMs">;
   readonly waves: Waves;
-  /** The servers that go, by `backend/name`, and the index of the read that shows what has become of each. */
+  /** The leaving servers, by `backend/name`, and the index of the read that shows the state of each. */
   readonly going: Map<string, { readonly server: RunningServer; readonly readAt: number }>;
 }
 
 /**
- * Plans a change of members from what was observed, and reads back each server
- * that it touches, and which process answers: one that was relieved meanwhile
- * says that it is stopping. `undefined` where the way is not as plain.
+ * Plans a change of members from what was observed, and reads back each server that it touches, and which
+ * process answers: one that was replaced meanwhile says that it is stopping. `undefined` where the way is not
+ * plain.
  */
 export function shortcut(
   change: MembersChange<HaproxyConfig, HaproxyCluster>,
@@ -66,7 +75,7 @@ export function shortcut(
   };
 }
 
-/** What has become of the servers that were changed. */
+/** The state of the servers that were changed. */
 function sinceThen({ since, going }: Scene, answers: readonly string[]): NonNullable<Observed["since"]> {
   const now = new Map(since);
   for (const [key, { server, readAt }] of going) {
@@ -78,7 +87,7 @@ function sinceThen({ since, going }: Scene, answers: readonly string[]): NonNull
   return now;
 }
 
-/** Plans what is to be done about the members of one cluster; answers whether that can be told without a look. */
+/** Plans the changes of one cluster's members; returns whether that is possible without a look. */
 function planCluster({ cluster, members }: ClusterChange<HaproxyCluster>, scene: Scene): boolean {
   const { change: { wanted }, running } = scene;
   const { name, config: section } = cluster;
@@ -114,7 +123,7 @@ function planMember(
     const steps = remove(key, server, section, { sentAgoMs });
     waves.removals.push(...steps);
     if (isToBeDeleted(server, steps)) waves.deletions.push(deletion(key));
-    // It is deleted, or kept out of service as long as it has connections.
+    // It is deleted, or kept out of service while it has connections.
     going.set(key, { server, readAt: waves.reads.length });
     waves.reads.push(readGone(backend, server));
     return true;
@@ -132,7 +141,7 @@ function planMember(
   const known = { learnt: learntRejections(rejected), lacking: missingFiles(rejected) };
   if (obstacleToAdding(served, running.version, known) !== undefined) return false;
   const used = new Ids(backend, { servers, since, own: traits.ownServers.ids });
-  // Where its id places a server, all names that there are decide which of two gets the one that both would have.
+  // Where its id places a server, all existing names decide which of two gets the id that both would have.
   if (traits.placedById && used.has(freeServerId(name, new Set()))) return false;
   const { id, steps } = add(served, member, used);
   const weight = member.isSpare ? 0 : member.weight ?? weightOf(served.options) ?? NaN;
@@ -143,7 +152,7 @@ function planMember(
   return true;
 }
 
-/** The ids that are taken in a backend: as looked at, and by servers that have come since. */
+/** The ids that are taken in a backend: as looked at, and by servers that were added since. */
 class Ids {
   readonly #atLook: ReadonlySet<number>;
   readonly #since: Set<number>;
@@ -180,7 +189,7 @@ function isMember(
   return faultOf(node) === undefined && ownFrontend(node) === undefined && !traits.ownServers.has(nodeName(node));
 }
 
-/** How a server is once its member's commands are carried out. */
+/** The state of a server once its member's commands are carried out. */
 function asDesired(
   { ip, port, state, weight, isSpare }: Member,
   { served: { options }, givenWeight }: { readonly served: ServedCluster; readonly givenWeight: number },
@@ -200,10 +209,11 @@ function asDesired(
   };
 }
 
-/** Reads a member back: it is where it is desired, and has the state and the weight that it is to have. */
+/** Reads a member back: it is at its address, and has its state and its weight. */
 function readMember(backend: string, { ip, port, state }: Member, server: RunningServer): CommandStep {
   const { weight, agent } = server;
-  // An agent has both in its hand. What checks say is no matter here; a server without weight is shown as drained.
+  // An agent controls both. The result of checks does not matter here; a server without weight is shown as
+  // drained.
   const isFree = agent === "running";
   const ready = weight === 0 || isFree ? "(?!MAINT)" : "(?!MAINT|DRAIN)";
   const status = { ready, drain: isFree ? "(?!MAINT)" : "(?:DRAIN|DOWN)", maint: "MAINT" }[state];
@@ -215,7 +225,7 @@ function readMember(backend: string, { ip, port, state }: Member, server: Runnin
   return readServer(server, [`${columns}(?:[,\\n][^]*)?`]);
 }
 
-/** Reads a server back that went: it is not there, or gets no requests. */
+/** Reads a leaving server back: it is deleted, or gets no requests. */
 function readGone(backend: string, server: RunningServer): CommandStep {
   return readServer(server, [
     `(?![^]*\\n${RegExp.escape(`${backend},${server.name}`)},)#[^]*`,
@@ -223,18 +233,20 @@ function readGone(backend: string, server: RunningServer): CommandStep {
   ]);
 }
 
-/** Reads the servers with one id, of all that there are: a frontend may have the name of the backend, and hide it. */
+/**
+ * Reads the servers with one id, of all proxies: a frontend may have the name of the backend, and hide it.
+ */
 function readServer({ id }: RunningServer, expect: readonly string[]): CommandStep {
   return read(`show stat -1 4 ${id}`, expect);
 }
 
-/** The answer that shows a server whose status begins so. */
+/** The answer that shows a server whose status starts so. */
 function row(backend: string, { name }: RunningServer, status: string): string {
   const server = `${RegExp.escape(backend)},${RegExp.escape(name)}`;
   return `#[^]*?\\n${server},${columnsBetween(NAME_COLUMN, STATUS_COLUMN)}${status}[^,\\n]*,[^\\n]*`;
 }
 
-/** The columns between two, whatever they hold. */
+/** The columns between two, whatever they contain. */
 function columnsBetween(one: number, other: number): string {
   return `(?:[^,\\n]*,){${other - one - 1}}`;
 }

@@ -11,7 +11,7 @@ import { shortcut } from "./shortcut.ts";
 
 const NEVER = new AbortController().signal;
 
-/** What is desired of a cluster and its members. */
+/** The desired state of a cluster and its members. */
 function desired(nodes: readonly (string | Node)[], section: CaseCluster["haproxy"] = {}, version = "2.6.12") {
   return wantedOf({
     version,
@@ -20,13 +20,13 @@ function desired(nodes: readonly (string | Node)[], section: CaseCluster["haprox
   });
 }
 
-/** A HAProxy that serves what is desired, and what is observed of it. */
+/** A HAProxy that serves the desired state, and what is observed of it. */
 async function serving(wanted: HaproxyWanted): Promise<{ readonly model: HaproxyModel; readonly observed: Observed }> {
   const model = new HaproxyModel();
   model.programVersion = wanted.version as never;
   model.file = [...haproxy.render(wanted).files.values()][0]?.text;
   model.boot();
-  // What its file alone does not bring about.
+  // What its file alone does not achieve.
   await model.execute(commands(wanted, await observe(model, wanted)));
   return { model, observed: await observe(model, wanted) };
 }
@@ -56,7 +56,7 @@ async function stepsFrom(
 
 const A = "a.int:80 10.0.0.1", B = "b.int:80 10.0.0.2";
 
-Deno.test("shortcut() changes what differs, and reads that back and which process answers", async () => {
+Deno.test("shortcut() changes what differs, and reads back that and which process answers", async () => {
   const id = /id (\d+)/.exec((await stepsFrom([A], [A, B]))?.[0] ?? "")?.[1];
   assert.deepEqual(await stepsFrom([A], [A, B]), [
     `add server web/b.int:80 10.0.0.2:80 id ${id}`,
@@ -71,14 +71,14 @@ Deno.test("shortcut() changes what differs, and reads that back and which proces
   assert.deepEqual((await stepsFrom([A], ["a.int:80 10.0.0.7"]))?.[0], "set server web/a.int:80 addr 10.0.0.7 port 80");
 });
 
-Deno.test("shortcut() leaves to a look what takes a reload, a twin, or an older HAProxy", async () => {
+Deno.test("shortcut() leaves to a look what needs a reload, a twin, or an older HAProxy", async () => {
   assert.equal(await stepsFrom([A], [A, B], { version: "2.4.0" }), undefined);
   assert.equal(await stepsFrom([A], [A, B], { section: { backend: ["balance static-rr"] } }), undefined);
   assert.equal(await stepsFrom([A], [A, B], { section: { server_options: "check tcp-ut 5s" } }), undefined);
   assert.equal(await stepsFrom([A], [A, B], { section: { server_options: "check", panic_threshold: 50 } }), undefined);
 });
 
-Deno.test("shortcut() takes a node that is no member for none", async () => {
+Deno.test("shortcut() ignores a node that is not a member", async () => {
   const wild = { host: "evil.int", ip: "0.0.0.0", port: 80, metadata: {} };
   assert.deepEqual(await stepsFrom([A], [A, wild]), []);
   const section = { backend: ["server b.int:80 10.0.0.9:80"] };
@@ -86,7 +86,7 @@ Deno.test("shortcut() takes a node that is no member for none", async () => {
   assert.deepEqual(await stepsFrom([A, B], [A], { section }), []);
 });
 
-/** Carries a shortcut out; answers the commands, and what is observed then. */
+/** Carries a shortcut out; returns the commands, and what is observed then. */
 async function take(model: HaproxyModel, observed: Observed, before: HaproxyWanted, now: HaproxyWanted) {
   const change = differenceOf(before, now);
   const found = change && shortcut(change, observed, {});
@@ -99,7 +99,7 @@ async function take(model: HaproxyModel, observed: Observed, before: HaproxyWant
   return { commands: found.steps.map(({ command }) => command), observed: found.observed(reads) };
 }
 
-Deno.test("shortcut() knows of one that went whether it was deleted, or is kept by its connections", async () => {
+Deno.test("shortcut() knows whether a leaving server was deleted or kept by its connections", async () => {
   const [both, one] = [desired([A, B]), desired([A])];
   for (const busy of [false, true]) {
     const { model, observed } = await serving(both);
@@ -116,7 +116,7 @@ Deno.test("shortcut() knows of one that went whether it was deleted, or is kept 
   }
 });
 
-Deno.test("shortcut() leads where a plan has nothing to do, whatever changes, and knows what is there then", async () => {
+Deno.test("shortcut() leads where a plan has nothing to do, whatever changes, and knows the resulting servers", async () => {
   const share = fc.constantFrom({}, { weight: 3 }, { weight: 0 }, { state: "drain" }, { weight: 5, state: "drain" });
   const members = fc.array(fc.tuple(fc.integer({ min: 1, max: 9 }), fc.constantFrom("10.0.0.1", "10.0.0.2"), share));
   const section = fc.constantFrom({}, { server_options: "check" }, { backend: ["balance random"] });

@@ -3,13 +3,12 @@ import type { HaproxyConfig } from "./config.ts";
 import { DETAILS, QUERIES } from "./observe.ts";
 
 /**
- * HAProxy's interactive mode: each answer ends with a prompt. (In the other
- * mode some answers end with one line break and some with two, so they cannot
- * be told apart.) The socket reads lines into a buffer of 16 kB.
+ * HAProxy's interactive mode: each answer ends with a prompt. (In the other mode some answers end with one
+ * line break and some with two, so they cannot be separated.) The socket reads lines into a buffer of 16 kB.
  */
 export const PROMPT: Dialect = { opening: "prompt", ending: "\n> ", batchBytesMax: 15_000 };
 
-/** Says where HAProxy is, and how it is asked. */
+/** Where HAProxy is, and how it is queried. */
 export function sources(config: HaproxyConfig): ProcessSources {
   const { configFile, socketFile, pidFile, masterSocket, program, restartIntervalMs, reloadJitterMs } = config;
   return {
@@ -18,9 +17,9 @@ export function sources(config: HaproxyConfig): ProcessSources {
     program,
     alsoWrites: [pidFile, ...masterSocket === undefined ? [] : [masterSocket]],
     contact: { by: "commands", socket: socketFile, queries: QUERIES, details: DETAILS, dialect: PROMPT },
-    // A soft stop (Management Guide, 4): it serves what it has begun, and takes no new connections.
+    // A soft stop (Management Guide, 4): it finishes its connections, and accepts no new ones.
     leavesOn: "SIGUSR1",
-    // `haproxy -c` checks a file, and ends.
+    // `haproxy -c` checks a file, and exits.
     otherRuns: ["-c"],
     chatter: ["Warnings were found"],
     reloadIntervalMs: restartIntervalMs,

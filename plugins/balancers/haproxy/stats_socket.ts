@@ -2,17 +2,16 @@ import type { HaproxyConfig } from "./config.ts";
 import type { Line, Tell } from "./lines.ts";
 import { words } from "./words.ts";
 
-/** What may be said of a socket that the writer needs: who may connect to it. */
+/** Settings of a socket that the writer needs, which may be set by the user: who may connect. */
 const KEPT = new Set(["mode", "user", "uid", "group", "gid"]);
 
-/** What the socket of the writer is like where nobody says otherwise. */
+/** The defaults of the writer's socket. */
 const MODE = ["mode", "600"];
 
 /**
- * Takes a user's own `stats socket` on a path of the writer's out of the lines of
- * `global`: HAProxy would hand the writer's socket over to that line at the next
- * reload, where it may lack the level or the listeners that the writer needs.
- * Answers the other lines, and what that line says of who may connect.
+ * Removes a user's own `stats socket` on a path of the writer's from the lines of `global`: HAProxy would
+ * hand the writer's socket over to that line at the next reload, where it may lack the level or the listeners
+ * that the writer needs. Returns the other lines, and that line's access settings.
  */
 export function withoutOwnSockets(
   lines: readonly Line[],
@@ -33,13 +32,13 @@ export function withoutOwnSockets(
     if (isSocketFile && said.length > 0) access = said.includes("mode") ? said : [...MODE, ...said];
     const key = isSocketFile ? "socket_file" : "master_socket";
     const fate = isSocketFile && said.length > 0 ? `; ${said.join(" ")} is kept` : "";
-    tell(`global: the line ${JSON.stringify(text)} is left out, as ${key} has the socket at that path${fate}`, origin);
+    tell(`global: line ${JSON.stringify(text)} is left out, as ${key} has the socket at that path${fate}`, origin);
     return false;
   });
   return { lines: kept, access: access.join(" ") };
 }
 
-/** A path without what two spellings of it may differ in. */
+/** A path, normalized so that two spellings of it are equal. */
 function plainPath(address: string): string {
   const path = address.replace(/^unix@/, "");
   return path.startsWith("/") ? new URL(`file://${path.replaceAll(/\/+/g, "/")}`).pathname : path;

@@ -8,7 +8,7 @@ Deno.test.each([
   { line: 'stats  socket "/run/h/admin.sock" user a group b # theirs', access: "mode 600 user a group b" },
   { line: "stats socket unix@/run//h/./x/../admin.sock level user", access: "mode 600" },
   { line: "stats socket /run/h/master.sock mode 777", access: "mode 600" },
-])("withoutOwnSockets() takes $line out, and keeps who may connect", ({ line, access }) => {
+])("withoutOwnSockets() removes $line, and keeps its access settings", ({ line, access }) => {
   const told: string[] = [];
   const other = { text: "stats socket /run/other.sock mode 660" };
   const found = withoutOwnSockets(
@@ -19,7 +19,7 @@ Deno.test.each([
   assert.deepEqual([found.lines.map(({ text }) => text), found.access], [[other.text, "stats timeout 30s"], access]);
   assert.match(
     told.join(),
-    /^global: the line .* is left out, as (?:socket_file|master_socket) has the socket at that path/,
+    /^global: line .* is left out, as (?:socket_file|master_socket) has the socket at that path/,
   );
   assert.equal(told.length, 1);
 });

@@ -9,7 +9,7 @@ import { words } from "./words.ts";
 /** How many differences a reason lists before it counts the rest. */
 const DIFFERENCES_IN_REASON = 5;
 
-/** The sections of a rendered text by their header, without what comes and goes with members. */
+/** The sections of a rendered text by their header, without what changes with members. */
 export function skeletonOf(text: string): ReadonlyMap<string, readonly string[]> {
   const sections = new Map<string, string[]>();
   let lines: string[] | undefined;
@@ -20,7 +20,7 @@ export function skeletonOf(text: string): ReadonlyMap<string, readonly string[]>
       sections.set(header, lines = []);
     } else if (lines !== undefined && line.startsWith("\t")) {
       const isMember = header.startsWith("backend ") && /^\tserver \S+ /.test(line);
-      // The first peer is this host itself, the others come and go.
+      // The first peer is this host itself, the others change.
       const isOther = header.startsWith("peers ") && lines.length > 0;
       if (!isMember && !isOther && !line.startsWith(`\tsetenv ${STRUCTURE_VARIABLE} `)) lines.push(line);
     }
@@ -34,8 +34,8 @@ export function skeleton(text: string): string {
 }
 
 /**
- * Says how two rendered texts differ in structure: `cluster web is new`,
- * `frontend api changed`. `undefined` if no line shows it.
+ * Describes how two rendered texts differ in structure: `cluster web is new`, `frontend api changed`.
+ * `undefined` if no line shows it.
  */
 export function describeDifference(before: string, after: string): string | undefined {
   const [old, now] = [skeletonOf(before), skeletonOf(after)];
@@ -46,13 +46,16 @@ export function describeDifference(before: string, after: string): string | unde
     const known = old.get(header);
     if (known !== undefined && JSON.stringify(known) !== JSON.stringify(lines)) differences.add(`${header} changed`);
   }
-  if (differences.size === 0) return before === after ? undefined : "what the server lines have in common changed";
+  if (differences.size === 0) return before === after ? undefined : "options of all server lines changed";
   const listed = [...differences];
   const more = listed.length - DIFFERENCES_IN_REASON;
   return listed.slice(0, DIFFERENCES_IN_REASON).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
 
-/** Names sections that one text has and another lacks; a cluster of which the other has none is named as one. */
+/**
+ * Names sections that one text has and another lacks; if the other has no section of a cluster, they are
+ * named as one.
+ */
 function namesOf(there: ReadonlyMap<string, readonly string[]>, other: ReadonlyMap<string, readonly string[]>) {
   const known = new Set([...other].map(([header, lines]) => clusterOf(header, lines)));
   return [...there].filter(([header]) => !other.has(header)).map(([header, lines]) => {
@@ -68,17 +71,14 @@ function clusterOf(header: string, lines: readonly string[]): string | undefined
   return /^backend (\S+)$/.exec(header)?.[1] ?? clusterOfFrontend(header, lines);
 }
 
-/**
- * The addresses that a rendered text listens on and another does not, as far as
- * they are plain; sorted.
- */
+/** The addresses that a rendered text listens on and another does not, as far as they are plain; sorted. */
 export function newListeners(before: string, after: string): readonly Endpoint[] {
   const all = (text: string) => new Set([...listeners(text), ...[peersListener(text) ?? []].flat()]);
   const old = all(before);
   return [...all(after)].filter((endpoint) => !old.has(endpoint)).toSorted();
 }
 
-/** The header of the first section that listens on an address, if one does: `frontend web`. */
+/** The header of the first section that listens on an address, if any: `frontend web`. */
 export function sectionListening(text: string, endpoint: Endpoint): string | undefined {
   return [...skeletonOf(text)].find(([, lines]) => listeners(lines.join("\n")).has(endpoint))?.[0];
 }
@@ -88,11 +88,11 @@ export function peersListener(text: string): Endpoint | undefined {
   return new RegExp(`^peers ${PEERS_SECTION}\\n\\tpeer \\S+ (\\S+)$`, "m").exec(text)?.[1];
 }
 
-/** What `bind` lines listen on; ranges, sockets of other kinds and variables are passed over. */
+/** What `bind` lines listen on; ranges, sockets of other kinds and variables are skipped. */
 function listeners(text: string): ReadonlySet<Endpoint> {
   const found = new Set<Endpoint>();
   for (const line of text.split("\n")) {
-    // Only these can begin with a `bind`, quoted or escaped: a text may have many thousands of servers.
+    // Only these can start with a `bind`, quoted or escaped: a text may have many thousands of servers.
     if (!/^\t\s*[b"'\\]/.test(line)) continue;
     const [keyword, addresses = ""] = words(line);
     if (keyword !== "bind") continue;
@@ -105,8 +105,8 @@ function listeners(text: string): ReadonlySet<Endpoint> {
 }
 
 /**
- * Reads an address to bind to, where the last colon stands before the port; no
- * host means all of IPv4. A name is passed over where a family is asked for besides.
+ * Reads an address to bind to, where the last colon precedes the port; no host means all of IPv4. A name with
+ * a requested family is skipped.
  */
 function plainEndpoint(address: string): Endpoint | undefined {
   const match = /^(.*):([0-9]{1,5})$/.exec(address.replace(/^ipv[46]@/, ""));

@@ -32,7 +32,7 @@ const after = render(wantedOf({
   ],
 })).text;
 
-Deno.test("describeDifference() names what came, what went and what changed", () => {
+Deno.test("describeDifference() names what was added, removed and changed", () => {
   assert.equal(
     describeDifference(before, after),
     "frontend api is new, cluster new is new, frontend quiet is new, listen partner is new, cluster old is gone and 2 more",
@@ -40,7 +40,7 @@ Deno.test("describeDifference() names what came, what went and what changed", ()
   assert.equal(describeDifference(before, before), undefined);
 });
 
-Deno.test("newListeners() tells the plain addresses that only the second text listens on", () => {
+Deno.test("newListeners() returns the plain addresses that only the second text listens on", () => {
   assert.deepEqual(newListeners(before, after), [
     "0.0.0.0:8004",
     "10.0.0.7:8003",

@@ -1,7 +1,7 @@
-/** What the name of the backend ends in that has all servers of a cluster, whatever their checks say. */
+/** The suffix of the backend that has all servers of a cluster, whatever their checks report. */
 export const PANIC_SUFFIX = ":panic";
 
-/** What the name of the backend ends in that serves while none of the preferred servers of a cluster is up. */
+/** The suffix of the backend that serves while none of the preferred servers of a cluster is up. */
 export const FALLBACK_SUFFIX = ":fallback";
 
 /** The cluster that a backend is a twin of; `undefined` if it is none. */

@@ -18,7 +18,7 @@ function wanted(
   };
 }
 
-Deno.test("unreachedClusters() names clusters that no request can come to", () => {
+Deno.test("unreachedClusters() names clusters that no request can reach", () => {
   assert.deepEqual(unreachedClusters(wanted({})), ["web"]);
   assert.deepEqual(unreachedClusters(wanted({ port: 8000 })), []);
   assert.deepEqual(unreachedClusters(wanted({ acl: "path_beg /" })), ["web"]);
@@ -36,7 +36,7 @@ Deno.test.each([
   assert.deepEqual(unreachedClusters(wanted({}, { own })), then);
 });
 
-Deno.test("render() notices a cluster that no request can come to, at its section", () => {
+Deno.test("render() adds a notice for a cluster that no request can reach, at its section", () => {
   assert.deepEqual(render(wanted({})).notices.filter(({ text }) => text.includes("unreachable")), [
     {
       text: "Cluster web is unreachable: it has neither a port nor a meta_cluster, and no line uses its backend",

@@ -3,7 +3,9 @@ import { backendTraits } from "./backend.ts";
 import type { HaproxyCluster, HaproxyConfig } from "./config.ts";
 import { words } from "./words.ts";
 
-/** Says whether weights decide which server of a cluster gets how much: HAProxy has balances that take none. */
+/**
+ * Whether weights decide how much each server of a cluster gets: some of HAProxy's algorithms ignore them.
+ */
 export function weighing(
   { defaults, directives }: Pick<HaproxyConfig, "defaults" | "directives">,
   { backend, serverOptions }: Pick<HaproxyCluster, "backend" | "serverOptions">,
@@ -15,11 +17,11 @@ export function weighing(
   const path = backend.some((line) => words(line)[0] === "balance") ? ["backend"] : [];
   const no = (reason: string): Weighing => ({ by: "other", path, reason });
   if (algorithm === "first") return no("balance first fills one server after the other, whatever their weights");
-  if (algorithm === "static-rr") return no("balance static-rr changes no weight while HAProxy runs: roundrobin does");
-  // What is added to a hash without a type does not make a share of the clients of one address.
+  if (algorithm === "static-rr") return no("balance static-rr cannot change weights at run time; roundrobin can");
+  // A hash type that is added here does not make a share of the clients of one address.
   const isMapped = isHashed && !takesServers && !(lacksHashType && directives !== "predecessor");
   if (isMapped || (algorithm === "source" && lacksHashType)) {
-    return no(`balance ${balance} changes no weight while HAProxy runs: it does with hash-type consistent`);
+    return no(`balance ${balance} cannot change weights at run time; it can with hash-type consistent`);
   }
   if ([...defaultOptions, ...words(serverOptions)].includes("agent-check")) {
     const reason = "an agent check decides on the weight of its server";

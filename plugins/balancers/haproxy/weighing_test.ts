@@ -25,7 +25,7 @@ Deno.test.each([
 Deno.test.each([
   { lines: ["balance source"], reason: /with hash-type consistent/ },
   { lines: ["balance uri", "hash-type map-based"], reason: /with hash-type consistent/ },
-  { lines: ["balance static-rr"], reason: /roundrobin does/ },
+  { lines: ["balance static-rr"], reason: /roundrobin can/ },
   { lines: ["balance first"], reason: /whatever their weights/ },
 ])("$lines cannot carry shares", ({ lines, reason }) => {
   const answer = ask(lines);
@@ -34,7 +34,7 @@ Deno.test.each([
   assert.deepEqual(answer.path, ["backend"]);
 });
 
-Deno.test("an agent check decides on the weight itself, wherever it stands", () => {
+Deno.test("an agent check decides on the weight itself, wherever it is configured", () => {
   const own = ask([], { options: "check agent-check agent-port 99" });
   assert.deepEqual([own.by, own.by === "other" && own.path], ["other", ["server_options"]]);
   assert.equal(ask([], { defaults: ["default-server agent-check"] }).by, "other");

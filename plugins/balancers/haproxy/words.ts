@@ -1,8 +1,8 @@
 /** One word of a config line. */
 export interface Word {
-  /** The word as HAProxy takes it: without quotes, its escapes resolved. */
+  /** The word as HAProxy reads it: without quotes, its escapes resolved. */
   readonly text: string;
-  /** Where it begins in the line. */
+  /** Where it starts in the line. */
   readonly start: number;
   /** Where it ends in the line. */
   readonly end: number;
@@ -16,16 +16,15 @@ const ESCAPES: ReadonlyMap<string, string> = new Map([
   ["r", "\r"],
 ]);
 
-/** What separates words: HAProxy asks C's `isspace()`. */
+/** What separates words: HAProxy uses C's `isspace()`. */
 const SPACE = /[ \t\n\v\f\r]/;
 
 /**
- * Reads a config line as HAProxy's own parser does (`parse_line()` in its
- * `tools.c`): words are separated by spaces and tabs; single and double quotes
- * keep spaces together and may begin inside a word; a backslash escapes outside
- * single quotes; an unquoted `#` ends the line wherever it stands. Variables in
- * double quotes keep their `$NAME`, since their values are HAProxy's. A quote
- * that is not closed, which HAProxy rejects, takes the rest of the line.
+ * Reads a config line as HAProxy's own parser does (`parse_line()` in its `tools.c`): words are separated by
+ * spaces and tabs; single and double quotes keep spaces together and may start inside a word; a backslash
+ * escapes outside single quotes; an unquoted `#` ends the line wherever it stands. Variables in double quotes
+ * keep their `$NAME`, since their values are HAProxy's. An unclosed quote, which HAProxy rejects, takes the
+ * rest of the line.
  */
 export function readWords(line: string): readonly Word[] {
   const found: Word[] = [];
@@ -68,7 +67,7 @@ export function words(line: string): readonly string[] {
   return readWords(line).map(({ text }) => text);
 }
 
-/** A config line as it is written, without its comment and the spaces around. */
+/** A config line as written, without its comment and surrounding spaces. */
 export function withoutComment(line: string): string {
   const found = readWords(line);
   return line.slice(found.at(0)?.start, found.at(-1)?.end ?? 0);

@@ -18,7 +18,7 @@ Deno.test.each([
   assert.deepEqual(words(line), want);
 });
 
-Deno.test("readWords() says where each word stands", () => {
+Deno.test("readWords() returns where each word is", () => {
   const line = " stick-table 'peers' web # shared";
   assert.deepEqual(readWords(line).map(({ start, end }) => line.slice(start, end)), ["stick-table", "'peers'", "web"]);
 });
@@ -31,8 +31,8 @@ Deno.test.each([
   assert.equal(withoutComment(line), want);
 });
 
-Deno.test("config lines are read by words.ts alone", async () => {
-  // What HAProxy answers, and files that this plugin has rendered, have no quotes and no comments.
+Deno.test("config lines are read by words.ts only", async () => {
+  // HAProxy's answers, and files that this plugin has rendered, have no quotes and no comments.
   const exempt = new Set(["words.ts", "observe.ts"]);
   const folder = new URL("./", import.meta.url);
   const found: string[] = [];
@@ -41,7 +41,7 @@ Deno.test("config lines are read by words.ts alone", async () => {
     const source = await Deno.readTextFile(new URL(name, folder));
     for (const [index, line] of source.split("\n").entries()) {
       const splits = /\.split\((?:" "|"\\t"|\/(?:\[ \\t\]|\\s)\+?\/)/.test(line);
-      // A pattern that begins with spaces or a keyword and then wants spaces reads a line by itself.
+      // A pattern that starts with spaces or a keyword followed by spaces reads a line by itself.
       const matches =
         /\/\^(?:\\s\*|\\t\\s\*)?\(?(?:\?:)?(?:bind|server|stick|balance|cookie|id|peers|use_backend)\b[^/]*\\s/.test(
           line,

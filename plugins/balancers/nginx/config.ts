@@ -30,11 +30,14 @@ export interface Address {
 
 /** A virtual server that clusters share: one of `servers`. */
 export interface NginxServer {
-  /** Its name, by which clusters choose it. */
+  /** Its name, by which clusters refer to it. */
   readonly name: string;
   /** Where it listens. */
   readonly listen: readonly Address[];
-  /** The hosts whose requests it gets, as `server_name` takes them; empty for requests that no other server gets. */
+  /**
+   * The hosts whose requests it gets, as `server_name` takes them; empty for requests that no other server
+   * gets.
+   */
   readonly hosts: readonly string[];
   /** Whether it gets the requests for hosts of no server. */
   readonly isDefault: boolean;
@@ -42,7 +45,7 @@ export interface NginxServer {
   readonly healthcheckRoute?: string | undefined;
   /** Paths that are answered with 403. */
   readonly deny: readonly string[];
-  /** Its certificate and the key of that; none for plain HTTP. */
+  /** Its certificate and key; none for plain HTTP. */
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
   /** Lines of its block. */
   readonly lines: readonly string[];
@@ -84,11 +87,11 @@ export interface Mirror {
 export interface NginxCluster {
   /** The server that it is part of. */
   readonly server?: string | undefined;
-  /** The locations of that server that are its. */
+  /** Its locations of that server. */
   readonly locations: readonly string[];
   /** An address of its own. */
   readonly listen?: Address | undefined;
-  /** Connections or datagrams instead of requests. */
+  /** Set for connections or datagrams instead of requests. */
   readonly stream?: "tcp" | "udp" | undefined;
   /** How a member is chosen: a directive of `upstream`, or `round_robin`. */
   readonly balance: string;
@@ -108,7 +111,7 @@ export interface NginxCluster {
   readonly lines: readonly string[];
 }
 
-/** What is wanted of this balancer. */
+/** The desired state of this balancer. */
 export type NginxWanted = Wanted<NginxConfig, NginxCluster>;
 
 /** The least time between two reloads, unless configured. */
@@ -117,11 +120,11 @@ const RELOAD_INTERVAL_S = 2;
 /** The status while there are no members, unless configured. */
 const EMPTY_STATUS = 503;
 
-/** The longest timeout that is of use. */
+/** The longest useful timeout. */
 const TIMEOUT_S_MAX = 86_400;
 
 const LINE = "a line of nginx that closes each quote and each brace that it opens";
-/** A line that changes nothing of the lines around it. */
+/** A line that does not affect the lines around it. */
 const nginxLine = v.pipe(
   line,
   v.rawCheck<string>(({ dataset, addIssue }) => {
@@ -132,7 +135,7 @@ const nginxLine = v.pipe(
 const lines = linesOf(nginxLine, `a list of lines, each ${LINE}`);
 
 const PATH = "an absolute path without $, quotes, spaces or control characters";
-/** A path in the config file: nginx would take a variable for one in some places and not in others. */
+/** A path in the config file: nginx would read a variable in some places and not in others. */
 const path = v.pipe(v.string(PATH), v.regex(/^\/[^\s\p{Cc}"'$;{}\\#]+$/u, PATH));
 
 const ADDRESS = "a port, or an address and a port as 127.0.0.1:8080 or [::1]:8080";
@@ -158,13 +161,13 @@ function readAddress(value: string | number): Address | undefined {
   return isHost ? { host: host === "*" ? ALL_IPV4 : host, port: number } : undefined;
 }
 
-const HOST = "a host name, which may begin with *. or end with .*";
+const HOST = "a host name, which may start with *. or end with .*";
 const host = v.pipe(
   v.string(HOST),
   v.check((name) => name === "_" || isHostName(name.replace(/^\*\.|\.\*$|^\./, "")), HOST),
 );
 
-const ROUTE = "a path of a URL that begins with /, without spaces";
+const ROUTE = "a path of a URL that starts with /, without spaces";
 const route = v.pipe(v.string(ROUTE), v.regex(/^\/[^\s\p{Cc}]*$/u, ROUTE));
 
 const LOCATION = "a location of nginx, such as /, = /exact, ^~ /prefix or ~ \\.png$";
@@ -184,7 +187,7 @@ const balance = v.pipe(
 
 const timeout = seconds({ min: 0.001, max: TIMEOUT_S_MAX });
 
-const NAME = "named with letters, digits and . _ - alone";
+const NAME = "named with letters, digits and . _ - only";
 
 /** A map that may be left empty in YAML. */
 function mapOrNull<const S extends v.GenericSchema>(value: S) {
@@ -219,9 +222,9 @@ type BalancerFile = typeof balancer extends HouseSchema<infer File> ? File : nev
 
 /** Directives of the main context that the writer depends on. */
 const OWN_DIRECTIVES: ReadonlyMap<string, string> = new Map([
-  ["pid", "left out: pid_file says it"],
-  ["daemon", "left out: the writer starts a daemon, and a service manager passes daemon off as an argument"],
-  ["master_process", "left out: without a master process no reload is possible"],
+  ["pid", "absent, as pid_file sets it"],
+  ["daemon", "absent, as the writer starts a daemon, and a service manager passes daemon off as an argument"],
+  ["master_process", "absent, as no reload is possible without a master process"],
 ]);
 
 function mainFaults({ main }: Pick<BalancerFile, "main">): readonly Issue[] {
@@ -248,7 +251,7 @@ function serverFaults({ servers }: Pick<BalancerFile, "servers">): readonly Issu
       }
       const mixed = others.find(({ isTls }) => isTls !== (server.tls !== undefined));
       if (mixed !== undefined) {
-        const wanted = `as server ${mixed.name} has it, which shares port ${port}: both with tls, or both without`;
+        const wanted = `as in server ${mixed.name}, which shares port ${port}: both with tls, or both without`;
         faults.push(unwanted(["servers", name, "tls"], wanted, server.tls));
       }
     }
@@ -304,16 +307,16 @@ const clusterKeys = houseSchema(keys({
 
 type ClusterFile = typeof clusterKeys extends HouseSchema<infer File> ? File : never;
 
-/** What no key of a section says by itself. */
+/** Checks across the keys of a section. */
 function clusterFaults(file: ClusterFile): readonly Issue[] {
   const { server, listen, stream, locations, balance, keepalive, timeouts, mirror } = file;
   const faults: Issue[] = [];
   if (server !== undefined && listen !== undefined) {
-    faults.push(unwanted(["listen"], "left out beside server, which has addresses", listen.port));
+    faults.push(unwanted(["listen"], "absent beside server, which has addresses", listen.port));
   }
-  if (locations.length === 0) faults.push(unwanted(["locations"], "a list with one location or more", locations));
+  if (locations.length === 0) faults.push(unwanted(["locations"], "a list of at least one location", locations));
   if (stream === undefined) return faults;
-  const onlyHttp = "left out beside stream, as it is for HTTP alone";
+  const onlyHttp = "absent beside stream, as it is for HTTP only";
   if (server !== undefined) faults.push(unwanted(["server"], onlyHttp, server));
   if (listen === undefined) faults.push(unwanted(["stream"], "beside listen, the port of the stream", stream));
   if (balance === "ip_hash") {
@@ -321,7 +324,9 @@ function clusterFaults(file: ClusterFile): readonly Issue[] {
   }
   if (keepalive > 0) faults.push(unwanted(["keepalive"], onlyHttp, keepalive));
   if (timeouts.send !== undefined) {
-    faults.push(unwanted(["timeouts", "send"], "left out beside stream: read is for both directions", timeouts.send));
+    faults.push(
+      unwanted(["timeouts", "send"], "absent beside stream, where read is for both directions", timeouts.send),
+    );
   }
   if (mirror !== undefined) faults.push(unwanted(["mirror"], onlyHttp, mirror));
   return faults;

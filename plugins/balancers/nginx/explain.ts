@@ -2,16 +2,16 @@ import type { Explanation, Origin } from "../../../mod.ts";
 import type { NginxFile } from "./render.ts";
 import { readLine } from "./words.ts";
 
-/** What nginx has to say of a file that it rejects: the first fault, with the line if it knows it. */
+/** nginx's message about a file that it rejects: the first fault, with its line if known. */
 const FAULT = /\[(?:emerg|crit|alert)\] (?:[0-9]+#[0-9]+: )?(.*)/;
 
-/** The host's words for an address that somebody else holds. */
+/** The host's message about an address that another process holds. */
 const TAKEN_ADDRESS = /cannot bind (\S+): address already in use/;
 
-/** What the system does not let nginx do, with a file. */
+/** What the system denies nginx, with a file. */
 const SYSTEM_FAULT = /^(?:open|mkdir|chown|chmod|unlink|bind)\(\) (?:to )?(?:"|unix:)?(\/[^"]*?)"? failed/;
 
-/** Directives that keep requests out: a config without them would let in what it should not. */
+/** Directives that restrict requests: a config without them would let in what it should not. */
 const GUARDS: ReadonlySet<string> = new Set([
   "allow",
   "deny",
@@ -27,31 +27,31 @@ const GUARDS: ReadonlySet<string> = new Set([
   "valid_referers",
 ]);
 
-/** Families of them, and of what they go by; modules bring more. */
+/** Families of them, and of their settings; modules add more. */
 const GUARD_FAMILY = /^(?:auth_|access_by_|modsecurity|js_access|ssl_|proxy_ssl_|limit_|real_ip_|set_real_ip)/;
 
-/** Debian's nginx has it as a module of its own. */
+/** Debian's nginx has it as a separate module. */
 const NO_STREAM = "nginx has no stream module: install it (Debian: libnginx-mod-stream) and add the line " +
   "load_module modules/ngx_stream_module.so to main";
 
 /**
- * Interprets what nginx wrote when it rejected a file, so that one bad cluster
- * does not hold up the others. nginx stops at the first fault.
+ * Interprets nginx's output when it rejected a file, so that one invalid cluster does not stop the others.
+ * nginx stops at the first fault.
  */
 export function explain({ text, origins }: NginxFile, configFile: string, output: string): Explanation {
   const lines = text.split("\n");
   const fault = FAULT.exec(output)?.[1] ?? output.trim();
   const [, place, number] = /\bin (\S+):([0-9]+)$/.exec(fault) ?? [];
-  // The lines of an included file are none of these.
+  // The lines of an included file are not in this file.
   if (place !== undefined && place !== configFile) return { faults: [{ message: fault, remedy: [] }] };
   const at = number === undefined ? lineWithout(fault, lines) : Number(number);
   const line = at === undefined ? undefined : lines[at - 1]?.trim();
   const origin = at === undefined ? undefined : origins.get(at);
-  // A directory that is missing, or not to be written by this user, is no fault of the config.
+  // A directory that is missing, or not writable for this user, is no fault of the config.
   const isSystem = number === undefined && SYSTEM_FAULT.test(fault) &&
     (origin === undefined || ["pid_file", "status_socket"].includes(String(origin.path[0])));
   if (isSystem) return { faults: [] };
-  // Of what OpenSSL adds, the system's reason is of use.
+  // Of OpenSSL's addition, the system's reason is useful.
   const said = fault.replace(/ in \S+:[0-9]+$/, "").replace(
     / \(SSL: (?:.*?::([^:]+):calling )?.*$/,
     (_, reason?: string) => reason === undefined ? "" : ` (${reason})`,
@@ -91,8 +91,8 @@ function readLineOf(line: string): readonly (readonly string[])[] {
 }
 
 /**
- * What could be left out so that nginx takes the rest: a line, or a server that
- * a fault is in. Nothing of what keeps requests out is left out by itself.
+ * What could be left out so that nginx accepts the rest: a line, or a server that a fault is in. What
+ * restricts requests is never left out by itself.
  */
 function remedyOf(origin: Origin | undefined, line: string): readonly Origin[] {
   if (origin === undefined) return [];

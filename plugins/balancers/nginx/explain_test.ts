@@ -94,7 +94,7 @@ Deno.test.each([
   "geo $x { default 0; }",
   "map $a $b { default 0; }",
   "rewrite ^/admin /login",
-])("explain() leaves out the server or the cluster of a rejected line that may keep requests out: %s", (line) => {
+])("explain() leaves out the server or the cluster of a rejected line that may restrict requests: %s", (line) => {
   const rejected = (origin: Origin) => {
     const text = `http {\n  ${line}\n}\n`;
     return explain({ text, notices: [], origins: new Map([[2, origin]]) }, "/n.conf", "nginx: [emerg] no in /n.conf:2");

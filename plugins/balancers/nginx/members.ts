@@ -6,7 +6,7 @@ import type { NginxCluster } from "./config.ts";
 /** A member as a line of `upstream` needs it. */
 export interface Member {
   readonly wanted: WantedNode;
-  /** `serves`: gets requests. `backup`: gets them while nobody serves. `down`: gets none. */
+  /** `serves`: gets requests. `backup`: gets them while no other serves. `down`: gets none. */
   readonly role: "serves" | "backup" | "down";
   /** Its weight; nginx's default of 1 if absent. */
   readonly weight?: number | undefined;
@@ -16,14 +16,14 @@ export interface Member {
 export interface Members {
   readonly members: readonly Member[];
   readonly isEmpty: boolean;
-  /** Whether nodes of the last resort are left out, as the balance of the cluster takes no `backup`. */
+  /** Whether nodes of the last resort are left out, as the cluster's balance does not support `backup`. */
   readonly lacksBackup: boolean;
 }
 
 /**
- * Works out what each member of a cluster gets. Everything of nginx stands in
- * its file, so the weights of the moment count. nginx takes no weight of 0, no
- * upstream whose servers are all `backup`, and no `backup` beside a hash.
+ * Derives what each member of a cluster gets. All of nginx's state is in its file, so the current weights
+ * count. nginx supports no weight of 0, no upstream whose servers are all `backup`, and no `backup` with a
+ * hash.
  */
 export function membersOf({ nodes, config }: WantedCluster<NginxCluster>): Members {
   const takesBackup = !/^(?:hash |ip_hash$|random)/.test(config.balance);
@@ -51,12 +51,15 @@ export function membersOf({ nodes, config }: WantedCluster<NginxCluster>): Membe
   };
 }
 
-/** Whether a node can break out of no line; the host sees to that too. */
+/** Whether a node cannot break out of a line; the host checks that too. */
 function isSafe(node: Node): boolean {
   return parseNode({ ...node, metadata: {} }).ok;
 }
 
-/** Divides weights by what they have in common: a ring has 160 places for each, and a large one costs memory. */
+/**
+ * Divides weights by their greatest common divisor: a ring has 160 places for each, and a large one costs
+ * memory.
+ */
 function withSmallWeights(members: readonly Member[]): readonly Member[] {
   const weights = members.filter(({ role }) => role !== "down").map(({ weight = 1 }) => weight);
   const divisor = weights.reduce(greatestCommonDivisor, 0);
@@ -74,7 +77,7 @@ function endpointOf({ ip, port }: Node) {
   return { host: ip, port };
 }
 
-/** Writes the line of a member. The comment says whose it is, and what of it is to be read back. */
+/** Renders the line of a member. The comment names its node, and what is to be read back. */
 export function serverLine({ wanted: { node, state, pool, from }, role, weight }: Member): string {
   const parameters = [
     ...weight === undefined ? [] : [` weight=${weight}`],
@@ -89,31 +92,31 @@ export function serverLine({ wanted: { node, state, pool, from }, role, weight }
   return `server ${formatEndpoint(endpointOf(node))}${parameters}; # ${node.host}${said}`;
 }
 
-/** A cluster begins with this comment. */
+/** A cluster starts with this comment. */
 export function clusterComment(name: ClusterName): string {
   return `# cluster ${JSON.stringify(name).replaceAll(/[\u007f-\uffff]/g, escaped)}`;
 }
 
-/** The cluster that begins with a line. */
+/** The cluster that starts with a line. */
 export function clusterOf(line: string): ClusterName | undefined {
   const name = /^ *# cluster (".*")$/.exec(line)?.[1];
   if (name === undefined) return undefined;
   try {
     return JSON.parse(name);
   } catch {
-    // A line that was written by hand.
+    // A line that was edited by hand.
     return undefined;
   }
 }
 
-/** JSON leaves separators of lines of Unicode as they are. */
+/** JSON leaves Unicode's line separators as they are. */
 function escaped(char: string): string {
   return `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
 /**
- * Reads the members of each cluster back from a file that was rendered here, so
- * that a start while the registry is unreachable goes on with what was known.
+ * Reads the members of each cluster back from a file that was rendered here, so that a start while the
+ * registry is unreachable continues with what was known.
  */
 export function adopt(file: string): ReadonlyMap<ClusterName, readonly Node[]> {
   const members = new Map<ClusterName, Node[]>();
@@ -139,5 +142,5 @@ export function adopt(file: string): ReadonlyMap<ClusterName, readonly Node[]> {
   return members;
 }
 
-/** What a rendered file begins with. */
+/** The first line of a rendered file. */
 export const FIRST_LINE = "# Written by Lighthouse. Edits are reverted: change the files of its config directory.";

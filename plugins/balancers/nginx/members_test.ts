@@ -24,7 +24,7 @@ Deno.test.each([
   assert.equal(isEmpty, false);
 });
 
-Deno.test("membersOf() lets a spare serve while the only serving node is one that is left out", () => {
+Deno.test("membersOf() lets a spare serve while the only serving node is left out", () => {
   const spare = node("a", { pool: "overflow", isFallback: true });
   const unsafe = node("b; }", {});
   const { members } = membersFrom([spare, { ...unsafe, node: { ...unsafe.node, ip: "192.0.2.2" } }]);
@@ -39,7 +39,7 @@ Deno.test("adopt() reads back the members of a cluster whose nodes are all drain
   assert.deepEqual([...adopt(file)], [["web", [wanted.node]]]);
 });
 
-Deno.test("clusterOf() takes no comment that is no JSON string", () => {
+Deno.test("clusterOf() ignores a comment that is not a JSON string", () => {
   assert.equal(clusterOf('# cluster "a" or "b"'), undefined);
   assert.equal(clusterOf('# cluster "a"'), "a");
 });

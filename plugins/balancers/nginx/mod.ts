@@ -46,7 +46,7 @@ const nginx: BalancerPlugin<NginxConfig, NginxCluster, Observed> = {
   explain: (rendered, output) => explain(fileOf(rendered), [...rendered.files.keys()][0] ?? "", output),
 };
 
-/** The one file of what was rendered. */
+/** The only rendered file. */
 function fileOf({ files, notices }: Rendered): NginxFile {
   const [{ text = "", origins = new Map() } = {}] = files.values();
   return { text, notices, origins };

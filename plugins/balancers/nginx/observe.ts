@@ -16,7 +16,7 @@ export interface Observed {
   readonly file?: string | undefined;
 }
 
-/** Parses what the host saw. Throws if another program answers at the status socket. */
+/** Interprets what the host saw. Throws if another program answers at the status socket. */
 export function observe(
   { answers, files, pid, masterPid, isContained = false, orphans = [] }: Seen,
   { configFile, statusSocket }: Pick<NginxConfig, "configFile" | "statusSocket">,
@@ -26,7 +26,7 @@ export function observe(
   const [answer = ""] = answers;
   const status = parseStatus(answer);
   if (status === undefined) {
-    const wanted = "the status of an nginx that runs a config of Lighthouse's";
+    const wanted = "the status of an nginx with a config of Lighthouse";
     throw new Error(`${statusSocket} answers ${JSON.stringify(answer.slice(0, 200))}: want ${wanted}`);
   }
   return { hash: status.hash, masterPid: masterPid ?? pid, isContained, orphans: [], file };

@@ -7,15 +7,14 @@ import type { Observed } from "./observe.ts";
 import type { NginxFile } from "./render.ts";
 import { hashIn } from "./status.ts";
 
-/** Members concern nobody else, and paths of keys neither. */
+/** Members concern no other user, nor do paths of keys. */
 export const FILE_MODE = 0o640;
 
 /**
- * Plans the way from what was observed to what is wanted. Each change is a
- * reload; whether one took is known by the hash that workers answer, as nginx
- * reports a failed one to its error log alone. The file and its hash belong
- * together, so a file that was edited by hand is reloaded even if its hash is
- * the right one: it may have been loaded as it was.
+ * Plans the way from the observed to the desired state. Each change is a reload; whether one succeeded is
+ * known by the hash that workers answer, as nginx reports a failed one to its error log only. The file and
+ * its hash belong together, so a file that was edited by hand is reloaded even if its hash is correct: it may
+ * have been loaded as edited.
  */
 export function plan(
   { config, clusters }: NginxWanted,
@@ -34,7 +33,7 @@ export function plan(
     when: "now",
   }];
   const listens = listenings(config, clusters.map((cluster) => cluster.config)).map((at) => formatEndpoint(at));
-  // What it runs stands in the file, so it holds what stands there.
+  // It runs the content of the file.
   const held = file !== undefined && hashIn(file) === hash ? addressesIn(file) : new Set();
   if (hash === undefined) {
     return [...install, {
@@ -67,16 +66,16 @@ function addressesIn(file: string): ReadonlySet<string> {
   return new Set([...file.matchAll(/^ *listen ([^;\s]+)/gm)].map(([, address = ""]) => address));
 }
 
-/** What a reload from one file to another is for. */
+/** The reason of a reload from one file to another. */
 interface Change {
   readonly cause: "structure" | "members";
   readonly reason: string;
 }
 
-/** So many clusters are named in a reason. */
+/** How many clusters a reason names. */
 const CLUSTERS_SHOWN = 3;
 
-/** Finds out how two files differ: in the members of some clusters alone, or in other lines too. */
+/** Finds how two files differ: in the members of some clusters alone, or in other lines too. */
 function changeOf(before: string, after: string): Change {
   const [one, other] = [partsOf(before), partsOf(after)];
   const names = [...new Set([...one.members.keys(), ...other.members.keys()])];
@@ -86,7 +85,7 @@ function changeOf(before: string, after: string): Change {
   return { cause: "members", reason: `members of ${changed.slice(0, CLUSTERS_SHOWN).join(", ")}${more} changed` };
 }
 
-/** The lines of the members of each cluster of a file, and all others but that of the hash. */
+/** The lines of the members of each cluster of a file, and all others except that of the hash. */
 function partsOf(file: string): { readonly members: ReadonlyMap<string, string>; readonly rest: string } {
   const members = new Map<string, string>();
   const rest: string[] = [];

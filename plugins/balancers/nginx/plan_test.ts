@@ -61,14 +61,14 @@ Deno.test("plan() reloads for each change, only when a reload is allowed, and na
   ]);
 });
 
-Deno.test("plan() reloads a file that was edited though the hash that is served is right", () => {
+Deno.test("plan() reloads a file that was edited although the served hash is correct", () => {
   assert.deepEqual(planned([1], { file: `${before}# more\n` }), [
     "install",
     `reload structure config file edited ${HUP} `,
   ]);
 });
 
-Deno.test("plan() starts what does not answer, and relieves workers without a master", () => {
+Deno.test("plan() starts an nginx that does not answer, and replaces workers without a master", () => {
   const gone = { hash: undefined, masterPid: undefined };
   assert.deepEqual(planned([1], { ...gone, file: undefined }), ["install", "start not running  0.0.0.0:8080"]);
   assert.deepEqual(planned([1], { ...gone, orphans: [8, 9] }), [
@@ -77,5 +77,5 @@ Deno.test("plan() starts what does not answer, and relieves workers without a ma
 });
 
 Deno.test("plan() says why an nginx of another PID namespace cannot be reloaded", () => {
-  assert.throws(() => planned([2], { isContained: true }), /not one of this PID namespace/);
+  assert.throws(() => planned([2], { isContained: true }), /in another PID namespace/);
 });

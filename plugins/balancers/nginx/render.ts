@@ -6,7 +6,7 @@ import { clusterComment, FIRST_LINE, type Members, membersOf, serverLine } from 
 import { hashOf, STATUS_PATH, STUB_STATUS_PATH } from "./status.ts";
 import { quoted, readLine } from "./words.ts";
 
-/** The file, its findings, and what in the config each of its lines comes from. */
+/** The file, its findings, and the origin in the config of each of its lines. */
 export interface NginxFile {
   /** Its text. */
   readonly text: string;
@@ -22,19 +22,19 @@ interface Line {
   readonly origin?: Origin | undefined;
 }
 
-/** A cluster with its members worked out. */
+/** A cluster with its rendered members. */
 interface Served extends Members {
   readonly cluster: WantedCluster<NginxCluster>;
 }
 
-/** What the parts of the file are made of. */
+/** The input of the parts of the file. */
 interface Scene {
   readonly clusters: readonly Served[];
   readonly leftOut: readonly Origin[];
   readonly note: (text: string, origin: Origin) => void;
 }
 
-/** Stands for the hash of the text. */
+/** The placeholder of the text's hash. */
 const HASH = "LIGHTHOUSE-HASH";
 
 /** Renders the file: the same bytes for the same desired state. */
@@ -82,18 +82,21 @@ function noteOf({ cluster, isEmpty, lacksBackup }: Served, note: Scene["note"]):
   const { name, config } = cluster;
   if (isEmpty) {
     const what = isStream(cluster) ? "connections are closed" : `requests are answered with ${config.emptyStatus}`;
-    note(`No member of cluster ${name} gets requests: ${what}`, originOf(cluster));
+    note(`No member of cluster ${name} gets requests; ${what}`, originOf(cluster));
   }
   if (lacksBackup) {
-    const loss = "if all preferred nodes go down, requests fail until the writer has reloaded nginx";
+    const loss = "if all preferred nodes go down, requests fail until the writer reloads nginx";
     note(
-      `Cluster ${name} has no last resort as balance ${config.balance} takes no backup: ${loss}`,
+      `Cluster ${name} has no last resort: balance ${config.balance} does not support backup; ${loss}`,
       originOf(cluster, "balance"),
     );
   }
 }
 
-/** nginx reports which config it serves, and its counters, on a socket of its own; nothing of `http` closes that. */
+/**
+ * nginx reports which config it serves, and its counters, on a socket of its own; no line of `http` restricts
+ * that.
+ */
 function statusLines(socket: string): readonly Line[] {
   const location = (path: string, content: string): Line => ({
     text: `  location = ${path} { allow all; auth_basic off; ${content} }`,
@@ -116,7 +119,7 @@ function httpLines(scene: Scene, servers: readonly NginxServer[]): readonly Line
     if (server === undefined || known.has(server)) continue;
     const which = known.size === 0 ? "there is no key servers" : `known are ${[...known].join(", ")}`;
     scene.note(
-      `Cluster ${cluster.name} is not served as there is no server ${quote(server)}: ${which}`,
+      `Cluster ${cluster.name} is not served: no server ${quote(server)}; ${which}`,
       originOf(cluster, "server"),
     );
   }
@@ -132,12 +135,12 @@ function httpLines(scene: Scene, servers: readonly NginxServer[]): readonly Line
   ];
 }
 
-/** The members of a cluster, if any of them gets requests: nginx takes no `upstream` otherwise. */
+/** The members of a cluster, if any of them gets requests: otherwise nginx accepts no `upstream`. */
 function upstreamLines({ cluster, members, isEmpty }: Served): readonly Line[] {
   const { config: { balance, keepalive } } = cluster;
   const origin = originOf(cluster);
   const comment = { text: clusterComment(cluster.name), origin };
-  // What is drained meanwhile is read back at the next start.
+  // A drained member is read back at the next start.
   if (isEmpty) return [comment, ...members.map((member) => ({ text: `# ${serverLine(member)}`, origin }))];
   return [
     comment,
@@ -212,10 +215,10 @@ function clusterLocations(served: Served, taken: Map<string, string>, scene: Sce
     const key = keyOf(location);
     const other = taken.get(key);
     if (other !== undefined) {
-      scene.note(`Location ${quote(location)} of cluster ${name} is not served: ${other} has it`, origin);
+      scene.note(`Location ${quote(location)} of cluster ${name} is not served, as ${other} has it`, origin);
       return [];
     }
-    // Of two regular expressions nginx takes the first.
+    // Of two regular expressions nginx uses the first.
     if (!key.startsWith("~")) taken.set(key, `cluster ${name}`);
     return [
       { text: `location ${locationText(location)} {`, origin },
@@ -239,7 +242,7 @@ function locationLines({ cluster, isEmpty }: Served, isMirrored: boolean, { left
   ];
 }
 
-/** What a request to a member is like, but for what lines of the operator say. */
+/** The defaults of a request to a member, unless lines of the operator override them. */
 function proxyLines({ timeouts }: NginxCluster, origin: Origin, own: readonly Line[] = []): readonly Line[] {
   const said = new Set(own.flatMap(({ text }) => {
     const read = readLine(text);
@@ -259,7 +262,7 @@ function proxyLines({ timeouts }: NginxCluster, origin: Origin, own: readonly Li
   return lines.filter((line) => !said.has(nameOf(line.split(" ")))).map((line) => ({ text: `${line};`, origin }));
 }
 
-/** What a directive sets: nginx takes most of them once, and a header once for each name. */
+/** What a directive sets: nginx accepts most of them once, and a header once for each name. */
 function nameOf([name = "", header = ""]: readonly string[]): string {
   return name === "proxy_set_header" ? `${name} ${header.toLowerCase()}` : name;
 }
@@ -295,7 +298,7 @@ function mirrorLocation({ cluster }: Served, { cluster: shadow }: Served): reado
   ];
 }
 
-/** Chooses the requests of which copies are made, by their random ids. */
+/** Chooses the requests to be copied, by their random ids. */
 function mirrorSplit({ cluster }: Served): readonly Line[] {
   const { name, config: { mirror } } = cluster;
   if (mirror === undefined || mirror.percent === 100) return [];
@@ -346,7 +349,10 @@ function indented(lines: readonly Line[]): readonly Line[] {
   return lines.map(({ text, origin }) => ({ text: `  ${text}`, origin }));
 }
 
-/** nginx compares the names of upstreams without regard to case, and looks hosts up among them: another name for each cluster. */
+/**
+ * nginx compares the names of upstreams case-insensitively, and looks hosts up among them: another name for
+ * each cluster.
+ */
 export function upstreamOf(cluster: string): string {
   return `lighthouse-${encoded(cluster, /[^a-z0-9.-]/gu)}`;
 }

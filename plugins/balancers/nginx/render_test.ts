@@ -9,7 +9,7 @@ import { hashIn } from "./status.ts";
 
 const PLACES = { config_file: "/etc/nginx/l.conf", pid_file: "/run/nginx.pid", status_socket: "/run/l/nginx.sock" };
 
-/** What a schema makes of a value; `undefined` if it is invalid. */
+/** The value that a schema returns; `undefined` if the input is invalid. */
 function valueOf<T>(
   schema: { readonly "~standard": { validate(value: unknown): object } },
   value: unknown,
@@ -19,8 +19,8 @@ function valueOf<T>(
 }
 
 /**
- * The directives of a config with their depth, without arguments, as nginx finds them: another reader than the
- * plugin's own, for the whole file.
+ * The directives of a config with their depth, without arguments, as nginx finds them: a reader for the whole
+ * file, independent of the plugin's own.
  */
 function skeleton(text: string): readonly string[] {
   const found: string[] = [];
@@ -158,7 +158,7 @@ Deno.test("the hash covers each byte of the file but itself", () => {
   assert.equal(render(wanted).text, one);
 });
 
-Deno.test("a line that was rejected is left out, and the others keep their places", () => {
+Deno.test("a rejected line is left out, and the others keep their places", () => {
   const config = valueOf<never>(balancerSchema, {
     ...PLACES,
     http: ["one 1", "two 2"],

@@ -20,13 +20,13 @@ export interface Status {
   readonly hash: string;
 }
 
-/** Parses an answer at {@linkcode STATUS_PATH}; `undefined` if it is none. */
+/** Parses an answer at {@linkcode STATUS_PATH}; `undefined` if it is invalid. */
 export function parseStatus(answer: string): Status | undefined {
   const [, pid, hash] = /^([1-9][0-9]{0,9}) ([0-9a-f]{16})$/.exec(answer.trim()) ?? [];
   return pid === undefined || hash === undefined ? undefined : { pid: Number(pid), hash };
 }
 
-/** Parses an answer at {@linkcode STUB_STATUS_PATH}; `undefined` if it is none. */
+/** Parses an answer at {@linkcode STUB_STATUS_PATH}; `undefined` if it is invalid. */
 export function parseCounters(answer: string): BalancerCounters | undefined {
   const match = STUB_STATUS.exec(answer);
   if (match === null) return undefined;
@@ -45,7 +45,7 @@ export function hashIn(file: string): string | undefined {
 
 /**
  * Hashes a text into 64 bits, as 16 hexadecimal digits (FNV-1a in two lanes). Functions of a balancer are
- * synchronous, and nobody gains by a collision: who writes the config needs none.
+ * synchronous, and nobody gains by a collision: an attacker who could write the config would not need one.
  */
 export function hashOf(text: string): string {
   const lanes = [0x01000193, 0x85ebca77].map((prime) => {

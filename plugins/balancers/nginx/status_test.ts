@@ -8,7 +8,7 @@ Deno.test("parseStatus() reads the pid and the hash, and nothing else", () => {
   }
 });
 
-Deno.test("parseCounters() reads what stub_status answers", () => {
+Deno.test("parseCounters() reads the answer of stub_status", () => {
   const answer = "Active connections: 3 \nserver accepts handled requests\n 10 9 27 \nReading: 0 Writing: 1 Waiting: 2";
   assert.deepEqual(parseCounters(answer), {
     accepted: 10,
@@ -19,4 +19,4 @@ Deno.test("parseCounters() reads what stub_status answers", () => {
   assert.equal(parseCounters("<html>"), undefined);
 });
 
-Deno.test("hashIn() finds no hash in a file of somebody else", () => assert.equal(hashIn("return 200 ok;"), undefined));
+Deno.test("hashIn() finds no hash in a foreign file", () => assert.equal(hashIn("return 200 ok;"), undefined));

@@ -1,18 +1,21 @@
-/** One directive of a line: its words as nginx takes them. */
+/** One directive of a line: its words as nginx reads them. */
 export type Directive = readonly string[];
 
-/** A line of an nginx config, read. */
+/** A parsed line of an nginx config. */
 export type ReadLine =
   | {
     readonly ok: true;
-    /** The line with a semicolon at its end where it needs one, without its comment; empty if it says nothing. */
+    /**
+     * The line with a semicolon at its end where it needs one, without its comment; empty if there is nothing
+     * else.
+     */
     readonly text: string;
     /** Its directives and the heads of its blocks, in order. */
     readonly directives: readonly Directive[];
   }
   | { readonly ok: false; readonly why: string };
 
-/** What a backslash makes of the next character; another one keeps its backslash. */
+/** What a backslash makes of the next character; any other character keeps its backslash. */
 const ESCAPES: ReadonlyMap<string, string> = new Map([
   ...['"', "'", "\\"].map((same): [string, string] => [same, same]),
   ["t", "\t"],
@@ -21,10 +24,9 @@ const ESCAPES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * Reads a line as nginx's own parser does (`ngx_conf_read_token()`): words are
- * separated by spaces; quotes are such at the begin of a word alone; `#` at the
- * begin of a word ends the line; `{` of `${` is part of a word. The line must
- * close what it opens: otherwise it would change what the lines around it mean.
+ * Reads a line as nginx's own parser does (`ngx_conf_read_token()`): words are separated by spaces; quotes
+ * count only at the start of a word; `#` at the start of a word ends the line; `{` of `${` is part of a word.
+ * The line must close what it opens: otherwise it would affect the lines around it.
  */
 export function readLine(line: string): ReadLine {
   const directives: string[][] = [];
@@ -61,7 +63,7 @@ export function readLine(line: string): ReadLine {
   return { ok: true, text: `${line.slice(0, end).trim()}${isOpen ? ";" : ""}`, directives };
 }
 
-/** Reads the word at a place; `undefined` if a quote has no end, or goes on behind it. */
+/** Reads the word at a place; `undefined` if a quote has no end, or is followed by more. */
 function readWord(line: string, start: number): { readonly text: string; readonly end: number } | undefined {
   const first = line[start];
   const quote = first === '"' || first === "'" ? first : undefined;
@@ -71,7 +73,7 @@ function readWord(line: string, start: number): { readonly text: string; readonl
     const char = line[at] as string;
     if (char === "\\") {
       const next = line[at + 1];
-      // A backslash at the end would have nginx take what follows, which is another line, into the word.
+      // A backslash at the end would have nginx join the next line to the word.
       if (next === undefined) return undefined;
       text += ESCAPES.get(next) ?? `\\${next}`;
       at += 2;
@@ -92,7 +94,7 @@ function readWord(line: string, start: number): { readonly text: string; readonl
   return next === undefined || /[\s;{]/.test(next) ? { text, end: at + 1 } : undefined;
 }
 
-/** Writes a text as one word, whatever its characters are. */
+/** Writes a string as one word, whatever its characters are. */
 export function quoted(text: string): string {
   if (/^[A-Za-z0-9_./:~^*=@%+,-]+$/.test(text)) return text;
   return `"${text.replaceAll(/["\\]/g, "\\$&")}"`;

@@ -31,11 +31,11 @@ Deno.test.each([
   { line: '"open', why: "an end of each quote, with a space or a semicolon behind it" },
   { line: "'a'b", why: "an end of each quote, with a space or a semicolon behind it" },
   { line: "a \\", why: "an end of each quote, with a space or a semicolon behind it" },
-])("readLine() rejects $line, which would change what other lines mean", ({ line, why }) => {
+])("readLine() rejects $line, which would affect other lines", ({ line, why }) => {
   assert.deepEqual(readLine(line), { ok: false, why });
 });
 
-Deno.test("quoted() writes any text as one word", () => {
+Deno.test("quoted() writes any string as one word", () => {
   for (const text of ["/", "a b", 'a"b', "a\\b", "a;b", "{", "#", "$x", "~", "ä"]) {
     assert.deepEqual(readLine(`x ${quoted(text)}`), {
       ok: true,

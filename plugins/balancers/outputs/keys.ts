@@ -1,5 +1,6 @@
 /**
- * The keys that balancers of files have in common: who owns a file, what checks it, what makes its readers load it.
+ * The keys that balancers of files have in common: the owner of a file, its check, and the command that makes
+ * its readers load it.
  *
  * @module
  */
@@ -81,7 +82,9 @@ export function fileFaults(
       )]
       : [],
     ...file.rollback && file.reload_command === undefined
-      ? [unwanted([...path, "rollback"], "left out, or beside reload_command: a failed reload restores the file", true)]
+      ? [
+        unwanted([...path, "rollback"], "absent, or beside reload_command, as a failed reload restores the file", true),
+      ]
       : [],
   ];
 }

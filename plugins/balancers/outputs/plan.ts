@@ -1,5 +1,6 @@
 /**
- * Plans how files come to be what is rendered: previous versions, installation, reload, and a note of what was loaded.
+ * Plans how files become what is rendered: previous versions, installation, reload, and a record of what was
+ * loaded.
  *
  * @module
  */
@@ -13,7 +14,7 @@ export interface OutputFile {
   /** Its mode; absent: that of the existing file, or 0644. */
   readonly mode?: number | undefined;
   readonly owner?: string | undefined;
-  /** What checks it before it is installed; `%` stands for its path. */
+  /** The command that checks it before it is installed; `%` stands for its path. */
   readonly check?: readonly string[] | undefined;
   /** How long the check, and the reload, may take. */
   readonly timeoutMs: number;
@@ -26,20 +27,20 @@ export interface OutputGroup {
   /** Its name, for the host. */
   readonly name: string;
   readonly files: readonly OutputFile[];
-  /** What makes their readers load them. */
+  /** The command that makes their readers load them. */
   readonly reload?: readonly string[] | undefined;
-  /** Where is noted what was loaded, and which clusters the files were made of; absent: nowhere. */
+  /** Where the loaded version and the clusters of the files are recorded; absent: nowhere. */
   readonly note?: string | undefined;
 }
 
-/** What is noted of a group. */
+/** The record of a group. */
 interface Note {
   /** The hash of the files as their readers last loaded them. */
   readonly loaded?: string | undefined;
   readonly clusters: readonly string[];
 }
 
-/** The mode of a new file, unless the config says. */
+/** The mode of a new file, unless configured. */
 const FILE_MODE = 0o644;
 
 /** Where the previous version of a file is kept. */
@@ -47,7 +48,7 @@ export function previousOf(path: string): string {
   return `${path}.previous`;
 }
 
-/** Where is noted what was loaded of a file: beside it, and hidden. */
+/** Where the loaded version of a file is recorded: beside it, and hidden. */
 export function noteOf(path: string): string {
   const slash = path.lastIndexOf("/");
   return `${path.slice(0, slash)}/.${path.slice(slash + 1)}.lighthouse`;
@@ -75,7 +76,7 @@ export function grouped(
   return [...groups].map(([name, group]) => ({ name, ...group, note: noteOf(group.files[0]?.path ?? name) }));
 }
 
-/** The clusters that the files of groups were made of, as noted beside them. */
+/** The clusters that the files of groups were made of, as recorded beside them. */
 export function notedClusters(groups: readonly OutputGroup[], files: ReadonlyMap<string, string>): readonly string[] {
   const all = groups.flatMap(({ note }) => note === undefined ? [] : readNote(files.get(note))?.clusters ?? []);
   return [...new Set(all)];
@@ -89,7 +90,7 @@ export function planOutputs(
     readonly seen: Seen;
     /** The clusters that the files are made of. */
     readonly clusters: readonly string[];
-    /** Whether nothing is known of a cluster, so that it must not vanish from a file. */
+    /** Whether nothing is known about a cluster, so that it must not vanish from a file. */
     readonly unknown: (cluster: string) => boolean;
     readonly mayReload: boolean;
   },
@@ -105,7 +106,7 @@ export function planOutputs(
     const hash = hashOf(texts.map(({ file, text }) => [file.path, text]));
     const hashThere = isSame ? hash : hashOf(texts.map(({ file, there = "" }) => [file.path, there]));
     const needsReload = reload !== undefined && !(isSame && before?.loaded === hash);
-    // Of what was not loaded yet nobody knows whether it can be.
+    // A version that was never loaded may not be loadable.
     const isProven = before?.loaded === undefined || before.loaded === hashThere;
     const steps: Step[] = [];
     const install = (path: string, contents: string, { mode, owner, check, timeoutMs }: Partial<OutputFile>) => {
@@ -122,7 +123,7 @@ export function planOutputs(
         output,
       });
     };
-    // What is restored together is kept together, changed or not.
+    // Files that are restored together are kept together, changed or not.
     for (const { file, there } of texts) {
       const { path, rollback, mode, owner } = file;
       const previous = previousOf(path);

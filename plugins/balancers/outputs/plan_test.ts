@@ -45,13 +45,13 @@ function shown(steps: readonly Step[]): readonly string[] {
   return steps.map((step) => step.do === "install" || step.do === "remove" ? `${step.do} ${step.path}` : step.do);
 }
 
-/** What there is once a plan was carried out. */
+/** The state after a plan was carried out. */
 function after(steps: readonly Step[], seen: Readonly<Record<string, string>> = {}): Record<string, string> {
   const installs = steps.flatMap((step) => step.do === "install" ? [[step.path, step.contents]] : []);
   return { ...seen, ...Object.fromEntries(installs) };
 }
 
-Deno.test("planOutputs() installs, reloads and notes what was loaded, and then plans nothing", () => {
+Deno.test("planOutputs() installs, reloads and records what was loaded, and then plans nothing", () => {
   const files = [file({ reload: RELOAD, check: ["/bin/check", "%"], mode: 0o600, owner: "root:adm" })];
   const steps = plan({ files });
   assert.deepEqual(shown(steps), [`install ${PATH}`, "notify", `install ${noteOf(PATH)}`]);
@@ -72,7 +72,7 @@ Deno.test("planOutputs() reloads a file that was installed and not loaded, also 
   assert.deepEqual(shown(plan({ files, seen })), ["notify", `install ${noteOf(PATH)}`]);
 });
 
-Deno.test("planOutputs() keeps the mode of a file whose config names none, and corrects a mode or an owner that differs", () => {
+Deno.test("planOutputs() keeps the mode of a file whose config sets none, and corrects a wrong mode or owner", () => {
   const attributes = new Map([[PATH, { mode: 0o640, user: ["0", "root"], group: ["0", "root"] }]]);
   const seen = after(plan({}));
   const [changed] = plan({ seen, attributes, texts: { [PATH]: "other\n" } });
@@ -85,7 +85,7 @@ Deno.test("planOutputs() keeps the mode of a file whose config names none, and c
   assert.deepEqual(shown(plan({ seen, attributes, files: [file({ owner: "root:adm" })] })), [`install ${PATH}`]);
 });
 
-Deno.test("planOutputs() keeps the previous version that was loaded, and restores it after a reload that failed", () => {
+Deno.test("planOutputs() keeps the previous version that was loaded, and restores it after a failed reload", () => {
   const files = [file({ reload: RELOAD, rollback: true })];
   const texts = (text: string) => ({ [PATH]: text });
   const first = plan({ files, texts: texts("one\n") });
@@ -104,7 +104,7 @@ Deno.test("planOutputs() keeps the previous version that was loaded, and restore
   ]);
   const notify = second.find((step) => step.do === "notify");
   assert.deepEqual(notify?.rollback?.map(({ path, contents }) => [path, contents]), [[PATH, "one\n"]]);
-  // Two was installed, and nobody could load it.
+  // Two was installed, and could not be loaded.
   const failed = { ...one, [PATH]: "two\n", [previousOf(PATH)]: "one\n" };
   const third = plan({ files, texts: texts("three\n"), seen: failed });
   assert.deepEqual(
@@ -116,7 +116,7 @@ Deno.test("planOutputs() keeps the previous version that was loaded, and restore
   assert.deepEqual(again?.rollback?.map(({ contents }) => contents), ["one\n"]);
 });
 
-Deno.test("planOutputs() runs a command once for the files that share it, and leaves them alone if one cannot be rendered", () => {
+Deno.test("planOutputs() runs a command once for the files that share it, and not at all if one cannot be rendered", () => {
   const other = "/etc/other.conf";
   const files = [file({ reload: RELOAD }), file({ path: other, reload: RELOAD }), file({ path: "/etc/alone" })];
   const texts = { [PATH]: "a\n", [other]: "b\n", "/etc/alone": "c\n" };
@@ -127,20 +127,20 @@ Deno.test("planOutputs() runs a command once for the files that share it, and le
   assert.deepEqual(shown(plan({ files, texts: partly })), ["install /etc/alone", `install ${noteOf("/etc/alone")}`]);
 });
 
-Deno.test("planOutputs() keeps the previous version of all files that are loaded together, also of those that stay the same", () => {
+Deno.test("planOutputs() keeps the previous version of all files that are loaded together, also of unchanged ones", () => {
   const other = "/etc/other.conf";
   const files = [PATH, other].map((path) => file({ path, reload: RELOAD, rollback: true }));
   const texts = (one: string, two: string) => ({ [PATH]: one, [other]: two });
   let seen = after(plan({ files, texts: texts("a1", "b1") }));
   seen = after(plan({ files, texts: texts("a2", "b2"), seen }), seen);
   const third = plan({ files, texts: texts("a3", "b2"), seen });
-  // Nobody could load it, so that no note was written.
+  // It could not be loaded, so nothing was recorded.
   const failed = after(third.filter((step) => step.do !== "install" || !step.path.endsWith(".lighthouse")), seen);
   const notify = plan({ files, texts: texts("a4", "b4"), seen: failed }).find((step) => step.do === "notify");
   assert.deepEqual(notify?.rollback?.map(({ contents }) => contents), ["a2", "b2"]);
 });
 
-Deno.test("planOutputs() leaves a file alone while the config of a cluster that it was made of cannot be used", () => {
+Deno.test("planOutputs() leaves a file alone while the config of a cluster that it was made of is invalid", () => {
   const seen = after(plan({ clusters: ["api", "web"] }));
   assert.deepEqual(plan({ seen, clusters: ["web"], unknown: ["api"], texts: { [PATH]: "without\n" } }), []);
   assert.notDeepEqual(plan({ seen, clusters: ["web"], unknown: ["new"], texts: { [PATH]: "without\n" } }), []);

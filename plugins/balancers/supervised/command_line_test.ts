@@ -33,7 +33,7 @@ Deno.test("commandLine() repeats arguments for each ready node", () => {
   ]);
 });
 
-Deno.test("commandLine() is empty without a ready node, unless the program runs without", () => {
+Deno.test("commandLine() is empty without a ready node, unless the program runs without one", () => {
   assert.deepEqual(lineOf(COMMAND, []), []);
   assert.deepEqual(lineOf(COMMAND, [], { when_empty: "run" }), ["/bin/gor", "--name", "lb.int"]);
   assert.deepEqual(lineOf(["/bin/sleep", "9"], []), ["/bin/sleep", "9"]);
@@ -42,10 +42,10 @@ Deno.test("commandLine() is empty without a ready node, unless the program runs 
 Deno.test.each([
   { command: ["gor"], fault: /absolute path of a program/ },
   { command: [], fault: /absolute path of a program/ },
-  { command: ["/bin/gor", "{address}"], fault: /\{host\} and \{ip\}, of this host, alone in braces/ },
+  { command: ["/bin/gor", "{address}"], fault: /\{host\} and \{ip\}, of this host, only in braces/ },
   { command: ["/bin/gor", { each: "web", arguments: ["{metadata}"] }], fault: /command\[1\].arguments\[0\]/ },
   { command: ["/bin/gor", "a\nb"], fault: /without control characters/ },
-])("the command $command is refused", ({ command, fault }) => {
+])("the command $command is rejected", ({ command, fault }) => {
   const result = balancerSchema["~standard"].validate({ command, pid_file: "/run/x.pid" });
   assert.match(JSON.stringify("issues" in result ? result.issues.map(({ message }) => message) : []), fault);
 });

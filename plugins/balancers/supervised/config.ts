@@ -40,9 +40,9 @@ export interface SupervisedConfig {
 const SIGNALS: readonly EndSignal[] = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"];
 const ARGUMENT = "a string without control characters, or a map of each and arguments";
 const argument = v.pipe(v.string(ARGUMENT), v.check((text) => !/[\n\r\0]/.test(text), ARGUMENT));
-const COMMAND = "a list that begins with an absolute path of a program";
+const COMMAND = "a list that starts with an absolute path of a program";
 
-/** What stands in braces, and what for. */
+/** The placeholders, and what they stand for. */
 export const PLACEHOLDERS: readonly string[] = ["address", "cluster", "host", "ip", "port", "share", "weight"];
 const PLACEHOLDER = /\{([a-z_]+)\}/g;
 
@@ -76,7 +76,7 @@ export const balancerSchema: HouseSchema<SupervisedConfig> = mapped(
         ? [
           unwanted(
             ["output"],
-            "left out, or beside ends_with_writer: true: a pipe to the log ends with the writer",
+            "absent, or beside ends_with_writer: true, as a pipe to the log ends with the writer",
             output,
           ),
         ]
@@ -91,7 +91,7 @@ export const balancerSchema: HouseSchema<SupervisedConfig> = mapped(
           );
           const path = isText ? ["command", i] : ["command", i, "arguments", j];
           const known = isText ? "{host} and {ip}, of this host," : PLACEHOLDERS.map((name) => `{${name}}`).join(" ");
-          return unknown.length === 0 ? [] : [unwanted(path, `a string with ${known} alone in braces`, text)];
+          return unknown.length === 0 ? [] : [unwanted(path, `a string with ${known} only in braces`, text)];
         });
       }),
     ],

@@ -1,5 +1,6 @@
 /**
- * A program that runs for long, with a command line made of the members of clusters: it is restarted when that changes.
+ * A long-running program with a command line made of the members of clusters: it is restarted when that
+ * changes.
  *
  * @module
  */
@@ -35,14 +36,14 @@ function pendingOf({ config: { command }, unheard = [] }: Wanted<SupervisedConfi
   return unheard.filter((name) => command.some((part) => typeof part !== "string" && part.each === name));
 }
 
-/** The clusters of the command line of which nothing is known, as their files are invalid. */
+/** The clusters of the command line about which nothing is known, as their files are invalid. */
 function unknownOf({ config: { command }, clusters, unknown = [] }: Wanted<SupervisedConfig>): readonly string[] {
   const known = new Set(clusters.map(({ name }) => name));
   const named = command.flatMap((part) => typeof part === "string" || known.has(part.each) ? [] : [part.each]);
   return [...new Set(named)].filter((name) => unknown === "all" || unknown.includes(name));
 }
 
-/** Says which clusters the command line names that are not rendered, or not known yet. */
+/** Reports which clusters the command line names that are not rendered, or not known yet. */
 function render(wanted: Wanted<SupervisedConfig>): Rendered {
   const { config: { command }, clusters } = wanted;
   const pending = pendingOf(wanted);
@@ -50,7 +51,7 @@ function render(wanted: Wanted<SupervisedConfig>): Rendered {
   const excused = new Set([...clusters.map(({ name }) => name), ...unknown]);
   const notices = command.flatMap((part, i) =>
     typeof part === "string" || excused.has(part.each) ? [] : [{
-      text: `Cluster ${part.each} is not rendered by this balancer: name it in clusters, or give its file a section`,
+      text: `Cluster ${part.each} is not rendered by this balancer; name it in clusters, or give its file a section`,
       origin: { path: ["command", i, "each"] },
     }]
   );
@@ -100,7 +101,7 @@ const supervised: BalancerPlugin<SupervisedConfig, object, Seen> = {
   plan: (wanted, _rendered, seen) => plan(wanted, seen),
 };
 
-/** By what the writer's lock and the last known members are named: no such file is written. */
+/** Names the writer's lock and the last known members: no such file is written. */
 function fileOf(pidFile: string): string {
   return pidFile.replace(/\.pid$/, ".supervised");
 }

@@ -34,7 +34,7 @@ Deno.test.each([{ unknown: ["web"] }, { unknown: "all" as const }])(
   },
 );
 
-Deno.test("plan() ends the program when a cluster it names is gone, and is not held by files of others", async () => {
+Deno.test("plan() stops the program when a cluster it names is gone, and is not held by files of others", async () => {
   assert.deepEqual((await planned([], ["other"])).steps, ["supervise"]);
   assert.deepEqual((await planned([], undefined)).steps, ["supervise"]);
   assert.deepEqual((await planned(["web"], "all")).faults, []);

@@ -17,13 +17,13 @@ import type { OutputFile } from "../outputs/plan.ts";
 
 /** A template, and the file that is made of it. */
 export interface TemplateFile extends OutputFile {
-  /** The template's file, as the config names it; `text` if it stands in the config. */
+  /** The template's file, as the config names it; `text` if the config contains it. */
   readonly name: string;
   /** The template. */
   readonly template: string;
   /** The keys that it reads. */
   readonly keys?: { readonly discovery: string; readonly prefix: string } | undefined;
-  /** What makes the readers of the file load it. */
+  /** The command that makes the readers of the file load it. */
   readonly reload?: readonly string[] | undefined;
 }
 
@@ -35,7 +35,7 @@ export interface TemplateConfig {
   readonly files: readonly TemplateFile[];
 }
 
-/** So many files are rendered by one balancer. */
+/** How many files one balancer renders. */
 const FILES_MAX = 100;
 
 const FILES = "a list of at least one file";

@@ -1,5 +1,5 @@
 /**
- * What templates are given: the clusters with their nodes, the host, and keys of a registry.
+ * The data of templates: the clusters with their nodes, the host, and keys of a registry.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import type { Node, Wanted, WantedCluster, WantedNode } from "../../../mod.ts";
 import { formatEndpoint } from "../../../src/model/endpoint.ts";
 import { nodeName } from "../../../src/model/node.ts";
 
-/** A node, as templates see it: a value that nobody gave is `null`, so that it can be asked for. */
+/** A node, as templates see it: a missing value is `null`, so that templates can test for it. */
 export interface TemplateNode {
   readonly name: string;
   readonly host: string;
@@ -41,7 +41,7 @@ export interface TemplateData {
   readonly host: { readonly fqdn: string; readonly ip: string; readonly zone: string | null };
 }
 
-/** Makes the data of templates; `onUse` hears which clusters a template looks at. */
+/** Makes the data of templates; `onUse` is called with the clusters that a template reads. */
 export function dataOf(
   { clusters, host: { fqdn, ip, zone } }: Wanted,
   onUse: (cluster: string) => void = () => {},
@@ -96,7 +96,7 @@ function isReady({ state, pool, weight }: WantedNode): boolean {
   return state === "ready" && pool === "primary" && weight !== 0;
 }
 
-/** What a node gets of the requests, as a number to compare with those of the others. */
+/** A node's share of the requests, as a number relative to the others. */
 function pull(each: WantedNode): number {
   return isReady(each) ? each.settledWeight ?? each.weight ?? 1 : 0;
 }

@@ -19,7 +19,7 @@ export const FILTERS: { readonly [name: string]: Filter } = {
   ls: (tree, key = "/") => treeOf(tree).ls(textOf(key)),
   lsdir: (tree, key = "/") => treeOf(tree).lsdir(textOf(key)),
   exists: (tree, key) => treeOf(tree).exists(textOf(key)),
-  // Text that nothing in the value can break out of.
+  // Quoting that nothing in the value can break out of.
   haproxy: (value) => haproxyWord(textOf(value)),
   nginx: (value) => nginxString(textOf(value)),
   shell: (value) => shellWord(textOf(value)),
@@ -36,7 +36,7 @@ export const FILTERS: { readonly [name: string]: Filter } = {
   sequence: (first, last) => sequence(integerOf(first), integerOf(last)),
 };
 
-/** Whatever is written with one of these into a text cannot end a line, nor hide a part of it. */
+/** A text that is written with one of these cannot end a line, nor hide a part of it. */
 function refuseControls(text: string, where: string): string {
   if (/[\p{Cc}\p{Cs}\u2028\u2029]/u.test(text)) {
     throw new Error(`cannot write ${quote(text)} into ${where}: it has control characters`);
@@ -44,27 +44,27 @@ function refuseControls(text: string, where: string): string {
   return text;
 }
 
-/** A word of HAProxy's config: strong quotes leave everything as it is but themselves. */
+/** A word of HAProxy's config: only strong quotes need escaping inside strong quotes. */
 export function haproxyWord(text: string): string {
   return `'${refuseControls(text, "HAProxy's config").replaceAll("'", "'\\''")}'`;
 }
 
-/** A string of nginx' config. A dollar sign begins a variable there, and nothing escapes it. */
+/** A string of nginx' config. A dollar sign starts a variable there, and cannot be escaped. */
 export function nginxString(text: string): string {
-  if (text.includes("$")) throw new Error(`cannot write ${quote(text)} into nginx' config: $ begins a variable`);
+  if (text.includes("$")) throw new Error(`cannot write ${quote(text)} into nginx' config: $ starts a variable`);
   return `"${refuseControls(text, "nginx' config").replace(/["\\]/g, "\\$&")}"`;
 }
 
 /** A word of a shell's command line. */
 export function shellWord(text: string): string {
   if (text.includes("\0")) throw new Error(`cannot write ${quote(text)} into a command line: it has a NUL character`);
-  if (/\p{Cs}/u.test(text)) throw new Error(`cannot write ${quote(text)} into a command line: it is no valid Unicode`);
+  if (/\p{Cs}/u.test(text)) throw new Error(`cannot write ${quote(text)} into a command line: it is not valid Unicode`);
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function treeOf(value: unknown): KeyTree {
   if (value instanceof KeyTree) return value;
-  throw new Error(`cannot look for keys in ${quote(value)}: write keys before the filter`);
+  throw new Error(`cannot look for keys in ${quote(value)}; write keys before the filter`);
 }
 
 function textOf(value: unknown): string {
@@ -76,7 +76,7 @@ function textOf(value: unknown): string {
 
 function partsOf(value: unknown): { readonly host: string; readonly port: number } {
   const parts = parseEndpoint(textOf(value));
-  if (parts === undefined) throw new Error(`cannot take ${quote(value)} apart: want ADDRESS:PORT`);
+  if (parts === undefined) throw new Error(`cannot split ${quote(value)}; want ADDRESS:PORT`);
   return parts;
 }
 
@@ -96,7 +96,7 @@ function integerOf(value: unknown): number {
   return number;
 }
 
-/** So many numbers a sequence has at most. */
+/** The longest sequence. */
 const SEQUENCE_MAX = 10_000;
 
 function sequence(first: number, last: number): readonly number[] {
@@ -107,7 +107,7 @@ function sequence(first: number, last: number): readonly number[] {
 
 /** The shortest first: strings, or keys with their values. */
 function sortByLength(value: unknown): readonly unknown[] {
-  if (!Array.isArray(value)) throw new Error(`cannot sort ${quote(value)} by length: want a list`);
+  if (!Array.isArray(value)) throw new Error(`cannot sort ${quote(value)} by length; want a list`);
   const lengthOf = (each: unknown) =>
     textOf(typeof each === "object" && each !== null && "key" in each ? each.key : each).length;
   return value.toSorted((a, b) => lengthOf(a) - lengthOf(b));

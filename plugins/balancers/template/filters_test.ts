@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { FILTERS, haproxyWord, nginxString, shellWord } from "./filters.ts";
 
-/** Texts that try to break out: quotes, comments, line ends, braces, variables. */
+/** Strings that try to break out: quotes, comments, line ends, braces, variables. */
 const HOSTILE = fc.string({
   unit: fc.constantFrom("a", " ", "'", '"', "\\", "#", "$", "{", "}", ";", "\n", "\r", "\t", "\0", "%", "é", "\u2028"),
   maxLength: 12,
@@ -52,7 +52,7 @@ function nginxWords(text: string): readonly string[] {
   return words;
 }
 
-Deno.test("haproxy writes any text as one word of a line, or refuses it", () => {
+Deno.test("haproxy writes any string as one word of a line, or rejects it", () => {
   fc.assert(
     fc.property(HOSTILE, (text) => {
       let written: string;
@@ -68,7 +68,7 @@ Deno.test("haproxy writes any text as one word of a line, or refuses it", () => 
   );
 });
 
-Deno.test("nginx writes any text as one word of a directive, or refuses it", () => {
+Deno.test("nginx writes any string as one word of a directive, or rejects it", () => {
   fc.assert(
     fc.property(HOSTILE, (text) => {
       let written: string;
@@ -76,7 +76,7 @@ Deno.test("nginx writes any text as one word of a directive, or refuses it", () 
         written = nginxString(text);
       } catch (error) {
         assert.match(text, /[$\p{Cc}\u2028\u2029]/u);
-        return assert.match(String(error), /control characters|begins a variable/);
+        return assert.match(String(error), /control characters|starts a variable/);
       }
       assert.deepEqual(nginxWords(`return 200 ${written} end`), ["return", "200", text, "end"]);
     }),
@@ -84,7 +84,7 @@ Deno.test("nginx writes any text as one word of a directive, or refuses it", () 
   );
 });
 
-Deno.test("shell writes any text as one word of a command line", () => {
+Deno.test("shell writes any string as one word of a command line", () => {
   for (const text of ["a b", "it's", "$(x)", "`x`", "a\nb", "\\"]) {
     assert.match(shellWord(text), /^'(?:[^']|'\\'')*'$/);
     assert.equal(shellWord(text).slice(1, -1).replaceAll("'\\''", "'"), text);
@@ -116,6 +116,6 @@ Deno.test.each([
   { filter: "sequence", given: [1, 1_000_000], fault: /at most 10000/ },
   { filter: "get", given: ["text", "/a"], fault: /write keys before the filter/ },
 ])(
-  "$filter refuses $given",
+  "$filter rejects $given",
   ({ filter, given: [value, ...more], fault }) => assert.throws(() => FILTERS[filter]?.(value, ...more), fault),
 );

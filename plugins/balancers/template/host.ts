@@ -1,5 +1,5 @@
 /**
- * All of the balancer `template` but rendering: what the host needs, without the template engine.
+ * All of the balancer `template` except rendering: what the host needs, without the template engine.
  *
  * @module
  */

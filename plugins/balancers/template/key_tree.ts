@@ -1,10 +1,10 @@
 import type { KeysEntry } from "../../../mod.ts";
 
-/** Keys that a template asked for and that are not there: all of them are named. */
+/** Missing keys that a template asked for: all of them are named. */
 export class MissingKeys {
   readonly #names = new Set<string>();
 
-  /** Notes one. */
+  /** Notes a key. */
   note(name: string): void {
     this.#names.add(name);
   }
@@ -74,12 +74,15 @@ export class KeyTree {
   }
 }
 
-/** Begins with a slash, and ends in none. */
+/** Starts with a slash, and does not end with one. */
 function normal(key: string): string {
   return `/${key.split("/").filter((name) => name !== "").join("/")}`;
 }
 
-/** Whether a name has these parts in this order, with anything in between. Takes time in proportion to its length. */
+/**
+ * Whether a name has these parts in this order, with anything in between. Takes time in proportion to its
+ * length.
+ */
 function matches(name: string, [first = "", ...rest]: readonly string[]): boolean {
   if (rest.length === 0) return name === first;
   const last = rest.pop() ?? "";

@@ -10,15 +10,15 @@ import { dataOf, type TemplateData } from "./data.ts";
 import { FILTERS } from "./filters.ts";
 import { KeyTree, MissingKeys } from "./key_tree.ts";
 
-/** A rendered file is not longer than this. */
+/** The size limit of a rendered file. */
 const OUTPUT_BYTES_MAX = 10_000_000;
-/** One template may take so long. */
+/** How long one template may take. */
 const RENDER_MS_MAX = 10_000;
 /** Elements and characters that one template may allocate. */
 const MEMORY_MAX = 20_000_000;
 
 const engine = new Liquid({
-  // A name that is not there is an error, not an empty string; `if` and `default` may ask for it.
+  // An unknown name is an error, not an empty string; `if` and `default` may test for it.
   strictVariables: true,
   strictFilters: true,
   lenientIf: true,
@@ -32,11 +32,11 @@ const engine = new Liquid({
 });
 for (const [name, filter] of Object.entries(FILTERS)) engine.registerFilter(name, filter);
 
-/** A template that was parsed, kept as long as its text is the same. */
+/** A parsed template, kept as long as its text is the same. */
 const parsed = new Map<string, readonly Template[]>();
 const PARSED_MAX = 200;
 
-/** Renders the files of a balancer: what cannot be rendered is left out, and said. */
+/** Renders the files of a balancer: what cannot be rendered is left out, and reported. */
 export function render(wanted: Wanted<TemplateConfig>): Rendered {
   const used = new Set<string>();
   const data = dataOf(wanted, (cluster) => used.add(cluster));
@@ -85,7 +85,7 @@ function renderFile(
   try {
     const scope = Object.defineProperties({}, Object.getOwnPropertyDescriptors(data));
     if (place !== undefined) Object.assign(scope, { keys: new KeyTree(found?.entries ?? [], missing) });
-    // A file has none of what no UTF-8 stands for, and would never equal it.
+    // A file never contains a character that UTF-8 cannot encode, so it would never equal this text.
     text = (engine.renderSync([...template], scope) as string).toWellFormed();
   } catch (error) {
     return cannot(describe(error, file.name), !isMistake(error, data, place !== undefined));
@@ -100,11 +100,11 @@ function renderFile(
     return cannot(`${place.discovery} has no ${missing.names.length === 1 ? "key" : "keys"} ${names}`, true);
   }
   const bytes = new TextEncoder().encode(text).length;
-  if (bytes > OUTPUT_BYTES_MAX) return cannot(`it has ${bytes} bytes, want at most ${OUTPUT_BYTES_MAX}`, true);
+  if (bytes > OUTPUT_BYTES_MAX) return cannot(`${bytes} bytes, want at most ${OUTPUT_BYTES_MAX}`, true);
   return { text };
 }
 
-/** Whether a template names what no data could ever have: a variable or a cluster that there is none of. */
+/** Whether a template refers to something that no data could have: an unknown variable or cluster. */
 function isMistake(error: unknown, { cluster }: TemplateData, hasKeys: boolean): boolean {
   const { message } = error instanceof Error ? error : { message: "" };
   const [, root, member] = /undefined variable: ([^.,[ ]+)(?:\.([^.,[ ]+))?/.exec(message) ?? [];
@@ -122,7 +122,7 @@ function parse(text: string): readonly Template[] {
   return template;
 }
 
-/** Says what is wrong with a template, and where: `templates/app.liquid:3:5: undefined variable: x`. */
+/** Formats a template's fault with its place: `templates/app.liquid:3:5: undefined variable: x`. */
 function describe(error: unknown, name: string): string {
   if (!(error instanceof Error)) return String(error);
   const { token, originalError } = error as {

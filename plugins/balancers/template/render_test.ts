@@ -81,22 +81,22 @@ Deno.test.each([
   { template: "{{ 'x' | get: '/a' }}", fault: /write keys before the filter/ },
   { template: "{{ 'a\nb' | haproxy }}", fault: /control characters/ },
 ])(
-  "render() says where $template is wrong",
+  "render() reports where $template is wrong",
   ({ template, fault }) => assert.match(faultOf(render(wantedOf(template))), fault),
 );
 
-Deno.test("render() writes text that a file holds as it is: a lone surrogate is replaced", () => {
+Deno.test("render() returns text that a file holds unchanged: a lone surrogate is replaced", () => {
   const odd = node(1);
   const nodes = [{ ...odd, node: { ...odd.node, metadata: { x: "a\ud800b" } } }];
   assert.equal(textOf(render(wantedOf("{{ cluster.web.nodes[0].metadata.x }}", { nodes }))), "a\ufffdb");
   assert.match(faultOf(render(wantedOf("{{ cluster.web.nodes[0].metadata.x | shell }}", { nodes }))), /Unicode/);
 });
 
-Deno.test("render() ends a template that does not, and refuses a file of more than 10 MB", () => {
+Deno.test("render() ends an endless template, and rejects a file of more than 10 MB", () => {
   assert.match(faultOf(render(wantedOf("{% for i in (1..30000000) %}{{ i }}{% endfor %}"))), /limit exceeded/);
   const long = "x".repeat(1_000);
   const template = `{% for i in (1..11000) %}${long}{% endfor %}`;
-  assert.match(faultOf(render(wantedOf(template))), /it has 11000000 bytes, want at most 10000000/);
+  assert.match(faultOf(render(wantedOf(template))), /11000000 bytes, want at most 10000000/);
 });
 
 const PLACE = { discovery: "etcd", prefix: "/app" };
@@ -131,7 +131,7 @@ Deno.test.each([
   ({ template, is }) => assert.equal(textOf(render(wantedOf(template, { keys: KEYS, place: PLACE }))), is),
 );
 
-Deno.test("render() names all keys that are missing, and writes no file", () => {
+Deno.test("render() names all missing keys, and writes no file", () => {
   const template = "{{ keys | get: '/db/user' }}{{ keys | get: '/db/host' }}{{ keys | get: '/db/password' }}";
   const rendered = render(wantedOf(template, { keys: KEYS, place: PLACE }));
   assert.equal(faultOf(rendered), "Cannot render /etc/app.conf: etcd has no keys /app/db/password, /app/db/user");
@@ -143,7 +143,7 @@ Deno.test("render() waits for keys that no registry has reported", () => {
   assert.match(faultOf(render(wantedOf("x", { place: PLACE }))), /etcd has not reported the keys below \/app yet/);
 });
 
-Deno.test("render() takes 1,000 clusters with 10 nodes each", () => {
+Deno.test("render() handles 1,000 clusters with 10 nodes each", () => {
   const clusters = Array.from({ length: 1_000 }, (_, i) => ({
     name: `c${i}`,
     config: {},

@@ -39,7 +39,7 @@ export const schema = refined(
     houseSchema(keys({
       command: matching(PATH, "the absolute path of a program, without //, . and .."),
       args: optional(list(converted(toText, "a string without NUL"), "a list of strings"), []),
-      env: optional(mapOf(converted(toText, "a text, without NUL")), {}),
+      env: optional(mapOf(converted(toText, "a string without NUL")), {}),
       directory: optional(matching(FOLDER, "the absolute path of a folder"), "/"),
       status: optional(converted(toStatuses, "an exit status from 0 to 255, or a list of them"), 0),
       output: optional(word()),

@@ -20,14 +20,14 @@ import type { Credential } from "./gateway.ts";
 
 /** `discovery/etcd.yaml`, validated. */
 export interface EtcdConfig {
-  /** The members of one cluster, no doubles. */
+  /** The members of one cluster, without duplicates. */
   readonly endpoints: readonly Endpoint[];
-  /** What the clusters are below: it begins with a slash, and ends with none. */
+  /** The prefix of the clusters: it starts with a slash, and does not end with one. */
   readonly prefix: string;
   readonly credential?: Credential | undefined;
-  /** No TLS is spoken without it. */
+  /** Without it, connections use no TLS. */
   readonly tls?: TlsFiles | undefined;
-  /** How long etcd keeps the nodes of a session that it does not hear of. */
+  /** How long etcd keeps the nodes of a silent session. */
   readonly sessionTimeoutMs: number;
   readonly api: "v3" | "v2";
   /** Whether host names in entries are resolved. */
@@ -40,7 +40,7 @@ const ENDPOINTS_WANTED = "a list of host:port, http://host:port or https://host:
 const PREFIX_WANTED = "a path of names, as in /lighthouse/services";
 const PATH_WANTED = "an absolute path of names, as in /proxy/frontend/web";
 
-/** What a list of endpoints says. */
+/** A parsed list of endpoints. */
 interface Members {
   readonly endpoints: readonly Endpoint[];
   /** `undefined` if no scheme is given. */
@@ -106,7 +106,10 @@ export const { cluster: clusterSchema, service: serviceSchema } = sectionSchemas
   normalise: normalisePrefix,
 });
 
-/** Reads endpoints as etcd's own tools take them; `undefined` if one of them is none, or some are with TLS and some without. */
+/**
+ * Parses endpoints as etcd's own tools accept them; `undefined` if one of them is invalid, or some have TLS
+ * and some do not.
+ */
 export function parseEndpoints(texts: readonly string[]): Members | undefined {
   const endpoints = new Set<Endpoint>();
   const schemes = new Set<string>();
@@ -121,7 +124,7 @@ export function parseEndpoints(texts: readonly string[]): Members | undefined {
   return { endpoints: [...endpoints], isSecure: schemes.has("https") ? true : schemes.has("http") ? false : undefined };
 }
 
-/** Answers a prefix with one slash before each name and none at its end; `undefined` for what can be none. */
+/** Normalizes a prefix to one slash before each name and none at its end; `undefined` for an invalid one. */
 export function normalisePrefix(path: string): string | undefined {
   const names = path.split("/").filter((name) => name !== "");
   // deno-lint-ignore no-control-regex -- no terminal should have to show one.

@@ -13,16 +13,16 @@ import { quote } from "../../../src/model/node.ts";
 export interface EndpointsOptions {
   /** The members of one cluster. */
   readonly endpoints: readonly Endpoint[];
-  /** Reads what TLS is spoken with, again for each visit, so that certificates may be replaced; no TLS if absent. */
+  /** Reads the TLS files, again for each visit, so that certificates may be replaced; no TLS if absent. */
   readonly tls?: (() => Promise<ClientTls>) | undefined;
-  /** How long one has to answer. */
+  /** How long an endpoint has to answer. */
   readonly answerMs: number;
   readonly clock: Clock;
   /** Called with the date of each answer, if it has one. */
   readonly onDate: (date: string | undefined) => void;
   /** Called with each answer, and when no endpoint answers: why. */
   readonly onReach: (fault: string | undefined) => void;
-  /** Called when another endpoint is asked from now on: which, and why. */
+  /** Called with the new endpoint and the reason when the endpoint changes. */
   readonly onMove: (endpoint: Endpoint, reason: string) => void;
 }
 
@@ -34,14 +34,17 @@ export interface EndpointRequest extends Pick<HttpRequest, "method" | "path" | "
 
 /** An answer without an end. */
 export interface Followed extends HttpLines {
-  /** Leaves the endpoint that it comes from, if that is still the current one, with whatever is under way there. */
+  /**
+   * Leaves the endpoint that it comes from, if that is still the current one, with all requests in flight
+   * there.
+   */
   readonly leave: (reason: string) => void;
 }
 
-/** Raised when a server understood, and said no: another endpoint would say the same. */
+/** Raised when a server understood the request and rejected it: another endpoint would answer the same. */
 export class RefusedError extends Error {
   override name = "RefusedError";
-  /** The code of the refusal: gRPC's, or the one of version 2. */
+  /** The error code: gRPC's, or that of version 2. */
   readonly code: number;
 
   constructor(code: number, message: string) {
@@ -50,10 +53,13 @@ export class RefusedError extends Error {
   }
 }
 
-/** An answer, or a line of one, is at most so long. */
+/** The size limit of an answer, or of a line of one. */
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 
-/** Beside the stream of the watches one connection stays open: a fleet keeps two for each host, not one for each range that was read at the start. */
+/**
+ * Beside the stream of the watches one connection stays open: a fleet keeps two for each host, not one for
+ * each range that was read at the start.
+ */
 const KEPT_MAX = 1;
 
 /** A stay at one endpoint, with connections of its own. */
@@ -61,11 +67,11 @@ interface Visit {
   readonly at: number;
   readonly endpoint: Endpoint;
   readonly client: Promise<HttpClient>;
-  /** Aborted when it is over. */
+  /** Aborted when it ends. */
   readonly left: AbortController;
 }
 
-/** The members of one etcd cluster, of which one is asked for as long as it answers. */
+/** The members of one etcd cluster, one of which is used while it answers. */
 export class Endpoints implements Disposable {
   readonly #options: EndpointsOptions;
   #visit: Visit;
@@ -75,16 +81,15 @@ export class Endpoints implements Disposable {
     this.#visit = this.#begin(0);
   }
 
-  /** The one that is asked. */
+  /** The endpoint in use. */
   get current(): Endpoint {
     return this.#visit.endpoint;
   }
 
   /**
-   * Asks the current endpoint, and if it does not answer, cannot serve, or
-   * answers what `read` cannot read, the others in turn. Throws a
-   * {@linkcode RefusedError} of `read` at once, and an error that names each
-   * fault if no endpoint answers.
+   * Asks the current endpoint, and if it does not answer, cannot serve, or gives an answer that `read` cannot
+   * read, the others in turn. Throws a {@linkcode RefusedError} of `read` at once, and an error that names
+   * each fault if no endpoint answers.
    */
   async ask<T>(request: EndpointRequest, read: (answer: HttpAnswer) => T): Promise<T> {
     const { endpoints, onDate, onReach } = this.#options;
@@ -106,7 +111,7 @@ export class Endpoints implements Disposable {
         }
         request.signal.throwIfAborted();
         if (visit.left.signal.aborted) {
-          // Whoever left it has reported why.
+          // The code that left it has reported why.
           left = visit.left.signal.reason;
           continue;
         }
@@ -119,7 +124,10 @@ export class Endpoints implements Disposable {
     throw new Error(`Cannot reach etcd: ${fault}`);
   }
 
-  /** Asks the current endpoint for an answer without an end; leaving the endpoint ends it. Throws if it does not begin. */
+  /**
+   * Asks the current endpoint for an answer without an end; leaving the endpoint ends it. Throws if it does
+   * not start.
+   */
   async follow(request: EndpointRequest): Promise<Followed> {
     const visit = this.#visit;
     try {
@@ -187,14 +195,14 @@ export class Endpoints implements Disposable {
   }
 }
 
-/** The first words of what a server says of its failure. */
+/** The start of a server's error message. */
 function describe(text: string): string {
   try {
     const { message, error } = JSON.parse(text) ?? {};
     const said = [message, error].find((each) => typeof each === "string");
     if (said !== undefined) return said.slice(0, 200);
   } catch {
-    // It is no JSON.
+    // It is not JSON.
   }
   return text.trim() === "" ? "" : quote(text.trim());
 }

@@ -3,22 +3,22 @@ import type { HttpAnswer } from "../../../src/http/client.ts";
 import { type Endpoints, type Followed, RefusedError } from "./endpoints.ts";
 import { MalformedAnswerError, readError, readWatchLine, type WatchLine } from "./messages.ts";
 
-/** Who to be. */
+/** The user to authenticate as. */
 export interface Credential {
   readonly username: string;
   readonly password: string;
 }
 
-/** How something is asked for. */
+/** How a request is made. */
 export interface CallOptions<T> {
   readonly signal: AbortSignal;
   /** How long one endpoint has to answer, if not as long as any. */
   readonly answerMs?: number | undefined;
-  /** Makes sense of the answer. */
+  /** Interprets the answer. */
   readonly read: (answer: unknown) => T;
 }
 
-/** The codes of gRPC that matter here. */
+/** The gRPC codes that matter here. */
 export const CODE = {
   invalid: 3,
   notFound: 5,
@@ -28,11 +28,11 @@ export const CODE = {
 } as const;
 
 /**
- * etcd's HTTP server reads the rest of a request away when it begins to answer, so that watches asked for by a long
+ * etcd's HTTP server discards the rest of a request when it starts to answer, so that watches of a long
  * request would be lost; it does not where the connection ends with the answer.
  */
 const READ_TO_THE_END = { connection: "close" } as const;
-/** Without it a member that has lost its leader would go on to say nothing. */
+/** Without it a member that has lost its leader would stay silent. */
 const HAS_LEADER = { "grpc-metadata-hasleader": "true" } as const;
 
 /** etcd's API 3, as JSON over HTTP. */
@@ -40,7 +40,7 @@ export class Gateway {
   readonly #endpoints: Endpoints;
   readonly #credential: Credential | undefined;
   readonly #log: PluginLog;
-  /** The token to show: empty if etcd asks for none, `undefined` before it was asked for. */
+  /** The token to send: empty if etcd asks for none, `undefined` before the first request for one. */
   #token: Promise<string> | undefined;
 
   constructor(endpoints: Endpoints, { credential, log }: { credential?: Credential | undefined; log: PluginLog }) {
@@ -48,9 +48,9 @@ export class Gateway {
   }
 
   /**
-   * Asks for one thing; a token that is no longer taken is renewed once.
+   * Makes one request; an expired token is renewed once.
    *
-   * @throws {RefusedError} if etcd says no
+   * @throws {RefusedError} if etcd rejects it
    */
   async call<T>(path: string, body: unknown, options: CallOptions<T>): Promise<T> {
     const { signal } = options;
@@ -64,7 +64,10 @@ export class Gateway {
     }
   }
 
-  /** Opens one stream of watches, each a `create_request`; its lines throw when it breaks, and end when the server ends it. */
+  /**
+   * Opens one stream of watches, each a `create_request`; its lines throw when it breaks, and end when the
+   * server ends it.
+   */
   async watch(
     requests: readonly unknown[],
     signal: AbortSignal,
@@ -114,7 +117,7 @@ export class Gateway {
       if (error.code !== CODE.precondition) {
         throw new RefusedError(error.code, `Cannot authenticate to etcd as ${username}: ${error.message}`);
       }
-      this.#log.info("etcd has authentication disabled; going on without a token", {
+      this.#log.info("etcd authentication disabled; continuing without a token", {
         event: "discovery.auth_disabled",
         reason: error.message,
       });
@@ -143,7 +146,7 @@ function headersOf(token: string): Readonly<Record<string, string>> {
   return { "content-type": "application/json", ...HAS_LEADER, ...(token !== "" && { authorization: token }) };
 }
 
-/** Whether another token may help: the last one was forgotten, or none was needed when it was asked for. */
+/** Whether another token may help: the last one was forgotten, or none was needed when it was requested. */
 function isAboutToken(error: unknown): boolean {
   return error instanceof RefusedError &&
     (error.code === CODE.unauthenticated || error.code === CODE.invalid && /user name is empty/.test(error.message));
@@ -158,19 +161,19 @@ function jsonOf(path: string, { status, text }: HttpAnswer): unknown {
   }
 }
 
-/** What an answer besides 200 is: a word of etcd, or of something else. */
+/** The error of an answer with a status other than 200: etcd's, or another server's. */
 function refusalOf(status: number, text: string, path = "/v3/watch"): Error {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    // It is none of etcd.
+    // It is not etcd's.
   }
   const { code, message } = readError(value);
   if (code >= 0) return new RefusedError(code, message || `HTTP ${status}`);
   return new MalformedAnswerError(
     status === 404
       ? `HTTP 404 for ${path}: want etcd 3.4 or later, with its JSON gateway enabled`
-      : `HTTP ${status} for ${path}, without an error of etcd`,
+      : `HTTP ${status} for ${path}, not an error of etcd`,
   );
 }

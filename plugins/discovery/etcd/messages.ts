@@ -1,24 +1,24 @@
 /**
- * What etcd's JSON gateway says, checked: keys and values in base64, 64-bit
- * numbers as strings, and zero, false and empty left out. Pure.
+ * The messages of etcd's JSON gateway, validated: keys and values in base64, 64-bit numbers as strings, and
+ * zero, false and empty left out. Pure.
  *
  * @module
  */
 import { isRecord, quote } from "../../../src/model/node.ts";
 
-/** Raised when an answer is none of etcd's. */
+/** Raised when an answer is not etcd's. */
 export class MalformedAnswerError extends Error {
   override name = "MalformedAnswerError";
 }
 
-/** Which store answered, and how far it is. */
+/** Which store answered, and its revision. */
 export interface Header {
   readonly clusterId: string;
   readonly revision: number;
   readonly term: number;
 }
 
-/** A key, and what is stored at it. */
+/** A key, and its value. */
 export interface KeyValue {
   /** The key's bytes, in base64 as the gateway writes them. */
   readonly key: string;
@@ -33,9 +33,9 @@ export interface KeyValue {
 export interface RangeAnswer {
   readonly header: Header;
   readonly keyValues: readonly KeyValue[];
-  /** How many keys the range has, those that were left out too. */
+  /** How many keys the range has, those that were left out included. */
   readonly count: number;
-  /** Whether there are more keys than were asked for. */
+  /** Whether there are more keys than were requested. */
   readonly hasMore: boolean;
 }
 
@@ -56,20 +56,20 @@ export type WatchLine =
   | { readonly type: "canceled"; readonly watchId: string; readonly reason: string }
   | { readonly type: "error"; readonly code: number; readonly message: string };
 
-/** Writes a key for the gateway: standard base64. */
+/** Encodes a key for the gateway: standard base64. */
 export function encodeKey(key: string): string {
   return new TextEncoder().encode(key).toBase64();
 }
 
-/** Writes the end of the range of all keys that begin so, for the gateway. */
+/** Encodes the end of the range of all keys with a prefix, for the gateway. */
 export function encodePrefixEnd(prefix: string): string {
   const bytes = new TextEncoder().encode(prefix);
-  // No byte of UTF-8 is 0xff, so the last one can always be counted up.
+  // No byte of UTF-8 is 0xff, so the last one can always be incremented.
   bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) + 1;
   return bytes.toBase64();
 }
 
-/** Reads a key; bytes that are no UTF-8 are replaced. */
+/** Decodes a key; bytes that are not UTF-8 are replaced. */
 export function decodeKey(key: string): string {
   return new TextDecoder().decode(bytesOf(key));
 }
@@ -92,19 +92,19 @@ export function readTransaction(
   const { header, succeeded, responses } = recordOf(answer);
   const ranges = listOf(responses).flatMap((response) => {
     const { response_range: range } = recordOf(response);
-    // The header of a part says nothing but a revision.
+    // The header of a part contains only a revision.
     return range === undefined ? [] : [readRange({ ...recordOf(range), header })];
   });
   return { succeeded: succeeded === true, ranges };
 }
 
-/** Reads the answer to `/v3/lease/grant`: the lease's id, and the time to live that it really has. */
+/** Reads the answer to `/v3/lease/grant`: the lease's id, and its actual time to live. */
 export function readGrant(answer: unknown): { readonly id: string; readonly ttlMs: number } {
   const { ID: id, TTL: ttl } = recordOf(answer);
   return { id: leaseOf(id), ttlMs: integerOf(ttl) * 1_000 };
 }
 
-/** Reads the answer to `/v3/lease/keepalive`: whether the lease is still there. */
+/** Reads the answer to `/v3/lease/keepalive`: whether the lease still exists. */
 export function readKeepalive(line: unknown): boolean {
   const { result } = recordOf(line);
   return integerOf(recordOf(result).TTL) > 0;
@@ -127,13 +127,13 @@ export function readWatchLine(line: string): WatchLine {
   if (canceled === true) {
     const compacted = compact_revision === undefined ? "" : `compacted up to revision ${integerOf(compact_revision)}`;
     const reason = [cancel_reason, compacted].filter((each) => typeof each === "string" && each !== "").join("; ");
-    return { type: "canceled", watchId, reason: reason || "no reason was given" };
+    return { type: "canceled", watchId, reason: reason || "no reason given" };
   }
   if (created === true) return { type: "created", watchId, header: readHeader(header) };
   return { type: "events", watchId, events: listOf(events).map(readEvent), isWhole: fragment !== true };
 }
 
-/** Reads what an error says, in an answer or in a line of a stream. */
+/** Reads an error, in an answer or in a line of a stream. */
 export function readError(value: unknown): { readonly code: number; readonly message: string } {
   const record = isRecord(value) ? value : {};
   const code = record.code ?? record.grpc_code;
@@ -166,7 +166,7 @@ function readKeyValue(value: unknown): KeyValue {
   };
 }
 
-/** The number of a lease: 64 bits, which JSON carries as a string. */
+/** The id of a lease: 64 bits, which JSON carries as a string. */
 function leaseOf(value: unknown): string {
   if (typeof value !== "string" || !/^-?[0-9]{1,20}$/.test(value)) {
     throw malformed("the ID of a lease must be a number", value);

@@ -15,7 +15,7 @@ import {
 const HEADER = { cluster_id: "14841639068965178418", revision: "7", raft_term: "2" };
 const KEY = encodeKey("/a/b");
 
-Deno.test("encodePrefixEnd() ends the range of all keys that begin so, and of no other", () => {
+Deno.test("encodePrefixEnd() ends the range of all keys with a prefix, and of no other", () => {
   const bytes = (text: string) => Array.from(Uint8Array.fromBase64(text));
   const compare = (a: readonly number[], b: readonly number[]) => {
     const at = a.findIndex((byte, i) => byte !== b[i]);
@@ -45,7 +45,7 @@ Deno.test.each(["ff", "0x1f", "1e9", "", "-", "9".repeat(21), "one", null, 1.5, 
   },
 );
 
-Deno.test("readTransaction() tells whether its conditions held, and reads its ranges", () => {
+Deno.test("readTransaction() returns whether its conditions held, and reads its ranges", () => {
   const { succeeded, ranges } = readTransaction({
     header: HEADER,
     responses: [{ response_put: {} }, { response_range: { header: { revision: "6" }, kvs: [{ key: KEY }] } }],
@@ -69,11 +69,11 @@ Deno.test.each([
   { line: { result: { watch_id: "3", canceled: true, compact_revision: "4" } }, type: "canceled" },
   { line: { result: { watch_id: "-1", created: true, canceled: true, cancel_reason: "denied" } }, type: "canceled" },
   { line: { error: { grpc_code: 14, message: "etcdserver: no leader" } }, type: "error" },
-])("readWatchLine() tells $type", ({ line, type }) => {
+])("readWatchLine() returns $type", ({ line, type }) => {
   assert.equal(readWatchLine(JSON.stringify(line)).type, type);
 });
 
-Deno.test("whatever is answered is read, or is none of etcd", () => {
+Deno.test("any answer is read, or rejected as not etcd's", () => {
   const keys = [
     "header",
     "result",

@@ -13,19 +13,18 @@ export interface OwnLeaseOptions {
   readonly log: PluginLog;
 }
 
-/** A transaction compares and reads at most so many keys. */
+/** The most keys that a transaction compares and reads. */
 const KEYS_PER_TRANSACTION = 64;
 
 /**
- * The one lease of a session, with all the keys that vanish with it. What
- * somebody deleted, and what was lost with the lease, is put again by each
- * renewal; what another session has by now is left to it.
+ * The one lease of a session, with all the keys that expire with it. Keys that somebody deleted, or that were
+ * lost with the lease, are put again by each renewal; keys that another session owns by now are left to it.
  */
 export class OwnLease {
   readonly #options: OwnLeaseOptions;
   readonly #serial = new Serial();
   readonly #held = new Map<string, Uint8Array>();
-  /** Keys without a lease that say that something is there. */
+  /** Keys without a lease that mark a directory as existing. */
   readonly #marked = new Set<string>();
   #id: string | undefined;
 
@@ -38,7 +37,7 @@ export class OwnLease {
     return this.#held.size === 0;
   }
 
-  /** Gives a key a value, whoever had it; answers what another session had there. */
+  /** Sets a key, whoever had it; returns what another session had there. */
   async put(key: string, value: Uint8Array, signal: AbortSignal): Promise<KeyValue | undefined> {
     return await this.#serial.run(async () => {
       signal.throwIfAborted();
@@ -57,7 +56,7 @@ export class OwnLease {
     });
   }
 
-  /** Makes a key without a value and without a lease, unless it is there. */
+  /** Creates a key without a value and without a lease, unless it exists. */
   async mark(key: string, signal: AbortSignal): Promise<void> {
     if (this.#marked.has(key)) return;
     const [name, value] = [encodeKey(key), ""];
@@ -77,7 +76,7 @@ export class OwnLease {
     });
   }
 
-  /** Deletes a key if this lease has it; answers the other that has it, if one does. */
+  /** Deletes a key if this lease has it; returns the other owner, if there is one. */
   async release(key: string, signal: AbortSignal): Promise<KeyValue | undefined> {
     return await this.#serial.run(async () => {
       signal.throwIfAborted();
@@ -93,11 +92,11 @@ export class OwnLease {
     });
   }
 
-  /** Keeps it alive, and puts again what is missing of it. */
+  /** Renews the lease, and puts missing keys again. */
   async renew(signal: AbortSignal): Promise<void> {
     const { gateway, renewalMs: answerMs, log } = this.#options;
     const id = this.#id;
-    // Whatever waits for its turn, the lease does not.
+    // The renewal does not wait for its turn.
     const isAlive = id !== undefined &&
       await gateway.call("/v3/lease/keepalive", { ID: id }, { signal, answerMs, read: readKeepalive });
     await this.#serial.run(async () => {
@@ -115,7 +114,7 @@ export class OwnLease {
     });
   }
 
-  /** Ends it, with all that it holds. */
+  /** Revokes it, with all that it holds. */
   async end(signal: AbortSignal): Promise<void> {
     await this.#serial.run(async () => {
       this.#held.clear();
@@ -126,7 +125,7 @@ export class OwnLease {
     });
   }
 
-  /** Takes note that the lease is gone. A store that lost a lease may have lost more. */
+  /** Notes that the lease is gone. A store that lost a lease may have lost more. */
   #forget(): void {
     this.#id = undefined;
     this.#marked.clear();
@@ -138,7 +137,7 @@ export class OwnLease {
     return this.#id ??= (await gateway.call("/v3/lease/grant", { TTL: ttl }, { signal, read: readGrant })).id;
   }
 
-  /** Puts a key in place, by one request; answers what was there if it was not the same. */
+  /** Puts a key, by one request; returns what was there if it was different. */
   async #put(key: string, value: Uint8Array, id: string, signal: AbortSignal): Promise<KeyValue | undefined> {
     const [name, bytes] = [encodeKey(key), value.toBase64()];
     const { ranges: [range] } = await this.#transact({
@@ -151,7 +150,7 @@ export class OwnLease {
     return range?.keyValues[0];
   }
 
-  /** Looks whether keys are this lease's; those that are gone are put again, those of others forgotten. */
+  /** Checks whether keys belong to this lease; missing ones are put again, those of others forgotten. */
   async #restore(keys: readonly string[], signal: AbortSignal): Promise<void> {
     const { log } = this.#options;
     const id = await this.#granted(signal);

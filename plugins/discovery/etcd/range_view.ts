@@ -1,6 +1,6 @@
 import type { KeyEvent, KeyValue, RangeAnswer } from "./messages.ts";
 
-/** What is known of all keys that begin alike: as it was at one revision. Pure. */
+/** What is known about all keys with a prefix, as of one revision. Pure. */
 export class RangeView {
   #keyValues: Map<string, KeyValue>;
   #revision: number;
@@ -10,7 +10,7 @@ export class RangeView {
     this.#revision = header.revision;
   }
 
-  /** The keys, in base64, with what is stored at them. */
+  /** The keys, in base64, with their values. */
   get keyValues(): ReadonlyMap<string, KeyValue> {
     return this.#keyValues;
   }
@@ -20,7 +20,9 @@ export class RangeView {
     return this.#revision;
   }
 
-  /** Applies what a watch says; answers whether anything was new. Changes that are in it already are passed over. */
+  /**
+   * Applies the events of a watch; returns whether any was new. Events that are in it already are skipped.
+   */
   apply(events: readonly KeyEvent[]): boolean {
     const known = this.#revision;
     for (const event of events) {
@@ -34,8 +36,8 @@ export class RangeView {
   }
 
   /**
-   * Compares it with a later look at the keys: `same`, `changed`, or `unrelated` if the look does not descend from what
-   * was known: a store that was restored, or began again.
+   * Compares it with a later read of the keys: `same`, `changed`, or `unrelated` if the read does not descend
+   * from what was known, as for a store that was restored or reset.
    */
   compare({ keyValues, header }: RangeAnswer): "same" | "changed" | "unrelated" {
     let isSame = keyValues.length === this.#keyValues.size;
@@ -48,12 +50,12 @@ export class RangeView {
     return isSame ? "same" : "changed";
   }
 
-  /** Whether it has all that there is, going by how many keys there are and those that changed since its revision. */
+  /** Whether it is complete, judging by how many keys there are and which changed since its revision. */
   agrees({ keyValues, count }: Pick<RangeAnswer, "keyValues" | "count">): boolean {
     return count === this.#keyValues.size && keyValues.every(({ modRevision }) => modRevision <= this.#revision);
   }
 
-  /** Takes note that nothing has changed up to a revision. */
+  /** Notes that nothing has changed up to a revision. */
   advance(revision: number): void {
     this.#revision = Math.max(this.#revision, revision);
   }

@@ -20,11 +20,11 @@ Deno.test.each([
   { what: "an older revision", then: look(9, entry("a", 3), entry("b", 5)), wanted: "unrelated" },
   { what: "one that must have been seen", then: look(20, entry("a", 3), entry("c", 6)), wanted: "unrelated" },
   { what: "one as it was long ago", then: look(20, entry("a", 2), entry("b", 5)), wanted: "unrelated" },
-])("compare() finds $what to be $wanted", ({ then, wanted }) => {
+])("compare() returns $wanted for $what", ({ then, wanted }) => {
   assert.equal(new RangeView(look(10, entry("a", 3), entry("b", 5))).compare(then), wanted);
 });
 
-Deno.test("a view that applied all events of a history is what a look finds, from wherever the events begin", () => {
+Deno.test("a view that applied all events of a history equals a read, from wherever the events start", () => {
   const step = fc.record({ key: fc.constantFrom("a", "b", "c"), isPut: fc.boolean() });
   fc.assert(fc.property(fc.array(step, { maxLength: 20 }), fc.nat(20), fc.nat(20), (steps, from, replayed) => {
     const now = new Map<string, KeyValue>();
@@ -37,7 +37,7 @@ Deno.test("a view that applied all events of a history is what a look finds, fro
       events.push(isPut ? { type: "put", keyValue: entry(key, modRevision) } : { type: "delete", key, modRevision });
       if (at === from) view = new RangeView(look(modRevision, ...now.values()));
     }
-    // A stream that was opened again may begin with what is known already.
+    // A stream that was opened again may start with known events.
     view.apply(events.slice(0, replayed));
     view.apply(events);
     const end = look(steps.length + 2, ...now.values());
@@ -46,7 +46,7 @@ Deno.test("a view that applied all events of a history is what a look finds, fro
   }));
 });
 
-Deno.test("agrees() misses a key that is gone, and one that changed", () => {
+Deno.test("agrees() notices a key that is gone, and one that changed", () => {
   const view = new RangeView(look(10, entry("a", 3), entry("b", 5)));
   assert.ok(view.agrees({ keyValues: [], count: 2 }));
   assert.ok(!view.agrees({ keyValues: [], count: 1 }));

@@ -29,13 +29,13 @@ import { V3Store } from "./v3_store.ts";
 export interface SessionOptions extends EtcdConfig {
   readonly clock?: Clock;
   readonly random?: Random;
-  /** How often what is watched is compared with what there is. */
+  /** How often watched ranges are compared with the store. */
   readonly auditMs?: number;
 }
 
-/** A lease is renewed so often within its time, so that two renewals may fail. */
+/** How often a lease is renewed within its time to live, so that two renewals may fail. */
 const RENEWALS_PER_TTL = 3;
-/** After a renewal that failed comes another so soon, within a lease of any length. */
+/** How soon a failed renewal is followed by another, within a lease of any length. */
 const RETRIES_PER_TTL = 10;
 const RETRY_MAX_MS = 1_000;
 /** How long an endpoint has to answer: an election takes no longer. */
@@ -43,12 +43,14 @@ const ANSWER_MS = 5_000;
 /** How long one has to renew a lease: within a short lease there must be time for another endpoint. */
 const RENEWAL_MS = { min: 1_000, max: ANSWER_MS } as const;
 const AUDIT_MS = 30_000;
-/** How long closing may take: what is not removed goes with its lease. */
+/** How long closing may take: what is not removed expires with its lease. */
 const CLOSE_MS = 2_000;
 
-/** A registry in etcd: nodes are keys, `<prefix>/<cluster>/<host>:<port>`, held by one lease for each session. */
+/**
+ * A registry in etcd: nodes are keys, `<prefix>/<cluster>/<host>:<port>`, held by one lease for each session.
+ */
 export class EtcdSession implements DiscoverySession {
-  /** Never resolves: a lease that is gone is granted again, with all that it held. */
+  /** Never resolves: a lost lease is granted again, with all that it held. */
   readonly ended: Promise<string> = new Promise(() => {});
   readonly #options: SessionOptions;
   readonly #context: DiscoveryContext;
@@ -100,7 +102,7 @@ export class EtcdSession implements DiscoverySession {
     if (context.signal.aborted) giveUp();
   }
 
-  /** Opens a session, which goes on connecting by itself. Throws if a file of TLS cannot be read. */
+  /** Opens a session, which keeps connecting by itself. Throws if a TLS file cannot be read. */
   static async open(options: SessionOptions, context: DiscoveryContext): Promise<EtcdSession> {
     if (options.tls !== undefined) await readTls(options.tls);
     return new EtcdSession(options, context);
@@ -147,7 +149,7 @@ export class EtcdSession implements DiscoverySession {
     }
   }
 
-  /** Makes a node known, or changes what is known of it, by one request; etcd writes nothing if it stands already. */
+  /** Registers a node, or updates it, by one request; etcd writes nothing if it is unchanged. */
   async register(
     cluster: ClusterName,
     registration: Registration,
@@ -159,7 +161,7 @@ export class EtcdSession implements DiscoverySession {
     const key = this.#keyOf(cluster, registration);
     const format = formatIn(config, cluster);
     const entry = format.write(node);
-    // What the format cannot say is said by the absence of the node.
+    // A state that the format cannot express is expressed by the node's absence.
     if (entry === undefined) return void await this.deregisterOwn(cluster, registration, signal);
     const before = await this.#store.put(key, entry.data, { signal, mayMark: !format.isForeign });
     if (before === undefined) return;
@@ -172,7 +174,7 @@ export class EtcdSession implements DiscoverySession {
     return takeover(format.read(entry.name, value).node, node);
   }
 
-  /** Removes a node, whoever made it known. */
+  /** Removes a node, whoever registered it. */
   async deregister(cluster: ClusterName, registration: Registration, signal: AbortSignal): Promise<void> {
     this.#check(signal);
     await this.#store.delete(this.#keyOf(cluster, registration), signal);
@@ -188,7 +190,7 @@ export class EtcdSession implements DiscoverySession {
     this.#context.log.info("Leaving node to another session", { event: "discovery.node_left", path: key, session });
   }
 
-  /** Ends the lease with all that it holds. Safe to call twice. */
+  /** Revokes the lease with all that it holds. Safe to call twice. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#closed ??= this.#close();
   }
@@ -198,13 +200,13 @@ export class EtcdSession implements DiscoverySession {
     await Promise.all([this.#beating, this.#store.ended()]);
     const overdue = new AbortController();
     const cancel = this.#clock.after(CLOSE_MS, () => overdue.abort());
-    // What cannot be removed goes when the lease is over.
+    // What cannot be removed expires with the lease.
     await this.#store.end(overdue.signal).catch(() => {});
     cancel();
     this.#endpoints[Symbol.dispose]();
   }
 
-  /** Keeps the lease alive, and notices an endpoint that has fallen silent, for the watches too. */
+  /** Renews the lease, and detects a silent endpoint, for the watches too. */
   async #pulse(): Promise<void> {
     const { sessionTimeoutMs } = this.#options;
     const { signal } = this.#closing;
@@ -212,7 +214,7 @@ export class EtcdSession implements DiscoverySession {
       const early = new AbortController();
       const wait = (ms: number, until = signal) => delay(ms, { clock: this.#clock, signal: until }).catch(() => {});
       const due = wait(sessionTimeoutMs / RENEWALS_PER_TTL, AbortSignal.any([signal, early.signal]));
-      // A renewal that registers many nodes again, or waits for others, does not hold up the next one.
+      // A renewal that registers many nodes again, or waits for others, does not delay the next one.
       const mayOverlap = !this.#store.isEmpty;
       const beat = this.#beat(signal);
       if (await Promise.race([beat, ...mayOverlap ? [due.then(() => true)] : []])) {
@@ -224,7 +226,7 @@ export class EtcdSession implements DiscoverySession {
     }
   }
 
-  /** Renews the lease, or asks for something small if there is none; answers whether that worked. */
+  /** Renews the lease, or makes a small request if there is none; returns whether that succeeded. */
   async #beat(signal: AbortSignal): Promise<boolean> {
     try {
       if (this.#store.isEmpty) await this.#store.ping(signal);
@@ -246,7 +248,7 @@ export class EtcdSession implements DiscoverySession {
     const { signal } = this.#closing;
     while (!signal.aborted) {
       await delay(auditMs * (0.75 + this.#random() / 2), { clock: this.#clock, signal }).catch(() => {});
-      // What cannot be asked now is asked the next time; the pulse says what is wrong.
+      // A failed request is repeated the next time; the pulse reports the fault.
       if (!signal.aborted) await this.#store.audit(signal).catch(() => {});
     }
   }
@@ -268,7 +270,7 @@ export class EtcdSession implements DiscoverySession {
   #pathOf(cluster: ClusterName, config: unknown): string {
     const { path } = (config ?? {}) as Partial<FormatSection>;
     if (path !== undefined) return path;
-    // A slash would lead elsewhere.
+    // A slash would lead to another path.
     if (cluster === "" || cluster.includes("/")) {
       throw new TypeError(
         `Cannot use cluster: must be a name without a slash; current value is ${quote(cluster)}`,

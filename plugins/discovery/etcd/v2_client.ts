@@ -4,13 +4,13 @@ import type { Credential } from "./gateway.ts";
 import { MalformedAnswerError } from "./messages.ts";
 import { readV2Error, v2Path } from "./v2_messages.ts";
 
-/** Where the store was when it answered. */
+/** The index of the store when it answered. */
 export interface V2Header {
   readonly clusterId: string;
   readonly index: number;
 }
 
-/** Raised when etcd says no: with where its store was. */
+/** Raised when etcd rejects a request: with the index of its store. */
 export class V2RefusedError extends RefusedError {
   override name = "V2RefusedError";
   readonly header: V2Header;
@@ -25,7 +25,7 @@ export class V2RefusedError extends RefusedError {
 export interface V2Request {
   readonly method: HttpRequest["method"];
   readonly key: string;
-  /** Conditions and ways, as `recursive` and `prevIndex`. */
+  /** Conditions and options, as `recursive` and `prevIndex`. */
   readonly query?: Readonly<Record<string, string>>;
   readonly form?: Readonly<Record<string, string>>;
   readonly answerMs?: number | undefined;
@@ -45,9 +45,9 @@ export class V2Client {
   }
 
   /**
-   * Asks for one thing.
+   * Makes one request.
    *
-   * @throws {V2RefusedError} if etcd says no
+   * @throws {V2RefusedError} if etcd rejects it
    */
   async call<T>(request: V2Request, read: (answer: unknown, header: V2Header) => T): Promise<T> {
     const { method, key, query = {}, form, answerMs, signal } = request;
@@ -64,7 +64,7 @@ export class V2Client {
       const { status, headers } = answer;
       const header = { clusterId: String(headers["x-etcd-cluster-id"]), index: Number(headers["x-etcd-index"]) };
       const value = jsonOf(answer);
-      // What is wrong with a request itself, or its user, is found before the store is asked.
+      // Faults of a request itself, or its user, are found before the store is involved.
       if (status >= 300) throw refusalOf(status, value, header);
       if (!Number.isInteger(header.index)) {
         throw new MalformedAnswerError("Invalid answer from etcd: header X-Etcd-Index is missing");
@@ -79,12 +79,12 @@ function jsonOf({ status, text }: HttpAnswer): unknown {
     return JSON.parse(text);
   } catch {
     const hint = status === 404 ? ": want etcd 3.5 or earlier, with --enable-v2" : "";
-    throw new MalformedAnswerError(`HTTP ${status} and no JSON${hint}`);
+    throw new MalformedAnswerError(`HTTP ${status}, not JSON${hint}`);
   }
 }
 
 function refusalOf(status: number, value: unknown, header: V2Header): Error {
   const error = readV2Error(value);
-  if (error === undefined) return new MalformedAnswerError(`HTTP ${status} without an error of etcd`);
+  if (error === undefined) return new MalformedAnswerError(`HTTP ${status}, not an error of etcd`);
   return new V2RefusedError(error.code, error.message, header);
 }

@@ -1,23 +1,23 @@
 /**
- * What etcd's API 2 says, checked: a tree of directories and keys, each with
- * the index of its last change. Pure.
+ * The messages of etcd's API 2, validated: a tree of directories and keys, each with the index of its last
+ * change. Pure.
  *
  * @module
  */
 import { isRecord, quote } from "../../../src/model/node.ts";
 import { MalformedAnswerError } from "./messages.ts";
 
-/** A key, and what is stored at it. */
+/** A key, and its value. */
 export interface Leaf {
   readonly key: string;
   readonly value: string;
   readonly modifiedIndex: number;
 }
 
-/** The codes of errors that are told apart. */
+/** The error codes that matter here. */
 export const V2_CODE = { notFound: 100, compareFailed: 101, exists: 105, indexCleared: 401 } as const;
 
-/** Directories are nested so deep at most. */
+/** How deep directories are nested at most. */
 const DEPTH_MAX = 32;
 
 /** Reads all keys of an answer, at any depth. */
@@ -36,7 +36,7 @@ export function readLeaves(answer: unknown): readonly Leaf[] {
   return leaves;
 }
 
-/** Reads a change: the key that was written, and what was there before. */
+/** Reads a change: the key that was written, and its previous value. */
 export function readChange(
   answer: unknown,
 ): { readonly key: string; readonly index: number; readonly before?: Leaf | undefined } {
@@ -47,7 +47,7 @@ export function readChange(
   return { key, index: indexOf(modifiedIndex), before };
 }
 
-/** Reads an error; `undefined` if it is none of etcd. */
+/** Reads an error; `undefined` if it is not etcd's. */
 export function readV2Error(answer: unknown): { readonly code: number; readonly message: string } | undefined {
   if (!isRecord(answer) || typeof answer.message !== "string") return undefined;
   const { errorCode, message, cause } = answer;
@@ -55,7 +55,7 @@ export function readV2Error(answer: unknown): { readonly code: number; readonly 
   return { code: typeof errorCode === "number" ? errorCode : 0, message: text.slice(0, 300) };
 }
 
-/** Writes a key as the path of a request. */
+/** Encodes a key as the path of a request. */
 export function v2Path(key: string): string {
   return `/v2/keys${key.split("/").map((part) => encodeURIComponent(part.toWellFormed())).join("/")}`;
 }

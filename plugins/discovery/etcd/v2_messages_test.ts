@@ -12,7 +12,7 @@ Deno.test("readLeaves() finds the keys of all directories", () => {
   assert.deepEqual(readLeaves({ action: "get", node: LEAF }), [LEAF]);
 });
 
-Deno.test("readChange() says which key has changed, and what was there", () => {
+Deno.test("readChange() returns which key has changed, and its previous value", () => {
   const { key, modifiedIndex } = LEAF;
   assert.deepEqual(readChange({ action: "set", node: LEAF }), { key, index: modifiedIndex, before: undefined });
   assert.deepEqual(readChange({ action: "expire", node: { key, modifiedIndex: 9 }, prevNode: LEAF }), {
@@ -37,7 +37,7 @@ Deno.test("v2Path() escapes each part of a key", () => {
   assert.equal(v2Path(""), "/v2/keys");
 });
 
-Deno.test("whatever is answered is read, or is none of etcd", () => {
+Deno.test("any answer is read, or rejected as not etcd's", () => {
   const keys = ["node", "nodes", "dir", "key", "value", "modifiedIndex", "prevNode", "message"];
   const hostile = fc.letrec((tie) => ({
     value: fc.oneof({ maxDepth: 5 }, fc.constantFrom(null, true, "", "/a", 1.5, 7, {}, []), tie("list"), tie("map")),

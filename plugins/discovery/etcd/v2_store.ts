@@ -7,19 +7,19 @@ import { type Leaf, readChange, readLeaves, V2_CODE } from "./v2_messages.ts";
 import { V2Watches } from "./v2_watches.ts";
 import type { StoreOptions } from "./v3_store.ts";
 
-/** So many keys are renewed at once. */
+/** How many keys are renewed at once. */
 const RENEWALS_MAX = 8;
 
 /** A key of this session. */
 interface Held {
   readonly value: string;
-  /** The index of this session's last change of it: whoever has changed it since has it. */
+  /** The index of this session's last change of it: whoever has changed it since owns it. */
   readonly index: number;
-  /** Whether a later change of this session may have been made whose answer was lost. */
+  /** Whether this session may have made a later change whose answer was lost. */
   readonly isUnsure?: boolean;
 }
 
-/** etcd by its API 2: each key has a time to live of its own, and is its last writer's. */
+/** etcd by its API 2: each key has a time to live of its own, and belongs to its last writer. */
 export class V2Store implements Store {
   readonly #options: StoreOptions;
   readonly #client: V2Client;
@@ -69,7 +69,7 @@ export class V2Store implements Store {
     await this.#serial.run(async () => {
       const gate = new Gate(RENEWALS_MAX);
       const renewals = [...this.#held.keys()].map((key) => gate.run(() => this.#renew(key, signal)));
-      // All of them, whatever one comes to: a late answer would be taken for one about what is put next.
+      // All of them, whatever one results in: a late answer would be taken as one about the next put.
       for (const renewal of await Promise.allSettled(renewals)) {
         if (renewal.status === "rejected") throw renewal.reason;
       }
@@ -77,7 +77,7 @@ export class V2Store implements Store {
   }
 
   async ping(signal: AbortSignal): Promise<void> {
-    // As all members agree on it: one that has lost the others cannot answer.
+    // As agreed by all members: one that has lost the others cannot answer.
     const asked = this.#client.call(
       { method: "GET", key: this.#options.prefix, query: { quorum: "true" }, signal },
       () => {},
@@ -85,7 +85,7 @@ export class V2Store implements Store {
     await ignoring([V2_CODE.notFound], asked);
   }
 
-  /** Everything that is followed is read again now and then as it is. */
+  /** Everything that is followed is read again periodically anyway. */
   async audit(): Promise<void> {}
 
   async end(signal: AbortSignal): Promise<void> {
@@ -148,7 +148,7 @@ export class V2Store implements Store {
     await this.#change(key, value, { method: "PUT", key, query, form: { value, ttl: this.#ttl }, signal });
   }
 
-  /** Changes a key, which is this session's then; if the answer is lost, it may be. */
+  /** Changes a key, which belongs to this session then; if the answer is lost, it may. */
   async #change(key: string, value: string, request: V2Request): Promise<void> {
     try {
       const { index } = await this.#client.call(request, readChange);

@@ -6,7 +6,7 @@ import type { EndpointRequest, Endpoints } from "./endpoints.ts";
 import { V2_CODE } from "./v2_messages.ts";
 import { V2Store } from "./v2_store.ts";
 
-/** An etcd whose answers a test gives, by the last part of the key. */
+/** An etcd whose answers a test sets, by the last part of the key. */
 type Script = (key: string, request: EndpointRequest) => Promise<{ readonly status: number; readonly json: unknown }>;
 
 function storeOf(script: Script): V2Store {
@@ -28,7 +28,7 @@ async function turns(): Promise<void> {
   for (let turn = 0; turn < 1_000; turn++) await Promise.resolve();
 }
 
-Deno.test("V2Store goes on renewing a key that is changed after the renewal of another one has failed", async () => {
+Deno.test("V2Store keeps renewing a key that is changed after the renewal of another one has failed", async () => {
   const held = Promise.withResolvers<void>();
   const renewed: string[] = [];
   let index = 0;

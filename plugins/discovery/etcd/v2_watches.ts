@@ -13,7 +13,10 @@ export interface V2WatchesOptions extends Pick<StoreOptions, "endpoints" | "log"
   readonly client: V2Client;
 }
 
-/** After so long without a change, everything is read again: the history has 1,000 changes of the whole store. */
+/**
+ * After this time without a change, everything is read again: the history has 1,000 changes of the whole
+ * store.
+ */
 const WAIT_MS = 30_000;
 const READS_MAX = 8;
 const REOPEN_MS = { quietMs: 5, maxMs: 100 } as const;
@@ -26,7 +29,7 @@ interface Directory {
   isRead: boolean;
 }
 
-/** All directories that are followed, by one request that waits for a change below what they have in common. */
+/** All directories that are followed, by one request that waits for a change below their common parent. */
 export class V2Watches {
   readonly #options: V2WatchesOptions;
   readonly #directories = new Map<string, Directory>();
@@ -35,7 +38,7 @@ export class V2Watches {
   #round = new AbortController();
   #isRunning = false;
   #running: Promise<void> = Promise.resolve();
-  /** The change that is waited for; unknown before all is read. */
+  /** The change that is awaited; unknown until all is read. */
   #next: number | undefined;
   #newest: V2Header | undefined;
   #pasts = 0;
@@ -46,7 +49,7 @@ export class V2Watches {
     options.signal.addEventListener("abort", () => this.#again[Symbol.dispose](), { once: true });
   }
 
-  /** Yields what a directory has, and again after each change. Throws if etcd refuses to read it out. */
+  /** Yields what a directory has, and again after each change. Throws if etcd denies reading it. */
   async *follow(path: string, signal: AbortSignal): AsyncGenerator<StoreFacts, void, void> {
     const either = AbortSignal.any([signal, this.#options.signal]);
     const directory = this.#directories.get(path) ?? { path, followers: new Set(), isRead: false };
@@ -102,7 +105,7 @@ export class V2Watches {
     for (const directory of this.#directories.values()) directory.isRead = false;
   }
 
-  /** Reads all that is unread, and notes from which change on the rest is to be waited for. */
+  /** Reads all that is unread, and notes from which change on to wait for the rest. */
   async #readAll(signal: AbortSignal): Promise<void> {
     for (;;) {
       const unread = [...this.#directories.values()].filter(({ isRead }) => !isRead);
@@ -116,11 +119,11 @@ export class V2Watches {
     }
   }
 
-  /** Reads one directory as all members agree on it; answers the index of that, or nothing if etcd refuses. */
+  /** Reads one directory as agreed by all members; returns its index, or nothing if etcd denies it. */
   async #read(directory: Directory, signal: AbortSignal): Promise<number | undefined> {
     const { path, followers } = directory;
     const { client } = this.#options;
-    // Before the answer, for somebody may begin to follow meanwhile, who is to get a fresh read.
+    // Before the answer, as a new follower meanwhile is to get a fresh read.
     directory.isRead = true;
     const tell = (facts: StoreFacts | Error) => followers.forEach((news) => news.put(facts));
     const before = this.#newest;
@@ -151,7 +154,7 @@ export class V2Watches {
 
   async #wait(signal: AbortSignal, onAlive: () => void): Promise<void> {
     const { client, clock } = this.#options;
-    // Each was refused: whoever follows them asks again.
+    // Each was denied: their followers ask again.
     if (this.#next === undefined) return await delay(RETRY_MS.maxMs, { clock, signal });
     for (;;) {
       const quiet = new AbortController();
@@ -170,7 +173,7 @@ export class V2Watches {
         if (signal.aborted) throw error;
         const isCleared = error instanceof V2RefusedError && error.code === V2_CODE.indexCleared;
         if (!quiet.signal.aborted && !isCleared) throw error;
-        // Nothing was heard for long, or too much has happened meanwhile.
+        // Nothing was received for long, or too much has happened meanwhile.
         return this.#forget();
       } finally {
         cancel();
@@ -188,7 +191,7 @@ export class V2Watches {
     return `${this.#newest?.clusterId ?? ""}/${this.#pasts}`;
   }
 
-  /** Sees whether an answer descends from what was read before. */
+  /** Checks whether an answer descends from the last read. */
   #note(before: V2Header | undefined, header: V2Header, path: string): void {
     const isOther = before !== undefined && (header.clusterId !== before.clusterId || header.index < before.index);
     if (isOther && this.#newest === before) {
@@ -218,7 +221,7 @@ function entriesOf(path: string, leaves: readonly Leaf[]): StoreFacts["entries"]
   );
 }
 
-/** The deepest directory that all of these are in. */
+/** The deepest directory that contains all of these. */
 function commonDirectory(paths: readonly string[]): string {
   const [first = [], ...others] = paths.map((path) => path.split("/"));
   const differs = first.findIndex((part, at) => others.some((other) => other[at] !== part));

@@ -12,10 +12,10 @@ import { Watches } from "./watches.ts";
 /** What a store is made with. */
 export interface StoreOptions {
   readonly endpoints: Endpoints;
-  /** What the session reads and writes is below it. */
+  /** The session reads and writes below it. */
   readonly prefix: string;
   readonly credential?: Credential | undefined;
-  /** How long etcd keeps what a session holds that it does not hear of. */
+  /** How long etcd keeps the keys of a silent session. */
   readonly ttlMs: number;
   /** How long an endpoint has to renew that. */
   readonly renewalMs: number;
@@ -84,7 +84,7 @@ export class V3Store implements Store {
   }
 }
 
-/** The names of keys that were decoded: a thousand of them are asked for with each change of one. */
+/** The names of decoded keys: a thousand of them are needed for each change of one. */
 const names = new WeakMap<KeyValue, string>();
 
 function nameOf(keyValue: KeyValue): string {
@@ -95,7 +95,7 @@ function nameOf(keyValue: KeyValue): string {
   return name;
 }
 
-/** The entries below a path; the key that says that the cluster exists is none. */
+/** The entries below a path; the key that marks the cluster as existing is none. */
 function* entriesOf(path: string, keyValues: ReadonlyMap<string, KeyValue>): Generator<readonly [string, RawNode]> {
   for (const keyValue of keyValues.values()) {
     const name = nameOf(keyValue).slice(path.length);

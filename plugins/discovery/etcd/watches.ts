@@ -31,50 +31,49 @@ export interface WatchesOptions {
 
 /** What etcd has below one prefix. */
 export interface RangeFacts {
-  /** The keys, in base64, with what is stored at them. */
+  /** The keys, in base64, with their values. */
   readonly keyValues: ReadonlyMap<string, KeyValue>;
-  /** Whether there was a key at any time since the past is known. */
+  /** Whether there was a key at any time since the history is known. */
   readonly wasSeen: boolean;
-  /** Changes when the past of what etcd has is unknown. */
+  /** Changes when the history of the data is unknown. */
   readonly epoch: string;
 }
 
-/** So many ranges are read at once. */
+/** How many ranges are read at once. */
 const READS_MAX = 8;
-/** Watches that come together share one connection from the start. */
+/** Watches that are added within this time share one connection from the start. */
 const REOPEN_MS = { quietMs: 5, maxMs: 100 } as const;
 const RETRY_MS = { firstMs: 100, maxMs: 2_000 } as const;
 
-/** How long a server has to take all watches of a stream. */
+/** How long a server has to accept all watches of a stream. */
 const CREATED_MS = 5_000;
-/** One message that is sent in parts has at most so many changes. */
+/** The most events of one message that is sent in parts. */
 const EVENTS_MAX = 1_000_000;
 
-/** Raised when a watch is over though its server is well. */
+/** Raised when a watch ends although its server is healthy. */
 class CanceledError extends Error {
   override name = "CanceledError";
 }
 
-/** A prefix that is followed, or was. */
+/** A prefix that is or was followed. */
 interface Range {
   readonly prefix: string;
   readonly id: string;
   readonly followers: Set<Latest<Error | undefined>>;
   view: RangeView | undefined;
-  /** Whether the view holds all that the stream goes on from. */
+  /** Whether the view holds all that the stream continues from. */
   isSettled: boolean;
   wasSeen: boolean;
-  /** What came of a message that is sent in parts. */
+  /** The changes so far of a message that is sent in parts. */
   fragments: readonly KeyEvent[];
-  /** Whether the last audit did not agree. */
+  /** Whether the last audit found a difference. */
   isSuspect: boolean;
 }
 
 /**
- * All that is watched in one etcd cluster, over one connection: each range is
- * read once, and then followed from the revision of that read. After a loss its
- * keys are compared by their revisions, and its values are read again only if
- * they changed.
+ * All that is watched in one etcd cluster, over one connection: each range is read once, and then followed
+ * from the revision of that read. After a loss its keys are compared by their revisions, and its values are
+ * read again only if they changed.
  */
 export class Watches {
   readonly #options: WatchesOptions;
@@ -85,7 +84,7 @@ export class Watches {
   #round = new AbortController();
   #isRunning = false;
   #running: Promise<void> = Promise.resolve();
-  /** The newest that was read. */
+  /** The newest revision that was read. */
   #newest: Header | undefined;
   #pasts = 0;
 
@@ -96,15 +95,15 @@ export class Watches {
   }
 
   /**
-   * Yields what there is below a prefix, and again after each change. Ends when the signal is aborted; throws if etcd
-   * refuses to read it out. A value that was not taken yet is replaced by the next.
+   * Yields what is below a prefix, and again after each change. Ends when the signal is aborted; throws if
+   * etcd denies reading it. A value that was not taken yet is replaced by the next.
    */
   async *follow(prefix: string, signal: AbortSignal): AsyncGenerator<RangeFacts, void, void> {
     const either = AbortSignal.any([signal, this.#options.signal]);
     const range = this.#rangeOf(prefix);
     const news = new Latest<Error | undefined>();
     range.followers.add(news);
-    // Whoever begins to follow gets what there is now, and not what was last heard.
+    // A new follower gets the current data, not the last received.
     range.isSettled = false;
     this.#reopen.trigger();
     if (!this.#isRunning) {
@@ -129,8 +128,8 @@ export class Watches {
   }
 
   /**
-   * Compares what is known with what there is, so that a stream that has fallen silent is noticed: how many keys there
-   * are and which have changed, by one small request a range. A range that does not agree twice in a row is read again.
+   * Compares what is known with the store, so that a silent stream is detected: how many keys there are and
+   * which have changed, by one small request a range. A range that differs twice in a row is read again.
    */
   async audit(signal: AbortSignal): Promise<void> {
     for (const range of this.#followed()) {
@@ -200,7 +199,7 @@ export class Watches {
         await this.#settle(signal);
         const ranges = this.#followed().filter(({ isSettled }) => isSettled);
         if (ranges.length > 0) await this.#stream(ranges, either, () => failures = 0);
-        // Each was refused: whoever follows them asks again.
+        // Each was denied: their followers ask again.
         else await delay(RETRY_MS.maxMs, { clock, signal: either });
       } catch (error) {
         if (either.aborted) continue;
@@ -213,7 +212,7 @@ export class Watches {
     this.#isRunning = false;
   }
 
-  /** Brings each range that is followed up to date, but those that etcd refuses to read out. */
+  /** Brings each followed range up to date, except those that etcd denies. */
   async #settle(signal: AbortSignal): Promise<void> {
     const refused = new Set<Range>();
     for (;;) {
@@ -242,14 +241,14 @@ export class Watches {
         range.view.advance(look.header.revision);
         range.isSettled = true;
         range.isSuspect = false;
-        // The epoch may be another one.
+        // The epoch may have changed.
         this.#tell(range);
         return;
       }
     }
     const pasts = this.#pasts;
     const whole = await this.#read(range, signal, {});
-    if (whole.hasMore) throw new Error(`etcd answered only a part of ${range.prefix}`);
+    if (whole.hasMore) throw new Error(`etcd answered only part of ${range.prefix}`);
     range.view = new RangeView(whole);
     range.wasSeen ||= whole.keyValues.length > 0;
     range.fragments = [];
@@ -258,7 +257,7 @@ export class Watches {
     this.#tell(range);
   }
 
-  /** Reads a range as all members agree on it, and sees whether the answer descends from what was read before. */
+  /** Reads a range as agreed by all members, and checks whether the answer descends from the last read. */
   async #read(range: Range, signal: AbortSignal, more: Readonly<Record<string, unknown>>): Promise<RangeAnswer> {
     const { gateway } = this.#options;
     const before = this.#newest;
@@ -275,7 +274,7 @@ export class Watches {
     return answer;
   }
 
-  /** Takes note that etcd is not what it was: nothing is known of how it came to have what it has. */
+  /** Notes that etcd has changed beyond its known history. */
   #forgetPast(prefix: string): void {
     const { log, endpoints } = this.#options;
     log.warn("Registry history lost; holding missing nodes", {
@@ -304,7 +303,7 @@ export class Watches {
     const watch = await gateway.watch(requests, signal);
     const created = new Set<string>();
     const cancel = clock.after(CREATED_MS, () => {
-      if (created.size < ranges.length) watch.leave(`it created ${created.size} of ${ranges.length} watches`);
+      if (created.size < ranges.length) watch.leave(`created only ${created.size} of ${ranges.length} watches`);
     });
     // Not with its first line: something between here and etcd may end every stream at once.
     const cancelAlive = clock.after(RETRY_MS.maxMs, onAlive);
@@ -323,7 +322,7 @@ export class Watches {
           continue;
         }
         const events = [...range.fragments, ...line.events];
-        if (events.length > EVENTS_MAX) throw new Error(`a message of the watch has more than ${EVENTS_MAX} events`);
+        if (events.length > EVENTS_MAX) throw new Error(`a watch message has more than ${EVENTS_MAX} events`);
         range.fragments = line.isWhole ? [] : events;
         if (!line.isWhole) continue;
         if (range.view?.apply(events)) {

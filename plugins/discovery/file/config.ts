@@ -31,7 +31,10 @@ export const schema = houseSchema(v.pipe(
   })),
 ));
 
-/** The permission is for one directory, so its path must say which: the root is too much, dots say it in other words. */
+/**
+ * The permission is for one directory, so its path must be unambiguous: the root is too much, and dots are
+ * another spelling.
+ */
 function isDirectoryPath(path: string): boolean {
   const [first, ...names] = path.replace(/\/+$/, "").split("/");
   // deno-lint-ignore no-control-regex -- no one names a directory so on purpose.

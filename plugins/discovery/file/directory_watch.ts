@@ -2,7 +2,6 @@ import type { ClusterFacts, ClusterName, PluginLog } from "../../../mod.ts";
 import type { Clock } from "../../../src/kernel/clock.ts";
 import { delay } from "../../../src/kernel/delay.ts";
 import { Gate } from "../../../src/kernel/gate.ts";
-import { quote } from "../../../src/model/node.ts";
 import { composeNodes, newsOfFaults, sameFacts, sealedChild } from "../children.ts";
 import { isOver, type NodeFile, readNodeFile, sameStamp, see, type Sighting, type Stamp } from "./lease.ts";
 import { refuseLink } from "./link.ts";
@@ -11,9 +10,9 @@ export interface DirectoryWatchOptions {
   readonly cluster: ClusterName;
   /** The cluster's directory. */
   readonly path: string;
-  /** How often it is looked at at least. */
+  /** The longest time between two looks at it. */
   readonly pollMs: number;
-  /** The lease of a file that does not say its own. */
+  /** The lease of a file that does not set its own. */
   readonly ttlMs: number;
   readonly clock: Clock;
   /** The time of day in milliseconds, to judge files that are seen for the first time. */
@@ -23,45 +22,47 @@ export interface DirectoryWatchOptions {
   readonly onReach: (fault: string | undefined) => void;
   /** Whether nobody reads metadata. */
   readonly withoutMetadata?: boolean | undefined;
-  /** Whether a host name may stand in the place of a node's address; without that its file is left out. */
+  /** Whether a node's address may be a host name; otherwise its file is left out. */
   readonly withNames?: boolean | undefined;
 }
 
-/** The ending of the files that are nodes. */
+/** The suffix of files that are nodes. */
 export const FILE_ENDING = ".json";
 
 /** Files read at once. */
 const READS_AT_ONCE_MAX = 32;
-/** After so many files of a sweep come those that changed meanwhile. */
+/** After so many files of a sweep, those that changed meanwhile are read. */
 const SWEEP_SLICE = 64;
-/** So many files may be named by hints until all are looked at instead. */
+/** How many files hints may name before all are looked at instead. */
 const HINTED_MAX = 1_024;
-/** The least time from one look to the next, so that a storm of changes is joined. */
+/** The least time from one look to the next, so that a storm of changes is combined. */
 const LOOK_GAP_MS = 20;
 /** A file without a sign of life for so many leases is removed. */
 const REMOVE_AFTER_TTLS = 10;
-/** No node is so large. */
+/** The size limit of a node. */
 const FILE_BYTES_MAX = 1_048_576;
 
-/** A file and what is known of it. */
+/** A file and what is known about it. */
 interface Known {
   readonly sighting: Sighting;
   /** When it was looked at, by the clock. */
   readonly lookedMs: number;
-  /** `undefined` for what is no node: somebody's half-written file. */
+  /** `undefined` for a file that is not a node, as one that is half written. */
   readonly entry: NodeFile | undefined;
-  /** Whether it had stayed as it was for a while when it was read: a later change then has another time. */
+  /** Whether it had been unchanged for a while when it was read: a later change then has another time. */
   readonly isSettled: boolean;
 }
 
-/** Two changes within so short a time may bear the same one: kernels count it in ticks of up to 10 ms. */
+/**
+ * Two changes within so short a time may have the same timestamp: kernels count it in ticks of up to 10 ms.
+ */
 const TICK_MS = 20;
 
 /**
- * Follows the files of one directory. A hint that names a file has that one looked at; now and then, and after any other
- * hint, a sweep looks at all of them, in slices between which the named ones come first. Its past is known as long as it
- * is the same directory; after that, and while everything on a host starts, a living member takes up to one lease to be
- * there again.
+ * Follows the files of one directory. A hint that names a file has that one looked at; periodically, and
+ * after any other hint, a sweep looks at all of them, in slices between which the named ones come first. Its
+ * history is known while it is the same directory; after that, and while everything on a host starts, a live
+ * member takes up to one lease to be there again.
  */
 export class DirectoryWatch {
   readonly #options: DirectoryWatchOptions;
@@ -71,30 +72,33 @@ export class DirectoryWatch {
   #excess: string | undefined;
   #isMissing = false;
   #isReadable = true;
-  /** The directory as it was seen last: another one has another past. */
+  /** The directory as last seen: another one has another history. */
   #epoch = "";
   #hint = Promise.withResolvers<void>();
   /** Files that hints named. */
   readonly #hinted = new Set<string>();
   /** Whether a sweep is due. */
   #isSweepDue = true;
-  /** What the sweep under way has yet to look at, the last first; `undefined` if none is. */
+  /** What the current sweep has yet to look at, the last first; `undefined` if there is no sweep. */
   #sweep: string[] | undefined;
-  /** Whether every file of this directory has been looked at: before that nothing is yielded, as a part is no answer. */
+  /**
+   * Whether every file of this directory has been looked at: until then nothing is yielded, as a part is no
+   * answer.
+   */
   #isWhole = false;
-  /** Whether what is known differs from what was said. */
+  /** Whether what is known differs from what was yielded. */
   #isNews = false;
 
   constructor(options: DirectoryWatchOptions) {
     this.#options = options;
   }
 
-  /** Whether the last look could be made, and found no directory. */
+  /** Whether the last look succeeded, and found no directory. */
   get isMissing(): boolean {
     return this.#isMissing && this.#isReadable;
   }
 
-  /** Takes note that a file may have changed; without a name, any of them. */
+  /** Notes that a file may have changed; without a name, any of them. */
   onHint(file?: string): void {
     if (file === undefined || this.#hinted.size >= HINTED_MAX) this.#isSweepDue = true;
     else this.#hinted.add(file);
@@ -116,7 +120,7 @@ export class DirectoryWatch {
           this.#isReadable = true;
           onReach(undefined);
         } catch (error) {
-          // Unreachable is not empty: nothing is said, and the poll looks again.
+          // Unreachable is not empty: nothing is yielded, and the poll looks again.
           this.#isReadable = false;
           [this.#isSweepDue, this.#sweep, this.#isWhole] = [true, undefined, false];
           onReach(error instanceof Error ? error.message : String(error));
@@ -135,11 +139,13 @@ export class DirectoryWatch {
     }
   }
 
-  /** Looks at the files that hints named, and at a slice of the sweep; answers what there is if that is news. */
+  /**
+   * Looks at the files that hints named, and at a slice of the sweep; returns the result if it has changed.
+   */
   async #look(): Promise<ClusterFacts | undefined> {
     const { path } = this.#options;
     const isOther = this.#epoch !== await identify(path).catch(() => undefined);
-    // A sweep under way ends first: one that takes longer than a poll would never reach its last files.
+    // The current sweep ends first: one that takes longer than a poll would never reach its last files.
     if (isOther || (this.#isSweepDue && this.#sweep === undefined)) {
       if (!await this.#beginSweep()) return { nodes: [], exists: false, epoch: this.#epoch };
     }
@@ -158,9 +164,9 @@ export class DirectoryWatch {
     return this.#compose();
   }
 
-  /** Lists the directory, to look at all files of it; answers whether there is one. */
+  /** Lists the directory, to look at all files of it; returns whether it exists. */
   async #beginSweep(): Promise<boolean> {
-    // What is hinted at from here on is news, even if it comes before the list is taken.
+    // Hints from here on are news, even if they arrive before the list is taken.
     this.#isSweepDue = false;
     const names = await this.#list();
     for (const name of this.#known.keys()) {
@@ -172,7 +178,7 @@ export class DirectoryWatch {
       [this.#sweep, this.#isWhole] = [undefined, false];
       return false;
     }
-    // It is taken from its end: what is new comes first.
+    // It is taken from its end: new files come first.
     const [known, others] = [[...this.#known.keys()], [...names].filter((name) => !this.#known.has(name))];
     this.#sweep = [...known, ...others];
     return true;
@@ -189,11 +195,11 @@ export class DirectoryWatch {
     }
     const { nodes, faults, excess } = composeNodes(live, { withNames });
     if (excess !== undefined && excess !== this.#excess) {
-      log.warn(`${path}: ${excess}`, { event: "discovery.excess", path, reason: excess });
+      log.warn("Metadata too large, partly left out", { event: "discovery.excess", path, reason: excess });
     }
     this.#excess = excess;
     for (const line of newsOfFaults(this.#faults, faults)) {
-      log.warn(`Left out a file of ${path}: ${line}`, { event: "discovery.entry_skipped", path, reason: line });
+      log.warn("Entry left out", { event: "discovery.entry_skipped", path, reason: line });
     }
     this.#faults = faults;
     return { nodes, exists: true, epoch: this.#epoch, leaseMs };
@@ -208,17 +214,17 @@ export class DirectoryWatch {
         epoch = await identify(path);
         names.clear();
         for await (const { name, isFile } of Deno.readDir(path)) if (isFile) names.add(name);
-        // Another directory may have been put in its place meanwhile.
+        // Another directory may have replaced it meanwhile.
       } while (epoch !== await identify(path));
       if (epoch !== this.#epoch || this.#isMissing) [this.#isWhole, this.#isNews] = [false, true];
       this.#epoch = epoch;
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
-      if (!this.#isMissing) log.info(`${path} does not exist`, { event: "discovery.path_missing", path });
+      if (!this.#isMissing) log.info("Path does not exist", { event: "discovery.path_missing", path });
       this.#isMissing = true;
       return undefined;
     }
-    if (this.#isMissing) log.info(`${path} is there`, { event: "discovery.path_found", path });
+    if (this.#isMissing) log.info("Path exists now", { event: "discovery.path_found", path });
     this.#isMissing = false;
     return names;
   }
@@ -247,14 +253,14 @@ export class DirectoryWatch {
     ];
     if (before?.entry !== entry || wasOver !== isOverNow) this.#isNews = true;
     if (before === undefined || wasOver || !isOverNow) return;
-    this.#options.log.info(`The lease of ${quote(name)} in ${path} is over`, {
+    this.#options.log.info("Lease expired", {
       event: "discovery.lease_expired",
       path,
       entry: name,
     });
   }
 
-  /** Reads a file unless it is as it was; `undefined` if there is none. Links are not followed. */
+  /** Reads a file unless it is unchanged; `undefined` if there is none. Links are not followed. */
   async #find(
     name: string,
     before: Known | undefined,
@@ -277,37 +283,37 @@ export class DirectoryWatch {
   }
 
   async #read(file: string, { size }: Stamp, before: NodeFile | undefined): Promise<NodeFile> {
-    if (size > FILE_BYTES_MAX) return sealed(`It has more than ${FILE_BYTES_MAX} bytes`);
+    if (size > FILE_BYTES_MAX) return sealed(`Larger than ${FILE_BYTES_MAX} bytes`);
     let data: Uint8Array;
     try {
       data = await Deno.readFile(file);
     } catch (error) {
-      if (error instanceof Deno.errors.PermissionDenied) return sealed("It may not be read");
+      if (error instanceof Deno.errors.PermissionDenied) return sealed("Permission denied");
       throw error;
     }
-    // A lease that is renewed by writing changes nothing that anybody is told of.
+    // Renewing a lease by rewriting the file changes nothing that is reported.
     return readNodeFile(data, { withoutMetadata: this.#options.withoutMetadata, before });
   }
 
-  /** Removes what the dead left behind: nodes, and files that were never finished. */
+  /** Removes leftovers: nodes of ended reporters, and unfinished files. */
   async #removeLongDead(): Promise<void> {
     const { path, ttlMs } = this.#options;
     for (const [name, { entry, sighting }] of this.#known) {
       const leaseMs = entry === undefined ? (isHalfWritten(name) ? ttlMs : undefined) : entry.lease?.ttlMs;
       if (leaseMs === undefined || sighting.silentMs < REMOVE_AFTER_TTLS * leaseMs) continue;
-      // Whoever may not remove it leaves it to the others.
+      // Who may not remove it leaves it to the others.
       await refuseLink(path).then(() => Deno.remove(`${path}/${name}`)).catch(() => {});
     }
   }
 }
 
-/** What tells a directory from another at the same path. */
+/** The identity of a directory, which differs from that of another at the same path. */
 async function identify(path: string): Promise<string> {
   const { dev, ino } = await Deno.stat(path);
   return `${dev}:${ino}`;
 }
 
-/** Whether a file is a node; others are left alone, those that begin with a dot are half written. */
+/** Whether a file is a node; others are left alone, and files that start with a dot are half written. */
 function isNodeFile(name: string): boolean {
   return name.endsWith(FILE_ENDING) && !name.startsWith(".");
 }

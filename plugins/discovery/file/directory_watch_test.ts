@@ -9,7 +9,7 @@ import { formatNodeFile } from "./lease.ts";
 const TTL_MS = 3_600_000;
 const SILENT = { debug: () => {}, info: () => {}, warn: () => {} };
 
-/** A cluster with so many nodes that is watched: nothing hints but the test. */
+/** A cluster with so many nodes that is watched: only the test gives hints. */
 class Stage implements AsyncDisposable {
   readonly dir = new TempDir("lighthouse-directory-");
   readonly #stop = new AbortController();
@@ -88,7 +88,7 @@ Deno.test("DirectoryWatch looks at the file that a hint names, and at no other",
   assert.deepEqual([left.result.length, left.files], [100, [name]]);
 });
 
-Deno.test("DirectoryWatch looks at all files after a hint without a name: what no event named is found", async () => {
+Deno.test("DirectoryWatch looks at all files after a hint without a name, and finds what no event named", async () => {
   await using stage = new Stage();
   const [first] = [await stage.put(1_000), await stage.put(1_001)];
   await stage.next();
@@ -99,7 +99,7 @@ Deno.test("DirectoryWatch looks at all files after a hint without a name: what n
   assert.deepEqual(await stage.next(), ["10.0.0.2:1001", "10.0.0.1:1002"]);
 });
 
-Deno.test("DirectoryWatch reads a file again that was changed within the tick of the clock in which it was read", async () => {
+Deno.test("DirectoryWatch reads a file again that was changed within the clock tick in which it was read", async () => {
   await using stage = new Stage();
   const path = stage.dir.file(await stage.put(1_000));
   const { mtime } = await Deno.stat(path);
@@ -111,7 +111,7 @@ Deno.test("DirectoryWatch reads a file again that was changed within the tick of
   assert.deepEqual(await stage.next(), ["10.0.0.2:1000"]);
 });
 
-Deno.test("DirectoryWatch looks at all files of another directory in the place of the first, whatever a hint names", async () => {
+Deno.test("DirectoryWatch looks at all files of a directory that replaced the first, whatever a hint names", async () => {
   await using stage = new Stage();
   const name = await stage.put(1_000);
   await stage.put(1_001);
@@ -124,7 +124,7 @@ Deno.test("DirectoryWatch looks at all files of another directory in the place o
   assert.deepEqual(await stage.next(), ["10.0.0.1:1002"]);
 });
 
-Deno.test("DirectoryWatch ends a sweep that hints without a name interrupt, then begins the next", async () => {
+Deno.test("DirectoryWatch ends a sweep that hints without a name interrupt, then starts the next", async () => {
   await using stage = new Stage();
   for (let port = 1_000; port < 1_300; port++) await stage.put(port);
   const whole = await lookedAt(() => stage.next(), (count) => count < 1_000 && stage.watch.onHint());

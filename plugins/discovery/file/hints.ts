@@ -5,29 +5,28 @@ import { delay } from "../../../src/kernel/delay.ts";
 export interface HintsOptions {
   /** The directory. */
   readonly path: string;
-  /** How often everything is to be looked at though nothing was reported. */
+  /** How often everything is looked at although nothing was reported. */
   readonly pollMs: number;
   readonly clock: Clock;
   readonly log: PluginLog;
   /**
-   * Called with the name of a directory inside where something may have changed, and of the file in it; without them,
-   * anything may have.
+   * Called with the name of a directory inside where something may have changed, and of the file in it;
+   * without them, anything may have.
    */
   readonly onHint: (name: string | undefined, file?: string) => void;
 }
 
 /** A watch on a directory stays silent if it is made in the same moment as another on it ends. */
 const REOPEN_MS = 300;
-/** How often a directory that is missing is looked for. */
+/** How often a missing directory is looked for. */
 const MISSING_MS = 50;
-/** What is made inside a new directory at once may come before the watch on that directory. */
+/** What is made inside a new directory at once may precede the watch on that directory. */
 const SECOND_LOOK_MS = 50;
 
 /**
- * Hints that a directory, or one inside it, should be looked at. Events get
- * lost (in bursts, in new directories) and end for good when the directory is
- * replaced; so there is a slow poll beside them, and an event is only a reason
- * to look.
+ * Hints that a directory, or one inside it, should be looked at. Events get lost (in bursts, in new
+ * directories) and end for good when the directory is replaced; so there is a slow poll beside them, and an
+ * event is only a reason to look.
  */
 export class Hints implements AsyncDisposable {
   readonly #options: HintsOptions;
@@ -63,9 +62,10 @@ export class Hints implements AsyncDisposable {
         this.#hintAtAll();
         for await (const event of this.#watcher) if (!this.#take(event)) break;
       } catch (error) {
-        // Nobody has registered yet, and who only reads makes no directory. Or else out of watches: the poll goes on.
+        // Nobody has registered yet, and a reader makes no directory. Or else out of watches: the poll
+        // continues.
         if (!(error instanceof Deno.errors.NotFound) && !this.#isDeaf && !signal.aborted) {
-          log.warn(`Cannot watch ${path}; polling it alone`, {
+          log.warn("Cannot watch directory, polling only", {
             event: "discovery.polling",
             path,
             error: String(error),
@@ -79,13 +79,14 @@ export class Hints implements AsyncDisposable {
     }
   }
 
-  /** Passes an event on; answers whether the watch is still good for more. */
+  /** Passes an event on; returns whether the watch is still usable. */
   #take({ kind, paths, flag }: Deno.FsEvent): boolean {
     const { path, pollMs, clock, onHint } = this.#options;
-    // Renewing a lease modifies a file; whoever changes a node puts another file in its place.
+    // Renewing a lease modifies a file; changing a node replaces its file.
     if ((kind === "access" || kind === "modify") && flag === undefined) return true;
     if (flag !== undefined || !paths.every((each) => each === path || each.startsWith(`${path}/`))) {
-      // Looking at thousands of directories is itself so many events that some are lost: the poll is soon enough then.
+      // Looking at thousands of directories itself causes so many events that some are lost: the poll is soon
+      // enough then.
       if (clock.now() - this.#allAt >= pollMs) this.#hintAtAll();
     }
     for (const each of paths) {
@@ -95,7 +96,7 @@ export class Hints implements AsyncDisposable {
       }
       if (!each.startsWith(`${path}/`)) continue;
       const [name, file] = each.slice(path.length + 1).split("/");
-      // A file that begins with a dot is half written.
+      // A file that starts with a dot is half written.
       if (file?.startsWith(".")) continue;
       onHint(name, file);
       if (file === undefined && kind === "create") {
@@ -113,7 +114,7 @@ export class Hints implements AsyncDisposable {
       if (signal.aborted) return;
       this.#hintAtAll();
       const found = await Deno.stat(path).catch(() => undefined);
-      // Another directory has taken the place of the one that is watched.
+      // Another directory has replaced the watched one.
       if (this.#watcher !== undefined && found?.ino !== this.#inode) this.#close();
     }
   }

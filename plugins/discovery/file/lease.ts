@@ -1,6 +1,5 @@
 /**
- * The files of the registry: what stands in them, and how long they are
- * believed. Pure.
+ * The files of the registry: their contents, and how long they count. Pure.
  *
  * @module
  */
@@ -13,13 +12,13 @@ import { nodeOptions } from "../node_json.ts";
 export interface Lease {
   /** The session. */
   readonly owner: string;
-  /** A lease that was not renewed for so long is over. */
+  /** How long a lease lasts without renewal. */
   readonly ttlMs: number;
 }
 
-/** A file, read. */
+/** A parsed file. */
 export interface NodeFile extends Child {
-  /** `undefined` for a file that somebody wrote by hand: it stands until it is removed. */
+  /** `undefined` for a file that was written by hand: it stays until it is removed. */
   readonly lease: Lease | undefined;
 }
 
@@ -35,23 +34,23 @@ export interface Stamp {
 
 /** How long a file has shown no sign of life. */
 export interface Sighting {
-  /** The file as it was seen last. */
+  /** The file as last seen. */
   readonly stamp: Stamp;
   /** For how long it was seen like that. */
   readonly silentMs: number;
 }
 
-/** No lease is read as longer or shorter than this. */
+/** The limits of a lease. */
 const TTL_MS = { min: 100, max: 3_600_000 };
 
-/** Writes a node and its lease as text that people can read. */
+/** Encodes a node and its lease as readable text. */
 export function formatNodeFile(node: Node, { owner, ttlMs }: Lease): string {
   const { host, ip, port, peer, metadata } = node;
   const entry = { host, ip, port, peer, metadata, ...nodeOptions(node), owner, ttl: ttlMs / 1_000 };
   return `${JSON.stringify(entry, null, 2)}\n`;
 }
 
-/** Reads a file's contents; never throws. */
+/** Parses a file's contents; never throws. */
 export function readNodeFile(data: Uint8Array, options?: ReadChildOptions): NodeFile {
   const child = readChild(data, options);
   const isNode = child.node !== undefined || child.unresolved !== undefined;
@@ -59,13 +58,12 @@ export function readNodeFile(data: Uint8Array, options?: ReadChildOptions): Node
 }
 
 /**
- * Notes that a file was seen. Silence is what a reader has watched itself, not
- * a difference of clocks: a clock that jumps or a machine that sleeps ends no
- * lease. Only a file that is seen for the first time is judged by its age, so
- * that a reader that starts does not believe the dead; and then it counts as
- * just ended, for nobody has watched it.
+ * Notes that a file was seen. Silence is what a reader has watched itself, not a difference of clocks: a
+ * clock that jumps or a machine that sleeps ends no lease. Only a file that is seen for the first time is
+ * judged by its age, so that a starting reader does not serve ended nodes; and then it counts as just ended,
+ * for nobody has watched it.
  *
- * @param before what was known of the file
+ * @param before what was known about the file
  * @param watchedMs for how long the reader has really watched since it looked last
  */
 export function see(
@@ -85,7 +83,7 @@ export function sameStamp(a: Stamp, b: Stamp): boolean {
   return a.inode === b.inode && a.modifiedMs === b.modifiedMs && a.size === b.size;
 }
 
-/** Whether a file's lease is over. */
+/** Whether a file's lease has expired. */
 export function isOver(lease: Lease | undefined, { silentMs }: Sighting): boolean {
   return lease !== undefined && silentMs >= lease.ttlMs;
 }

@@ -35,24 +35,24 @@ Deno.test("readNodeFile() reads what formatNodeFile() writes", () => {
   assert.deepEqual(read(formatNodeFile(lonely, LEASE)).node, lonely);
 });
 
-Deno.test("formatNodeFile() writes text that people can read", () => {
+Deno.test("formatNodeFile() writes readable text", () => {
   assert.match(formatNodeFile(NODE, LEASE), /^\{\n {2}"host": "web1.example.com",\n/);
   assert.match(formatNodeFile(NODE, LEASE), /"owner": "me",\n {2}"ttl": 5\n\}\n$/);
 });
 
-Deno.test("readNodeFile() takes a file that was written by hand: it has no lease", () => {
+Deno.test("readNodeFile() accepts a file that was written by hand, without a lease", () => {
   const { node, lease } = read(`{"ip": "10.0.0.9", "port": 80}`);
   assert.equal(node?.ip, "10.0.0.9");
   assert.equal(lease, undefined);
   assert.ok(!isOver(lease, watch([{ watchedMs: 1e9 }])));
 });
 
-Deno.test("readNodeFile() reads no lease as for ever or as over at once", () => {
+Deno.test("readNodeFile() reads no lease as endless or as expired at once", () => {
   const ttlOf = (ttl: unknown) => read(JSON.stringify({ ...NODE, owner: "x", ttl })).lease?.ttlMs;
   assert.deepEqual([1e12, 0.0001, -1, "5", null].map(ttlOf), [3_600_000, 100, 100, 100, 100]);
 });
 
-Deno.test("readNodeFile() never throws, whatever a file holds", () => {
+Deno.test("readNodeFile() never throws, whatever a file contains", () => {
   fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
     const { node, lease, fault } = read(text);
     assert.equal(node === undefined, fault !== undefined);
@@ -71,7 +71,10 @@ Deno.test.each([
   { why: "comes back to life", over: false, looks: [{ watchedMs: 60_000 }, { watchedMs: 1_000, renewed: true }] },
   { why: "is seen after the clock jumped", over: false, looks: [{ watchedMs: 1_000, wallMs: 9e9 }] },
   { why: "is seen by a reader that slept", over: false, looks: [{ watchedMs: 2_000 }, { watchedMs: 2_000 }] },
-])("isOver() says $over of a lease that $why", ({ over, looks }) => assert.equal(isOver(LEASE, watch(looks)), over));
+])(
+  "isOver() returns $over for a lease that $why",
+  ({ over, looks }) => assert.equal(isOver(LEASE, watch(looks)), over),
+);
 
 Deno.test.each([
   { why: "fresh", wallMs: STAMP.modifiedMs + 4_999, silentMs: 4_999 },

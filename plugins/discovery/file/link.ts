@@ -1,7 +1,6 @@
 /**
- * Throws if a cluster's directory is a symbolic link: whoever may write to the
- * registry could have Lighthouse write or remove files elsewhere with it. One
- * that is missing is fine.
+ * Throws if a cluster's directory is a symbolic link: anyone who may write to the registry could make
+ * Lighthouse write or remove files elsewhere with it. A missing one is fine.
  */
 export async function refuseLink(folder: string): Promise<void> {
   try {

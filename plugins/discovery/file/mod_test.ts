@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { configured, issuesOf } from "../../../tests/support/probe.ts";
 import file from "./mod.ts";
 
-Deno.test("file takes a path, and a ttl of five seconds unless told", async () => {
+Deno.test("file takes a path, and a ttl of five seconds by default", async () => {
   assert.deepEqual(await configured(file, { path: "/run/registry//" }), {
     path: "/run/registry",
     ttlMs: 5_000,
@@ -25,7 +25,7 @@ Deno.test.each([
   { path: "/a", ttl: 0, says: "ttl: must be a duration from 500ms to 1h" },
   { path: "/a", dir: "/b", says: "Unknown key dir" },
   { ttl: 1, says: "Missing key path" },
-])("file refuses $says", async ({ says, ...wrong }) => {
+])("file rejects $says", async ({ says, ...wrong }) => {
   assert.match((await issuesOf(file, wrong)).map(({ message }) => message).join("\n"), new RegExp(says));
 });
 

@@ -32,11 +32,11 @@ export interface SessionOptions {
   readonly wallMs?: () => number;
 }
 
-/** A lease is renewed so often within its time, so that two renewals may fail. */
+/** How often a lease is renewed within its time, so that two renewals may fail. */
 const RENEWALS_PER_TTL = 3;
-/** Looks at the directory without a hint; often enough to see a lease end in time. */
+/** How often the directory is looked at without a hint; often enough to see a lease expire in time. */
 const POLL_MS = { min: 50, max: 1_000 };
-/** How often a file is written anew because its directory was removed meanwhile. */
+/** How often a file is written again because its directory was removed meanwhile. */
 const WRITES_MAX = 5;
 
 /** A file that this session keeps alive. */
@@ -48,7 +48,7 @@ interface Held {
 
 /** A registry in a directory: nodes are files, `<path>/<cluster>/<host>:<port>.json`, with a lease each. */
 export class FileSession implements DiscoverySession {
-  /** Never resolves: a lease that ended is written again. */
+  /** Never resolves: an expired lease is written again. */
   readonly ended: Promise<string> = new Promise(() => {});
   readonly #options: SessionOptions;
   readonly #context: DiscoveryContext;
@@ -58,15 +58,15 @@ export class FileSession implements DiscoverySession {
   readonly #owner = crypto.randomUUID();
   readonly #watches = new Map<ClusterName, Set<DirectoryWatch>>();
   readonly #held = new Map<string, Held>();
-  /** Registering, taking back and renewing never overlap. */
+  /** Registering, deregistering and renewing never overlap. */
   readonly #serial = new Serial();
   #hints: Hints | undefined;
   #cancelRenewal: () => void = () => {};
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
-  /** What cannot be done at present, by who tried. */
+  /** What fails at present, by the operation. */
   readonly #faults = new Map<unknown, string>();
-  /** What was told last; `undefined` before the first time. */
+  /** What was reported last; `undefined` before the first time. */
   #told: string | undefined;
 
   constructor(options: SessionOptions, context: DiscoveryContext) {
@@ -130,7 +130,7 @@ export class FileSession implements DiscoverySession {
     }
   }
 
-  /** Looks at all clusters, but not one by one at thousands that nobody has registered anything in. */
+  /** Looks at all clusters, but not one by one at thousands without registrations. */
   async #lookAround(): Promise<void> {
     const there = await namesIn(this.#options.path);
     for (const [cluster, watches] of this.#watches) {
@@ -138,7 +138,7 @@ export class FileSession implements DiscoverySession {
     }
   }
 
-  /** Makes a node known, or changes what is known of it; nothing is written if it stands already. */
+  /** Registers a node, or updates it; nothing is written if it is unchanged. */
   async register(cluster: ClusterName, registration: Registration, signal: AbortSignal): Promise<Takeover | void> {
     const node = announcedNode(registration);
     const file = this.#fileOf(cluster, node);
@@ -156,7 +156,7 @@ export class FileSession implements DiscoverySession {
     });
   }
 
-  /** Removes a node, whoever made it known. */
+  /** Removes a node, whoever registered it. */
   async deregister(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
     const file = this.#fileOf(cluster, node);
     await this.#serial.run(async () => {
@@ -179,7 +179,7 @@ export class FileSession implements DiscoverySession {
     });
   }
 
-  /** Takes back all that this session registered. Safe to call twice. */
+  /** Deregisters all that this session registered. Safe to call twice. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#closed ??= this.#close();
   }
@@ -190,7 +190,7 @@ export class FileSession implements DiscoverySession {
     await this.#hints?.[Symbol.asyncDispose]();
     await this.#serial.run(async () => {
       for (const file of this.#held.keys()) {
-        // What cannot be removed ends with its lease.
+        // What cannot be removed expires with its lease.
         await this.#removeOwn(file).catch(() => {});
       }
       this.#held.clear();
@@ -201,14 +201,14 @@ export class FileSession implements DiscoverySession {
     return this.#closing.signal.aborted;
   }
 
-  /** Removes a file unless another has taken it over. */
+  /** Removes a file unless another session has taken it over. */
   async #removeOwn(file: string): Promise<void> {
     await refuseLink(folderOf(file));
     const found = await readIfThere(file);
     if (found !== undefined && ownerOf(found) === this.#owner) await removeIfThere(file);
   }
 
-  /** Puts a file in place in one step; no fsync, for a lease does not outlive a crash anyway. */
+  /** Puts a file in place in one step; no fsync, as a lease does not outlive a crash anyway. */
   async #write(file: string, text: string): Promise<void> {
     const folder = folderOf(file);
     const temporary = `${folder}/.${file.slice(folder.length + 1)}.${this.#owner}.tmp`;
@@ -216,12 +216,12 @@ export class FileSession implements DiscoverySession {
       try {
         await refuseLink(folder);
         await Deno.mkdir(folder, { recursive: true });
-        // Its name can be read from an earlier entry: a neighbour may have put a link there.
+        // Its name can be read from an earlier entry: another user may have put a link there.
         await removeIfThere(temporary);
         await createFile(temporary, text);
         return await Deno.rename(temporary, file);
       } catch (error) {
-        // The folder was removed under our hands: make it again.
+        // The directory was removed meanwhile: make it again.
         const isRaced = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.AlreadyExists;
         if (!isRaced || writes === WRITES_MAX) throw error;
       }
@@ -234,7 +234,7 @@ export class FileSession implements DiscoverySession {
     this.#cancelRenewal = this.#clock.after(this.#options.ttlMs / RENEWALS_PER_TTL, () => {
       void this.#serial.run(async () => {
         for (const [file, held] of this.#held) {
-          // The next renewal tries again; what went wrong was told.
+          // The next renewal tries again; the fault was reported.
           await this.#reach(() => this.#renew(file, held)).catch(() => {});
         }
         if (this.#held.size > 0) this.#scheduleRenewal();
@@ -252,18 +252,18 @@ export class FileSession implements DiscoverySession {
     }
     const owner = found === undefined ? undefined : ownerOf(found);
     if (owner === undefined || owner === this.#owner) {
-      // Somebody removed it, or wrote something else over it.
+      // Somebody removed it, or overwrote it.
       return await this.#write(file, text);
     }
     const taken = nodeName(node);
-    this.#context.log.info(`${quote(taken)} was taken over by another session`, {
+    this.#context.log.info("Node taken over by another session", {
       event: "discovery.node_taken",
       node: taken,
     });
     this.#held.delete(file);
   }
 
-  /** Does something with the directory, and tells whether that can be done. */
+  /** Does something with the directory, and reports whether that is possible. */
   async #reach<T>(job: () => Promise<T>): Promise<T> {
     try {
       const result = await job();
@@ -275,7 +275,7 @@ export class FileSession implements DiscoverySession {
     }
   }
 
-  /** Tells when the registry gets out of reach for anybody, and when it is in reach for all again. */
+  /** Reports when the registry becomes unreachable for any operation, and when all succeed again. */
   #tell(who: unknown, fault: string | undefined): void {
     if (fault === undefined) this.#faults.delete(who);
     else this.#faults.set(who, fault);
@@ -298,8 +298,8 @@ export class FileSession implements DiscoverySession {
   }
 
   #pathOf(cluster: ClusterName): string {
-    // A slash or dots would lead out of the directory that this plugin may touch.
-    // deno-lint-ignore no-control-regex -- these are what is refused.
+    // A slash or dots would lead out of the directory that this plugin may access.
+    // deno-lint-ignore no-control-regex -- these are rejected.
     if (cluster === "" || cluster.startsWith(".") || /[\/\u0000-\u001f\u007f]/.test(cluster)) {
       throw new TypeError(
         `Cannot use cluster: must be the name of a file, without a slash; current value is ${quote(cluster)}`,
@@ -318,7 +318,7 @@ function ownerOf(text: string): string | undefined {
   return readNodeFile(new TextEncoder().encode(text)).lease?.owner;
 }
 
-/** Reads a file, unless it is something else: a neighbour may have put a pipe there. */
+/** Reads a file, unless it is something else: another user may have put a pipe there. */
 async function readIfFile(file: string): Promise<string | undefined> {
   const { isFile } = await Deno.lstat(file).catch(() => ({ isFile: false }));
   return isFile ? await readIfThere(file) : undefined;
@@ -350,7 +350,7 @@ async function removeIfThere(file: string): Promise<void> {
   }
 }
 
-/** Looks whether a directory can be had; one that is missing can be made. */
+/** Checks whether a directory is usable; a missing one can be made. */
 async function lookAt(path: string): Promise<void> {
   try {
     await Deno.stat(path);

@@ -5,7 +5,7 @@ import { childOf } from "../children.ts";
 import { type ParsedEntry, parseEntry } from "../entry.ts";
 import { type Format, unusable } from "./format.ts";
 
-/** An address as the entry's value, under any name; `port` is that of addresses without one. */
+/** An address as the entry's value, under any name; `port` is the default for addresses without one. */
 export function inValue(port: number | undefined): Format {
   return {
     read: (_name, data, options) => childOf(parseAddress(new TextDecoder().decode(data).trim(), port), data, options),
@@ -13,7 +13,7 @@ export function inValue(port: number | undefined): Format {
   };
 }
 
-/** An address as the entry's name, whatever its value; `port` is that of addresses without one. */
+/** An address as the entry's name, whatever its value; `port` is the default for addresses without one. */
 export function inName(port: number | undefined): Format {
   const nameOf = (node: Node) => node.port === port ? node.ip : addressOf(node);
   return {
@@ -22,7 +22,7 @@ export function inName(port: number | undefined): Format {
   };
 }
 
-/** An address says neither a weight nor that a node drains: one that does has no entry. */
+/** An address has neither a weight nor a state: a draining node has no entry. */
 function written(nameOf: (node: Node) => string): Omit<Format, "read"> {
   return {
     write: (node) =>

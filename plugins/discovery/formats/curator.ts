@@ -6,7 +6,7 @@ import { readObject } from "../node_json.ts";
 import { encodeJson, type Format } from "./format.ts";
 import { optionsIn, optionsOf } from "./string_map.ts";
 
-/** The class that Spring Cloud reads a payload as. */
+/** The class that Spring Cloud deserializes a payload as. */
 const PAYLOAD_CLASS = "org.springframework.cloud.zookeeper.discovery.ZookeeperInstance";
 
 /** Curator's service instances, and those of Spring Cloud, which keep a map of strings in the payload. */
@@ -34,7 +34,7 @@ function parse(data: Uint8Array): ParsedEntry | undefined {
   });
 }
 
-/** A payload is there only if it says something: its class is unknown to clients that do not use Spring. */
+/** A payload is written only if it is needed: its class is unknown to clients without Spring. */
 function entryOf(node: Node, cluster: string): Json {
   const id = nodeName(node);
   const metadata = optionsOf(node);
@@ -48,7 +48,7 @@ function entryOf(node: Node, cluster: string): Json {
     registrationTimeUTC: 0,
     serviceType: "DYNAMIC",
     uriSpec: null,
-    // Clients of older versions do not know the key, so it is there only if it says something.
+    // Clients of older versions do not know the key, so it is written only if needed.
     ...node.state === "drain" && { enabled: false },
   };
 }

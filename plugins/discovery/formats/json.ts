@@ -5,19 +5,19 @@ import { type ParsedEntry, parseEntry } from "../entry.ts";
 import { metadataOf, readObject } from "../node_json.ts";
 import { encodeJson, type Format, numberOf, unusable } from "./format.ts";
 
-/** What of a node a field may hold. */
+/** The parts of a node that a field may hold. */
 export const FIELD_NAMES = ["ip", "port", "host", "weight", "zone", "state", "labels", "priority", "metadata"] as const;
 
-/** Which field of an entry holds what of a node; what is absent has none. */
+/** Which field of an entry holds which part of a node; an absent part has none. */
 export type JsonFields = { readonly [name in typeof FIELD_NAMES[number]]?: string | undefined };
 
-/** The words for each state, in the first place the one that is written. */
+/** The words for each state, the written one first. */
 const STATES: readonly (readonly [NonNullable<Node["state"]>, readonly string[]])[] = [
   ["ready", ["ready", "up"]],
   ["drain", ["drain", "draining"]],
 ];
 
-/** An object of JSON whose fields bear names of the operator's choice; `port` is that of entries without one. */
+/** An object of JSON with configurable field names; `port` is the default for entries without one. */
 export function json({ fields, port }: { readonly fields: JsonFields; readonly port: number | undefined }): Format {
   return {
     read: (_name, data, options) => childOf(parse(data, { fields, port }), data, options),

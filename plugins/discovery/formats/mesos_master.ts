@@ -4,7 +4,10 @@ import { type ParsedEntry, parseEntry } from "../entry.ts";
 import { readObject } from "../node_json.ts";
 import type { Format } from "./format.ts";
 
-/** The masters of a Mesos cluster, of which the leader is read: the one with the lowest number. Nothing is written. */
+/**
+ * The masters of a Mesos cluster, of which the leader is read: the one with the lowest number. Nothing is
+ * written.
+ */
 export const mesosMaster: Format = {
   select: (names) => names.filter((name) => /^json\.info_[0-9]{10}$/.test(name)).toSorted().slice(0, 1),
   read: (_name, data, options) => childOf(parse(data), data, options),

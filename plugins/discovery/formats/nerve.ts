@@ -5,13 +5,13 @@ import { type ParsedEntry, parseEntry } from "../entry.ts";
 import { readObject } from "../node_json.ts";
 import { encodeJson, type Format, numberOf, unusable } from "./format.ts";
 
-/** The most characters of `haproxy_server_options` that are looked at. */
+/** The most characters of `haproxy_server_options` that are read. */
 const OPTIONS_LENGTH_MAX = 1_024;
 
 /**
- * SmartStack's: nodes of nerve under `<instance_id>_<number>`, or under a name
- * that holds the value itself. A weight of 0 is how its clients take a node out
- * of rotation, so it is read and written as a node that drains.
+ * SmartStack's: nodes of nerve under `<instance_id>_<number>`, or under a name that contains the value
+ * itself. A weight of 0 is how its clients take a node out of rotation, so it is read and written as a
+ * draining node.
  */
 export const nerve: Format = {
   read: (name, data, options) => {
@@ -25,7 +25,7 @@ export const nerve: Format = {
   isNested: true,
 };
 
-/** The value that a name holds: `base64_<length>_<value>_<number>`; `undefined` for a name that is none of these. */
+/** The value that a name contains: `base64_<length>_<value>_<number>`; `undefined` for any other name. */
 function decodeName(
   name: string,
 ): { readonly ok: true; readonly bytes: Uint8Array } | { readonly ok: false; readonly reason: string } | undefined {
@@ -60,7 +60,7 @@ function parse(data: Uint8Array): ParsedEntry {
   });
 }
 
-/** The words that may be taken from an entry: what they mean is taken, and no word of it reaches a balancer. */
+/** The words that are read from an entry: their meaning is used, and no word of it reaches a balancer. */
 function serverOptions(
   given: unknown,
 ): { readonly weight?: string | undefined; readonly isDisabled: boolean; readonly isBackup: boolean } {
@@ -74,7 +74,7 @@ function serverOptions(
   };
 }
 
-/** nerve writes what its config says; numbers and booleans there are texts here. */
+/** nerve writes what its config says; numbers and booleans there are strings here. */
 function asText([name, value]: [string, unknown]): [string, unknown] {
   return [name, typeof value === "number" || typeof value === "boolean" ? String(value) : value];
 }

@@ -13,22 +13,22 @@ import {
 } from "../../../src/kernel/schema.ts";
 import { FORMAT_NAMES, FORMATS, type FormatSection } from "./table.ts";
 
-/** A name that stands in a registry: no slash, nothing that a terminal cannot show. */
+/** A name in a registry: no slash, nothing unprintable. */
 const NAME = /^[^\p{C}\p{Z}\/]{1,128}$/u;
 const field = (standard?: string) => {
   const schema = matching(/^[^\p{Cc}]{1,128}$/u, "the name of a field, of at most 128 characters");
   return standard === undefined ? optional(schema) : optional(schema, standard);
 };
 
-/** How one registry reads paths. */
+/** How one registry parses paths. */
 export interface PathRules {
   /** What a path must be, for messages. */
   readonly wanted: string;
-  /** Answers a path as the registry writes it, or `undefined` for what can be none. */
+  /** Normalizes a path as the registry writes it; `undefined` for an invalid one. */
   readonly normalise: (path: string) => string | undefined;
 }
 
-/** The validators of the sections of a cluster and of a service: a service cannot write what is read only. */
+/** The validators of the sections of a cluster and of a service: a service cannot use a read-only format. */
 export function sectionSchemas({ wanted, normalise }: PathRules): {
   readonly cluster: HouseSchema<FormatSection>;
   readonly service: HouseSchema<FormatSection>;
@@ -40,7 +40,7 @@ export function sectionSchemas({ wanted, normalise }: PathRules): {
     format: optional(v.picklist(FORMAT_NAMES, wordsOf(FORMAT_NAMES)), "lighthouse"),
     port: optional(integer({ min: 1, max: 65_535 })),
     endpoint: optional(matching(NAME, "the name of an additional endpoint")),
-    member_prefix: optional(matching(NAME, "what the names of members begin with, as in member_")),
+    member_prefix: optional(matching(NAME, "the prefix of members' names, as in member_")),
     shard: optional(integer({ min: 0 })),
     fields: optional(keys({
       ip: field("ip"),

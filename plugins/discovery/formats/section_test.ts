@@ -57,7 +57,7 @@ for (const { name, cluster, service } of [etcd, zookeeper]) {
     assert.match(String(await validated(service, section)), says);
   });
 
-  Deno.test(`a service of ${name} is not written in a format that is read only`, async () => {
+  Deno.test(`a service of ${name} is not written in a read-only format`, async () => {
     const says =
       /format: must be one that can be written: lighthouse, .*curator or json; current value is "mesos-master"/;
     assert.match(String(await validated(service, { format: "mesos-master" })), says);

@@ -6,11 +6,11 @@ import { readObject } from "../node_json.ts";
 import { encodeJson, type Format, unusable } from "./format.ts";
 import { optionsIn, optionsOf } from "./string_map.ts";
 
-/** What of a serverset is a cluster. */
+/** Which part of a serverset is a cluster. */
 export interface ServersetOptions {
   /** The additional endpoint to connect to; the service endpoint if absent. */
   readonly endpoint?: string | undefined;
-  /** What the names of members begin with; others are weights, or another tool's. */
+  /** The prefix of members' names; others are weights, or another tool's. */
   readonly memberPrefix: string;
   /** The one shard whose members are read, and that is written. */
   readonly shard?: number | undefined;
@@ -34,7 +34,7 @@ function parse(data: Uint8Array, { endpoint, shard: wantedShard }: ServersetOpti
   if (!read.ok) return read;
   const { status = "ALIVE", serviceEndpoint, shard, metadata } = read.value;
   if (typeof status !== "string") return unusable("its status must be a string", status);
-  // Its clients connect to ALIVE alone; what stops keeps the connections that it has.
+  // Its clients connect to ALIVE only; a stopping member keeps its connections.
   if (status !== "ALIVE" && status !== "STOPPING") return undefined;
   if (wantedShard !== undefined && shard !== wantedShard) return undefined;
   const more = isRecord(read.value.additionalEndpoints) ? read.value.additionalEndpoints : {};

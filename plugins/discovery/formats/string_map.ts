@@ -3,8 +3,8 @@ import { isRecord, isZone, WEIGHT_MAX } from "../../../src/model/node.ts";
 import { numberOf } from "./format.ts";
 
 /**
- * The weight and the zone of a node within a map of strings that other tools
- * fill as they like: what is no weight and no zone there is something else.
+ * The weight and the zone of a node within a map of strings that other tools fill freely: values that are no
+ * valid weight or zone are something else.
  */
 export function optionsIn(map: unknown): Pick<Node, "weight" | "zone"> {
   if (!isRecord(map)) return {};

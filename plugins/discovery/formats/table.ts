@@ -10,7 +10,10 @@ import { serverset } from "./serverset.ts";
 
 /** The section of a cluster or a service for a registry whose entries have a format, validated. */
 export interface FormatSection {
-  /** Where the entries are, if not where the registry keeps those of the cluster: it begins with a slash, and ends with none. */
+  /**
+   * The path of the entries, if not the registry's default for the cluster: it starts with a slash, and does
+   * not end with one.
+   */
   readonly path?: string | undefined;
   readonly format: FormatName;
   /** The port of entries that have none. */
@@ -21,7 +24,7 @@ export interface FormatSection {
   readonly fields?: JsonFields | undefined;
 }
 
-/** All formats, each with the keys of the section that are its own, and how it is made. */
+/** All formats, each with its own keys of the section, and its constructor. */
 export const FORMATS = {
   lighthouse: { keys: [], make: () => own },
   address: { keys: ["port"], make: ({ port }) => inValue(port) },

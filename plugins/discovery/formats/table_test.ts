@@ -273,7 +273,7 @@ Deno.test.each(
   ({ section, names, wanted }) => assert.deepEqual(formatIn(section, "web").select?.(names), wanted),
 );
 
-/** What each format that is written has room for: the table of the docs says the same. */
+/** What each written format has room for: the same as in the table of the docs. */
 const CARRIED: Readonly<Record<Exclude<FormatName, "mesos-master">, readonly ("weight" | "drain" | "zone")[]>> = {
   lighthouse: ["weight", "drain", "zone"],
   address: [],
@@ -334,7 +334,7 @@ Deno.test("a serverset is written with its ports, its endpoint and its shard, an
   });
 });
 
-Deno.test("every format is tested here, and a format that is read only cannot be written", () => {
+Deno.test("every format is tested here, and a read-only format cannot be written", () => {
   const readOnly = FORMAT_NAMES.filter((name) => "isReadOnly" in FORMATS[name]);
   assert.deepEqual([...Object.keys(CARRIED), ...readOnly].toSorted(), FORMAT_NAMES.toSorted());
   const node: Node = { host: "web.example", ip: "10.0.0.5", port: 80, metadata: {} };

@@ -12,11 +12,11 @@ export interface BranchWatchOptions {
   /** The cluster's path in the document, as in a URL. */
   readonly path: string;
   readonly instances: Instances;
-  /** Shared by all watches of a session: what is answered at once is asked through it. */
+  /** Shared by all watches of a session: requests that are answered at once go through it. */
   readonly gate: Gate;
-  /** The time in which every living reporter has renewed its lease. */
+  /** The time in which every live reporter has renewed its lease. */
   readonly ttlMs: number;
-  /** Whether a host name may stand in the place of a node's address; without that its entry is left out. */
+  /** Whether a node's address may be a host name; otherwise its entry is left out. */
   readonly withNames: boolean | undefined;
   readonly clock: Clock;
   readonly log: PluginLog;
@@ -24,21 +24,20 @@ export interface BranchWatchOptions {
 
 /** How long one request waits for a change. */
 const WAIT_MS = 30_000;
-/** The shortest wait that a store knows. */
+/** The shortest wait that a store supports. */
 const AT_ONCE_MS = 1;
-/** The wait before none of the instances is asked again, and what it grows to. */
+/** The wait before none of the instances is asked again, and its limit. */
 const RETRY_MS = { first: 100, max: 1_000 } as const;
 
-/** An entry of the cluster as it was read last, and the text that it was read from, unless that is too long to be kept. */
+/** An entry of the cluster as last read, and its text, unless that is too long to be kept. */
 interface Known {
   readonly text: string | undefined;
   readonly child: Child;
 }
 
 /**
- * Follows what a store has at one path. Its past is known as long as each
- * version follows the one before: an instance that does not know that one, as
- * it is behind or began again, has another.
+ * Follows what a store has at one path. Its history is known while each version follows the previous one: an
+ * instance that does not know that version, as it is behind or was reset, has another history.
  */
 export class BranchWatch {
   readonly #options: BranchWatchOptions;
@@ -46,7 +45,7 @@ export class BranchWatch {
   #faults: ReadonlyMap<string, string> = new Map();
   #excess: string | undefined;
   #withoutMetadata: boolean | undefined;
-  /** The version from which a change is waited for, an `ETag`; `undefined` before the first answer. */
+  /** The version from which a change is awaited, an `ETag`; `undefined` before the first answer. */
   #seen: string | undefined;
   /** The last answer. */
   #facts: ClusterFacts | undefined;
@@ -54,7 +53,7 @@ export class BranchWatch {
   #epoch = crypto.randomUUID();
   /**
    * Whether the store has answered since the last failure. Until then it is asked at once, in turn: thousands
-   * of watches that were cut off together would otherwise all begin to wait together, and take its time to answer.
+   * of watches that were cut off together would otherwise all start to wait together, and block its answers.
    */
   #isHeard = false;
 
@@ -63,9 +62,8 @@ export class BranchWatch {
   }
 
   /**
-   * Yields each answer that differs from the last; ends when the signal is
-   * aborted. Throws if the store refuses to tell. May be called again, before it
-   * has ended too: what was seen before is remembered.
+   * Yields each answer that differs from the last; ends when the signal is aborted. Throws if the store
+   * denies access. May be called again, also before it has ended: what was seen is remembered.
    */
   async *snapshots(
     signal: AbortSignal,
@@ -87,7 +85,7 @@ export class BranchWatch {
         retryMs = RETRY_MS.first;
       } catch {
         this.#isHeard = false;
-        // Unreachable is not empty: nothing is said.
+        // Unreachable is not empty: nothing is yielded.
         if (!signal.aborted) await delay(retryMs, { clock, signal }).catch(() => {});
         retryMs = Math.min(2 * retryMs, RETRY_MS.max);
         continue;
@@ -99,7 +97,7 @@ export class BranchWatch {
     }
   }
 
-  /** Asks for what there is, and from the second time on for the next version. */
+  /** Asks for the current version, and from the second time on for the next one. */
   async #ask(signal: AbortSignal): Promise<HttpAnswer> {
     const { path, instances, gate } = this.#options;
     const since = this.#seen;
@@ -112,13 +110,13 @@ export class BranchWatch {
     });
   }
 
-  /** Makes sense of an answer. */
+  /** Interprets an answer. */
   #take(answer: HttpAnswer): ClusterFacts {
     const { path, ttlMs, log, instances } = this.#options;
     const { status, headers: { etag } } = answer;
     const isAnswer = status === 200 || status === 404 || status === 304 && this.#facts !== undefined;
     if (!isAnswer || etag === undefined) {
-      throw new Error(`Cannot read ${path} at ${instances.current}: it answered ${status} ${describeRefusal(answer)}`);
+      throw new Error(`Cannot read ${path} at ${instances.current}: HTTP ${status} ${describeRefusal(answer)}`);
     }
     const seen = this.#seen;
     if (status === 304 && this.#facts !== undefined) {
@@ -127,7 +125,7 @@ export class BranchWatch {
     }
     if (answer.headers["lighthouse-follows"] === "false") {
       this.#epoch = crypto.randomUUID();
-      log.warn(`${path} has another history at ${instances.current}`, {
+      log.warn("Registry history lost; holding missing nodes", {
         event: "discovery.history_lost",
         path,
         instance: instances.current,
@@ -136,10 +134,10 @@ export class BranchWatch {
     }
     const exists = status === 200;
     const was = this.#facts?.exists ?? true;
-    if (was && !exists) log.info(`${path} does not exist`, { event: "discovery.path_missing", path });
-    if (!was && exists) log.info(`${path} is there`, { event: "discovery.path_found", path });
+    if (was && !exists) log.info("Path does not exist", { event: "discovery.path_missing", path });
+    if (!was && exists) log.info("Path exists now", { event: "discovery.path_found", path });
     const nodes = exists ? this.#read(answer.text) : [];
-    // Not before: what cannot be read is asked for again, as no change would come of it.
+    // Only now: what cannot be read is requested again, as no change would trigger it.
     this.#seen = etag;
     return this.#facts = { nodes, exists, epoch: this.#epoch, leaseMs: ttlMs };
   }
@@ -166,11 +164,11 @@ export class BranchWatch {
       { withNames },
     );
     for (const line of newsOfFaults(this.#faults, faults)) {
-      log.warn(`Left out a key of ${path}: ${line}`, { event: "discovery.entry_skipped", path, reason: line });
+      log.warn("Entry left out", { event: "discovery.entry_skipped", path, reason: line });
     }
     this.#faults = faults;
     if (excess !== undefined && excess !== this.#excess) {
-      log.warn(`${path}: ${excess}`, { event: "discovery.excess", path, reason: excess });
+      log.warn("Metadata too large, partly left out", { event: "discovery.excess", path, reason: excess });
     }
     this.#excess = excess;
     return nodes;

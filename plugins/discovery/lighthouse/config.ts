@@ -5,15 +5,15 @@ import { serverAddress } from "../server_address.ts";
 
 /** `discovery/lighthouse.yaml`, validated. */
 export interface LighthouseConfig {
-  /** The instances of one store, the preferred first, no doubles. */
+  /** The instances of one store, the preferred first, without duplicates. */
   readonly hosts: readonly Endpoint[];
-  /** The names that lead to what holds the clusters. */
+  /** The names on the way to the object that contains the clusters. */
   readonly path: readonly string[];
   /** How long a node stays after its reporter's last sign of life. */
   readonly ttlMs: number;
-  /** The bearer token to show. */
+  /** The bearer token to send. */
   readonly token?: string | undefined;
-  /** The file (PEM) of the authority whose certificates the instances have; without it they are not asked for any. */
+  /** The file (PEM) of the instances' certificate authority; without it connections use no TLS. */
   readonly ca?: string | undefined;
   /** Whether host names in entries are resolved. */
   readonly resolveNames?: boolean | undefined;
@@ -45,7 +45,7 @@ export const schema = houseSchema(v.pipe(
       v.check((names) => names.length > 0, PATH_WANTED),
     ),
     ttl: optional(seconds({ min: 1, max: 3_600 }), 10),
-    token: optional(matching(/^[\x21-\x7e]+$/, "printable characters without a blank")),
+    token: optional(matching(/^[\x21-\x7e]+$/, "printable characters without spaces")),
     ca: optional(matching(/^\/[^\0]+$/, "the absolute path of a PEM file")),
     resolve_names: optional(flag(), false),
   }),

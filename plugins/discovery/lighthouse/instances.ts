@@ -7,16 +7,16 @@ export interface InstancesOptions {
   /** Their addresses, the preferred first. */
   readonly hosts: readonly Endpoint[];
   readonly token?: string | undefined;
-  /** The authority (PEM) of their certificates; without it they are spoken to without TLS. */
+  /** The authority (PEM) of their certificates; without it connections use no TLS. */
   readonly ca?: string | undefined;
-  /** How long one may be silent: it is left when no answer at all has come for so long. */
+  /** How long an instance may be silent: it is left when no answer at all has arrived for that long. */
   readonly answerMs: number;
   readonly clock: Clock;
   /** Called with the date of each answer, if it has one. */
   readonly onDate: (date: string | undefined) => void;
   /** Called with each answer, and when none of them answers: why. */
   readonly onReach: (fault: string | undefined) => void;
-  /** Called when another one is asked from now on: which, and why. */
+  /** Called with the new instance and the reason when the instance changes. */
   readonly onMove: (instance: string, reason: string) => void;
 }
 
@@ -25,26 +25,25 @@ export interface InstanceRequest {
   readonly method: "GET" | "HEAD" | "PUT" | "DELETE";
   readonly path: string;
   readonly body?: string | undefined;
-  /** How long it may be before it answers, besides the time that all answers may take. */
+  /** How long the answer may take, besides the time that all answers may take. */
   readonly waitsMs?: number;
   readonly signal: AbortSignal;
 }
 
 /** While an instance answers others, a request waits so many times as long for its own answer. */
 const PATIENCE = 10;
-/** No cluster has so much to say. */
+/** The size limit of an answer: no cluster is that large. */
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 
 /**
- * The instances of one store, of which one is asked as long as it answers. All
- * hosts should ask the same one, as two that are changed at the same moment
- * take one of the changes back: so the first is preferred, and returned to.
+ * The instances of one store, one of which is used while it answers. All hosts should use the same one, as of
+ * two that are changed at the same moment one loses its change: so the first is preferred, and returned to.
  */
 export class Instances implements Disposable {
   readonly #options: InstancesOptions;
   readonly #client: HttpClient;
   #at = 0;
-  /** Aborted when the instance that is asked is left. */
+  /** Aborted when the current instance is left. */
   #left = new AbortController();
   /** The largest sequence that was seen. */
   #newest = 0;
@@ -56,14 +55,14 @@ export class Instances implements Disposable {
     this.#client = new HttpClient({ tls: options.ca === undefined ? undefined : { ca: options.ca } });
   }
 
-  /** The one that is asked. */
+  /** The instance in use. */
   get current(): Endpoint {
     return this.#options.hosts[this.#at] ?? "";
   }
 
   /**
-   * Asks the current one, and if it does not answer, or cannot serve, the
-   * others in turn. Throws an error that names each fault if none can.
+   * Asks the current instance, and if it does not answer, or cannot serve, the others in turn. Throws an
+   * error that names each fault if none can.
    */
   async ask(request: InstanceRequest): Promise<HttpAnswer> {
     const { hosts, onDate, onReach } = this.#options;
@@ -83,14 +82,14 @@ export class Instances implements Disposable {
         fault = `${host} answered ${answer.status} ${describeRefusal(answer)}`.trimEnd();
       } catch (error) {
         request.signal.throwIfAborted();
-        // Whoever left it knows why.
+        // The code that left it knows why.
         if (left.aborted) continue;
         fault = `${host}: ${error instanceof Error ? error.message : String(error)}`;
       }
       faults.push(fault);
       if (this.#at === at) this.#goTo((at + 1) % hosts.length, fault);
     }
-    const fault = faults.join("; ") || "the instance was left";
+    const fault = faults.join("; ") || "instance changed meanwhile";
     if (faults.length > 0) onReach(fault);
     throw new Error(`Cannot reach the store: ${fault}`);
   }
@@ -103,10 +102,10 @@ export class Instances implements Disposable {
       const ask = (path: string) => this.#askOne(host, { method: "HEAD", path, signal }, signal).catch(() => undefined);
       const answer = await ask(path);
       if (answer === undefined || answer.status >= 500) continue;
-      // Who may read a part alone is told no version with the whole.
+      // A token that may read only a part gets no version of the whole.
       const told = answer.headers.etag === undefined ? await ask("/version") : answer;
       if (told === undefined || sequenceOf(told) < newest || at >= this.#at) continue;
-      return this.#goTo(at, "it is preferred");
+      return this.#goTo(at, "preferred instance is back");
     }
   }
 
@@ -117,7 +116,7 @@ export class Instances implements Disposable {
   #goTo(at: number, reason: string): void {
     if (at !== this.#at) this.#options.onMove(String(this.#options.hosts[at]), reason);
     this.#at = at;
-    this.#left.abort(new Error("Another instance is asked"));
+    this.#left.abort(new Error("Using another instance"));
     this.#left = new AbortController();
   }
 
@@ -136,7 +135,7 @@ export class Instances implements Disposable {
         // An instance that answers others is busy, not gone: thousands of clusters are read at its pace.
         const moreMs = (this.#heardAtMs.get(host) ?? -Infinity) + answerMs - nowMs;
         if (moreMs > 0 && tookMs < waitsMs + PATIENCE * answerMs) return waitFor(moreMs);
-        overdue.abort(new Error(`it did not answer within ${Math.round(tookMs)} ms`));
+        overdue.abort(new Error(`no answer within ${Math.round(tookMs)} ms`));
       });
     };
     waitFor(waitsMs + answerMs);
@@ -158,13 +157,13 @@ export class Instances implements Disposable {
   }
 }
 
-/** What a refusal says, in its own words; the status text if it has none, as an answer to HEAD. */
+/** The message of a rejection; the status text if it has none, as an answer to HEAD. */
 export function describeRefusal({ statusText, text }: HttpAnswer): string {
   try {
     const { error, message } = JSON.parse(text) ?? {};
     if (typeof error === "string" && typeof message === "string") return `${error}: ${message}`.slice(0, 300);
   } catch {
-    // It is none of a store.
+    // It is not a store's.
   }
   return statusText.slice(0, 300);
 }

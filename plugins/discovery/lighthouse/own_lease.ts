@@ -12,7 +12,7 @@ export interface OwnLeaseOptions {
   readonly signal: AbortSignal;
 }
 
-/** A change to what the lease holds: a value that its key gets, or none. */
+/** A change to what the lease holds: a value for its key, or none. */
 interface Change {
   readonly key: string;
   readonly value: unknown;
@@ -20,21 +20,21 @@ interface Change {
   readonly done: PromiseWithResolvers<void>;
 }
 
-/** Raised when the store understood, and said no. */
+/** Raised when the store understood the request and rejected it. */
 export class RefusedError extends Error {
   override name = "RefusedError";
 }
 
 /**
- * The one lease of a session, with all the keys that it keeps alive. Each
- * change sends the whole; changes that come together are sent together.
+ * The one lease of a session, with all the keys that it keeps alive. Each change sends the whole; changes
+ * that are made together are sent together.
  */
 export class OwnLease {
   readonly #options: OwnLeaseOptions;
   readonly #serial = new Serial();
   /** What it holds: values by the paths of their keys. */
   #held: ReadonlyMap<string, unknown> = new Map();
-  /** What another session has taken over, and was not set since. */
+  /** Keys that another session has taken over, and that were not set since. */
   readonly #taken = new Set<string>();
   #waiting: Change[] = [];
 
@@ -58,11 +58,11 @@ export class OwnLease {
   }
 
   /**
-   * Gives a key a value, whoever had it, or takes it back if there is none.
-   * Throws if the store cannot be reached, or refuses.
+   * Sets a key, whoever had it, or removes it if there is no value. Throws if the store is unreachable, or
+   * rejects it.
    */
   async set(key: string, value: unknown, signal: AbortSignal): Promise<void> {
-    // No event comes of a signal that was aborted before.
+    // A signal that is already aborted fires no event.
     signal.throwIfAborted();
     const done = Promise.withResolvers<void>();
     done.promise.catch(() => {});
@@ -77,7 +77,7 @@ export class OwnLease {
     }
   }
 
-  /** Sends what it holds once more: it is renewed, and what was lost of it is there again. Throws as {@linkcode set}. */
+  /** Sends what it holds once more: it is renewed, and lost keys exist again. Throws as {@linkcode set}. */
   async renew(): Promise<void> {
     await this.#serial.run(async () => {
       if (this.#held.size > 0) await this.#send([]);
@@ -109,7 +109,7 @@ export class OwnLease {
         for (const { done } of changes) done.reject(error);
         return;
       }
-      // One of them is refused: the others must not suffer.
+      // One of them is rejected: the others must not suffer.
       for (const change of changes) await this.#send([change]).then(change.done.resolve, change.done.reject);
     }
   }
@@ -142,7 +142,7 @@ export class OwnLease {
       next.delete(key);
       this.#taken.add(key);
       const node = decodeURIComponent(key);
-      log.info(`${node} was taken over by another session`, { event: "discovery.node_taken", node });
+      log.info("Node taken over by another session", { event: "discovery.node_taken", node });
     }
     this.#held = next;
   }
@@ -154,5 +154,5 @@ function keysOf({ text }: HttpAnswer): ReadonlySet<unknown> {
 }
 
 function refused(what: string, { current }: Instances, answer: HttpAnswer): RefusedError {
-  return new RefusedError(`Cannot ${what} at ${current}: it answered ${answer.status} ${describeRefusal(answer)}`);
+  return new RefusedError(`Cannot ${what} at ${current}: HTTP ${answer.status} ${describeRefusal(answer)}`);
 }

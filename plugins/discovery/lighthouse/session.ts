@@ -28,21 +28,26 @@ export interface SessionOptions extends LighthouseConfig {
   readonly random?: Random;
 }
 
-/** A lease is renewed so often within its time, so that two renewals may fail. */
+/** How often a lease is renewed within its time, so that two renewals may fail. */
 const RENEWALS_PER_TTL = 3;
-/** After a renewal that failed comes another so soon, within a lease of any length. */
+/** How soon a failed renewal is followed by another, within a lease of any length. */
 const RETRIES_PER_TTL = 10;
 const RETRY_MAX_MS = 1_000;
 /** How long an instance may be silent. */
 const ANSWER_MS = { min: 1_000, max: 5_000 } as const;
-/** So many clusters are read at the same time; each has a connection, and an instance has others to answer. */
+/**
+ * How many clusters are read at the same time; each has a connection, and an instance has others to answer.
+ */
 const READS_AT_ONCE = 64;
-/** How long closing may take: what is not taken back goes with its lease. */
+/** How long closing may take: what is not deregistered expires with its lease. */
 const CLOSE_MS = 2_000;
 
-/** A registry in a Lighthouse store: nodes are keys, `<path>/<cluster>/<host>:<port>`, held by one lease for each session. */
+/**
+ * A registry in a Lighthouse store: nodes are keys, `<path>/<cluster>/<host>:<port>`, held by one lease for
+ * each session.
+ */
 export class LighthouseSession implements DiscoverySession {
-  /** Never resolves: a lease that ended is asked for again, with all that it held. */
+  /** Never resolves: an expired lease is requested again, with all that it held. */
   readonly ended: Promise<string> = new Promise(() => {});
   readonly #options: SessionOptions;
   readonly #context: DiscoveryContext;
@@ -54,7 +59,7 @@ export class LighthouseSession implements DiscoverySession {
   readonly #watches = new Map<ClusterName, BranchWatch>();
   readonly #closing = new AbortController();
   readonly #pulsing: Promise<void>;
-  /** What was told last; `undefined` before the first time. */
+  /** What was reported last; `undefined` before the first time. */
   #told: string | undefined;
   #closed: Promise<void> | undefined;
 
@@ -73,7 +78,7 @@ export class LighthouseSession implements DiscoverySession {
       onDate: (date) => serverClock.note(date),
       onReach: (fault) => this.#tell(fault),
       onMove: (instance, reason) =>
-        context.log.info(`Asking ${instance} from now on`, { event: "discovery.instance_changed", instance, reason }),
+        context.log.info("Using another instance", { event: "discovery.instance_changed", instance, reason }),
     });
     this.#lease = new OwnLease({
       name: `lighthouse-${crypto.randomUUID()}`,
@@ -88,7 +93,7 @@ export class LighthouseSession implements DiscoverySession {
     if (context.signal.aborted) giveUp();
   }
 
-  /** Opens a session, which goes on connecting by itself. Throws if the authority's file cannot be read. */
+  /** Opens a session, which keeps connecting by itself. Throws if the authority's file cannot be read. */
   static async open(options: SessionOptions, context: DiscoveryContext): Promise<LighthouseSession> {
     const { ca } = options;
     const pem = ca === undefined ? undefined : await Deno.readTextFile(ca);
@@ -109,7 +114,8 @@ export class LighthouseSession implements DiscoverySession {
     { withoutMetadata }: WatchOptions = {},
   ): AsyncGenerator<ClusterFacts> {
     const { ttlMs, resolveNames } = this.#options;
-    // A watch that begins before the previous one has ended, as when the host asks again, has the same past.
+    // A watch that starts before the previous one has ended, as when the host asks again, has the same
+    // history.
     const watch = this.#watches.get(cluster) ?? new BranchWatch({
       cluster,
       path: this.#pathOf(cluster),
@@ -124,35 +130,35 @@ export class LighthouseSession implements DiscoverySession {
     yield* watch.snapshots(AbortSignal.any([signal, this.#closing.signal]), { withoutMetadata });
   }
 
-  /** Makes a node known, or changes what is known of it; the store writes nothing if it stands already. */
+  /** Registers a node, or updates it; the store writes nothing if it is unchanged. */
   async register(cluster: ClusterName, registration: Registration, signal: AbortSignal): Promise<Takeover | void> {
     this.#check(signal);
     const node = announcedNode(registration);
     const { host, ip, port, peer, metadata } = node;
     const key = this.#keyOf(cluster, node);
-    // Only what was lost is looked at: thousands of nodes that are registered at once cost no request each.
+    // Only a lost node is looked at: thousands of nodes that are registered at once cost no request each.
     const before = this.#lease.wasTaken(key) ? await this.#look(key, signal) : undefined;
     await this.#lease.set(key, { host, ip, port, peer, metadata, ...nodeOptions(node) }, signal);
     return takeover(before, node);
   }
 
-  /** The node that a key says at present; `undefined` if there is none. */
+  /** The node in a key at present; `undefined` if there is none. */
   async #look(key: string, signal: AbortSignal): Promise<Node | undefined> {
     const answer = await this.#instances.ask({ method: "GET", path: `/data${key}`, signal });
     return answer.status === 200 ? readChild(new TextEncoder().encode(answer.text)).node : undefined;
   }
 
-  /** Removes a node, whoever made it known. */
+  /** Removes a node, whoever registered it. */
   async deregister(cluster: ClusterName, { node }: Registration, signal: AbortSignal): Promise<void> {
     this.#check(signal);
     const key = this.#keyOf(cluster, node);
     const answer = await this.#instances.ask({ method: "GET", path: `/data${key}`, signal });
     if (answer.status !== 200 && answer.status !== 404) {
       throw new Error(
-        `Cannot deregister at ${this.#instances.current}: it answered ${answer.status} ${describeRefusal(answer)}`,
+        `Cannot deregister at ${this.#instances.current}: HTTP ${answer.status} ${describeRefusal(answer)}`,
       );
     }
-    // A key is another's until this lease takes it over; then it can go, without the lock.
+    // A key is another's until this lease takes it over; then it can be removed, without the lock.
     if (answer.status === 200) await this.#lease.set(key, JSON.parse(answer.text), signal);
     await this.#lease.set(key, undefined, signal);
   }
@@ -164,7 +170,7 @@ export class LighthouseSession implements DiscoverySession {
     if (this.#lease.has(key)) await this.#lease.set(key, undefined, signal);
   }
 
-  /** Takes back all that this session registered. Safe to call twice. */
+  /** Deregisters all that this session registered. Safe to call twice. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#closed ??= this.#close();
   }
@@ -174,13 +180,13 @@ export class LighthouseSession implements DiscoverySession {
     await this.#pulsing;
     const overdue = new AbortController();
     const cancel = this.#clock.after(CLOSE_MS, () => overdue.abort());
-    // What cannot be taken back goes when the lease is over.
+    // What cannot be deregistered expires with the lease.
     await this.#lease.end(overdue.signal).catch(() => {});
     cancel();
     this.#instances[Symbol.dispose]();
   }
 
-  /** Keeps the lease alive, and notices an instance that has fallen silent, for the watches too. */
+  /** Renews the lease, and detects a silent instance, for the watches too. */
   async #pulse(): Promise<void> {
     const { ttlMs, random = systemRandom } = this.#options;
     const { signal } = this.#closing;
@@ -205,7 +211,7 @@ export class LighthouseSession implements DiscoverySession {
     }
   }
 
-  /** Tells when the store gets out of reach, and when it is in reach again. */
+  /** Reports when the store becomes unreachable, and when it is reachable again. */
   #tell(fault: string | undefined): void {
     const told = fault ?? "";
     if (this.#told === told || this.#closing.signal.aborted) return;
@@ -235,7 +241,7 @@ export class LighthouseSession implements DiscoverySession {
   }
 }
 
-/** Writes a name as a step of a path. */
+/** Encodes a name as a step of a path. */
 function escape(name: string): string {
   return `/${encodeURIComponent(name.toWellFormed())}`;
 }

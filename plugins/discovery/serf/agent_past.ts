@@ -4,26 +4,26 @@ import type { Member } from "./members.ts";
 export interface AgentPastOptions {
   /** How long an agent may take to know all members after its start. */
   readonly joinMs: number;
-  /** Makes an epoch that was never before. */
+  /** Makes an epoch that never existed before. */
   readonly newEpoch: () => string;
 }
 
-/** What is known of an agent's past. */
+/** What is known about an agent's history. */
 export interface Past {
   readonly epoch: string;
-  /** How long members may yet be missing that are well. */
+  /** How long healthy members may still be missing. */
   readonly leaseMs: number;
 }
 
 /**
- * Whether an agent goes on from what it knew, or began again and knows only whom it has met since. An agent lists
- * members that fail or leave for a day, so one that no longer lists a member which was alive has begun again; so has one
- * that lost tags of its own. Pure but for `newEpoch`.
+ * Whether an agent continues from what it knew, or was restarted and knows only the members met since. An
+ * agent lists members that fail or leave for a day, so one that no longer lists a member which was alive was
+ * restarted; so was one that lost tags of its own. Pure but for `newEpoch`.
  */
 export class AgentPast {
   readonly #options: AgentPastOptions;
   #epoch: string | undefined;
-  /** The members that were alive, and the tags of the agent's own. */
+  /** The members that were alive, and the agent's own tags. */
   #known: { readonly names: readonly string[]; readonly ownTags: readonly string[] } = { names: [], ownTags: [] };
   /** Since when something of that is missing. */
   #brokenAt: number | undefined;

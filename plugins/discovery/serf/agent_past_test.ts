@@ -9,7 +9,10 @@ function list(...names: readonly string[]): readonly Member[] {
   });
 }
 
-/** Judges lists one after the other, each with the second in which it comes and whether a connection was made before it. */
+/**
+ * Judges lists one after the other, each with the second in which it arrives and whether a connection was
+ * made before it.
+ */
 function judged(...looks: readonly (readonly [number, boolean, readonly Member[]])[]): readonly string[] {
   let epochs = 0;
   const past = new AgentPast({ joinMs: 10_000, newEpoch: () => String(++epochs) });
@@ -19,7 +22,7 @@ function judged(...looks: readonly (readonly [number, boolean, readonly Member[]
   });
 }
 
-Deno.test("an agent that lists all whom it knew goes on in its epoch, over reconnects and failures", () => {
+Deno.test("an agent that lists all members it knew continues in its epoch, over reconnects and failures", () => {
   assert.deepEqual(
     judged(
       [0, true, list("a", "b")],
@@ -32,7 +35,7 @@ Deno.test("an agent that lists all whom it knew goes on in its epoch, over recon
   );
 });
 
-Deno.test("an agent that no longer lists one who was alive has begun again, until it lists all of them or had its time", () => {
+Deno.test("an agent that no longer lists a live member was restarted, until it lists all of them or had its time", () => {
   const began = [11, false, list("a", "b", "c")] as const;
   assert.deepEqual(
     judged([0, true, list("a", "b", "c")], began, [20, true, list("a")], [21, false, list("a", "b")], [
@@ -52,7 +55,7 @@ Deno.test("an agent that no longer lists one who was alive has begun again, unti
   );
 });
 
-Deno.test("an agent that lost tags of its own has begun again", () => {
+Deno.test("an agent that lost tags of its own was restarted", () => {
   const bare = list("a", "b").map((member) => ({ ...member, tags: new Map<string, string>() }));
   assert.deepEqual(
     judged([0, true, list("a", "b")], [11, false, list("a", "b")], [20, true, bare], [21, false, list("a", "b")]),
@@ -60,7 +63,7 @@ Deno.test("an agent that lost tags of its own has begun again", () => {
   );
 });
 
-Deno.test("an agent that is connected to again before it had its time is of another epoch", () => {
+Deno.test("an agent that is connected to again before it had its time has another epoch", () => {
   assert.deepEqual(
     judged([0, true, list("a", "b")], [5, true, list("a")], [14, false, list("a")], [15, false, list("a")]),
     [

@@ -111,7 +111,7 @@ export const serviceSchema = mapped(
   ({ port_tag }): SerfServiceConfig => ({ portTag: port_tag }),
 );
 
-/** Makes a pattern that has to match a whole text; `undefined` if it is none. */
+/** Makes a pattern that has to match a whole string; `undefined` if it is invalid. */
 export function compile(text: string): RegExp | undefined {
   try {
     return new RegExp(`^(?:${text})$`, "u");

@@ -1,6 +1,6 @@
 /**
- * What a serf agent knows of the members, as nodes. Names, addresses and tags
- * come from whoever gossips. Pure.
+ * What a serf agent knows about the members, as nodes. Names, addresses and tags come from anyone who
+ * gossips. Pure.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export interface Member {
   readonly status: string;
 }
 
-/** Which members are a cluster's, and where these serve. */
+/** Which members belong to a cluster, and where these serve. */
 export interface Selection {
   /** What a member's tags must match. */
   readonly tags: ReadonlyMap<string, RegExp>;
@@ -26,21 +26,21 @@ export interface Selection {
   readonly name?: RegExp | undefined;
   /** The port of all of them. */
   readonly port?: number | undefined;
-  /** The tag that holds the ports of each, where there is no port for all. */
+  /** The tag that holds the ports of each, where there is no common port. */
   readonly portTag: string;
-  /** The tag that holds the address of each, where that is not the one of the gossip. */
+  /** The tag that holds the address of each, where that is not the gossip address. */
   readonly addressTag?: string | undefined;
-  /** Whether that may hold a host name; without that its member is left out. */
+  /** Whether that may be a host name; otherwise its member is left out. */
   readonly withNames?: boolean | undefined;
 }
 
-/** What the members say of a cluster. */
+/** A cluster as derived from the members. */
 export interface Selected {
   /** Sorted by name. */
   readonly nodes: readonly Node[];
-  /** Whether a member is the cluster's, alive or not. */
+  /** Whether a member belongs to the cluster, alive or not. */
   readonly exists: boolean;
-  /** What an operator should look at, by the member's name. */
+  /** Faults for the operator, by the member's name. */
   readonly faults: ReadonlyMap<string, string>;
 }
 
@@ -52,7 +52,7 @@ export interface TagPort {
   readonly isDraining: boolean;
 }
 
-/** Reads the answer to `members`. Throws if it is none. */
+/** Parses the answer to `members`. Throws if it is invalid. */
 export function readMembers(answer: unknown): readonly Member[] {
   const list = isRecord(answer) ? answer.Members : undefined;
   if (!Array.isArray(list)) {
@@ -72,7 +72,7 @@ export function readMembers(answer: unknown): readonly Member[] {
   });
 }
 
-/** Picks the members of a cluster: those that are alive, and as draining those that leave. */
+/** Selects the members of a cluster: those that are alive, and as draining those that leave. */
 export function select(members: readonly Member[], selection: Selection): Selected {
   const faults = new Map<string, string>();
   const nodes = new Map<string, Node>();
@@ -109,7 +109,7 @@ export function select(members: readonly Member[], selection: Selection): Select
   return { nodes: sorted.map(([, node]) => node), exists, faults };
 }
 
-/** Reads the ports that a tag holds; `undefined` if it holds anything else. */
+/** Parses the ports in a tag; `undefined` if it holds anything else. */
 export function parsePorts(text: string): readonly TagPort[] | undefined {
   const ports: TagPort[] = [];
   for (const part of text.split(",")) {
@@ -131,7 +131,7 @@ export function formatPorts(ports: readonly TagPort[]): string {
 function isSelected({ name, tags }: Member, selection: Selection): boolean {
   const isTagged = selection.tags.entries().every(([tag, pattern]) => pattern.test(tags.get(tag) ?? ""));
   const isNamed = selection.name === undefined || selection.name.test(name);
-  // Without a filter of its own, a cluster is those members that say where they serve it.
+  // Without a filter of its own, a cluster is the members that announce where they serve it.
   return isTagged && isNamed && (selection.port !== undefined || tags.has(selection.portTag));
 }
 
@@ -148,13 +148,13 @@ function labelsOf({ tags }: Member, { portTag, addressTag }: Selection): Readonl
   return entries.length === 0 ? undefined : Object.fromEntries(entries.slice(0, LABELS_MAX));
 }
 
-/** Writes an address of 4 or 16 bytes; what it is otherwise is no address. */
+/** Formats an address of 4 or 16 bytes; anything else is invalid. */
 function formatIp(bytes: Uint8Array): string {
   const isMapped = bytes.length === 16 && bytes.every((byte, at) => at >= 12 || byte === (at < 10 ? 0 : 0xff));
   if (bytes.length === 4 || isMapped) return bytes.slice(-4).join(".");
   if (bytes.length !== 16) return "";
   const view = new DataView(bytes.buffer, bytes.byteOffset, 16);
   const groups = Array.from({ length: 8 }, (_, at) => view.getUint16(2 * at).toString(16));
-  // The parser of URLs shortens an address as RFC 5952 wants it.
+  // The URL parser shortens an address as RFC 5952 requires.
   return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
 }

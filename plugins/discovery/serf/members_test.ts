@@ -20,7 +20,7 @@ Deno.test.each([
   assert.deepEqual(first, { name: "a", ip: wanted, tags: new Map([["a", "b"]]), status: "alive" });
 });
 
-Deno.test("readMembers() throws at what is no list of members", () => {
+Deno.test("readMembers() throws at an invalid list of members", () => {
   for (
     const answer of [undefined, {}, { Members: 5 }, { Members: [{}] }, { Members: [{ Name: "a", Status: "alive" }] }]
   ) {
@@ -55,7 +55,7 @@ Deno.test("parsePorts() reads what formatPorts() writes, and no other text", () 
   assert.equal(formatPorts([]), "");
 });
 
-Deno.test("whatever members say, what is selected is valid, and nobody else is left out for it", () => {
+Deno.test("whatever members announce, the selection is valid, and no other member is left out for it", () => {
   const text = fc.oneof(
     fc.string({ unit: "binary" }),
     fc.constantFrom("80", "__proto__", "web", "a.example", "80; server x"),

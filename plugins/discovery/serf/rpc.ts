@@ -4,10 +4,10 @@ import { within } from "../../../src/kernel/within.ts";
 import { isRecord, quote } from "../../../src/model/node.ts";
 import { connectTcp, type TcpAddress } from "../../../src/system/tcp.ts";
 
-/** How an agent is spoken to. */
+/** How an agent is connected to. */
 export interface RpcOptions {
   readonly address: TcpAddress;
-  /** What the agent's `rpc_auth` says. */
+  /** The agent's `rpc_auth`. */
   readonly authKey?: string | undefined;
   /** How long the agent has to answer. */
   readonly answerMs: number;
@@ -15,12 +15,12 @@ export interface RpcOptions {
   readonly signal: AbortSignal;
 }
 
-/** Raised when the agent understood a command, and said no. */
+/** Raised when the agent understood a command and rejected it. */
 export class RejectedError extends Error {
   override name = "RejectedError";
 }
 
-/** A command whose answer is waited for. */
+/** A command whose answer is awaited. */
 interface Waiting {
   readonly hasBody: boolean;
   readonly done: PromiseWithResolvers<unknown>;
@@ -28,10 +28,11 @@ interface Waiting {
 
 /** The version of the protocol. */
 const VERSION = 1;
-/** How an agent is read: with bounds, as a member has at most 512 bytes of tags. */
+/** How an agent is decoded: with limits, as a member has at most 512 bytes of tags. */
 const DECODING = {
   context: undefined,
-  // Without a decoder of its own for keys, the library throws at a tag `__proto__`, which any member may have.
+  // Without a decoder of its own for keys, the library throws at a tag `__proto__`, which any member may
+  // have.
   keyDecoder: {
     canBeCached: () => true,
     decode(bytes: Uint8Array, offset: number, length: number): string {
@@ -46,23 +47,24 @@ const DECODING = {
   maxExtLength: 64,
 } as const;
 
-/** What an agent says is nested no deeper: its members are maps in a list in a map, with tags and an address. */
+/**
+ * An agent's answers are nested no deeper: its members are maps in a list in a map, with tags and an address.
+ */
 const DEPTH_MAX = 8;
 
 /**
- * Makes a decoder that bounds the depth too. The library takes memory for a
- * list when its length comes, ahead of its entries: a few kilobytes that say no
- * more than that lists begin would take gigabytes.
+ * Makes a decoder that limits the depth too. The library allocates a list when its length arrives, ahead of
+ * its entries: a few kilobytes of list headers would take gigabytes.
  */
 function boundedDecoder(): Decoder<undefined> {
   const decoder = new Decoder(DECODING);
-  // Private to TypeScript alone: there is no option for it.
+  // Private to TypeScript only: there is no option for it.
   const stack: Record<"pushArrayState" | "pushMapState", (size: number) => void> & { readonly length: number } =
     decoder["stack"];
   for (const push of ["pushArrayState", "pushMapState"] as const) {
     const original = stack[push].bind(stack);
     stack[push] = (size: number) => {
-      if (stack.length >= DEPTH_MAX) throw new Error(`what the agent says is nested deeper than ${DEPTH_MAX}`);
+      if (stack.length >= DEPTH_MAX) throw new Error(`answer nested deeper than ${DEPTH_MAX}`);
       original(size);
     };
   }
@@ -70,10 +72,9 @@ function boundedDecoder(): Decoder<undefined> {
 }
 
 /**
- * One connection to a serf agent: MessagePack objects one after the other, a
- * header with the number of the request and, for some, a body. An error leaves
- * open whether a body follows where one was asked for, so it ends the
- * connection; elsewhere the agent rejects the one command.
+ * One connection to a serf agent: MessagePack objects one after the other, a header with the number of the
+ * request and, for some, a body. After an error it is unknown whether a body follows where one was requested,
+ * so it ends the connection; elsewhere the agent rejects only the command.
  */
 export class SerfRpc implements Disposable {
   readonly #connection: Deno.TcpConn;
@@ -92,7 +93,7 @@ export class SerfRpc implements Disposable {
     void this.#read();
   }
 
-  /** Connects, and proves who it is. Throws if the agent is unreachable, silent, or rejects the key. */
+  /** Connects, and authenticates. Throws if the agent is unreachable, silent, or rejects the key. */
   static async connect(options: RpcOptions): Promise<SerfRpc> {
     const { address, authKey, answerMs, clock, signal } = options;
     const overdue = new AbortController();
@@ -125,7 +126,8 @@ export class SerfRpc implements Disposable {
   }
 
   /**
-   * Asks for one thing; answers the body of the answer where there is one. Throws when the connection ends before.
+   * Sends one command; returns the body of the answer where there is one. Throws when the connection ends
+   * first.
    *
    * @throws {RejectedError} if the agent rejects a command without a body
    */
@@ -137,13 +139,13 @@ export class SerfRpc implements Disposable {
       return await within(done.promise, answerMs, { clock: this.#clock, late });
     } catch (error) {
       if (error instanceof RejectedError) throw error;
-      // Whatever else is wrong, the next answer could be taken for one to another question.
+      // Whatever else is wrong, the next answer could be taken for one to another command.
       this.#end(error instanceof Error ? error : new Error(String(error)));
       throw this.#fault ?? error;
     }
   }
 
-  /** Asks to hear of events; what they say is not read, for some may be lost. */
+  /** Subscribes to events; their contents are not read, for some may be lost. */
   async stream(type: string, onEvent: () => void): Promise<void> {
     this.#streams.set(this.#seq, onEvent);
     await this.call("stream", { Type: type });

@@ -11,7 +11,7 @@ function connect(server: ScriptedServer, answerMs = 10_000): Promise<SerfRpc> {
   return SerfRpc.connect({ address, answerMs, clock: systemClock, signal });
 }
 
-/** Sends these bytes, one at a time, once something was asked. */
+/** Sends these bytes, one at a time, once a command was received. */
 function trickles(...objects: readonly unknown[]): Script {
   return async (connection) => {
     const buffer = new Uint8Array(1_024);
@@ -21,14 +21,14 @@ function trickles(...objects: readonly unknown[]): Script {
   };
 }
 
-/** The beginning of a list of a million entries, so many times one in the other. */
+/** The start of a list of a million entries, nested so many times. */
 function lists(depth: number): Uint8Array {
   return Uint8Array.from(Array.from({ length: depth }, () => [0xdd, 0, 0x0f, 0x42, 0x40]).flat());
 }
 
 const GREETED = { Error: "", Seq: 0 };
 
-Deno.test("SerfRpc tells answers and events apart, in whatever order and pieces they come", async () => {
+Deno.test("SerfRpc distinguishes answers and events, in whatever order and pieces they arrive", async () => {
   await using server = new ScriptedServer(trickles(
     GREETED,
     { Error: "", Seq: 1 },
@@ -71,7 +71,7 @@ Deno.test.each([
   await eventually("the connection is closed", () => server.open === 0);
 });
 
-Deno.test("SerfRpc fails what is under way, and what comes later, when the connection ends", async () => {
+Deno.test("SerfRpc fails what is in flight, and later commands, when the connection ends", async () => {
   const hangUp = Promise.withResolvers<void>();
   await using server = new ScriptedServer(async (connection) => {
     await connection.read(new Uint8Array(1_024));

@@ -31,22 +31,22 @@ export interface SessionOptions extends SerfConfig {
 
 /** How long an agent has to answer. */
 const ANSWER_MS = 5_000;
-/** How long it has to change its tags: it waits for the other members, five seconds unless it is configured otherwise. */
+/** How long it has to change its tags: it waits for the other members, five seconds unless configured. */
 const TAGS_MS = 15_000;
 const RETRY_MS = { firstMs: 100, maxMs: 2_000 } as const;
 /** How long closing may take: tags that stay are removed by the next reporter. */
 const CLOSE_MS = 2_000;
-/** What changes a list of members. */
+/** The events that change a list of members. */
 const EVENTS = "member-join,member-leave,member-failed,member-update,member-reap";
 
-/** An agent that is connected to. */
+/** A connected agent. */
 interface Agent {
   readonly rpc: SerfRpc;
   /** The name of the agent's own member. */
   readonly name: string;
 }
 
-/** What the agent said last. */
+/** The agent's last answer. */
 interface Look extends Past {
   readonly members: readonly Member[];
 }
@@ -59,9 +59,8 @@ interface Held {
 }
 
 /**
- * A registry in a gossip: the local agent tells of all members, and keeps what
- * this host registers as tags of its own member. One connection and one list
- * serve all clusters.
+ * A registry in a serf cluster: the local agent lists all members, and stores what this host registers as
+ * tags of its own member. One connection and one list serve all clusters.
  */
 export class SerfSession implements DiscoverySession {
   /** Never resolves: what the agent has lost is set again. */
@@ -70,7 +69,7 @@ export class SerfSession implements DiscoverySession {
   readonly #context: DiscoveryContext;
   readonly #clock: Clock;
   readonly #random: Random;
-  /** Whose a port in a tag is. */
+  /** The session that owns a port in a tag. */
   readonly #id: string;
   readonly #closing = new AbortController();
   readonly #running: Promise<void>;
@@ -125,7 +124,7 @@ export class SerfSession implements DiscoverySession {
         const found = select(look.members, selection);
         this.#logFaults(cluster, faults, found.faults);
         faults = found.faults;
-        // A cluster that had members, as far as this agent can know, is one that is empty when the last has gone.
+        // A cluster that had members, as far as this agent can know, is empty once the last has left.
         if (found.exists) this.#seen.set(cluster, look.epoch);
         const exists = this.#seen.get(cluster) === look.epoch;
         const { epoch, leaseMs } = look;
@@ -185,7 +184,7 @@ export class SerfSession implements DiscoverySession {
     await this.#running;
   }
 
-  /** Keeps a connection, reads the members after each event and now and then, and looks after the own tags. */
+  /** Keeps a connection, reads the members after each event and periodically, and maintains the own tags. */
   async #run(): Promise<void> {
     const { signal } = this.#closing;
     for (let failures = 0; !signal.aborted;) {
@@ -240,7 +239,7 @@ export class SerfSession implements DiscoverySession {
     if (rpc.hasEnded && !signal.aborted) throw await rpc.ended;
   }
 
-  /** Sets again what the agent has lost of what is registered here, as after its restart. */
+  /** Sets again what the agent has lost of the registrations from here, as after its restart. */
   async #restore(agent: Agent, members: readonly Member[], signal: AbortSignal): Promise<void> {
     const own = members.find(({ name }) => name === agent.name);
     const isMissing = [...this.#held.values()].some(({ tag, port }) =>
@@ -250,7 +249,7 @@ export class SerfSession implements DiscoverySession {
     try {
       await this.#tagging.run(() => this.#assert(signal));
     } catch (error) {
-      // An agent that has no room for a tag still tells of the members. The next reading tries again.
+      // An agent that has no room for a tag still lists the members. The next reading tries again.
       if (!(error instanceof RejectedError)) throw error;
       this.#context.log.debug("Cannot set the tags; trying again", {
         event: "discovery.renewal_failed",
@@ -259,7 +258,7 @@ export class SerfSession implements DiscoverySession {
     }
   }
 
-  /** Brings the own tags to what is registered here. */
+  /** Updates the own tags to what is registered here. */
   async #assert(signal: AbortSignal): Promise<void> {
     const held = [...this.#held.values()];
     await this.#setTags(new Set(held.map(({ tag }) => tag)), (ports, tag) => {
@@ -299,7 +298,7 @@ export class SerfSession implements DiscoverySession {
     const remove: string[] = [];
     for (const tag of tags) {
       const before = own?.get(tag);
-      // What is no list of ports is somebody's mistake, and a list is what the tag is for.
+      // A value that is not a list of ports is a mistake, and the tag is for such a list.
       const after = formatPorts(change(parsePorts(before ?? "") ?? [], tag));
       if (after === (before ?? "")) continue;
       if (after === "") remove.push(tag);
@@ -326,7 +325,7 @@ export class SerfSession implements DiscoverySession {
 
   #logFaults(cluster: ClusterName, before: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): void {
     for (const line of newsOfFaults(before, now)) {
-      this.#context.log.warn(`Left out a member of ${cluster}: ${line}`, {
+      this.#context.log.warn("Entry left out", {
         event: "discovery.entry_skipped",
         path: cluster,
         reason: line,

@@ -16,7 +16,7 @@ import { isHostName, isIpv4, isIpv6, parseEndpoint } from "../../../src/model/en
 import { isRecord, isZone, nodeName, PRIORITY_MAX, WEIGHT_MAX } from "../../../src/model/node.ts";
 import { parseEntry } from "../entry.ts";
 
-/** A host name has a letter: what has none is an address that is wrong. */
+/** A host name has a letter: without one it is a mistyped address. */
 const isAddress = (text: string) => isIpv4(text) || isIpv6(text) || isHostName(text) && /[a-z]/i.test(text);
 const string = (is: (text: string) => boolean, wanted: string) =>
   converted((value) => typeof value === "string" && is(value) ? value : undefined, wanted);
@@ -55,14 +55,14 @@ export const schema = mapped(
   houseSchema(keys({ resolve_names: optional(flag(), true) })),
   ({ resolve_names }): StaticConfig => ({ resolveNames: resolve_names }),
 );
-/** The validator of a cluster's section: its nodes, which may have host names in the place of addresses. */
+/** The validator of a cluster's section: its nodes, whose addresses may be host names. */
 export const clusterSchema = mapped(
   refined(SECTION, (nodes) => {
     const names = new Set<string>();
     return nodes.flatMap((parsed, at) => {
       if (!parsed.ok) return [{ message: parsed.reason, path: ["nodes", at] }];
       const name = nodeName(parsed.node);
-      if (names.has(name)) return [unwanted(["nodes", at], "another node than those before", name)];
+      if (names.has(name)) return [unwanted(["nodes", at], "different from the nodes above", name)];
       names.add(name);
       return [];
     });

@@ -22,7 +22,7 @@ Deno.test.each([
   for (const { message } of issues) assert.doesNotMatch(message, /[\p{Cc}\p{Cf}]/u);
 });
 
-Deno.test("static names the second of two nodes, in time in proportion to their number", async () => {
+Deno.test("static names the second of two equal nodes, in time in proportion to their number", async () => {
   const fleet = (length: number) =>
     Array.from({ length }, (_, i) => `10.${i >> 16 & 255}.${i >> 8 & 255}.${i & 255}:80`);
   const took = async (length: number) => {
@@ -32,7 +32,7 @@ Deno.test("static names the second of two nodes, in time in proportion to their 
     assert.deepEqual(issues.map(({ path }) => path), [["nodes", length]]);
     return performance.now() - beganMs;
   };
-  // With its square the long one would take two hundred and fifty times as long; the quickest runs count.
+  // In quadratic time the long one would take two hundred and fifty times as long; the quickest runs count.
   let [short, long] = [Infinity, Infinity];
   await eventually("sixteen times the nodes take about as many times as long", async () => {
     [short, long] = [Math.min(short, await took(500)), Math.min(long, await took(8_000))];

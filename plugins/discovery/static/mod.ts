@@ -8,7 +8,7 @@ const fixed: DiscoveryPlugin<StaticConfig, readonly Node[]> = {
   kind: "discovery",
   apiVersion: 1,
   name: "static",
-  summary: "Nodes that stand in the cluster's own file; read-only",
+  summary: "Nodes listed in the cluster's own file; read-only",
   stability: "stable",
   capabilities: ["watch"],
   example: {},
@@ -29,7 +29,7 @@ const fixed: DiscoveryPlugin<StaticConfig, readonly Node[]> = {
   },
 };
 
-/** What stands in a cluster's file, until the signal is aborted. */
+/** The nodes of a cluster's file, until the signal is aborted. */
 async function* fixedAt(nodes: readonly Node[], signal: AbortSignal): AsyncGenerator<ClusterFacts> {
   yield { nodes, exists: true, epoch: "file" };
   if (signal.aborted) return;

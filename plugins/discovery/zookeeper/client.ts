@@ -21,7 +21,7 @@ export type { Credential } from "./connection.ts";
 export interface ClientOptions {
   /** The servers of the ensemble; tried in a random order. */
   readonly hosts: readonly Endpoint[];
-  /** How long the ensemble keeps the session of a client that is out of reach; it may grant another time. */
+  /** How long the ensemble keeps the session of an unreachable client; it may grant another time. */
   readonly sessionTimeoutMs: number;
   readonly auth?: Credential | undefined;
   /** Read again for each connection, so that certificates may be replaced; no TLS without it. */
@@ -30,45 +30,51 @@ export interface ClientOptions {
   readonly random: Random;
   /** Called for each watch that fires. */
   readonly onEvent: (event: WatchEvent) => void;
-  /** Called when a connection stands. */
+  /** Called when a connection is established. */
   readonly onConnected: (connection: Connection) => void;
   /**
-   * Called when the ensemble becomes unreachable, with the cause; not for each try after that. With TLS once for each
-   * other cause too: the connection that is lost says nothing of the certificate that prevents the next one.
+   * Called when the ensemble becomes unreachable, with the cause; not for each attempt after that. With TLS
+   * once for each other cause too: the lost connection says nothing about the certificate that prevents the
+   * next one.
    */
   readonly onDisconnected: (cause: string) => void;
   /** Called once when there will be no connection any more. */
   readonly onOver: () => void;
 }
 
-/** The waits after each round of all servers that fails. Short: a session is short-lived, and each server is asked once a round. */
+/**
+ * The waits after each failed round of all servers. Short: a session is short-lived, and each server is asked
+ * once a round.
+ */
 const RETRY_BACKOFF = { firstMs: 100, maxMs: 1_000 };
-/** A server has at least this long to let a client in, however short the session's timeout. */
+/** The least time that a server has to accept a client, however short the session's timeout. */
 const CONNECT_MIN_MS = 250;
-/** How many times longer than at first a server may have in the end; the session's timeout is the limit all the same. */
+/**
+ * How many times longer than at first a server may have in the end; the session's timeout is the limit all
+ * the same.
+ */
 const PATIENCE_MAX = 64;
-/** A session that servers refused for so many timeouts is given up: they have lost it, or their data. */
+/** A session that servers rejected for so many timeouts is given up: they have lost it, or their data. */
 const REFUSED_TIMEOUTS_MAX = 2;
-/** Refusals further apart than the timeout and this are two stories. */
+/** Rejections further apart than the timeout and this are unrelated. */
 const REFUSED_GAP_MS = 5_000;
-/** So many causes of one outage are reported at most. */
+/** How many causes of one outage are reported at most. */
 const CAUSES_MAX = 8;
 /** Silence is counted in parts of the session's timeout; the server is pinged after a third of it. */
 const TICKS_PER_TIMEOUT = 6;
-/** A server that said nothing for two thirds of the timeout counts as gone: a third is left to find another. */
+/** A server that was silent for two thirds of the timeout counts as gone: a third is left to find another. */
 const SILENT_TICKS_MAX = 4;
-/** A request without an answer for three times the timeout means the same, though pings are answered. */
+/** A request without an answer for three times the timeout means the same, although pings are answered. */
 const REQUEST_TICKS_MAX = 3 * TICKS_PER_TIMEOUT;
-/** No tick is shorter, whatever timeout a server grants. */
+/** The shortest tick, whatever timeout a server grants. */
 const TICK_MIN_MS = 10;
-/** The longest that closing takes when nobody answers. */
+/** The longest that closing takes when no server answers. */
 const CLOSE_DEADLINE_MS = 2_000;
 
 /**
- * One ZooKeeper session over as many connections as it takes: decides when and
- * where to connect, and when to leave a server that is silent. A name among the
- * servers stands for all of its addresses. Over is for ever, and another client
- * is needed then.
+ * One ZooKeeper session over as many connections as it takes: decides when and where to connect, and when to
+ * leave a silent server. A server's name stands for all of its addresses. An ended session stays ended, and
+ * another client is needed then.
  */
 export class ZooKeeperClient implements AsyncDisposable {
   /** Resolves, with the reason, when the session is over; not when it is closed from here. */
@@ -77,24 +83,24 @@ export class ZooKeeperClient implements AsyncDisposable {
   readonly #hosts: readonly Endpoint[];
   readonly #ending = Promise.withResolvers<string>();
   readonly #running: Promise<void>;
-  /** Ends a wait, or a try to connect. */
+  /** Ends a wait, or an attempt to connect. */
   readonly #stop = new AbortController();
   #connection: Connection | undefined;
   #waiting = Promise.withResolvers<void>();
   #over: SessionOverError | undefined;
-  #cause = "it was not reached yet";
-  /** What was reported since the ensemble was reached last. */
+  #cause = "not connected yet";
+  /** What was reported since the ensemble was last reachable. */
   readonly #causes = new Set<string>();
   /** The session, once there is one. */
   #ticket: SessionTicket | undefined;
-  /** What was asked for, or granted. */
+  /** The requested or granted timeout. */
   #timeoutMs: number;
-  /** Tries so far, and those in a row that failed. */
+  /** Attempts so far, and those in a row that failed. */
   #tries = 0;
   #failures = 0;
-  /** Since when servers refuse the session, and when one did last. */
+  /** Since when servers reject the session, and when one did last. */
   #refused: { readonly sinceMs: number; readonly lastMs: number } | undefined;
-  /** How many times longer than at first a server has to let a client in. */
+  /** How many times longer than at first a server has to accept a client. */
   #patience = 1;
   #cancelTick: () => void = () => {};
   #closed: Promise<void> | undefined;
@@ -110,26 +116,26 @@ export class ZooKeeperClient implements AsyncDisposable {
   }
 
   /**
-   * Answers a connection that stands, waiting for one if need be. Throws
-   * {@linkcode SessionOverError} when there never will be one again; when the
-   * signal is aborted first, an error that says why ZooKeeper is out of reach.
+   * Returns an established connection, waiting for one if necessary. Throws {@linkcode SessionOverError} when
+   * there never will be one again; when the signal is aborted first, an error that says why ZooKeeper is
+   * unreachable.
    */
   async connected(signal: AbortSignal): Promise<Connection> {
     for (;;) {
       if (this.#over !== undefined) throw this.#over;
       if (this.#connection !== undefined) return this.#connection;
-      await abortable(this.#waiting.promise, signal, () => new Error(`ZooKeeper is out of reach: ${this.#cause}`));
+      await abortable(this.#waiting.promise, signal, () => new Error(`ZooKeeper unreachable: ${this.#cause}`));
     }
   }
 
-  /** Hangs up at once and leaves the session to its timeout. */
+  /** Disconnects at once and leaves the session to its timeout. */
   abandon(): void {
-    this.#finish("it was given up");
+    this.#finish("given up");
   }
 
   /**
-   * Closes the session, so that what it had registered vanishes at once; takes
-   * two seconds at most. Safe to call twice.
+   * Closes the session, so that its registrations vanish at once; takes two seconds at most. Safe to call
+   * twice.
    */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#closed ??= this.#close();
@@ -140,7 +146,8 @@ export class ZooKeeperClient implements AsyncDisposable {
     const deadline = new AbortController();
     const cancel = clock.after(CLOSE_DEADLINE_MS, () => deadline.abort());
     try {
-      // A session that never was has nothing to close; one that was is worth a try, even during an outage.
+      // A session that never existed needs no closing; one that did is worth an attempt, even during an
+      // outage.
       if (this.#over === undefined && this.#ticket !== undefined) {
         const connection = await this.connected(deadline.signal);
         await abortable(connection.close(), deadline.signal, () => new Error("No answer in time"));
@@ -150,11 +157,11 @@ export class ZooKeeperClient implements AsyncDisposable {
     } finally {
       cancel();
     }
-    this.#finish("it was closed");
+    this.#finish("closed");
     await this.#running;
   }
 
-  /** Connects for as long as there is a session to be had, one try after the other. */
+  /** Connects while a session is possible, one attempt after the other. */
   async #run(): Promise<void> {
     const { clock, random } = this.#options;
     while (this.#over === undefined) {
@@ -169,18 +176,19 @@ export class ZooKeeperClient implements AsyncDisposable {
       const startedMs = clock.now();
       const connection = await this.#connect(this.#hosts[this.#tries++ % this.#hosts.length] as Endpoint);
       await connection?.closed;
-      // One that hangs up at once is no better than one that refuses.
+      // A server that closes the connection at once is no better than one that rejects it.
       const lasted = connection !== undefined && clock.now() - startedMs >= this.#timeoutMs / 3;
       this.#failures = lasted ? 0 : this.#failures + 1;
     }
   }
 
-  /** Tries one server; answers the connection if it has let the session in. */
+  /** Tries one server; returns the connection if it has accepted the session. */
   async #connect(endpoint: Endpoint): Promise<Connection | undefined> {
     const { clock, auth, onEvent, sessionTimeoutMs } = this.#options;
     const timeoutMs = this.#timeoutMs;
-    // At first there is time to ask every server more than once before the session expires: one that is just starting may
-    // take a connection and forget it. Patience grows with each that is overdue, for servers that many ask at once are slow.
+    // At first there is time to ask every server more than once before the session expires: one that is just
+    // starting may accept a connection and forget it. Patience grows with each that is overdue, for servers
+    // under load are slow.
     const firstMs = Math.max(CONNECT_MIN_MS, timeoutMs / this.#hosts.length / 4);
     const deadlineMs = Math.min(firstMs * this.#patience, Math.max(firstMs, timeoutMs));
     const attempt = new AbortController();
@@ -202,7 +210,7 @@ export class ZooKeeperClient implements AsyncDisposable {
       });
       connection.listen({
         onEvent,
-        onAuthFailed: () => this.#expire("the ensemble does not accept the credential: authentication failed"),
+        onAuthFailed: () => this.#expire("authentication failed: the ensemble rejects the credential"),
         onEnd: (cause) => this.#lose(connection, cause.message),
       });
       this.#take(connection);
@@ -220,7 +228,7 @@ export class ZooKeeperClient implements AsyncDisposable {
     }
   }
 
-  /** Connects; a client that speaks no TLS does not load it. */
+  /** Connects; a client without TLS does not load it. */
   async #dial(address: TcpAddress, signal: AbortSignal): Promise<ByteChannel> {
     const { tls } = this.#options;
     if (tls === undefined) return await connectTcp(address, signal);
@@ -249,7 +257,7 @@ export class ZooKeeperClient implements AsyncDisposable {
     this.#miss(cause);
   }
 
-  /** Takes note that there is no connection: one was lost, or a try to make one. */
+  /** Notes that there is no connection: one was lost, or an attempt failed. */
   #miss(cause: string): void {
     this.#cause = cause;
     if (this.#over !== undefined || this.#closed !== undefined) return;
@@ -259,18 +267,18 @@ export class ZooKeeperClient implements AsyncDisposable {
     this.#options.onDisconnected(cause);
   }
 
-  /** Takes note that a server was reached and has not let the session in. */
+  /** Notes that a server was reached and has not accepted the session. */
   #countRefusal(): void {
     if (this.#ticket === undefined) return;
     const nowMs = this.#options.clock.now();
     const timeoutMs = this.#timeoutMs;
     const { sinceMs, lastMs } = this.#refused ?? { sinceMs: nowMs, lastMs: nowMs };
-    // Between refusals servers may be down for long; that says nothing of the session.
+    // Between rejections servers may be down for long; that says nothing about the session.
     const isOngoing = nowMs - lastMs < timeoutMs + REFUSED_GAP_MS;
     this.#refused = { sinceMs: isOngoing ? sinceMs : nowMs, lastMs: nowMs };
     const refusedMs = nowMs - this.#refused.sinceMs;
     if (refusedMs > REFUSED_TIMEOUTS_MAX * timeoutMs) {
-      this.#expire(`no server has taken the session back for ${Math.round(refusedMs / 1_000)} s`);
+      this.#expire(`no server has accepted the session for ${Math.round(refusedMs / 1_000)} s`);
     }
   }
 
@@ -291,7 +299,7 @@ export class ZooKeeperClient implements AsyncDisposable {
 
   #finish(reason: string): void {
     if (this.#over !== undefined) return;
-    this.#over = new SessionOverError(`The session is over: ${reason}`);
+    this.#over = new SessionOverError(`Session ended: ${reason}`);
     this.#stop.abort(this.#over);
     this.#cancelTick();
     this.#connection?.end(this.#over);

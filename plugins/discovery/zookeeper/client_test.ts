@@ -5,7 +5,7 @@ import { isSilent, type Script, ScriptedServer } from "../../../tests/support/sc
 import { type ClientOptions, ZooKeeperClient } from "./client.ts";
 import { ConnectionLostError, ZooKeeperError } from "./connection.ts";
 
-/** A client that keeps what it tells; without chance it waits the least. */
+/** A client that records what it reports; without chance it waits the least. */
 function connect(hosts: readonly string[], change: Partial<ClientOptions> = {}) {
   const told: string[] = [];
   const client = new ZooKeeperClient({
@@ -22,7 +22,7 @@ function connect(hosts: readonly string[], change: Partial<ClientOptions> = {}) 
   return Object.assign(client, { told });
 }
 
-/** The answer to a handshake: session 7 for `timeoutMs`; 0 says that it has expired. */
+/** The answer to a handshake: session 7 for `timeoutMs`; 0 means that it has expired. */
 function welcome(timeoutMs: number): Uint8Array {
   const frame = new DataView(new ArrayBuffer(41));
   frame.setInt32(0, 37); // What follows: the protocol's version (0), the timeout, the session, its password.
@@ -42,7 +42,7 @@ function reply(xid: number, code: number): Uint8Array {
   return new Uint8Array(frame.buffer);
 }
 
-/** Lets a client in, answers each request as told by its number, and says nothing more. */
+/** Accepts a client, answers each request as scripted by its number, and sends nothing more. */
 function serves(timeoutMs: number, answer: (xid: number) => readonly Uint8Array[]): Script {
   return async (connection) => {
     const buffer = new Uint8Array(65_536);
@@ -58,12 +58,12 @@ function serves(timeoutMs: number, answer: (xid: number) => readonly Uint8Array[
   };
 }
 
-/** Lets a client in and says nothing more. */
+/** Accepts a client and sends nothing more. */
 function letsIn(timeoutMs: number): Script {
   return serves(timeoutMs, () => []);
 }
 
-/** Does with each connection the next script; the last one over and over. */
+/** Runs the next script with each connection; the last one again and again. */
 function inTurn(...scripts: readonly Script[]): Script {
   let turn = 0;
   return (connection) => (scripts[Math.min(turn++, scripts.length - 1)] as Script)(connection);
@@ -71,7 +71,7 @@ function inTurn(...scripts: readonly Script[]): Script {
 
 const refuses: Script = () => Promise.resolve();
 
-Deno.test("ZooKeeperClient tries again when a server takes a connection and forgets it", async () => {
+Deno.test("ZooKeeperClient tries again when a server accepts a connection and forgets it", async () => {
   await using server = new ScriptedServer(inTurn(isSilent, isSilent, letsIn(10_000)));
   const client = connect([server.target]);
   await client.connected(AbortSignal.timeout(60_000));
@@ -84,7 +84,7 @@ Deno.test("ZooKeeperClient tries again when a server takes a connection and forg
 Deno.test("ZooKeeperClient asks every server before it waits", async () => {
   await using first = new ScriptedServer(refuses);
   await using second = new ScriptedServer(letsIn(10_000));
-  // A long wait, if there was one, would fail the test.
+  // A long wait would fail the test.
   const client = connect([first.target, second.target], { random: () => 0.999 });
   await client.connected(AbortSignal.timeout(60_000));
   assert.equal(client.told.at(-1), `connected ${second.target}`);
@@ -93,12 +93,12 @@ Deno.test("ZooKeeperClient asks every server before it waits", async () => {
   await client[Symbol.asyncDispose]();
 });
 
-Deno.test("ZooKeeperClient gives up a session that servers refuse for twice its time", async () => {
+Deno.test("ZooKeeperClient gives up a session that servers reject for twice its time", async () => {
   await using server = new ScriptedServer(inTurn(letsIn(300), refuses));
   const client = connect([server.target], { sessionTimeoutMs: 300 });
-  assert.match(await client.ended, /no server has taken the session back/);
-  await assert.rejects(client.connected(AbortSignal.timeout(60_000)), /The session is over: no server has taken/);
-  assert.equal(client.told.filter((each) => each.startsWith("disconnected")).length, 1, "one outage, told once");
+  assert.match(await client.ended, /no server has accepted the session/);
+  await assert.rejects(client.connected(AbortSignal.timeout(60_000)), /Session ended: no server has accepted/);
+  assert.equal(client.told.filter((each) => each.startsWith("disconnected")).length, 1, "one outage, reported once");
   assert.ok(server.accepted > 3);
   await client[Symbol.asyncDispose]();
 });
@@ -112,29 +112,29 @@ Deno.test("ZooKeeperClient never gives up a session that it does not have yet", 
   await client[Symbol.asyncDispose]();
 });
 
-Deno.test("ZooKeeperClient ends when it is told that the session has expired", async () => {
+Deno.test("ZooKeeperClient ends when the server reports that the session has expired", async () => {
   await using server = new ScriptedServer(inTurn(letsIn(240), letsIn(0)));
   const client = connect([server.target], { sessionTimeoutMs: 240 });
-  assert.match(await client.ended, /says that the session has expired/);
+  assert.match(await client.ended, /the session has expired/);
   await eventually("it is over", () => client.told.at(-1) === "over");
   await client[Symbol.asyncDispose]();
 });
 
-Deno.test("ZooKeeperClient says why ZooKeeper is out of reach to those who wait no longer", async () => {
+Deno.test("ZooKeeperClient says why ZooKeeper is unreachable to a caller that stops waiting", async () => {
   await using server = new ScriptedServer(refuses);
   const client = connect([server.target]);
   const waiting = client.connected(AbortSignal.timeout(100));
-  await assert.rejects(waiting, /ZooKeeper is out of reach: .* hung up without an answer/);
+  await assert.rejects(waiting, /ZooKeeper unreachable: .* closed the connection without an answer/);
   await client[Symbol.asyncDispose]();
-  await assert.rejects(client.connected(AbortSignal.timeout(100)), /The session is over: it was closed/);
+  await assert.rejects(client.connected(AbortSignal.timeout(100)), /Session ended: closed/);
 });
 
 Deno.test.each([
-  { what: "falls silent", answer: () => [], says: /is silent/ },
+  { what: "falls silent", answer: () => [], says: /stopped answering/ },
   {
     what: "answers pings and nothing else",
     answer: (xid: number) => xid === -2 ? [reply(-2, 0)] : [],
-    says: /gave no answer to: look for \/a/,
+    says: /no answer from .* to: look for \/a/,
   },
   {
     what: "answers out of turn",
@@ -157,30 +157,30 @@ Deno.test.each([
   const connection = await client.connected(AbortSignal.timeout(60_000));
   await assert.rejects(connection.exists("/a", { watch: false }), ConnectionLostError);
   await connection.closed;
-  await eventually("it is told why", () => client.told.some((each) => says.test(each)));
+  await eventually("the reason is reported", () => client.told.some((each) => says.test(each)));
   client.abandon();
   await client[Symbol.asyncDispose]();
 });
 
-Deno.test("ZooKeeperClient goes on when it hears of errors that it does not know", async () => {
+Deno.test("ZooKeeperClient continues after unknown error codes", async () => {
   await using server = new ScriptedServer(serves(10_000, (xid) => [reply(xid, -999)]), "::1");
   const client = connect([`[::1]:${server.port}`]);
   const connection = await client.connected(AbortSignal.timeout(60_000));
   await assert.rejects(
     connection.exists("/a", { watch: false }),
-    (error) => error instanceof ZooKeeperError && error.message === "Cannot look for /a: ZooKeeper's error -999",
+    (error) => error instanceof ZooKeeperError && error.message === "Cannot look for /a: ZooKeeper error -999",
   );
-  await assert.rejects(connection.delete("/a"), /Cannot delete \/a: ZooKeeper's error -999/);
+  await assert.rejects(connection.delete("/a"), /Cannot delete \/a: ZooKeeper error -999/);
   assert.equal(connection.sessionId, 7n);
   client.abandon();
   await client[Symbol.asyncDispose]();
 });
 
-Deno.test("ZooKeeperClient ends when its credential is refused, and does not print it", async () => {
+Deno.test("ZooKeeperClient ends when its credential is rejected, and does not print it", async () => {
   await using server = new ScriptedServer(serves(10_000, (xid) => xid === -4 ? [reply(-4, -115)] : []));
   const client = connect([server.target], { auth: { scheme: "digest", secret: "web:s3cret" } });
   const reason = await client.ended;
-  assert.match(reason, /does not accept the credential: authentication failed/);
+  assert.match(reason, /authentication failed: the ensemble rejects the credential/);
   assert.doesNotMatch(`${reason} ${client.told}`, /s3cret/);
   await client[Symbol.asyncDispose]();
 });

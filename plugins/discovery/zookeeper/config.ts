@@ -21,21 +21,21 @@ import type { AclChoice } from "./session.ts";
 
 /** `discovery/zookeeper.yaml`, validated. */
 export interface ZooKeeperConfig {
-  /** The servers, no doubles. */
+  /** The servers, without duplicates. */
   readonly hosts: readonly Endpoint[];
-  /** What comes before every path: empty, or a path without a slash at its end. */
+  /** The prefix of every path: empty, or a path without a slash at its end. */
   readonly chroot: string;
-  /** The znode that the clusters are children of, with the chroot of `hosts` in front. */
+  /** The znode whose children are the clusters, with the chroot of `hosts` in front. */
   readonly path: string;
-  /** How long the ensemble keeps what was registered by a client that is out of reach. */
+  /** How long the ensemble keeps the registrations of an unreachable client. */
   readonly sessionTimeoutMs: number;
-  /** Who to be. */
+  /** The credential. */
   readonly auth?: Credential | undefined;
-  /** No TLS is spoken without it. */
+  /** Without it, connections use no TLS. */
   readonly tls?: TlsFiles | undefined;
   /** Whether host names in entries are resolved, by the name servers of this host. */
   readonly resolveNames: boolean;
-  /** Who may do what with the znodes made here. */
+  /** The permissions of the znodes made here. */
   readonly acl: AclChoice;
 }
 
@@ -45,7 +45,7 @@ const HOSTS_WANTED = "a list of host:port, with an optional /chroot after the la
 const PATH_WANTED = "a path of names, as in /lighthouse/services";
 const AUTH_WANTED = `a map with username and password, or "digest:username:password"`;
 
-/** What a connection string says. */
+/** A parsed connection string. */
 interface Ensemble {
   readonly hosts: readonly Endpoint[];
   readonly chroot: string;
@@ -130,7 +130,7 @@ export const { cluster: clusterSchema, service: serviceSchema } = sectionSchemas
   },
 });
 
-/** Reads `a:2181,b,[::1]:2181/chroot`, as ZooKeeper's own clients do; `undefined` if it is none. */
+/** Parses `a:2181,b,[::1]:2181/chroot`, as ZooKeeper's own clients do; `undefined` if it is invalid. */
 export function parseEnsemble(text: string): Ensemble | undefined {
   const slash = text.indexOf("/");
   const chroot = slash === -1 ? "" : normalisePath(text.slice(slash));
@@ -147,12 +147,12 @@ export function parseEnsemble(text: string): Ensemble | undefined {
 }
 
 /**
- * Answers a path with one slash before each name and none at its end, as 1.0's
- * client reads it; `undefined` for what can be no path.
+ * Normalizes a path to one slash before each name and none at its end, as 1.0's client reads it; `undefined`
+ * for an invalid path.
  */
 export function normalisePath(path: string): string | undefined {
   const names = path.split("/").filter((name) => name !== "");
-  // deno-lint-ignore no-control-regex -- ZooKeeper refuses them.
+  // deno-lint-ignore no-control-regex -- ZooKeeper rejects them.
   const isPath = names.every((name) => name !== "." && name !== ".." && !/[\u0000-\u001f\u007f-\u009f]/.test(name));
   return isPath ? `/${names.join("/")}` : undefined;
 }

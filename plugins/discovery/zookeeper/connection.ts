@@ -1,6 +1,6 @@
 import { FrameReader, JuteError, JuteReader, JuteWriter, OP, XID } from "./jute.ts";
 
-/** ZooKeeper's error codes that mean something here (`KeeperException.Code`). */
+/** ZooKeeper's error codes that matter here (`KeeperException.Code`). */
 export const ERROR = {
   noNode: -101,
   noAuth: -102,
@@ -10,7 +10,7 @@ export const ERROR = {
   authFailed: -115,
 } as const;
 
-/** What ZooKeeper's error codes are called in its manual. */
+/** The names of ZooKeeper's error codes in its manual. */
 const ERROR_NAMES: ReadonlyMap<number, string> = new Map([
   [-1, "system error"],
   [-2, "runtime inconsistency"],
@@ -44,59 +44,59 @@ const ERROR_NAMES: ReadonlyMap<number, string> = new Map([
   [-127, "throttled"],
 ]);
 
-/** Raised when ZooKeeper refuses a request. */
+/** Raised when ZooKeeper rejects a request. */
 export class ZooKeeperError extends Error {
   override name = "ZooKeeperError";
   /** One of `ERROR`, or another of ZooKeeper's codes. */
   readonly code: number;
 
   constructor(code: number, what: string) {
-    super(`Cannot ${what}: ${ERROR_NAMES.get(code) ?? `ZooKeeper's error ${code}`}`);
+    super(`Cannot ${what}: ${ERROR_NAMES.get(code) ?? `ZooKeeper error ${code}`}`);
     this.code = code;
   }
 }
 
-/** Raised for all that is in flight when a connection is lost; what became of it is not known. */
+/** Raised for all that is in flight when a connection is lost; its outcome is unknown. */
 export class ConnectionLostError extends Error {
   override name = "ConnectionLostError";
 }
 
-/** Raised when the ensemble says that the session is over. */
+/** Raised when the ensemble reports that the session is over. */
 export class SessionOverError extends Error {
   override name = "SessionOverError";
 }
 
-/** Who may do what with a znode. */
+/** The permissions of a znode. */
 export interface Acl {
   /** A sum of ZooKeeper's permission bits; 31 is all of them. */
   readonly permissions: number;
   /** `world`, `auth`, `digest`… */
   readonly scheme: string;
-  /** Whom the scheme is about. */
+  /** The id within the scheme. */
   readonly id: string;
 }
 
-/** What is known of a znode besides its data. */
+/** What is known about a znode besides its data. */
 export interface Stat {
   /** Grows with each change of the data. */
   readonly version: number;
-  /** The session that the znode ends with; 0 if it stays. */
+  /** The session of an ephemeral znode; 0 for a persistent one. */
   readonly ephemeralOwner: bigint;
 }
 
 /** A watch that fired: a hint to look again. */
 export interface WatchEvent {
-  /** ZooKeeper's number for what happened (`Watcher.Event.EventType`). */
+  /** ZooKeeper's number of the event (`Watcher.Event.EventType`). */
   readonly type: number;
-  /** What it was set on. */
+  /** The path that the watch was set on. */
   readonly path: string;
 }
 
-/** How a client proves who it is. */
+/** How a client authenticates. */
 export interface Credential {
-  /** ZooKeeper's name of the method, `digest` in most places. */
+  /** ZooKeeper's name of the scheme, usually `digest`. */
   readonly scheme: string;
-  /** What the method wants; for `digest` it is `user:password`. Never printed. */
+  /** The credential of the scheme; for `digest` it is `user:password`. Never printed. */
   readonly secret: string;
 }
 
@@ -104,33 +104,33 @@ export interface Credential {
 export interface SessionTicket {
   readonly id: bigint;
   readonly password: Uint8Array;
-  /** The last change that the client has seen: a server that is behind it does not let the client in. */
+  /** The last change that the client has seen: a server that is behind it rejects the client. */
   readonly zxid: bigint;
 }
 
 export interface ConnectionOptions {
   /** The server, for messages. */
   readonly endpoint: string;
-  /** What to ask for. */
+  /** The timeout to request. */
   readonly timeoutMs: number;
-  /** The session to go on with; a new one is asked for without it. */
+  /** The session to continue; without it a new one is requested. */
   readonly ticket: SessionTicket | undefined;
   readonly auth: Credential | undefined;
-  /** Hangs up when it is aborted before the server has let the client in. */
+  /** Disconnects if it is aborted before the server has accepted the session. */
   readonly signal: AbortSignal;
 }
 
-/** Who hears of what a server says unasked. */
+/** Receives what a server sends unasked. */
 export interface ConnectionListener {
   /** Called for each watch that fires. */
   readonly onEvent: (event: WatchEvent) => void;
-  /** Called when the server does not accept the credential. */
+  /** Called when the server rejects the credential. */
   readonly onAuthFailed: () => void;
   /** Called once, when it has ended, before what is in flight is rejected. */
   readonly onEnd: (cause: Error) => void;
 }
 
-/** What is spoken over: of `Deno.Conn` no more than this. */
+/** The transport: of `Deno.Conn` no more than this. */
 export type ByteChannel = Pick<Deno.Conn, "read" | "write" | "close">;
 
 /** One request that was sent and not answered yet. */
@@ -142,21 +142,26 @@ interface InFlight {
   readonly reject: (cause: Error) => void;
 }
 
-/** The most bytes of a request: ZooKeeper's own default (`jute.maxbuffer`); a server hangs up on more. */
+/**
+ * The most bytes of a request: ZooKeeper's own default (`jute.maxbuffer`); a server closes the connection at
+ * more.
+ */
 const REQUEST_BYTES_MAX = 1_048_575;
-/** The most bytes of an answer. A list of children may be long, and no server limits it; this is a million of them. */
+/**
+ * The most bytes of an answer. A list of children may be long, and no server limits it; this is a million of
+ * them.
+ */
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
-/** The most bytes of the answer to the handshake; it has 37. */
+/** The most bytes of the answer to the handshake, which has 37. */
 const HANDSHAKE_BYTES_MAX = 1_024;
-/** Pings are sent each so many ticks. */
+/** How many ticks are between pings. */
 const TICKS_PER_PING = 2;
 /** The least bytes of a string in a list: its length. */
 const STRING_BYTES_MIN = 4;
 
 /**
- * One connection to one server, from the handshake on: what is asked on it is
- * answered on it, or rejects with {@linkcode ConnectionLostError} when it ends.
- * Watches end with it as well, so that who has set them sets them again on the
+ * One connection to one server, from the handshake on: each request is answered on it, or rejects with
+ * {@linkcode ConnectionLostError} when it ends. Watches end with it as well, so they are set again on the
  * next one: there is no list of watches to send, which could grow too long.
  */
 export class Connection {
@@ -196,10 +201,10 @@ export class Connection {
   }
 
   /**
-   * Shakes hands over a channel, which it closes if that fails.
+   * Performs the handshake on a channel, which it closes if that fails.
    *
-   * @throws {SessionOverError} if the ensemble knows the session no more
-   * @throws {ConnectionLostError} if the server does not let the client in
+   * @throws {SessionOverError} if the ensemble no longer knows the session
+   * @throws {ConnectionLostError} if the server does not accept the client
    * @throws the signal's reason
    */
   static async open(channel: ByteChannel, options: ConnectionOptions): Promise<Connection> {
@@ -223,11 +228,11 @@ export class Connection {
       });
       const answer = await frames.next(HANDSHAKE_BYTES_MAX);
       signal.throwIfAborted();
-      if (answer === undefined) throw new ConnectionLostError(`${endpoint} hung up without an answer`);
+      if (answer === undefined) throw new ConnectionLostError(`${endpoint} closed the connection without an answer`);
       const reader = new JuteReader(answer);
       reader.int();
       const granted = { timeoutMs: reader.int(), id: reader.long(), password: reader.buffer() };
-      if (granted.timeoutMs <= 0) throw new SessionOverError("the ensemble says that the session has expired");
+      if (granted.timeoutMs <= 0) throw new SessionOverError("the session has expired");
       const connection = new Connection(channel, frames, options, granted);
       heard = () => connection.#heardTick = connection.#tick;
       return connection;
@@ -241,7 +246,7 @@ export class Connection {
     }
   }
 
-  /** Starts to hear what the server says; to be called at once, and before anything is asked. */
+  /** Starts to receive; to be called at once, and before the first request. */
   listen(listener: ConnectionListener): void {
     this.#listener = listener;
     if (this.#auth !== undefined) this.#sendAuth(this.#auth);
@@ -253,7 +258,7 @@ export class Connection {
     return { id: this.sessionId, password: this.#password, zxid: this.#zxid };
   }
 
-  /** Ends it: everything in flight rejects, and all that is asked from now on. */
+  /** Ends it: everything in flight rejects, and all requests from now on. */
   end(cause: Error): void {
     if (this.#cause !== undefined) return;
     this.#cause = cause;
@@ -266,30 +271,32 @@ export class Connection {
   }
 
   /**
-   * Counts a part of the session's timeout, and pings now and then. Ends when
-   * the server was silent for `silentMax` of them, or owes an answer for more
-   * than `owedMax`. Counted in ticks and not in time, so that a pause of this
-   * process is not taken for the server's silence.
+   * Counts a part of the session's timeout, and pings periodically. Ends when the server was silent for
+   * `silentMax` of them, or owes an answer for more than `owedMax`. Counted in ticks and not in time, so that
+   * a pause of this process is not taken for the server's silence.
    */
   tick({ silentMax, owedMax }: { readonly silentMax: number; readonly owedMax: number }): void {
     this.#tick++;
     // They were sent in this order, so the first is the oldest.
     const [oldest] = this.#inFlight;
     if (this.#tick - this.#heardTick >= silentMax) {
-      this.end(new ConnectionLostError(`${this.endpoint} is silent`));
+      this.end(new ConnectionLostError(`${this.endpoint} stopped answering`));
     } else if (oldest !== undefined && this.#tick - oldest.tick > owedMax) {
-      this.end(new ConnectionLostError(`${this.endpoint} gave no answer to: ${oldest.what}`));
+      this.end(new ConnectionLostError(`no answer from ${this.endpoint} to: ${oldest.what}`));
     } else if (this.#tick % TICKS_PER_PING === 0) {
       this.#send(new JuteWriter().int(XID.ping).int(OP.ping).frame());
     }
   }
 
-  /** Ends the session: what it has registered vanishes. The server hangs up when it has done so. */
+  /** Closes the session: its registrations vanish. The server closes the connection when it has done so. */
   async close(): Promise<void> {
     await this.#ask("close the session", OP.close, () => {}, () => {});
   }
 
-  /** Creates a znode: one that ends with the session, or one that stays; a numbered one gets ten digits behind its path. Answers its path. */
+  /**
+   * Creates a znode, ephemeral or persistent; a sequential one gets ten digits appended to its path. Returns
+   * its path.
+   */
   create(path: string, data: Uint8Array, options: CreateOptions): Promise<string> {
     return this.#ask(
       `create ${path}`,
@@ -305,9 +312,9 @@ export class Connection {
   }
 
   /**
-   * Puts an ephemeral znode of this session in the place of another's, all or
-   * nothing. The new znode never has the version of the old one, so that who
-   * has read the old one cannot delete the new one by mistake.
+   * Replaces another session's ephemeral znode by one of this session, all or nothing. The new znode never
+   * has the version of the old one, so that a client that has read the old one cannot delete the new one by
+   * mistake.
    */
   async replace(
     path: string,
@@ -333,7 +340,7 @@ export class Connection {
     if (code !== undefined) throw new ZooKeeperError(code, `replace ${path}`);
   }
 
-  /** Looks whether a znode is there; with `watch`, its coming, going and change will be reported once. */
+  /** Checks whether a znode exists; with `watch`, its creation, deletion and change is reported once. */
   async exists(path: string, { watch }: { watch: boolean }): Promise<boolean> {
     try {
       return await this.#ask(`look for ${path}`, OP.exists, (to) => to.string(path).bool(watch), () => true);
@@ -343,7 +350,7 @@ export class Connection {
     }
   }
 
-  /** Reads a znode's data; with `watch`, its going or change will be reported once. */
+  /** Reads a znode's data; with `watch`, its deletion or change is reported once. */
   async getData(
     path: string,
     { watch }: { watch: boolean },
@@ -361,7 +368,7 @@ export class Connection {
     await this.#ask(`change ${path}`, OP.setData, (to) => to.string(path).buffer(data).int(version), () => {});
   }
 
-  /** Lists the names of a znode's children; with `watch`, the next change of the list will be reported once. */
+  /** Lists the names of a znode's children; with `watch`, the next change of the list is reported once. */
   getChildren(path: string, { watch }: { watch: boolean }): Promise<readonly string[]> {
     return this.#ask(
       `list ${path}`,
@@ -371,7 +378,10 @@ export class Connection {
     );
   }
 
-  /** Waits until the server knows all that its leader knew when it was asked: another server may be behind. */
+  /**
+   * Waits until the server knows all that its leader knew at the time of the request: a new server may be
+   * behind.
+   */
   async sync(): Promise<void> {
     await this.#ask("catch up with the leader", OP.sync, (to) => to.string("/"), () => {});
   }
@@ -422,7 +432,7 @@ export class Connection {
     if (!this.#isWriting) void this.#flush();
   }
 
-  /** Writes what is to go out; what comes meanwhile goes out together. */
+  /** Writes queued requests; those that are queued meanwhile are sent together. */
   async #flush(): Promise<void> {
     this.#isWriting = true;
     try {
@@ -441,7 +451,7 @@ export class Connection {
         if (frame === undefined) break;
         this.#take(new JuteReader(frame));
       }
-      this.end(new ConnectionLostError(`${this.endpoint} hung up`));
+      this.end(new ConnectionLostError(`${this.endpoint} closed the connection`));
     } catch (error) {
       this.#fail(error);
     }
@@ -455,7 +465,7 @@ export class Connection {
     this.end(new ConnectionLostError(cause));
   }
 
-  /** Makes sense of one frame. */
+  /** Interprets one frame. */
   #take(reader: JuteReader): void {
     const xid = reader.int();
     const zxid = reader.long();
@@ -469,7 +479,7 @@ export class Connection {
       const type = reader.int();
       reader.int();
       const path = reader.string();
-      // Others tell of the connection itself, which is known here better.
+      // Other events concern the connection itself, which is known better here.
       if (type > 0) this.#listener?.onEvent({ type, path });
       return;
     }
@@ -477,12 +487,12 @@ export class Connection {
     if (oldest === undefined || oldest.xid !== xid) throw new JuteError(`reply out of order, xid ${xid}`);
     if (zxid > this.#zxid) this.#zxid = zxid;
     oldest.answer(reader);
-    // Only now: what cannot be understood is in flight still, and rejects as everything does.
+    // Only now: a reply that cannot be parsed leaves its request in flight, which rejects as everything does.
     this.#inFlight.delete(oldest);
   }
 }
 
-/** What a znode is created as. */
+/** The flags that a znode is created with. */
 interface CreateOptions {
   readonly ephemeral: boolean;
   readonly isNumbered?: boolean | undefined;
@@ -504,7 +514,7 @@ function writeMultiHeader(to: JuteWriter, op: number): JuteWriter {
   return to.int(op).bool(false).int(-1);
 }
 
-/** Answers the code of the operation that a transaction failed for; `undefined` if it did not. */
+/** Returns the code of the operation that a transaction failed for; `undefined` if it did not. */
 function readMultiError(from: JuteReader): number | undefined {
   let failed: number | undefined;
   for (;;) {
@@ -516,7 +526,7 @@ function readMultiError(from: JuteReader): number | undefined {
     else if (op === OP.setData) readStat(from);
     else if (op === OP.error) {
       const code = from.int();
-      // Those before the one that failed say 0, those behind it "runtime inconsistency".
+      // Operations before the failed one report 0, those after it "runtime inconsistency".
       if (code !== 0 && (failed === undefined || failed === RUNTIME_INCONSISTENCY)) failed = code;
     } else if (op !== OP.delete) throw new JuteError(`unknown operation ${op} in a multi reply`);
   }

@@ -1,13 +1,12 @@
 /**
- * ZooKeeper's wire format: records of its serializer, Jute, in frames with a
- * length in front. Pure but for {@linkcode FrameReader}, which reads a stream.
- * What comes from a server is untrusted: a length that the frame does not hold,
+ * ZooKeeper's wire format: records of its serializer, Jute, in frames with a length prefix. Pure but for
+ * {@linkcode FrameReader}, which reads a stream. Data from a server is untrusted: a length beyond the frame,
  * or a frame that is larger than allowed, is a {@linkcode JuteError}.
  *
  * @module
  */
 
-/** Raised for bytes that are no valid record or frame. */
+/** Raised for bytes that are not a valid record or frame. */
 export class JuteError extends Error {
   override name = "JuteError";
 }
@@ -29,14 +28,14 @@ export const OP = {
   error: -1,
 } as const;
 
-/** The request numbers of what is no ordinary request. */
+/** The request numbers of special requests. */
 export const XID = { event: -1, ping: -2, auth: -4 } as const;
 
-/** Bytes in front of each frame. */
+/** Bytes before each frame. */
 const LENGTH_BYTES = 4;
 const FIRST_BUFFER_BYTES = 4_096;
 const encoder = new TextEncoder();
-// Lenient, since one malformed name must not cost all others; a name that was repaired so is found by nobody.
+// Lenient, since one malformed name must not cost all others; a name that was repaired so matches no path.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Writes records into one frame. */
@@ -61,7 +60,7 @@ export class JuteWriter {
     return this;
   }
 
-  /** A truth value. */
+  /** A boolean. */
   bool(value: boolean): this {
     this.#room(1);
     this.#bytes[this.#length++] = value ? 1 : 0;
@@ -129,7 +128,7 @@ export class JuteReader {
     return this.#view.getBigInt64(this.#skip(8));
   }
 
-  /** A truth value. */
+  /** A boolean. */
   bool(): boolean {
     return this.#bytes[this.#skip(1)] !== 0;
   }
@@ -153,7 +152,7 @@ export class JuteReader {
     return Array.from({ length: this.#count(bytesMin) }, read);
   }
 
-  /** Reads how many there are of what takes at least so many bytes each: more than the frame holds cannot be meant. */
+  /** Reads a count of items that have at least so many bytes each: more than the frame holds is invalid. */
   #count(bytesMin: number): number {
     const count = this.int();
     if (count < -1 || count * bytesMin > this.left) {
@@ -177,14 +176,14 @@ export class FrameReader {
   #start = 0;
   #end = 0;
 
-  /** `read` fills a buffer and answers how far, or `null` at the end, as `Deno.Conn` does. */
+  /** `read` fills a buffer and returns how far, or `null` at the end, as `Deno.Conn` does. */
   constructor(read: (buffer: Uint8Array) => Promise<number | null>) {
     this.#read = read;
   }
 
   /**
-   * Answers the content of the next frame, valid until the next call;
-   * `undefined` when the stream ends, in the middle of a frame too.
+   * Returns the content of the next frame, valid until the next call; `undefined` when the stream ends, in
+   * the middle of a frame too.
    *
    * @throws {JuteError} if its length is negative, or more than `bytesMax`
    */
@@ -200,7 +199,9 @@ export class FrameReader {
     return this.#bytes.subarray(from, from + length);
   }
 
-  /** Reads until so many bytes are there. The buffer grows with what comes, not with what was announced. */
+  /**
+   * Reads until so many bytes are available. The buffer grows with what arrives, not with what was announced.
+   */
   async #fill(count: number): Promise<boolean> {
     while (this.#end - this.#start < count) {
       if (this.#start > 0) {
@@ -213,7 +214,7 @@ export class FrameReader {
         larger.set(this.#bytes);
         this.#bytes = larger;
       } else if (this.#end === 0 && this.#bytes.length > FIRST_BUFFER_BYTES && count <= FIRST_BUFFER_BYTES) {
-        // One large frame, a long list as a rule, must not cost its memory for as long as the connection lasts.
+        // One large frame, usually a long list, must not cost its memory while the connection lasts.
         this.#bytes = new Uint8Array(FIRST_BUFFER_BYTES);
       }
       const got = await this.#read(this.#bytes.subarray(this.#end));

@@ -26,7 +26,7 @@ function read(from: JuteReader, type: Field["type"]): unknown {
   return type === "vector" ? from.vector(4, () => from.string()) : from[type]();
 }
 
-/** A stream that comes in pieces of the given sizes, over and over. */
+/** A stream that arrives in pieces of the given sizes, again and again. */
 function inPieces(bytes: Uint8Array, sizes: readonly number[]): (buffer: Uint8Array) => Promise<number | null> {
   let [at, turn] = [0, 0];
   return (buffer) => {
@@ -68,7 +68,7 @@ Deno.test("JuteReader reads what JuteWriter writes, and frames arrive whole howe
   );
 });
 
-Deno.test("JuteReader raises a JuteError, and nothing else, for bytes that are no record", () => {
+Deno.test("JuteReader raises a JuteError, and nothing else, for bytes that are not a record", () => {
   const types = fc.array(fc.constantFrom<Field["type"]>("int", "long", "bool", "buffer", "string", "vector"));
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), types, (bytes, wanted) => {
@@ -91,7 +91,7 @@ Deno.test.each([
   assert.throws(() => new JuteReader(new Uint8Array(bytes)).vector(4, () => 0), JuteError);
 });
 
-Deno.test("JuteReader takes ZooKeeper's null for nothing, and a malformed name for a name", () => {
+Deno.test("JuteReader reads ZooKeeper's null as empty, and a malformed name as a name", () => {
   const none = new Uint8Array([0xff, 0xff, 0xff, 0xff]);
   assert.equal(new JuteReader(none).string(), "");
   assert.deepEqual(new JuteReader(none).buffer(), new Uint8Array(0));
@@ -99,9 +99,9 @@ Deno.test("JuteReader takes ZooKeeper's null for nothing, and a malformed name f
   assert.equal(new JuteReader(new Uint8Array([0, 0, 0, 2, 0x61, 0xff])).string(), "a\ufffd");
 });
 
-Deno.test("FrameReader takes memory for what comes, and not for what is announced", async () => {
+Deno.test("FrameReader allocates memory for what arrives, not for what is announced", async () => {
   let largest = 0;
-  const announced = new Uint8Array([0, 0x10, 0, 0, ...new Uint8Array(100)]); // 1 MiB, of which 100 bytes come.
+  const announced = new Uint8Array([0, 0x10, 0, 0, ...new Uint8Array(100)]); // 1 MiB, of which 100 bytes arrive.
   const pieces = inPieces(announced, [10]);
   const reader = new FrameReader((buffer) => {
     largest = Math.max(largest, buffer.length);
@@ -112,7 +112,7 @@ Deno.test("FrameReader takes memory for what comes, and not for what is announce
 });
 
 Deno.test.each([{ length: [0x7f, 0xff, 0xff, 0xff] }, { length: [0x80, 0, 0, 0] }, { length: [0, 0, 0, 11] }])(
-  "FrameReader refuses a frame of the length $length",
+  "FrameReader rejects a frame of the length $length",
   async ({ length }) => {
     await assert.rejects(new FrameReader(inPieces(new Uint8Array(length), [9])).next(10), JuteError);
   },

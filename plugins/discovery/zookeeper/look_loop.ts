@@ -7,27 +7,30 @@ export type ReadingConnection = Pick<Connection, "sessionId" | "sync" | "getChil
 
 /** Something that is followed. */
 export interface Watch<Facts> {
-  /** Takes note of a watch that fired, for any path. */
+  /** Takes a watch that fired, for any path. */
   onEvent(event: WatchEvent): void;
-  /** Takes note of a new connection, which has no watches yet, or that there will be none any more. */
+  /** Takes a new connection, which has no watches yet, or notes that there will be none any more. */
   onConnection(): void;
-  /** Yields each answer that differs from the last; ends when the signal is aborted, throws when the session is over. */
+  /**
+   * Yields each answer that differs from the last; ends when the signal is aborted, throws when the session
+   * is over.
+   */
   snapshots(signal: AbortSignal): AsyncGenerator<Facts>;
 }
 
 export interface LookLoopOptions {
-  /** Answers the connection that stands, waiting for one if need be. */
+  /** Returns an established connection, waiting for one if necessary. */
   readonly connected: (signal: AbortSignal) => Promise<ReadingConnection>;
   readonly clock: Clock;
   readonly random: Random;
-  /** Called when all is to be looked at though no watch fired. */
+  /** Called when all is to be looked at although no watch fired. */
   readonly onRecheck: () => void;
 }
 
-/** All is looked at again this often though no watch fired, in case one was lost. */
+/** How often all is looked at again although no watch fired, in case one was lost. */
 const RECHECK_MS = 60_000;
 
-/** Looks again after each hint, over whichever connection stands. */
+/** Looks again after each hint, over the current connection. */
 export class LookLoop {
   readonly #options: LookLoopOptions;
   #hint = Promise.withResolvers<void>();
@@ -36,12 +39,12 @@ export class LookLoop {
     this.#options = options;
   }
 
-  /** Has it look again, now or after the look that is under way. */
+  /** Requests another look, now or after the current one. */
   hint(): void {
     this.#hint.resolve();
   }
 
-  /** Yields what each look answers; a look that loses its connection is made again over the next one. */
+  /** Yields the result of each look; a look that loses its connection is repeated over the next one. */
   async *looks<T>(look: (connection: ReadingConnection) => Promise<T>, signal: AbortSignal): AsyncGenerator<T> {
     while (!signal.aborted) {
       this.#hint = Promise.withResolvers();
@@ -78,7 +81,7 @@ export class LookLoop {
   }
 }
 
-/** Has a server catch up with its leader; a refusal is as good as a success. */
+/** Has a server catch up with its leader; a rejection is as good as a success. */
 export async function caughtUp(connection: ReadingConnection): Promise<void> {
   try {
     await connection.sync();

@@ -4,7 +4,7 @@ import zookeeper from "./mod.ts";
 
 const MINIMAL = { hosts: ["zk1", "zk2:2182"], path: "/lighthouse" };
 
-Deno.test("zookeeper takes what 1.0 takes, with defaults for the rest", async () => {
+Deno.test("zookeeper accepts what 1.0 accepts, with defaults for the rest", async () => {
   assert.deepEqual(await configured(zookeeper, MINIMAL), {
     hosts: ["zk1:2181", "zk2:2182"],
     chroot: "",
@@ -68,13 +68,13 @@ Deno.test.each([
   assert.doesNotMatch(messages, /secret/);
 });
 
-Deno.test("zookeeper says that acl needs auth whatever is wrong with other keys", async () => {
+Deno.test("zookeeper reports that acl needs auth whatever is wrong with other keys", async () => {
   const wrong = { ...MINIMAL, acl: "creator", session_timeout: "soon" };
   const messages = (await issuesOf(zookeeper, wrong)).map(({ message }) => message);
   assert.match(messages.join("\n"), /session_timeout: must be[^]*acl: must be open, as there is no auth/);
 });
 
-Deno.test("zookeeper misses what is missing", async () => {
+Deno.test("zookeeper reports missing keys", async () => {
   const messages = (await issuesOf(zookeeper, {})).map(({ message }) => message);
   assert.equal(messages.length, 2);
   assert.match(messages.join("\n"), /Missing key hosts[\s\S]*Missing key path/);
@@ -104,7 +104,7 @@ Deno.test("zookeeper asks for the files of its TLS", async () => {
   });
 });
 
-Deno.test("zookeeper asks for the name servers of its host and for the hosts file if it resolves names, and for none else", async () => {
+Deno.test("zookeeper asks for the name servers of its host and for the hosts file if it resolves names, and otherwise for neither", async () => {
   const scope = { instance: "zookeeper", nameServers: ["10.0.0.53:53"] };
   const config = await configured(zookeeper, { ...MINIMAL, hosts: "zk1", resolve_names: true });
   assert.deepEqual(zookeeper.permissions(config, scope), { net: ["zk1:2181", "10.0.0.53:53"], read: ["/etc/hosts"] });

@@ -5,7 +5,9 @@ import type { Place } from "./place.ts";
 export interface OwnZnodesOptions {
   readonly clock: Clock;
   readonly random: Random;
-  /** Looks whether a znode is as it was registered, leaves a watch on it, and makes it again if it is gone. */
+  /**
+   * Checks whether a znode is as it was registered, leaves a watch on it, and makes it again if it is gone.
+   */
   readonly mend: (place: Place, data: Uint8Array) => Promise<void>;
 }
 
@@ -13,20 +15,19 @@ export interface OwnZnodesOptions {
 interface Kept {
   readonly place: Place;
   readonly data: Uint8Array;
-  /** Where its znode was seen last; `undefined` before it is made. */
+  /** Where its znode was last seen; `undefined` before it is made. */
   readonly path: string | undefined;
 }
 
 /**
- * A znode that changed is looked at so much later, and up to half as much again:
- * two reporters that disagree over one node take turns by the second, and who
- * closes or takes a node over has the time to finish.
+ * How much later a changed znode is looked at, and up to half as much again: two reporters that disagree over
+ * one node alternate by the second, and a session that closes or takes a node over has the time to finish.
  */
 const MEND_AFTER_MS = 1_000;
 
 /**
- * The znodes that this session has registered, so that one that somebody
- * deletes is made again within two seconds, not with the next assertion.
+ * The znodes that this session has registered, so that a deleted one is made again within two seconds, not
+ * with the next assertion.
  */
 export class OwnZnodes {
   readonly #options: OwnZnodesOptions;
@@ -57,12 +58,12 @@ export class OwnZnodes {
     this.#keys.set(path, key);
   }
 
-  /** Where the znode of a registration was seen last. */
+  /** Where the znode of a registration was last seen. */
   pathOf({ key }: Place): string | undefined {
     return this.#kept.get(key)?.path;
   }
 
-  /** Notes that a znode is no more registered from here; what was to be mended of it is not. */
+  /** Notes that a znode is no longer registered from here; pending repairs of it are dropped. */
   forget({ key }: Place): void {
     const path = this.#kept.get(key)?.path;
     if (path !== undefined) this.#keys.delete(path);
@@ -76,17 +77,17 @@ export class OwnZnodes {
     for (const { place } of [...this.#kept.values()]) this.forget(place);
   }
 
-  /** Answers whether this very registration stands still. */
+  /** Whether this very registration is still kept. */
   isKept({ key }: Place, data: Uint8Array): boolean {
     return this.#kept.get(key)?.data === data;
   }
 
-  /** Takes note of a new connection: what befell while there was none was not heard of. */
+  /** Takes a new connection: changes without one were not reported. */
   onConnection(): void {
     for (const { place } of this.#kept.values()) this.look(place);
   }
 
-  /** Takes note that a znode has changed, registered from here or not. */
+  /** Takes a changed znode, registered from here or not. */
   onChange(path: string): void {
     const kept = this.#kept.get(this.#keys.get(path) ?? "");
     if (kept !== undefined) this.look(kept.place);

@@ -21,7 +21,7 @@ function stage(): { readonly clock: FakeClock; readonly own: OwnZnodes; readonly
   return { clock, own, mended };
 }
 
-Deno.test("OwnZnodes looks once, a second later, at one that changed, however often it did", () => {
+Deno.test("OwnZnodes looks once, a second later, at a changed znode, however often it changed", () => {
   const { clock, own, mended } = stage();
   own.keep({ key: "/a" }, DATA);
   for (let i = 0; i < 5; i++) own.onChange("/a");
@@ -44,7 +44,7 @@ Deno.test("OwnZnodes looks at all after a new connection", () => {
   assert.deepEqual(mended.toSorted(), ["/a 1", "/b 1"]);
 });
 
-Deno.test("OwnZnodes looks at none that was taken back meanwhile, and leaves no timer", () => {
+Deno.test("OwnZnodes ignores znodes that were deregistered meanwhile, and leaves no timer", () => {
   const { clock, own, mended } = stage();
   own.keep({ key: "/a" }, DATA);
   own.keep({ key: "/b" }, DATA);
@@ -57,7 +57,7 @@ Deno.test("OwnZnodes looks at none that was taken back meanwhile, and leaves no 
   assert.deepEqual(mended, []);
 });
 
-Deno.test("OwnZnodes makes nothing of what was registered anew with other data", () => {
+Deno.test("OwnZnodes repairs nothing of what was registered again with other data", () => {
   const { own } = stage();
   own.keep({ key: "/a" }, DATA);
   assert.ok(own.isKept({ key: "/a" }, DATA));
@@ -65,7 +65,7 @@ Deno.test("OwnZnodes makes nothing of what was registered anew with other data",
   assert.ok(!own.isKept({ key: "/a" }, DATA));
 });
 
-Deno.test("OwnZnodes looks at a numbered znode once it is known where that is", () => {
+Deno.test("OwnZnodes looks at a numbered znode once its path is known", () => {
   const { clock, own, mended } = stage();
   const place = { key: "/web/a:1", sequence: { parent: "/web", prefix: "a_", isOf: () => true } };
   own.keep(place, DATA);

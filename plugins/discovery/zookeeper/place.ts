@@ -14,7 +14,7 @@ export interface Place {
 /** Numbered znodes, of which some may be a node's. */
 export interface Sequence {
   readonly parent: string;
-  /** What the number follows. */
+  /** The prefix of the number. */
   readonly prefix: string;
   /** Whether a znode is the node's. */
   readonly isOf: (name: string, data: Uint8Array) => boolean;
@@ -25,10 +25,10 @@ export interface FoundZnode extends Awaited<ReturnType<Connection["getData"]>> {
   readonly path: string;
 }
 
-/** So many are read at once. */
+/** How many are read at once. */
 const READS_AT_ONCE_MAX = 256;
 
-/** Answers where a node's znode is below the cluster's. */
+/** Returns the place of a node's znode below the cluster's. */
 export function placeOf(node: Node, { parent, format }: { readonly parent: string; readonly format: Format }): Place {
   const key = `${parent}/${format.nameOf(node)}`;
   const prefix = format.sequenceOf?.(node);
@@ -40,7 +40,7 @@ export function placeOf(node: Node, { parent, format }: { readonly parent: strin
   return { key, sequence: { parent, prefix, isOf } };
 }
 
-/** Reads a znode; `undefined` if there is none. */
+/** Reads a znode; `undefined` if it does not exist. */
 export async function findZnode(
   connection: Connection,
   path: string,
@@ -54,7 +54,7 @@ export async function findZnode(
   }
 }
 
-/** Finds the znodes of a node, whoever made them: there is one at most where they are not numbered. */
+/** Finds the znodes of a node, whoever made them: at most one where they are not numbered. */
 export async function findAll(connection: Connection, { key, sequence }: Place): Promise<readonly FoundZnode[]> {
   if (sequence === undefined) {
     const found = await findZnode(connection, key, { watch: false });
@@ -62,7 +62,7 @@ export async function findAll(connection: Connection, { key, sequence }: Place):
   }
   const { parent, prefix, isOf } = sequence;
   const gate = new Gate(READS_AT_ONCE_MAX);
-  // One that was made over a connection that is lost must be seen, or it is made twice.
+  // One that was made over a lost connection must be seen, or it is made twice.
   await caughtUp(connection);
   const names = await childrenOf(connection, parent);
   const found = await Promise.all(
@@ -76,7 +76,7 @@ export async function findAll(connection: Connection, { key, sequence }: Place):
   return found.flat();
 }
 
-/** Whether ZooKeeper refused a request with a code. */
+/** Whether ZooKeeper rejected a request with a code. */
 export function isError(error: unknown, code: number): boolean {
   return error instanceof ZooKeeperError && error.code === code;
 }

@@ -27,26 +27,26 @@ import { ZnodeWatch } from "./znode_watch.ts";
 import { type Acl, type Connection, ConnectionLostError, ERROR, ZooKeeperError } from "./connection.ts";
 import { OwnZnodes } from "./own_znodes.ts";
 
-/** Who may do what with the znodes made here. */
+/** The permissions of the znodes made here. */
 export type AclChoice = "open" | "creator" | "readable";
 
-/** Where the registry is, and how to speak to it. */
+/** Where the registry is, and how to connect to it. */
 export interface SessionOptions {
   /** The servers of one ensemble. */
   readonly hosts: readonly Endpoint[];
-  /** The znode that the clusters are children of: `/` or a path without a slash at its end. */
+  /** The znode whose children are the clusters: `/` or a path without a slash at its end. */
   readonly path: string;
-  /** What comes before every other path: empty, or a path without a slash at its end. */
+  /** The prefix of every other path: empty, or a path without a slash at its end. */
   readonly chroot?: string | undefined;
-  /** How long the ensemble keeps what was registered by a client that is out of reach. */
+  /** How long the ensemble keeps the registrations of an unreachable client. */
   readonly sessionTimeoutMs: number;
-  /** Who to be. */
+  /** The credential. */
   readonly auth?: Credential | undefined;
-  /** No TLS is spoken without it. */
+  /** Without it, connections use no TLS. */
   readonly tls?: TlsFiles | undefined;
   /** Whether host names in entries are resolved. */
   readonly resolveNames?: boolean | undefined;
-  /** Who may do what with the znodes made here. */
+  /** The permissions of the znodes made here. */
   readonly acl: AclChoice;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -54,31 +54,32 @@ export interface SessionOptions {
 
 /** All that can be done with a znode. */
 const ALL = 31;
-/** Reading alone. */
+/** Read only. */
 const READ = 1;
 
-/** 1.0's znodes are `open`. `auth` means whoever this session has proved to be. */
+/** 1.0's znodes are `open`. `auth` means the user that this session has authenticated as. */
 const ACLS: Readonly<Record<AclChoice, readonly Acl[]>> = {
   open: [{ permissions: ALL, scheme: "world", id: "anyone" }],
   creator: [{ permissions: ALL, scheme: "auth", id: "" }],
   readable: [{ permissions: ALL, scheme: "auth", id: "" }, { permissions: READ, scheme: "world", id: "anyone" }],
 };
 
-/** How often a registration is tried anew because others changed the same znode in between. */
+/** How often a registration is retried because others changed the same znode in between. */
 const RACES_MAX = 20;
 /**
- * How many connections one job may lose: a server hangs up on a request that is larger than its own `jute.maxbuffer`, and
- * all others on the connection pay for it. Who asked tries again, with growing waits.
+ * How many connections one job may lose: a server closes the connection at a request that is larger than its
+ * own `jute.maxbuffer`, and all others on the connection pay for it. The caller tries again, with growing
+ * waits.
  */
 const LOSSES_MAX = 5;
 /** How long a look at an own znode may take; the next connection looks again. */
 const MEND_DEADLINE_MS = 10_000;
-/** What another's change in between looks like. */
+/** The errors that another's change in between causes. */
 const RACE_CODES: readonly number[] = [ERROR.noNode, ERROR.nodeExists, ERROR.badVersion];
 
 /** A ZooKeeper session: nodes are ephemeral znodes, `<path>/<cluster>/<host>:<port>`. */
 export class ZooKeeperSession implements DiscoverySession {
-  /** Resolves when the session has expired, or was refused. */
+  /** Resolves when the session has expired, or was rejected. */
   readonly ended: Promise<string>;
   readonly #options: SessionOptions;
   readonly #context: DiscoveryContext;
@@ -128,7 +129,7 @@ export class ZooKeeperSession implements DiscoverySession {
     else context.signal.addEventListener("abort", abandon, { once: true });
   }
 
-  /** Opens a session, which goes on connecting by itself. Throws if a file of TLS cannot be read. */
+  /** Opens a session, which keeps connecting by itself. Throws if a TLS file cannot be read. */
   static async open(options: SessionOptions, context: DiscoveryContext): Promise<ZooKeeperSession> {
     if (options.tls !== undefined) await readTls(options.tls);
     return new ZooKeeperSession(options, context);
@@ -175,16 +176,15 @@ export class ZooKeeperSession implements DiscoverySession {
   }
 
   /**
-   * Makes a node known: one read if it is known already. A change of its data
-   * is written into the znode as it stands, so that the node never leaves;
-   * readers of 1.0 see it with the next change of members. Its
-   * znode is watched from then on, and made again if somebody deletes it.
+   * Registers a node: one read if it is known already. A change of its data is written into the existing
+   * znode, so that the node never leaves; readers of 1.0 see it with the next change of members. Its znode is
+   * watched from then on, and made again if somebody deletes it.
    */
   async register(cluster: ClusterName, registration: Registration, signal: AbortSignal): Promise<Takeover | void> {
     const node = announcedNode(registration);
     const { place, format } = this.#placeOf(cluster, registration);
     const entry = format.write(node);
-    // What the format cannot say is said by the absence of the node.
+    // A state that the format cannot express is expressed by the node's absence.
     if (entry === undefined) return await this.deregisterOwn(cluster, registration, signal);
     this.#own.keep(place, entry.data);
     for (let races = 0;;) {
@@ -198,7 +198,7 @@ export class ZooKeeperSession implements DiscoverySession {
     }
   }
 
-  /** Removes a node, whichever session made it known. */
+  /** Removes a node, whichever session registered it. */
   async deregister(cluster: ClusterName, registration: Registration, signal: AbortSignal): Promise<void> {
     const { place } = this.#placeOf(cluster, registration);
     this.#own.forget(place);
@@ -210,14 +210,14 @@ export class ZooKeeperSession implements DiscoverySession {
     }, signal);
   }
 
-  /** Removes a node if its znode ends with this session. */
+  /** Removes a node if its znode belongs to this session. */
   async deregisterOwn(cluster: ClusterName, registration: Registration, signal: AbortSignal): Promise<void> {
     const { place } = this.#placeOf(cluster, registration);
     this.#own.forget(place);
     await this.#withConnection((connection) => this.#deleteOwn(connection, place), signal);
   }
 
-  /** Closes the session; what it had registered vanishes at once if the ensemble answers within two seconds. */
+  /** Closes the session; its registrations vanish at once if the ensemble answers within two seconds. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#own.clear();
     await this.#client[Symbol.asyncDispose]();
@@ -239,10 +239,11 @@ export class ZooKeeperSession implements DiscoverySession {
     }
   }
 
-  /** Puts a node's data in place; answers what another session had there. */
+  /** Puts a node's data in place; returns what another session had there. */
   async #put(connection: Connection, place: Place, data: Uint8Array): Promise<Uint8Array | undefined> {
     const found = await this.#look(connection, place);
-    // Superseded meanwhile, or deregistered: a request that removes it comes after the ones below, or was seen here.
+    // Superseded meanwhile, or deregistered: a request that removes it comes after the ones below, or was
+    // seen here.
     if (!this.#own.isKept(place, data)) return undefined;
     let before: Uint8Array | undefined;
     if (found === undefined) {
@@ -258,7 +259,7 @@ export class ZooKeeperSession implements DiscoverySession {
         before = found.data;
       }
     }
-    // The watch that the first look left has fired, or never was: this one leaves another.
+    // The watch that the first look left has fired, or never existed: this one leaves another.
     if (await this.#look(connection, place) === undefined) this.#own.look(place);
     return before;
   }
@@ -270,11 +271,11 @@ export class ZooKeeperSession implements DiscoverySession {
   ): Promise<void> {
     const { version, ephemeralOwner } = stat;
     const session = sessionName(ephemeralOwner);
-    this.#context.log.info(`Taking over ${path} from ${session}`, { event: "discovery.taking_over", path, session });
+    this.#context.log.info("Taking over node of another session", { event: "discovery.taking_over", path, session });
     if (place.sequence === undefined) {
       return await connection.replace(path, data, { version, acl: ACLS[this.#options.acl] });
     }
-    // It gets another number: for a moment both are there, which say the same.
+    // It gets another number: for a moment both exist, with equal contents.
     await this.#create(connection, place, data);
     await ignoring([ERROR.noNode, ERROR.badVersion], connection.delete(path, { version }));
   }
@@ -292,15 +293,15 @@ export class ZooKeeperSession implements DiscoverySession {
     } catch (error) {
       if (!isError(error, ERROR.noNode)) throw error;
       await makeParents(connection, path, acl);
-      // Meanwhile it may have gone down, and a node that is down must not come back.
+      // Meanwhile it may have gone down, and a node that is down must not return.
       if (this.#own.isKept(place, data)) await create();
     }
   }
 
   /**
-   * Looks at a znode that was registered from here; makes it again if it is
-   * gone, and forgets it if another session has it by now. What fails is left to
-   * the next connection, or to the host, which asserts now and then.
+   * Looks at a znode that was registered from here; makes it again if it is gone, and forgets it if another
+   * session owns it by now. A failure is left to the next connection, or to the host, which asserts
+   * periodically.
    */
   async #mend(place: Place, data: Uint8Array): Promise<void> {
     const { log } = this.#context;
@@ -310,10 +311,10 @@ export class ZooKeeperSession implements DiscoverySession {
     try {
       const connection = await this.#client.connected(deadline.signal);
       const found = await this.#look(connection, place);
-      // A request that takes it back comes after the one below, or was seen here.
+      // A request that deregisters it comes after the one below, or was seen here.
       if (!this.#own.isKept(place, data)) return;
       if (found === undefined) {
-        log.warn(`Somebody has deleted ${path}: registering it again`, { event: "discovery.node_deleted", path });
+        log.warn("Node deleted by someone else; registering it again", { event: "discovery.node_deleted", path });
         await this.#create(connection, place, data);
         await this.#look(connection, place);
       } else if (found.stat.ephemeralOwner !== connection.sessionId) {
@@ -324,7 +325,7 @@ export class ZooKeeperSession implements DiscoverySession {
       }
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      log.debug(`Could not look at ${path}`, { event: "discovery.look_failed", path, reason });
+      log.debug("Cannot read own znode", { event: "discovery.look_failed", path, reason });
     } finally {
       cancel();
     }
@@ -334,7 +335,7 @@ export class ZooKeeperSession implements DiscoverySession {
     for (const { path, stat: { version, ephemeralOwner } } of await findAll(connection, place)) {
       if (ephemeralOwner !== connection.sessionId) {
         const session = sessionName(ephemeralOwner);
-        this.#context.log.info(`Leaving ${path} to ${session}`, { event: "discovery.node_left", path, session });
+        this.#context.log.info("Leaving node to another session", { event: "discovery.node_left", path, session });
         continue;
       }
       // It may be gone, or another session's by now.
@@ -368,8 +369,8 @@ export class ZooKeeperSession implements DiscoverySession {
     const { chroot = "", path } = this.#options;
     const { path: own } = (config ?? {}) as Partial<FormatSection>;
     if (own !== undefined) return `${chroot}${own}`;
-    // A slash would lead elsewhere, and ZooKeeper takes neither dots alone nor control characters.
-    // deno-lint-ignore no-control-regex -- these are what is refused.
+    // A slash would lead to another path, and ZooKeeper accepts neither dots alone nor control characters.
+    // deno-lint-ignore no-control-regex -- these are rejected.
     if (cluster === "" || cluster === "." || cluster === ".." || /[\/\u0000-\u001f\u007f-\u009f]/.test(cluster)) {
       throw new TypeError(
         `Cannot use cluster: must be one part of a path, without a slash; current value is ${quote(cluster)}`,
@@ -379,7 +380,7 @@ export class ZooKeeperSession implements DiscoverySession {
   }
 }
 
-/** Makes the persistent znodes that lead to a path; another may make them at the same time. */
+/** Makes the persistent znodes on the way to a path; another session may make them at the same time. */
 async function makeParents(connection: Connection, path: string, acl: readonly Acl[]): Promise<void> {
   const parent = path.slice(0, path.lastIndexOf("/"));
   if (parent === "") return;
@@ -396,7 +397,7 @@ async function makeParents(connection: Connection, path: string, acl: readonly A
   }
 }
 
-/** Says whose a znode is. */
+/** Names the owner of a znode. */
 function sessionName(ephemeralOwner: bigint): string {
   return ephemeralOwner === 0n ? "nobody" : `session 0x${ephemeralOwner.toString(16).padStart(16, "0")}`;
 }

@@ -7,7 +7,7 @@ import { caughtUp, LookLoop, type ReadingConnection, type Watch } from "./look_l
 import { isError } from "./place.ts";
 
 export interface TreeWatchOptions {
-  /** Answers the connection that stands, waiting for one if need be. */
+  /** Returns an established connection, waiting for one if necessary. */
   readonly connected: (signal: AbortSignal) => Promise<ReadingConnection>;
   /** The znode at the top: `/` or a path without a slash at its end. */
   readonly path: string;
@@ -15,21 +15,21 @@ export interface TreeWatchOptions {
   readonly random: Random;
 }
 
-/** A znode as it was read last. */
+/** A znode as last read. */
 interface Znode {
   readonly data: Uint8Array;
   readonly children: readonly string[];
 }
 
-/** So many are read at once. */
+/** How many are read at once. */
 const READS_AT_ONCE_MAX = 256;
 /** The most znodes that are read: as many as keys may be followed, and their parents. */
 const ZNODES_MAX = 20_000;
 
 /**
- * Follows all znodes below one, each by a watch on its data and one on its
- * children, so that it works with every version of ZooKeeper. A znode without
- * data that has children is a directory; every other one is a key.
+ * Follows all znodes below one, each by a watch on its data and one on its children, so that it works with
+ * every version of ZooKeeper. A znode without data that has children is a directory; every other one is a
+ * key.
  */
 export class TreeWatch implements Watch<KeysFacts> {
   readonly #options: TreeWatchOptions;
@@ -89,7 +89,7 @@ export class TreeWatch implements Watch<KeysFacts> {
       }
       level = next;
     }
-    // What was deleted meanwhile is forgotten, and what changed is to be read by the next look.
+    // Deleted znodes are forgotten, and changed ones are read by the next look.
     for (const known of [...this.#known.keys()]) if (!found.has(known)) this.#known.delete(known);
     const decoder = new TextDecoder();
     const entries = [...found].filter(([own, { data, children }]) =>
@@ -98,7 +98,7 @@ export class TreeWatch implements Watch<KeysFacts> {
     return { entries: entries.toSorted((a, b) => a.key < b.key ? -1 : 1), exists: found.has(path), epoch };
   }
 
-  /** Reads a znode and leaves watches on it, unless it is known; `undefined` if there is none. */
+  /** Reads a znode and leaves watches on it, unless it is known; `undefined` if it does not exist. */
   async #read(connection: ReadingConnection, path: string): Promise<Znode | undefined> {
     const known = this.#known.get(path);
     if (known !== undefined) return known;
@@ -114,7 +114,7 @@ export class TreeWatch implements Watch<KeysFacts> {
       return znode;
     } catch (error) {
       if (!isError(error, ERROR.noNode)) throw error;
-      // The coming of the one at the top is no change of a parent that is watched.
+      // The creation of the one at the top is no change of a watched parent.
       if (path !== this.#options.path || !await connection.exists(path, { watch: true })) return undefined;
       this.#known.delete(path);
       return await this.#read(connection, path);
@@ -126,7 +126,7 @@ export class TreeWatch implements Watch<KeysFacts> {
   }
 }
 
-/** Waits for all, even if one fails: what comes over a connection that was lost must not be noted after that. */
+/** Waits for all, even if one fails: answers over a lost connection must not be noted after that. */
 async function all<const T extends readonly Promise<unknown>[]>(
   promises: T,
 ): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {

@@ -10,7 +10,7 @@ import { caughtUp, LookLoop, type ReadingConnection, type Watch } from "./look_l
 import { isError } from "./place.ts";
 
 export interface ZnodeWatchOptions {
-  /** Answers the connection that stands, waiting for one if need be. */
+  /** Returns an established connection, waiting for one if necessary. */
   readonly connected: (signal: AbortSignal) => Promise<ReadingConnection>;
   /** The cluster's znode. */
   readonly path: string;
@@ -18,20 +18,19 @@ export interface ZnodeWatchOptions {
   readonly log: PluginLog;
   /** Whether nobody reads metadata. */
   readonly withoutMetadata?: boolean | undefined;
-  /** Whether a host name may stand in the place of a node's address; without that its entry is left out. */
+  /** Whether a node's address may be a host name; otherwise its entry is left out. */
   readonly withNames?: boolean | undefined;
   readonly clock: Clock;
   readonly random: Random;
 }
 
-/** Children read at once: enough to hide the way to the server, few enough to leave room for others. */
+/** Children read at once: enough to hide the latency to the server, few enough to leave room for others. */
 const READS_AT_ONCE_MAX = 256;
 
 /**
- * Follows the children of one znode. Watches are only hints to look again: after
- * each hint the list is read, and of the children those that are new or changed;
- * after each reconnect everything is, once the server has caught up with the
- * ensemble. So the past is known for as long as the session lasts.
+ * Follows the children of one znode. Watches are only hints to look again: after each hint the list is read,
+ * and of the children those that are new or changed; after each reconnect everything is, once the server has
+ * caught up with the ensemble. So the history is known while the session lasts.
  */
 export class ZnodeWatch implements Watch<ClusterFacts> {
   readonly #options: ZnodeWatchOptions;
@@ -39,14 +38,14 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
   /** The connection that the watches are set on. */
   #connection: ReadingConnection | undefined;
   #isListStale = true;
-  /** Children to be read again though they are known. */
+  /** Children to be read again although they are known. */
   readonly #stale = new Set<string>();
   #names: readonly string[] = [];
   readonly #children = new Map<string, Child>();
   readonly #composition: Composition;
   #faults: ReadonlyMap<string, string> = new Map();
   #excess: string | undefined;
-  /** Whether the server may be behind the one that was seen last. */
+  /** Whether the server may be behind the one that was used last. */
   #isBehind = true;
   #isMissing = false;
   readonly #loop: LookLoop;
@@ -79,7 +78,7 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
     }
   }
 
-  /** Reads what is not known; answers what there is. */
+  /** Reads what is not known; returns the result. */
   async #look(connection: ReadingConnection): Promise<ClusterFacts> {
     const { path } = this.#options;
     if (connection !== this.#connection) {
@@ -98,27 +97,31 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
     await this.#readChildren(connection);
     const { nodes, faults, excess } = this.#composition.compose(this.#children);
     if (excess !== undefined && excess !== this.#excess) {
-      this.#options.log.warn(`${path}: ${excess}`, { event: "discovery.excess", path, reason: excess });
+      this.#options.log.warn("Metadata too large, partly left out", {
+        event: "discovery.excess",
+        path,
+        reason: excess,
+      });
     }
     this.#excess = excess;
     for (const line of newsOfFaults(this.#faults, faults)) {
       const at = { path, reason: line };
-      this.#options.log.warn(`Left out a child of ${path}: ${line}`, { event: "discovery.entry_skipped", ...at });
+      this.#options.log.warn("Entry left out", { event: "discovery.entry_skipped", ...at });
     }
     this.#faults = faults;
     return { nodes, exists: true, epoch };
   }
 
-  /** Lists the children and leaves a watch: on the list, or on the coming of a znode that is missing. */
+  /** Lists the children and leaves a watch: on the list, or on the creation of a missing znode. */
   async #list(connection: ReadingConnection): Promise<void> {
     const { path, format, log } = this.#options;
     for (;;) {
-      // What fires from here on is news, even if it comes before the answer is taken.
+      // What fires from here on is news, even if it arrives before the answer is taken.
       this.#isListStale = false;
       try {
         const all = await connection.getChildren(path, { watch: true });
         this.#names = format.select?.(all) ?? all;
-        if (this.#isMissing) log.info(`${path} is there`, { event: "discovery.path_found", path });
+        if (this.#isMissing) log.info("Path exists now", { event: "discovery.path_found", path });
         this.#isMissing = false;
         const listed = new Set(this.#names);
         for (const name of this.#children.keys()) if (!listed.has(name)) this.#children.delete(name);
@@ -130,19 +133,19 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
         }
       }
       if (await connection.exists(path, { watch: true })) continue;
-      if (!this.#isMissing) log.info(`${path} does not exist`, { event: "discovery.path_missing", path });
+      if (!this.#isMissing) log.info("Path does not exist", { event: "discovery.path_missing", path });
       this.#isMissing = true;
-      // What comes again under a name that is known is another znode.
+      // A znode that is created again under a known name is another znode.
       for (const name of this.#children.keys()) this.#stale.add(name);
       return;
     }
   }
 
-  /** Reads what is new or changed; one that cannot be read fails them all, for a part is not told. */
+  /** Reads what is new or changed; if one cannot be read all fail, as a partial result is not reported. */
   async #readChildren(connection: ReadingConnection): Promise<void> {
     const due = this.#names.filter((name) => !this.#children.has(name) || this.#stale.has(name));
     this.#stale.clear();
-    // All are waited for even so: what came over a connection that was lost must not be noted after that.
+    // All are awaited even so: answers over a lost connection must not be noted after that.
     const results = await Promise.allSettled(
       due.map((name) => this.#gate.run(() => this.#readChild(connection, name))),
     );
@@ -155,14 +158,14 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
     try {
       const { data } = await connection.getData(`${path}/${name}`, { watch: true });
       const before = this.#children.get(name);
-      // What did not change stays the same value, so that no one is told of it.
+      // Unchanged children stay the same values, so that they are not reported.
       const isNode = before?.node !== undefined || before?.unresolved !== undefined;
       // Data that is not kept is empty, and equals nothing.
       if (isNode && before.data.length > 0 && equalBytes(before.data, data)) return;
       this.#children.set(name, format.read(name, data, { withoutMetadata, before }));
     } catch (error) {
       if (isError(error, ERROR.noNode)) this.#children.delete(name);
-      else if (isError(error, ERROR.noAuth)) this.#children.set(name, sealedChild("It may not be read"));
+      else if (isError(error, ERROR.noAuth)) this.#children.set(name, sealedChild("Permission denied"));
       else throw error;
     }
   }

@@ -13,12 +13,14 @@ import { ConnectionLostError, ERROR, ZooKeeperError } from "./connection.ts";
 const PATH = "/services/web";
 const CREATED = 1, DELETED = 2, CHANGED = 3, CHILDREN = 4;
 
-/** A registry in memory, for the one thing that a real one cannot be made to do: events at a chosen moment. */
+/**
+ * A registry in memory, for the one thing that a real one cannot be made to do: events at a chosen moment.
+ */
 class Model implements ReadingConnection {
   readonly sessionId: bigint;
   /** `undefined` when the cluster's znode is missing. */
   children: Map<string, Uint8Array> | undefined = new Map();
-  /** What was asked, in order. */
+  /** The requests, in order. */
   readonly asked: string[] = [];
   /** Runs once, when an answer was made but not taken yet. */
   meanwhile: () => void = () => {};
@@ -58,7 +60,10 @@ class Model implements ReadingConnection {
     return this.children.keys();
   }
 
-  /** Answers in a later turn, as a network does; what happens meanwhile happens in the very turn of the answer. */
+  /**
+   * Answers in a later turn, as a network does; what happens meanwhile happens in the very turn of the
+   * answer.
+   */
   async #answer<T>(what: string, make: () => T): Promise<T> {
     this.asked.push(what);
     await new Promise((resolve) => setTimeout(resolve, 0));
@@ -116,7 +121,7 @@ class Watched implements AsyncDisposable {
   }
 }
 
-/** Waits until nothing was asked for a while. */
+/** Waits until nothing was requested for a while. */
 async function quiet(model: Model): Promise<void> {
   let [count, sinceMs] = [model.asked.length, performance.now()];
   await eventually("all is quiet", () => {
@@ -148,7 +153,7 @@ Deno.test("ZnodeWatch looks again at a child that changes while it is read", asy
   await eventually("it knows the new one", () => watched.yielded.at(-1) === "8");
 });
 
-Deno.test("ZnodeWatch misses no cluster that comes in the moment when it is found missing", async () => {
+Deno.test("ZnodeWatch misses no cluster that is created in the moment when it is found missing", async () => {
   const model = new Model();
   model.children = undefined;
   await using watched = new Watched(model);
@@ -161,7 +166,7 @@ Deno.test("ZnodeWatch misses no cluster that comes in the moment when it is foun
   await watched.yields("missing", "1");
 });
 
-Deno.test("ZnodeWatch says once that a cluster is missing, whatever else happens", async () => {
+Deno.test("ZnodeWatch reports once that a cluster is missing, whatever else happens", async () => {
   const model = new Model(1);
   await using watched = new Watched(model);
   await watched.yields("1");
@@ -180,7 +185,7 @@ Deno.test("ZnodeWatch says once that a cluster is missing, whatever else happens
   await watched.yields("1", "missing", "2");
 });
 
-Deno.test("ZnodeWatch looks thousands of times for a cluster that never comes, and ends at once all the same", async () => {
+Deno.test("ZnodeWatch looks thousands of times for a cluster that is never created, and ends at once all the same", async () => {
   const clock = new FakeClock();
   const context = new RecordingContext();
   let looks = 0;
@@ -205,13 +210,13 @@ Deno.test("ZnodeWatch looks thousands of times for a cluster that never comes, a
     await Promise.resolve();
   }
   assert.equal(looks, 3_000);
-  assert.equal(context.lines.length, 1, "it is told once");
+  assert.equal(context.lines.length, 1, "it is logged once");
   context.abort();
   assert.deepEqual(await ended, [{ nodes: [], exists: false, epoch: "7" }]);
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("ZnodeWatch tells an empty list at once, of the server's newest state after a reconnect", async () => {
+Deno.test("ZnodeWatch yields an empty list at once, of the server's newest state after a reconnect", async () => {
   const model = new Model();
   await using watched = new Watched(model);
   await watched.yields("");
@@ -227,7 +232,7 @@ Deno.test("ZnodeWatch tells an empty list at once, of the server's newest state 
   assert.deepEqual(next.asked, ["sync", "list"]);
 });
 
-Deno.test("ZnodeWatch reads everything again after a reconnect, and tells nothing if nothing has changed", async () => {
+Deno.test("ZnodeWatch reads everything again after a reconnect, and yields nothing if nothing has changed", async () => {
   await using watched = new Watched(new Model(1, 2));
   await watched.yields("1,2");
   const next = new Model(1, 2);
@@ -247,13 +252,13 @@ Deno.test("ZnodeWatch never yields a part: a connection that is lost midway is m
   broken.getData = async (path) => {
     if (!path.endsWith(":2")) return await read(path);
     watched.connection = next;
-    throw new ConnectionLostError("It hung up");
+    throw new ConnectionLostError("connection closed");
   };
   await watched.yields("1,2,3");
   assert.ok(next.asked.includes("read web.test:1"), "all are read again");
 });
 
-Deno.test("ZnodeWatch removes a node whose data becomes empty, though data so large is not kept", async () => {
+Deno.test("ZnodeWatch removes a node whose data becomes empty, although data so large is not kept", async () => {
   const model = new Model(1, 2);
   model.put(1, encodeNode(testNode(1, { large: "x".repeat(8_192) })));
   await using watched = new Watched(model, { withoutMetadata: true });
