@@ -62,7 +62,7 @@ Deno.test.each([
   { tls: { cert: "/a.pem" }, says: "Missing key tls.key: tls.cert needs it" },
   { tls: { ca: "a.pem" }, says: "tls.ca: must be the absolute path of a PEM file" },
   { tls: true, says: "tls: must be a map" },
-])("zookeeper refuses $says", async ({ says, ...wrong }) => {
+])("zookeeper rejects $says", async ({ says, ...wrong }) => {
   const messages = (await issuesOf(zookeeper, { ...MINIMAL, ...wrong })).map(({ message }) => message).join("\n");
   assert.match(messages, new RegExp(says));
   assert.doesNotMatch(messages, /secret/);
