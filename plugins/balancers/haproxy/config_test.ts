@@ -67,7 +67,7 @@ Deno.test("the balancer's schema says what is wrong, where, and what is required
     "Missing key pid_file: it must be a path without control characters",
   ]);
   assert.deepEqual(issues(balancerSchema, { ...PLACES, defaults: ["mode http\n\tserver evil 6.6.6.6:80"], bogus: 1 }), [
-    'Cannot use defaults[0]: must be one line of text without control characters; current value is "mode http\\n\\tserver evil 6.6.6.6:80"',
+    'Cannot use defaults[0]: must be one line without control characters; current value is "mode http\\n\\tserver evil 6.6.6.6:80"',
     "Unknown key bogus",
   ]);
   assert.deepEqual(issues(balancerSchema, { ...PLACES, meta_clusters: { x: {} } }), [
@@ -104,7 +104,7 @@ Deno.test("the balancer's schema reports all faults at once: a fault of one key 
 
 Deno.test("the balancer's schema requires a single way to reload, and a valid command", () => {
   const both = { ...PLACES, master_socket: "/run/master.sock", reload_command: ["systemctl", "reload", "haproxy"] };
-  assert.match(issues(balancerSchema, both)[0] ?? "", /Cannot use reload_command: must be left out/);
+  assert.match(issues(balancerSchema, both)[0] ?? "", /Cannot use reload_command: must be absent/);
   for (const reload_command of ["systemctl reload haproxy", [], [""], [1]]) {
     assert.match(
       issues(balancerSchema, { ...PLACES, reload_command })[0] ?? "",
@@ -140,7 +140,7 @@ Deno.test("the cluster's schema rejects what could break out of a line, and inva
     assert.match(issues(clusterSchema, section)[0] ?? "", /without control characters/);
   }
   assert.match(issues(clusterSchema, { port: 70_000 })[0] ?? "", /an integer from 1 to 65535/);
-  assert.match(issues(clusterSchema, { frontend: [8000] })[0] ?? "", /frontend\[0\]: must be one line of text/);
+  assert.match(issues(clusterSchema, { frontend: [8000] })[0] ?? "", /frontend\[0\]: must be one line without/);
 });
 
 Deno.test("a line with a line feed left by YAML is one line", () => {

@@ -42,7 +42,7 @@ Deno.test.each([
     message: /Cannot use http\[0\]: must be a line of nginx with as many \{ as \}/,
   },
   { why: "an open quote", file: { http: ['log_format x "$host'] }, message: /an end of each quote/ },
-  { why: "pid in main", file: { main: ["pid /x"] }, message: /main\[0\]: must be left out: pid_file says it/ },
+  { why: "pid in main", file: { main: ["pid /x"] }, message: /main\[0\]: must be absent, as pid_file sets it/ },
   {
     why: "daemon in main",
     file: { main: ["daemon off"] },
@@ -85,18 +85,18 @@ Deno.test.each([
   {
     why: "server and listen",
     section: { server: "a", listen: 80 },
-    message: /listen: must be left out beside server/,
+    message: /listen: must be absent beside server/,
   },
   { why: "stream without listen", section: { stream: "tcp" }, message: /stream: must be beside listen/ },
   {
     why: "stream and mirror",
     section: { stream: "tcp", listen: 1, mirror: { cluster: "x" } },
-    message: /mirror: must be left out beside stream/,
+    message: /mirror: must be absent beside stream/,
   },
   {
     why: "stream and keepalive",
     section: { stream: "tcp", listen: 1, keepalive: 2 },
-    message: /keepalive: must be left out/,
+    message: /keepalive: must be absent/,
   },
   {
     why: "stream and ip_hash",
@@ -118,7 +118,7 @@ Deno.test.each([
   {
     why: "no location",
     section: { locations: [] },
-    message: /locations: must be a list with one location or more/,
+    message: /locations: must be a list of at least one location/,
   },
   { why: "an odd status", section: { empty_status: 200 }, message: /empty_status: must be/ },
   {

@@ -50,7 +50,7 @@ export function plan(
   const reason = because ?? (hash === wanted ? drift : change?.reason ?? "another config is served");
   if (reason === undefined || !reload) return [];
   if (isContained || masterPid === undefined) {
-    throw new Error("Cannot reload nginx: its process is not one of this PID namespace: run it beside the writer");
+    throw new Error("Cannot reload nginx: its process is in another PID namespace; run it in the writer's");
   }
   return [...install, {
     do: "reload",
