@@ -113,7 +113,7 @@ export function parseCommand(verb: AdminVerb, body: unknown, author?: string): P
     : body;
   const result = SCHEMAS[verb]["~standard"].validate(given);
   if ("issues" in result) {
-    const faults = result.issues.map(({ message }) => message.replace("Cannot use the file as it", "The body"));
+    const faults = result.issues.map(({ message }) => message.replace("Cannot use the file:", "The body"));
     return { ok: false, reason: faults.join("; ") };
   }
   const { for: forSeconds, ...command } = result.value as Record<string, unknown>;

@@ -254,7 +254,7 @@ export function redactLine(line: string): string {
 }
 
 /**
- * A message speaks of keys in prose ("Missing key password: it must be a
+ * A message speaks of keys in prose ("Missing key password: must be a
  * string"), so there a secret's name alone hides nothing: only what it quotes
  * is judged like a line of a file.
  */

@@ -63,7 +63,7 @@ Deno.test.each([
 });
 
 Deno.test.each([
-  ["Missing key password: it must be a string", "Missing key password: it must be a string"],
+  ["Missing key password: must be a string", "Missing key password: must be a string"],
   ["Unknown key pasword: did you mean password?", "Unknown key pasword: did you mean password?"],
   ['current value is "stats auth admin:hunter2"', 'current value is "stats auth *****'],
   ['Cannot use "token=hunter2" here', 'Cannot use "token=***** here'],

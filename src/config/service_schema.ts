@@ -182,7 +182,7 @@ export function serviceSectionOwner(name: string, checks: readonly string[]): st
 
 const NO_PORTS: Issue = {
   path: [],
-  message: "Missing key ports: it must be a port, or a list of ports (or port, a single one)",
+  message: "Missing key ports: must be a port, or a list of ports (or port, a single one)",
 };
 
 /**

@@ -106,7 +106,7 @@ Deno.test.each([
   [
     "no port",
     { ...web, port: undefined },
-    ": Missing key ports: it must be a port, or a list of ports (or port, a single one)",
+    ": Missing key ports: must be a port, or a list of ports (or port, a single one)",
   ],
   [
     "a port out of range",
@@ -131,12 +131,12 @@ Deno.test.each([
   [
     "no interval",
     { ...web, checks: {} },
-    "checks: Missing key checks.interval: it must be a duration from 10ms to 1d (2s, 500ms, or a number of seconds)",
+    "checks: Missing key checks.interval: must be a duration from 10ms to 1d (2s, 500ms, or a number of seconds)",
   ],
   [
     "no rise",
     { ...web, checks: { interval: 1, tcp: { fall: 1 } } },
-    "checks.tcp: Missing key checks.tcp.rise: it must be an integer >= 0",
+    "checks.tcp: Missing key checks.tcp.rise: must be an integer >= 0",
   ],
   [
     "a negative rise",

@@ -65,7 +65,7 @@ Deno.test("an item of discovery has its own traffic, beside that of the cluster"
 Deno.test.each([
   {
     traffic: { weight: { default: 50 } },
-    message: "Missing key discovery[0].traffic.weight.from: it must be metadata.KEY or labels.NAME",
+    message: "Missing key discovery[0].traffic.weight.from: must be metadata.KEY or labels.NAME",
   },
   {
     traffic: { weight: -1 },

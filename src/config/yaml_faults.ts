@@ -15,7 +15,7 @@ export interface YamlFault {
 }
 
 /** What a message of a text that is no YAML begins with. */
-export const CANNOT_PARSE = "Cannot read the file: YAML";
+export const CANNOT_PARSE = "Cannot read the file as YAML";
 
 /** What is wrong with lists and maps that are more than can be read. */
 export const TOO_DEEP = "lists and maps are inside one another too deep";

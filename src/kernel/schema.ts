@@ -295,7 +295,7 @@ function toIssue(schema: v.GenericSchema, issue: v.BaseIssue<unknown>): Issue {
       const last = path.at(-1);
       const wanted = last === undefined ? "" : wantedOf(entries[last]);
       // A missing key has no position, so the fault is at its parent.
-      return { message: `Missing key ${key}${wanted === "" ? "" : `: it must be ${wanted}`}`, path: path.slice(0, -1) };
+      return { message: `Missing key ${key}${wanted === "" ? "" : `: must be ${wanted}`}`, path: path.slice(0, -1) };
     }
   }
   if (path.length > 0) return unwanted(path, issue.message, issue.input);

@@ -69,11 +69,11 @@ const REFUSALS: readonly { readonly why: string; readonly value: unknown; readon
     value: { uri: "/", ports: [80, 0] },
     then: "Cannot use ports[1]: must be an integer from 1 to 65535; current value is 0",
   },
-  { why: "a missing key", value: {}, then: "Missing key uri: it must be a path" },
+  { why: "a missing key", value: {}, then: "Missing key uri: must be a path" },
   {
     why: "a missing key deep down",
     value: { uri: "/", login: { user: "u" } },
-    then: "Missing key login.password: it must be a string that is not empty",
+    then: "Missing key login.password: must be a string that is not empty",
   },
   { why: "an unknown key", value: { uri: "/", urj: 1 }, then: "Unknown key urj" },
   {
@@ -115,7 +115,7 @@ Deno.test("houseSchema() returns all faults at once, and the known keys for an u
   const result = HTTP["~standard"].validate({ method: 1, verfiy: true });
   assert.ok("issues" in result);
   assert.deepEqual(result.issues.map(({ message }) => message), [
-    "Missing key uri: it must be a path",
+    "Missing key uri: must be a path",
     "Cannot use method: must be capital letters; current value is 1",
     "Unknown key verfiy",
   ]);

@@ -62,9 +62,9 @@ Deno.test("the balancer's schema accepts all forms that 1.0 accepted", () => {
 
 Deno.test("the balancer's schema says what is wrong, where, and what is required", () => {
   assert.deepEqual(issues(balancerSchema, {}), [
-    "Missing key config_file: it must be a path without control characters",
-    "Missing key socket_file: it must be a path without control characters",
-    "Missing key pid_file: it must be a path without control characters",
+    "Missing key config_file: must be a path without control characters",
+    "Missing key socket_file: must be a path without control characters",
+    "Missing key pid_file: must be a path without control characters",
   ]);
   assert.deepEqual(issues(balancerSchema, { ...PLACES, defaults: ["mode http\n\tserver evil 6.6.6.6:80"], bogus: 1 }), [
     'Cannot use defaults[0]: must be one line without control characters; current value is "mode http\\n\\tserver evil 6.6.6.6:80"',

@@ -71,7 +71,7 @@ export const balancerSchema: HouseSchema<TemplateConfig> = mapped(
       taken.add(file.dest);
       return [
         ...file.template === undefined && file.text === undefined
-          ? [{ message: `Missing key files[${i}].template: it must be the path of a template`, path: ["files", i] }]
+          ? [{ message: `Missing key files[${i}].template: must be the path of a template`, path: ["files", i] }]
           : [],
         ...isTaken ? [unwanted(["files", i, "dest"], "another path than those of the other files", file.dest)] : [],
         ...file.dest.endsWith(".pid")

@@ -3,7 +3,7 @@ import { configured, issuesOf, probe, reasonOf } from "../../../tests/support/pr
 import dns from "./mod.ts";
 
 Deno.test.each([
-  { raw: {}, message: /^Missing key name: it must be a domain name/ },
+  { raw: {}, message: /^Missing key name: must be a domain name/ },
   { raw: { name: "a..b" }, message: /^Cannot use name: must be a domain name.*current value is "a..b"$/ },
   { raw: { name: "a b" }, message: /^Cannot use name/ },
   { raw: { name: `${"x".repeat(64)}.example` }, message: /^Cannot use name: must be .* at most 63 characters/ },

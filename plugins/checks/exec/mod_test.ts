@@ -3,7 +3,7 @@ import { issuesOf } from "../../../tests/support/probe.ts";
 import exec from "./mod.ts";
 
 Deno.test.each([
-  { raw: {}, message: /^Missing key command: it must be the absolute path of a program/ },
+  { raw: {}, message: /^Missing key command: must be the absolute path of a program/ },
   {
     raw: { command: "true" },
     message: /^Cannot use command: must be the absolute path.*current value is "true"$/,

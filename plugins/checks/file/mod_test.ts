@@ -59,7 +59,7 @@ Deno.test("file does not start when it is already aborted", async () => {
 });
 
 Deno.test.each([
-  { raw: {}, message: /^Missing key path: it must be the absolute path of a file$/ },
+  { raw: {}, message: /^Missing key path: must be the absolute path of a file$/ },
   {
     raw: { path: "out" },
     message: /^Cannot use path: must be the absolute path of a file; current value is "out"$/,

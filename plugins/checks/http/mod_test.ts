@@ -266,7 +266,7 @@ Deno.test("http does not start when it is already aborted", async () => {
 });
 
 Deno.test.each([
-  { raw: {}, message: /^Missing key uri: it must be a path/ },
+  { raw: {}, message: /^Missing key uri: must be a path/ },
   {
     raw: { uri: "health" },
     message: /^Cannot use uri: must be a path that starts with "\/".*current value is "health"$/,
