@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Addition } from "../model/addition.ts";
+import { eventually } from "../../tests/support/eventually.ts";
 import type { Disk } from "./disk.ts";
 import { KeptAdditions } from "./kept_additions.ts";
 
@@ -63,6 +64,7 @@ Deno.test("an addition expires, and is not read again", async () => {
   assert.deepEqual([kept.now.length, changes()], [1, 1]);
   await clock.advance(1);
   assert.deepEqual([kept.now.length, changes(), events], [0, 2, ["addition.expired"]]);
+  await eventually("the file is without it", () => /\n\[\]\n?$/.test(disk.files.get("/state/additions") ?? ""));
 });
 
 Deno.test("a damaged file is reported, and nothing is taken from it", async () => {

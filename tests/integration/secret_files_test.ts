@@ -58,7 +58,7 @@ Deno.test("a missing secret file is an error at the key's line", async () => {
   );
   assert.deepEqual((await wrong(temp)).split("\n").filter((line) => line.startsWith("config/")), [
     "config/discovery/zookeeper.yaml:5:18: error: Cannot use auth.password_file: there is no such file",
-    "config/services/cache.yaml:9:20: error: Cannot use checks.redis.password_file as password exists too; give one of them",
+    "config/services/cache.yaml:9:20: error: Cannot use checks.redis.password_file: password exists too; give one of them",
   ]);
   await temp.write("config/secrets/zk", "hunter22\n");
   await temp.write(

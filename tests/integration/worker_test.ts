@@ -310,7 +310,7 @@ Deno.test("PluginHost accepts a long snapshot as a whole, in any order of its no
   assert.equal(names.length, 10_000);
   assert.deepEqual(names, names.toSorted());
   assert.match(made.refused.join("\n"), /Two nodes have the name h0:80/);
-  assert.match(made.refused.join("\n"), /Cannot use the node/);
+  assert.match(made.refused.join("\n"), /Invalid node/);
   assert.deepEqual(second.snapshot, { cluster: "web", nodes: [], exists: true, epoch: "1" });
 });
 
