@@ -199,7 +199,11 @@ class SlowStore implements AsyncDisposable {
       const query = new URL(url).searchParams;
       if (Number(query.get("timeout")) > 1) {
         this.waiting++;
-        await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+        await new Promise<void>((resolve) => {
+          // A connection that was cut before its request came here aborts nothing any more.
+          if (signal.aborted) return resolve();
+          signal.addEventListener("abort", () => resolve(), { once: true });
+        });
         this.waiting--;
         return new Response(null, { status: 503 });
       }
