@@ -28,7 +28,7 @@ const unknown = Deno.args.filter((arg) => !KNOWN.includes(arg) && !arg.startsWit
 if (unknown.length > 0 || (overZookeeper && overStore)) {
   say(
     unknown.length === 0
-      ? "There is one registry: either --zookeeper or --store."
+      ? "Only one registry is supported: use --zookeeper or --store."
       : `Unknown argument ${unknown.join(" ")}: \
 there are --once (end by itself), --zookeeper (a real ZooKeeper), --store (a Lighthouse store) and --program=PATH (a \
 lighthouse that is compiled or installed).`,
@@ -135,7 +135,9 @@ async function untilHolds(what: string, probe: () => Promise<boolean>): Promise<
   for (;;) {
     stopping.signal.throwIfAborted();
     if (await probe().catch(() => false)) return performance.now() - began;
-    if (performance.now() - began > STEP_DEADLINE_MS) throw new Error(`Waited ${STEP_DEADLINE_MS} ms in vain: ${what}`);
+    if (performance.now() - began > STEP_DEADLINE_MS) {
+      throw new Error(`Timed out after ${STEP_DEADLINE_MS} ms: ${what}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }
@@ -272,7 +274,7 @@ async function perform(dir: TempDir): Promise<boolean> {
   say(`  HAProxy's:   ${dir.file("haproxy.cfg")}`);
   say(`  Logs:        ${dir.file("writer.log")} and reporter.log`);
   say();
-  say("Requests go through HAProxy all the while, each over a connection of its own.");
+  say("Requests go through HAProxy all the time, each over its own connection.");
   const traffic = stack.use(new Traffic({ port, clients: 4, pauseMs: 2 }));
   const stage: Stage = { dir, port, ports, traffic };
   const began = performance.now();
@@ -281,11 +283,11 @@ async function perform(dir: TempDir): Promise<boolean> {
       make: () => setHealth(second, "fail"),
       holds: (serving) => !serving.has(second),
     }),
-    await change(stage, `${second}: it is well again`, {
+    await change(stage, `${second}: its health check passes again`, {
       make: () => setHealth(second, "pass"),
       holds: (serving) => serving.has(second),
     }),
-    await change(stage, `${fourth}: a fourth instance joins`, {
+    await change(stage, `${fourth}: joins as fourth instance`, {
       make: async () => {
         instances.set(fourth, stack.use(instance(fourth)));
         await untilHolds("it answers", async () => await ask(fourth) !== "");
@@ -296,7 +298,7 @@ async function perform(dir: TempDir): Promise<boolean> {
       holds: (serving) => serving.has(fourth),
     }),
     // What is in flight in a process that is killed is lost with any balancer, so it dies between two requests.
-    await change(stage, `${first}: it is killed (SIGKILL)`, {
+    await change(stage, `${first}: killed (SIGKILL)`, {
       make: () => traffic.between(async () => await instances.get(first)?.end("SIGKILL")),
       holds: (serving) => !serving.has(first),
     }),
@@ -306,7 +308,7 @@ async function perform(dir: TempDir): Promise<boolean> {
   const ok = summarize(changes, traffic, tookS);
   if (!once) {
     say();
-    say("It stays up for you to play with, until Ctrl-C.");
+    say("The demo keeps running until Ctrl-C.");
     const asked = Promise.withResolvers<void>();
     stopping.signal.addEventListener("abort", () => asked.resolve());
     await asked.promise;
@@ -328,7 +330,7 @@ function summarize(changes: readonly Change[], traffic: Traffic, tookS: number):
   say(`  requests failed  ${failed}${failed > 0 ? `: ${reasons.join("; ")}` : ""}`);
   say(`  reloads          ${reloads}`);
   say(`  answered by      ${[...answers].toSorted().map(([from, count]) => `${from}: ${count}`).join(", ")}`);
-  say("  (a check runs each 250 ms and two in a row decide: that is what most of the time above is)");
+  say("  (checks run every 250 ms and two results in a row decide, which accounts for most of the time above)");
   return failed === 0;
 }
 

@@ -310,7 +310,7 @@ async function serveAdmin(
   };
   try {
     if ((cert === undefined) !== (key === undefined)) {
-      throw new Error("Cannot use TLS: it needs both --admin-tls-cert and --admin-tls-key");
+      throw new Error("Cannot use TLS: requires both --admin-tls-cert and --admin-tls-key");
     }
     return await AdminServer.start({
       address,

@@ -6,7 +6,7 @@ export const apiMetaCluster: Example = {
   network: "127.89.0",
   types: {
     client: {
-      summary: "offers nothing; reaches the API and the caches",
+      summary: "runs no service; connects to the API and the caches",
       files: ["clusters/cache", "clusters/api_widgets", "clusters/api_sprockets"],
       programs: () => [],
     },
@@ -26,11 +26,11 @@ export const apiMetaCluster: Example = {
       programs: (place) => [script("api_meta_cluster/sprockets.ts", 8000, place)],
     },
     partner: {
-      summary: "the business partner's server, to be named partnerapi: no part of the fleet",
+      summary: "the business partner's server, outside the fleet; must be named partnerapi",
       programs: (place) => [script("api_meta_cluster/partner.ts", 8088, place)],
     },
     proxy: {
-      summary: "speaks to the partner for the others",
+      summary: "connects to the partner on behalf of the others",
       files: ["services/partner-proxy"],
       balancer: "proxy",
       needs: ["partnerapi"],

@@ -6,7 +6,7 @@ export const simpleWeb: Example = {
   network: "127.88.0",
   types: {
     client: {
-      summary: "offers nothing; reaches the web application and the caches",
+      summary: "runs no service; connects to the web application and the caches",
       files: ["clusters/cache", "clusters/webapp"],
       programs: () => [],
     },

@@ -24,7 +24,7 @@ export interface Host {
 export const REGISTRY_HOST = "zk01";
 
 /** What a host may be called. */
-export const NAME = "at most 20 small letters, digits and -";
+export const NAME = "at most 20 lower-case letters, digits and -";
 
 /** Whether a host may be called so. */
 export function isName(text: string): boolean {
@@ -53,8 +53,8 @@ export class Fleet {
   static async open(dir: string, { network }: { readonly network: string }): Promise<Fleet> {
     if (dir.length > DIR_LENGTH_MAX) {
       throw new UsageError(
-        `Cannot use the directory ${dir} as HAProxy's socket in it would have too long a path: ` +
-          `say --dir, with a path of at most ${DIR_LENGTH_MAX} characters`,
+        `Cannot use the directory ${dir}: the path of HAProxy's socket would be too long; ` +
+          `set --dir to a path of at most ${DIR_LENGTH_MAX} characters`,
       );
     }
     if (!isNetwork(network)) {
@@ -81,7 +81,7 @@ export class Fleet {
     const found = hosts.find((host) => host.name === name);
     if (found !== undefined) return found;
     throw new UsageError(
-      `There is no host ${JSON.stringify(name)}: launched are ${hosts.map((host) => host.name).join(", ") || "none"}`,
+      `No host ${JSON.stringify(name)}; launched hosts: ${hosts.map((host) => host.name).join(", ") || "none"}`,
     );
   }
 
@@ -95,7 +95,7 @@ export class Fleet {
     using _lock = await this.#lock();
     const hosts = await this.hosts();
     if (hosts.some((host) => host.name === name)) {
-      throw new UsageError(`Cannot launch ${name}: there is a host of that name: stop it first`);
+      throw new UsageError(`Cannot launch ${name}: a host with this name exists; stop it first`);
     }
     const taken = new Set(hosts.map((host) => host.address));
     const address = addressWithin(this.network, { taken, first: name === REGISTRY_HOST ? 1 : 2 });

@@ -95,7 +95,7 @@ function checkOrders(
   for (const { type, name } of orders) {
     const kind = types.get(type);
     if (kind === undefined) {
-      throw new UsageError(`There is no type of host ${JSON.stringify(type)}: want ${[...types.keys()].join(", ")}`);
+      throw new UsageError(`Unknown host type ${JSON.stringify(type)}: want ${[...types.keys()].join(", ")}`);
     }
     if (!isName(name)) {
       throw new UsageError(`Cannot launch a host named ${JSON.stringify(name)}: want ${NAME}`);
@@ -103,10 +103,10 @@ function checkOrders(
     if ((type === "zookeeper") !== (name === REGISTRY_HOST)) {
       throw new UsageError(`Cannot launch ${type} ${name}: the registry, and only that, is called ${REGISTRY_HOST}`);
     }
-    if (names.has(name)) throw new UsageError(`Cannot launch ${name}: there is a host of that name: stop it first`);
+    if (names.has(name)) throw new UsageError(`Cannot launch ${name}: a host with this name exists; stop it first`);
     const missing = kind.needs?.find((needed) => !names.has(needed));
     if (missing !== undefined) {
-      throw new UsageError(`Cannot launch ${name}: its files name ${missing}, which is not there: launch it first`);
+      throw new UsageError(`Cannot launch ${name}: its files name ${missing}, which is not launched; launch it first`);
     }
     names.add(name);
   }
@@ -122,7 +122,7 @@ async function begin(fleet: Fleet, example: Example, type: string, name: string)
     await fleet.remove(host);
     throw new UsageError(
       `Cannot launch ${name}: another program listens on port ${taken.port} of ${host.address} or of all ` +
-        "addresses: say another --network, or stop that program",
+        "addresses; set another --network, or stop that program",
     );
   }
   if (type === "zookeeper") {
@@ -166,11 +166,13 @@ async function checkAlive(host: Host): Promise<void> {
     const wroteItsPid = await Deno.stat(`${host.dir}/${program.name}.pid`).then(() => true, () => false);
     if (!wroteItsPid || (await pidsOf(host, program)).length > 0) continue;
     // Between writing its pid and becoming the program it is known by neither: only a second look shows it.
-    if (await until("it is there", 2_000, async () => (await pidsOf(host, program)).length > 0).catch(() => false)) {
+    if (
+      await until("the program runs", 2_000, async () => (await pidsOf(host, program)).length > 0).catch(() => false)
+    ) {
       continue;
     }
     const log = await Deno.readTextFile(`${host.dir}/${program.name}.log`).catch(() => "");
-    throw new Error(`${program.name} of ${host.name} has ended:\n${log.split("\n").slice(-10).join("\n")}`);
+    throw new Error(`${program.name} of ${host.name} exited:\n${log.split("\n").slice(-10).join("\n")}`);
   }
 }
 

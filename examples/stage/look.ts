@@ -19,7 +19,7 @@ export async function describeFleet(fleet: Fleet): Promise<readonly string[]> {
 async function runningOn(host: Host): Promise<string> {
   const programs = await Promise.all(host.programs.map(async (program) => {
     const runs = (await pidsOf(host, program)).length > 0;
-    return runs ? program.name : `(${program.name} has ended)`;
+    return runs ? program.name : `(${program.name} exited)`;
   }));
   const haproxy = (await haproxyPids(host)).length > 0 ? ["haproxy"] : [];
   return [...programs, ...haproxy].join(", ");
@@ -51,7 +51,7 @@ function describeServices({ name: host }: Host, { services }: HostConfig, regist
 }
 
 function describeHaproxy(state: HaproxyState | undefined, { clusters }: HostConfig): readonly string[] {
-  if (state === undefined) return ["haproxy: does not run"];
+  if (state === undefined) return ["haproxy: not running"];
   const shown = state.backends.filter(({ name, servers }) =>
     servers.length > 0 || clusters.some((cluster) => cluster.name === name)
   );

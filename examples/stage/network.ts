@@ -12,7 +12,7 @@ export function addressWithin(
     const address = `${network}.${number}`;
     if (!taken.has(address)) return address;
   }
-  throw new Error(`Cannot find an address in ${network}.0/24: all are taken`);
+  throw new Error(`Cannot find an address in ${network}.0/24: all are in use`);
 }
 
 /** Whether nobody listens there, nor on that port of all addresses. */

@@ -54,7 +54,7 @@ export async function end(find: () => Promise<readonly number[]>, signal: Deno.S
     const pids = await find();
     if (pids.length === 0) return;
     const now = performance.now();
-    if (now > giveUpAt) throw new Error(`Cannot end the processes ${pids.join(", ")}: they outlive SIGKILL`);
+    if (now > giveUpAt) throw new Error(`Cannot end the processes ${pids.join(", ")}: still running after SIGKILL`);
     const due = now > killAt ? "SIGKILL" : signal;
     if (sent !== due) {
       for (const pid of pids) send(pid, due);

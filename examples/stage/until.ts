@@ -5,7 +5,7 @@ const EVERY_MS = 250;
 export async function until(what: string, deadlineMs: number, holds: () => Promise<boolean>): Promise<true> {
   const end = performance.now() + deadlineMs;
   while (!await holds()) {
-    if (performance.now() > end) throw new Error(`Waited ${deadlineMs / 1_000} s in vain until ${what}`);
+    if (performance.now() > end) throw new Error(`Timed out after ${deadlineMs / 1_000} s waiting until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
   }
   return true;

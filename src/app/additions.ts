@@ -86,7 +86,7 @@ export class AppAdditions implements Additions {
     }
     log.info("Addition set", { event: "addition.set", cluster, kind, name });
     const { unkept } = kept;
-    const warnings = unkept === undefined ? [] : [`Ends with this process: ${unkept}`];
+    const warnings = unkept === undefined ? [] : [`Lost when this process exits: ${unkept}`];
     const said = { ...additionAsJson(addition, kind) as object, ...warnings.length > 0 && { warnings } };
     return { status: replaced === undefined ? 201 : 200, said };
   }
@@ -98,7 +98,7 @@ export class AppAdditions implements Additions {
       ?.cluster.api;
     const deny = (error: string): AdditionsResult => ({ status: 403, said: { error } });
     if (kind === "nodes") {
-      if (api?.nodes !== true) return deny(`Cannot add nodes to ${cluster}: its file does not say api: {nodes: true}`);
+      if (api?.nodes !== true) return deny(`Cannot add nodes to ${cluster}: its file does not set api: {nodes: true}`);
       if (this.#options.accepted()?.discovery.has(NODES_DISCOVERY) !== true) {
         return { status: 409, said: { error: `Cannot add nodes without discovery/${NODES_DISCOVERY}.yaml` } };
       }
@@ -111,12 +111,12 @@ export class AppAdditions implements Additions {
     }
     const { now } = this.#options.kept;
     const isFull = now.length >= ADDITIONS_MAX && !now.some((each) => isSameAddition(each, addition));
-    return isFull ? { status: 409, said: { error: `Cannot add more: there are ${ADDITIONS_MAX} already` } } : undefined;
+    return isFull ? { status: 409, said: { error: `Cannot add more: limit of ${ADDITIONS_MAX} reached` } } : undefined;
   }
 
   #unknown(cluster: string): AdditionsResult | undefined {
     if (this.#options.accepted() === undefined) {
-      return { status: 503, said: { error: "The config is not read yet; try again in a moment" } };
+      return { status: 503, said: { error: "The config has not been read yet; try again shortly" } };
     }
     return this.#fileOf(cluster) === undefined
       ? { status: 404, said: { error: `There is no cluster ${cluster}` } }
@@ -131,7 +131,7 @@ export class AppAdditions implements Additions {
 }
 
 function missing(cluster: string, kind: string, name: string): AdditionsResult {
-  return { status: 404, said: { error: `${cluster} has no ${name} among the ${kind} that were added` } };
+  return { status: 404, said: { error: `Cluster ${cluster} has no ${name} in its added ${kind}` } };
 }
 
 /** What is wrong with a cluster's file. */

@@ -472,7 +472,7 @@ export class App {
     const lateAt = clock.now() + deadlineMs;
     for (;;) {
       const progress = this.#accepted === undefined
-        ? { state: "waiting", reason: "the config is not read" } as const
+        ? { state: "waiting", reason: "config not read yet" } as const
         : onceProgress({
           unheard: this.#unheard,
           heardMs: this.#heardMs,
@@ -483,13 +483,16 @@ export class App {
           balancers: new Map([...this.#balancers.running].map(([name, { writer }]) => [name, writer.standing])),
         });
       if (progress.state === "applied") {
-        this.#log.info("All applied, ending", { event: "once.applied", balancers: this.#balancers.running.size });
+        this.#log.info("All changes applied, exiting", {
+          event: "once.applied",
+          balancers: this.#balancers.running.size,
+        });
         return "applied";
       }
       const isLate = clock.now() >= lateAt;
       if (progress.state === "failed" || isLate || signal.aborted) {
         const why = isLate ? `not done within ${formatDuration(deadlineMs)}: ${progress.reason}` : progress.reason;
-        this.#log.error("Not applied, ending", { event: "once.failed", reason: why });
+        this.#log.error("Not applied, exiting", { event: "once.failed", reason: why });
         return "unapplied";
       }
       // Sources that have no members yet may be heard without a change.
@@ -609,7 +612,7 @@ export class App {
       const answer = await this.#fleet.call(id, request, { deadlineMs: timeoutMs + PROBE_GRACE_MS, signal });
       return answer.type === "outcome"
         ? answer.outcome
-        : { status: "unknown", reason: `The worker answered ${answer.type}, want outcome` };
+        : { status: "unknown", reason: `Unexpected answer from the worker: ${answer.type}, want outcome` };
     } catch (error) {
       signal.throwIfAborted();
       const reason = error instanceof Error ? error.message : String(error);
@@ -653,7 +656,7 @@ export class App {
     const id = discoveryId(discovery);
     // A connection that is gone took all that it had registered with it.
     if (!this.#fleet.status.has(id)) {
-      if (operation === "register") throw new Error(`There is no usable discovery/${discovery}.yaml`);
+      if (operation === "register") throw new Error(`No usable discovery/${discovery}.yaml`);
       return;
     }
     const request = {
@@ -782,7 +785,7 @@ export class App {
     await this.#monitor[Symbol.asyncDispose]();
     if (!isRestarted) await this.#withdraw();
     else if (role !== "writer") {
-      this.#log.info("Nodes stay registered for the successor", { event: "registration.kept" });
+      this.#log.info("Nodes stay registered for the next process", { event: "registration.kept" });
     }
     this.#stopping.abort();
     // While its workers are there.

@@ -104,7 +104,7 @@ export async function examine(options: DoctorOptions): Promise<readonly DoctorFi
       return await abortable(make(options, late.signal), late.signal);
     } catch (error) {
       options.signal.throwIfAborted();
-      const why = late.signal.aborted ? `it took longer than ${CHECK_DEADLINE_MS / 1_000}s` : reasonOf(error);
+      const why = late.signal.aborted ? `no result within ${CHECK_DEADLINE_MS / 1_000}s` : reasonOf(error);
       return [{ check, level: "warning", text: `Cannot check: ${why}` } as const];
     }
   }));
@@ -131,7 +131,7 @@ const checkTools: Check = async () => {
   return [{
     check: "tools",
     level: "warning",
-    text: `Processes cannot be inspected as ${missing.join(", ")} cannot be run`,
+    text: `Cannot inspect processes: cannot run ${missing.join(", ")}`,
     fix: "apt-get install coreutils grep dash",
   }];
 };
@@ -141,7 +141,7 @@ const checkHost: Check = async ({ identify, directory: { accepted } }) => {
   const fix = "set name: (and ip:) in host.yaml, or fix DNS: hostname -f must print the full name";
   if (refusal !== undefined) return [{ check: "host", level: "error", text: refusal, fix }];
   if (isProvisional) {
-    return [{ check: "host", level: "warning", text: `DNS does not know the full name of ${fqdn} (${ip})`, fix }];
+    return [{ check: "host", level: "warning", text: `DNS has no full name for ${fqdn} (${ip})`, fix }];
   }
   return [{ check: "host", level: "ok", text: `${fqdn} (${ip})` }];
 };
@@ -177,7 +177,7 @@ const checkDescriptors: Check = async ({ processes, directory: { accepted } }) =
       workers,
       limit: await readOpenFilesLimit(pid),
     })))
-    : [{ name: "a process that is started here", workers: planned, limit: (await readOpenFiles())?.limit }];
+    : [{ name: "a process started here", workers: planned, limit: (await readOpenFiles())?.limit }];
   for (const { name, workers, limit } of asked) {
     if (limit === undefined) continue;
     const needed = OWN_FILES + WORKER_FILES * workers;
@@ -186,10 +186,14 @@ const checkDescriptors: Check = async ({ processes, directory: { accepted } }) =
         ? {
           check: "descriptors",
           level: "error",
-          text: `${name} may open ${limit} files; ${workers} workers need ${needed}`,
+          text: `${name}: open file limit ${limit} is too low; ${workers} workers need ${needed}`,
           fix: "set LimitNOFILE=65536 in the unit, or isolation: shared in lighthouse.yaml",
         }
-        : { check: "descriptors", level: "ok", text: `${name} may open ${limit} files for ${workers} workers` },
+        : {
+          check: "descriptors",
+          level: "ok",
+          text: `${name}: open file limit ${limit} is enough for ${workers} workers`,
+        },
     );
   }
   return found;
@@ -217,7 +221,7 @@ const checkUnits: Check = async ({ processes }) => {
       found.push({
         check: "units",
         level: "warning",
-        text: `${unit} has a start limit: after a few failed starts systemd tries no more`,
+        text: `${unit} has a start limit: after a few failed starts, systemd stops restarting it`,
         fix: `systemctl edit ${unit}: [Unit] StartLimitIntervalSec=0`,
       });
     }
@@ -240,7 +244,7 @@ async function checkBalancer(
   }
   found.push(...await checkLock(check, sources, options));
   if (sources.kind === "files") {
-    return found.length > 0 ? found : [{ check, level: "ok", text: "Its files can be written" }];
+    return found.length > 0 ? found : [{ check, level: "ok", text: "Output files are writable" }];
   }
   found.push(...await checkProgram(check, sources, options, signal));
   const { accepted } = options.directory;
@@ -266,11 +270,11 @@ async function checkBalancer(
       level: "error",
       text: `Cannot bind ${taken.endpoint}: ${taken.why}`,
       fix: pid === undefined
-        ? `ss -ltnp; choose another port, or stop the holder`
+        ? `ss -ltnp; choose another port, or stop the process that uses it`
         : `kill ${pid}, or choose another port`,
     });
   } else if (listens.length > 0) {
-    found.push({ check, level: "ok", text: `${listens.length} addresses are free, or its own` });
+    found.push({ check, level: "ok", text: `${listens.length} addresses are free, or in use by this balancer` });
   }
   return found;
 }
@@ -304,7 +308,7 @@ async function checkProgram(
       check,
       level: "warning",
       text: `HAProxy ${minor}.${patch} is not among the tested versions ${TESTED_HAPROXY.join(", ")}`,
-      fix: `install HAProxy ${newest}, or the newest patch of a tested version`,
+      fix: `install HAProxy ${newest}, or the newest patch release of a tested version`,
     },
   );
   const texts = await configTexts(dir);
@@ -313,8 +317,8 @@ async function checkProgram(
     found.push({
       check,
       level: "error",
-      text: `The config uses ${word}, and ${program} was built without ${feature}`,
-      fix: "install a package of HAProxy that has it: haproxy -vv lists features",
+      text: `The config uses ${word}, but ${program} was built without ${feature}`,
+      fix: "install an HAProxy package with this feature; haproxy -vv lists features",
     });
   }
   return found;
@@ -355,14 +359,16 @@ async function checkLock(
       check,
       level: "warning",
       text: `Cannot open ${path}: ${reasonOf(error)}`,
-      fix: "run it as the user of the process",
+      fix: "run this command as the user of the process",
     }];
   }
   using _lock = lock;
   if (!("tryLock" in lock) || await lock.tryLock(false)) return [];
   const text = await Deno.readTextFile(path).catch(() => "");
   const holder = Number(text.trim());
-  if (processes.some(({ pid }) => pid === holder)) return [{ check, level: "ok", text: `Its writer is pid ${holder}` }];
+  if (processes.some(({ pid }) => pid === holder)) {
+    return [{ check, level: "ok", text: `Held by the writer, pid ${holder}` }];
+  }
   const [, ...args] = await readArguments(holder).catch(() => undefined) ?? [];
   return [{
     check,
@@ -393,8 +399,8 @@ async function checkProcesses(
     found.push({
       check,
       level: "error",
-      text: `Cannot ask ${socket}: ${seen}`,
-      fix: `ls -l ${socket}; run it as the user of the process`,
+      text: `Cannot query ${socket}: ${seen}`,
+      fix: `ls -l ${socket}; run this command as the user of the process`,
     });
     return found;
   }
@@ -402,7 +408,7 @@ async function checkProcesses(
   const pid = answers === undefined ? undefined : await plugin.pid(answers);
   if (answers === undefined) {
     const level = processes.some(({ role }) => role !== "reporter") ? "error" : "warning";
-    found.push({ check, level, text: `Nobody answers at ${socket}`, fix: "start the writer: it starts HAProxy" });
+    found.push({ check, level, text: `No answer at ${socket}`, fix: "start the writer, which starts HAProxy" });
   } else found.push({ check, level: "ok", text: `Process ${pid ?? "?"} answers at ${socket}` });
   const others = pids.filter((each) => each !== pid && each !== masterPid);
   // Old workers drain and listen no more; whoever does takes a share of the connections, and gets no change of members.
@@ -423,8 +429,8 @@ async function checkProcesses(
     found.push({
       check,
       level: "error",
-      text: `HAProxy may open ${limit} files; maxconn ${maxconn} needs ${2 * maxconn} and more`,
-      fix: "set LimitNOFILE= in the unit of the writer to twice maxconn and more",
+      text: `HAProxy's open file limit ${limit} is too low; maxconn ${maxconn} needs more than ${2 * maxconn}`,
+      fix: "set LimitNOFILE= in the writer's unit to more than twice maxconn",
     });
   }
   return found;
@@ -490,7 +496,7 @@ async function checkRegistry(
     return [{
       check,
       level: "error",
-      text: `Not reached with the credentials of discovery/${name}.yaml${what}`,
+      text: `Cannot connect with the credentials in discovery/${name}.yaml${what}`,
       fix: `check the addresses, the password or token, and the network of ${dir}/discovery/${name}.yaml`,
     }];
   }
@@ -499,7 +505,7 @@ async function checkRegistry(
       check,
       level: "warning",
       text: `Connected after ${tookMs} ms${what}`,
-      fix: "see to the registry and the network",
+      fix: "check the registry and the network",
     }
     : { check, level: "ok", text: `Connected after ${tookMs} ms${what}` };
   if (typeof offsetSeconds !== "number") return [connected];
@@ -507,7 +513,7 @@ async function checkRegistry(
   return [connected, {
     check,
     level: "warning",
-    text: `Its clock is ${Math.abs(offsetSeconds)} s ${side} this host's`,
+    text: `Registry clock is ${Math.abs(offsetSeconds)} s ${side} this host's`,
     fix: "timedatectl set-ntp true, here or there: compare with date -u",
   }];
 }

@@ -177,8 +177,8 @@ export function healthOf(report: PortReport | undefined, obstacles: readonly str
   const { status, checks = [] } = report ?? {};
   if (status === "down") {
     const { name, failure, unknown } = checks.find(({ verdict }) => verdict.up === false) ?? {};
-    const reason = failure ?? (unknown === undefined ? undefined : `cannot tell any more: ${unknown.reason}`);
-    return { state: "failing", reason: `${name}: ${reason ?? "it has not passed yet"}` };
+    const reason = failure ?? (unknown === undefined ? undefined : `result unknown: ${unknown.reason}`);
+    return { state: "failing", reason: `${name}: ${reason ?? "not passed yet"}` };
   }
   const [obstacle] = obstacles;
   if (obstacle !== undefined) return { state: "unknown", reason: obstacle };
@@ -297,7 +297,7 @@ export class NodeChecks implements AsyncDisposable {
       const known = new Map<string, string[]>();
       for (const { node, instance, obstacle } of probes) {
         const isCrowded = instance !== undefined && unreached.has(instance.id);
-        const why = isCrowded ? `isolation: worker is for ${OWN_WORKERS_MAX} nodes at most` : obstacle;
+        const why = isCrowded ? `isolation: worker supports at most ${OWN_WORKERS_MAX} nodes` : obstacle;
         known.set(node, [...known.get(node) ?? [], ...why === undefined ? [] : [why]]);
       }
       nodes.set(name, known);
@@ -358,7 +358,7 @@ export class NodeChecks implements AsyncDisposable {
     if (failing.length > 0) log.warn("Nodes fail their checks", { event: "node.failing", ...fields(failing) });
     if (ended("failing")) log.info("All nodes pass their checks again", { event: "node.passing", ...fields(passing) });
     if (unknown.length > 0) {
-      log.warn("Cannot check nodes; shares stay as they are", { event: "node.unknown", ...fields(unknown) });
+      log.warn("Cannot check nodes; keeping their shares", { event: "node.unknown", ...fields(unknown) });
     }
     if (ended("unknown")) log.info("All nodes are checked again", { event: "node.known", ...fields(known) });
     return failing.length + passing.length + unknown.length + known.length + became("passing").length > 0;

@@ -83,7 +83,7 @@ export async function fetchPlugin(
   } catch (error) {
     signal.throwIfAborted();
     if (!deadline.aborted) throw error;
-    throw new PluginFault(`Cannot read ${url.href}: its modules did not arrive within ${FETCH_DEADLINE_MS} ms`);
+    throw new PluginFault(`Cannot read ${url.href}: modules not fetched within ${FETCH_DEADLINE_MS} ms`);
   }
 }
 
@@ -126,11 +126,11 @@ export async function openPlugin(
   const { apiVersion, kind: its } = introduction;
   if (apiVersion !== PLUGIN_API_VERSION) {
     throw new PluginFault(
-      `Cannot use the plugin: it is written for API version ${apiVersion}: this Lighthouse speaks ${PLUGIN_API_VERSION}`,
+      `Cannot use the plugin: written for API version ${apiVersion}; this Lighthouse supports ${PLUGIN_API_VERSION}`,
     );
   }
   if (kind !== undefined && its !== kind) {
-    throw new PluginFault(`Cannot use the plugin as a ${kind}: it is a ${its}`);
+    throw new PluginFault(`Cannot use the plugin as a ${kind}: the plugin is a ${its}`);
   }
   return { ...fetched, module, introduction };
 }

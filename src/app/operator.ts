@@ -85,7 +85,7 @@ export class AppOperator implements Operator {
     const isLocal = command.verb === "drain-local" || command.verb === "undrain-local";
     if (this.role === (isLocal ? "writer" : "reporter")) return this.#otherRole(command.verb);
     if (this.#options.accepted() === undefined) {
-      return reject(503, `Cannot ${command.verb}: the config is not read yet; try again in a moment`);
+      return reject(503, `Cannot ${command.verb}: the config has not been read yet; try again shortly`);
     }
     try {
       switch (command.verb) {
@@ -127,7 +127,7 @@ export class AppOperator implements Operator {
     while (busy().length > 0 && !late.signal.aborted) {
       await delay(REST_POLL_MS, { clock, signal: late.signal }).catch(() => {});
     }
-    const warnings = busy().map(([name]) => `Steps of balancer ${name} were begun before and are under way still`);
+    const warnings = busy().map(([name]) => `Steps of balancer ${name} that began before the pause are still running`);
     return this.#did([`Management of ${nameOf(balancer)} is paused ${this.#until(pause)}`], warnings);
   }
 
@@ -145,11 +145,11 @@ export class AppOperator implements Operator {
     }
     if (balancer !== undefined && pauseOf(orders.now.pauses, balancer) !== undefined) {
       return this.#did([`The pause of balancer ${balancer} is revoked`], [
-        `Balancer ${balancer} stays paused as all balancers are; resume without a name`,
+        `Balancer ${balancer} stays paused: all balancers are paused; resume without a name`,
       ]);
     }
     log.info("Management resumed", { event: "management.resumed", balancer: balancer ?? "all", author });
-    return this.#did([`Management of ${nameOf(balancer)} is resumed; what changed meanwhile is caught up now`]);
+    return this.#did([`Management of ${nameOf(balancer)} is resumed; applying the changes made meanwhile`]);
   }
 
   async #override(
@@ -176,8 +176,8 @@ export class AppOperator implements Operator {
     if (!command.force && before.length > 0 && after.length === 0) {
       return reject(
         409,
-        `Cannot ${verb} ${target} as cluster ${cluster} has no other ready node: its clients would get 503; ` +
-          "--force does it all the same",
+        `Cannot ${verb} ${target}: cluster ${cluster} has no other ready node, and its clients would get 503; ` +
+          "--force overrides this",
       );
     }
     await orders.put("overrides", order);
@@ -195,7 +195,7 @@ export class AppOperator implements Operator {
       try {
         const weighing = await plugin?.weighing?.(config, section);
         if (weighing?.by === "other") {
-          warnings.push(`Balancer ${name} may reload for the weight, or not follow it: ${weighing.reason}`);
+          warnings.push(`Balancer ${name} may reload to apply the weight, or ignore it: ${weighing.reason}`);
         }
       } catch (error) {
         if (!(error instanceof UndecidedError)) throw error;
@@ -236,7 +236,7 @@ export class AppOperator implements Operator {
           404,
           `Cannot ${verb} ${target}: no override of cluster ${cluster} names it; see lighthouse overrides`,
         )
-        : reject(409, `Cannot ${verb} ${target} alone: the override names its host: ${verb} ${left.target} instead`);
+        : reject(409, `Cannot ${verb} ${target} alone: the override names its host; ${verb} ${left.target} instead`);
     }
     for (const order of revoked) {
       log.info("Override revoked", { event: "override.revoked", ...fieldsOf({ ...order, author }) });
@@ -246,7 +246,7 @@ export class AppOperator implements Operator {
       const other = leftOf(node);
       if (other !== undefined) {
         const undo = verb === "weight" ? `weight ${other.target} 100%` : `undrain ${other.target}`;
-        return [`Another override of ${name} holds: ${other.target} ${formatKind(other)}; ${undo} revokes it`];
+        return [`Another override of ${name} still applies: ${other.target} ${formatKind(other)}; ${undo} revokes it`];
       }
       return isExcluded(node)
         ? [`${name} stays drained: excluded by clusters/${file}.yaml; edit its exclude list`]
@@ -306,18 +306,21 @@ export class AppOperator implements Operator {
       const isAll = service !== undefined && orders.now.local.length > 0;
       return isAll
         ? reject(409, `Cannot undrain service ${service} alone: all services are drained; undrain without a name`)
-        : reject(409, `Cannot undrain ${service ?? "this host"} as it is not drained`);
+        : reject(409, `Cannot undrain ${service ?? "this host"}: not drained`);
     }
     if (service !== undefined && localDrainOf(orders.now.local, service) !== undefined) {
       const warnings = [
-        `Service ${service} stays drained as all services are; undrain without a name`,
+        `Service ${service} stays drained: all services are drained; undrain without a name`,
         ...await this.#awaitRegistry(services, signal),
       ];
       return this.#did([`The drain of service ${service} is revoked`], warnings);
     }
     log.info("Drain of this host's nodes revoked", { event: "local.undrained", service: service ?? "all", author });
     const warnings = await this.#awaitRegistry(services, signal);
-    return this.#did(endpointsOf(services).map((endpoint) => `${endpoint} takes connections while it is up`), warnings);
+    return this.#did(
+      endpointsOf(services).map((endpoint) => `${endpoint} accepts connections while it is up`),
+      warnings,
+    );
   }
 
   /** Waits until the registries have what is wanted of services; answers what is not so in time. */
@@ -331,7 +334,7 @@ export class AppOperator implements Operator {
       await delay(REST_POLL_MS, { clock, signal: late.signal }).catch(() => {});
     }
     return undone().map(({ registration: { cluster, node, discovery }, failure = "no answer yet" }) =>
-      `${cluster}/${nodeName(node)} is not so in discovery/${discovery}.yaml yet, and retried: ${failure}`
+      `${cluster}/${nodeName(node)} is not updated in discovery/${discovery}.yaml yet; retrying: ${failure}`
     );
   }
 
@@ -340,7 +343,7 @@ export class AppOperator implements Operator {
     if ("ok" in ends) return ends;
     const all = await this.#options.connections((connection) => ends.some(({ isIts }) => isIts(connection)));
     if (all === undefined) {
-      return reject(503, "Cannot count connections as /proc/net/tcp cannot be read here: it takes cat");
+      return reject(503, "Cannot count connections: cannot read /proc/net/tcp (requires cat)");
     }
     return {
       ok: true,
@@ -434,7 +437,7 @@ export class AppOperator implements Operator {
 
   #did(did: readonly string[], warnings: readonly string[] = []): Result {
     const { unkept } = this;
-    const lost = unkept === undefined ? [] : [`It does not outlive this process: ${unkept}`];
+    const lost = unkept === undefined ? [] : [`Lost when this process exits: ${unkept}`];
     return { ok: true, did, warnings: [...warnings, ...lost] };
   }
 }
@@ -457,7 +460,7 @@ function known(name: string, names: readonly string[], what: string): string {
   if (names.length === 0) return `there is no ${what}`;
   const meant = suggest(name, names);
   const shown = names.slice(0, NAMES_SHOWN_MAX).join(", ") + (names.length > NAMES_SHOWN_MAX ? ", …" : "");
-  return `there is no such ${what}${meant === undefined ? "" : `; did you mean ${meant}?`} (there ${
+  return `no such ${what}${meant === undefined ? "" : `; did you mean ${meant}?`} (there ${
     names.length === 1 ? "is" : "are"
   } ${shown})`;
 }

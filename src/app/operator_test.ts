@@ -94,9 +94,9 @@ Deno.test("resume of one balancer reports that all are still paused", async () =
   await stage.do({ verb: "pause", ...REASON, balancer: "haproxy" });
   const [did, warnings] = await stage.do({ verb: "resume", balancer: "haproxy" });
   assert.deepEqual(did, ["The pause of balancer haproxy is revoked"]);
-  assert.deepEqual(warnings, ["Balancer haproxy stays paused as all balancers are; resume without a name"]);
+  assert.deepEqual(warnings, ["Balancer haproxy stays paused: all balancers are paused; resume without a name"]);
   assert.deepEqual((await stage.do({ verb: "resume" }))[0], [
-    "Management of all balancers is resumed; what changed meanwhile is caught up now",
+    "Management of all balancers is resumed; applying the changes made meanwhile",
   ]);
 });
 
@@ -108,7 +108,9 @@ Deno.test("undrain of a node reports that its host is still drained, or that the
     await stage.do({ verb: "drain", cluster: "web", target: "a.test:8080" });
     const [did, warnings] = await stage.do({ verb: "undrain", cluster: "web", target: "a.test:8080" });
     assert.deepEqual(did, ["The override of web/a.test:8080 is revoked"]);
-    assert.deepEqual(warnings, ["Another override of web/a.test:8080 holds: a.test drain; undrain a.test revokes it"]);
+    assert.deepEqual(warnings, [
+      "Another override of web/a.test:8080 still applies: a.test drain; undrain a.test revokes it",
+    ]);
     assert.deepEqual(await stage.do({ verb: "undrain", cluster: "web", target: "a.test" }), [
       ["web/a.test is back in rotation"],
       [],
@@ -130,7 +132,7 @@ Deno.test("weight 100% of a node reports that the weight of its host is still se
   const [did, warnings] = await stage.do({ verb: "weight", cluster: "web", target: "a.test:8080", percent: 100 });
   assert.deepEqual(did, ["The override of web/a.test:8080 is revoked"]);
   assert.deepEqual(warnings, [
-    "Another override of web/a.test:8080 holds: a.test weight 50%; weight a.test 100% revokes it",
+    "Another override of web/a.test:8080 still applies: a.test weight 50%; weight a.test 100% revokes it",
   ]);
 });
 
@@ -139,7 +141,7 @@ Deno.test("weight reports the effect on a balancer without weights", async () =>
   await stage.orders.at("/run/x.overrides");
   const [, warnings] = await stage.do({ verb: "weight", cluster: "web", target: "a.test", percent: 50 });
   assert.deepEqual(warnings, [
-    "Balancer haproxy may reload for the weight, or not follow it: " +
+    "Balancer haproxy may reload to apply the weight, or ignore it: " +
     "balance static-rr cannot change weights at run time; roundrobin can",
   ]);
   const [, none] = await stage.do({ verb: "weight", cluster: "web", target: "b.test", percent: 0 });
@@ -153,7 +155,7 @@ Deno.test("undrain of one service reports that all are still drained", async () 
   await stage.do({ verb: "drain-local", service: "api" });
   const [did, warnings] = await stage.do({ verb: "undrain-local", service: "api" });
   assert.deepEqual(did, ["The drain of service api is revoked"]);
-  assert.deepEqual(warnings, ["Service api stays drained as all services are; undrain without a name"]);
+  assert.deepEqual(warnings, ["Service api stays drained: all services are drained; undrain without a name"]);
 });
 
 Deno.test("drain of this host names the services that are down and so not registered", async () => {

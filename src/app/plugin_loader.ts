@@ -221,7 +221,7 @@ export class PluginLoader implements AsyncDisposable {
     const { builtins, clock, hangs } = this.#options;
     const { kind, name, sha256 } = entry;
     if (builtins.find(kind, name) !== undefined) {
-      throw new PluginFault(`Cannot use the name ${name} as a ${kind} of that name ships: give it another`);
+      throw new PluginFault(`Cannot use the name ${name}: a built-in ${kind} has this name; choose another`);
     }
     const open = async (fetched: FetchedPlugin) => {
       const how = await cache.hung(fetched.sha256);
@@ -229,7 +229,7 @@ export class PluginLoader implements AsyncDisposable {
       else {
         this.#noteOut(key, { sha256: fetched.sha256, how, cache });
         throw new PluginFault(
-          `Cannot use the plugin: it hung (${how}) and its thread could not be stopped: it is not run again until it ` +
+          `Cannot use the plugin: its worker hung (${how}) and could not be stopped; the plugin stays disabled until it ` +
             `changes, or ${cache.hungFile(fetched.sha256)} is removed`,
         );
       }
@@ -272,12 +272,12 @@ export class PluginLoader implements AsyncDisposable {
     const at = { sha256, reason: how, file: cache.hungFile(sha256) };
     try {
       cache.noteHung(sha256, how);
-      this.#options.log.error("Plugin hung; kept out until it changes or the file is removed", {
+      this.#options.log.error("Plugin hung; disabled until it changes or the file is removed", {
         event: "plugin.hung",
         ...at,
       });
     } catch (error) {
-      this.#options.log.error("Plugin hung; cannot be kept out after a restart", {
+      this.#options.log.error("Plugin hung; cannot keep it disabled after a restart", {
         event: "plugin.hung",
         ...at,
         error: String(error),
@@ -290,7 +290,7 @@ export class PluginLoader implements AsyncDisposable {
       await cache.put(sha256, graph);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#options.log.warn("Cannot keep a plugin on disk; fetching it again at the next start", {
+      this.#options.log.warn("Cannot cache plugin on disk; next start fetches it again", {
         event: "plugin.uncached",
         dir: cache.dir,
         reason,
@@ -308,12 +308,12 @@ export class PluginLoader implements AsyncDisposable {
       const good = this.#good.get(key);
       if (good !== undefined) {
         loaded.set(key, { module: good.open.module, origin: "foreign", name: key, allow: good.allow });
-      } else missing.set(key, finding === undefined ? "it is still being loaded" : "it could not be loaded");
+      } else missing.set(key, finding === undefined ? "still loading" : "not loaded");
       if (finding !== undefined) {
         const goesOn = open === undefined && good !== undefined ? "; its last good version stays active" : "";
         findings.push({ ...finding, message: `${finding.message}${goesOn}` });
       } else if (open === undefined) {
-        const message = `The plugin ${entry.name} is still being loaded`;
+        const message = `Plugin ${entry.name} is still loading`;
         findings.push({ severity: "warning", path: [entry.section, entry.name, "url"], at: "value", message });
       }
     }
@@ -330,14 +330,14 @@ export class PluginLoader implements AsyncDisposable {
 class HashFault extends PluginFault {
   constructor({ name, sha256 }: PluginEntry, got: string, dir: string) {
     super(
-      `Cannot use the plugin ${name}: it is not what was approved: its sha256 is ${got}, want ${sha256}. ` +
-        `See what has changed, then: lighthouse plugin update ${name} --config ${dir}`,
+      `Cannot use the plugin ${name}: not the approved code: sha256 is ${got}, want ${sha256}. ` +
+        `Review the changes, then run: lighthouse plugin update ${name} --config ${dir}`,
     );
   }
 }
 
 function withoutCopy({ message }: FetchFault, { dir }: PluginCache): PluginFault {
-  return new PluginFault(`${message}; no verified copy of it is in ${dir}`);
+  return new PluginFault(`${message}; no verified copy in ${dir}`);
 }
 
 function toFinding({ section, name }: PluginEntry, error: unknown, more?: string): Finding {

@@ -16,7 +16,9 @@ export const CATALOG: PluginCatalog = new PluginCatalog(BUILTINS.keys());
 export async function loadBalancer(name: string): Promise<BalancerPlugin> {
   const load = HOST_PARTS.get(`balancer/${name}`) ?? BUILTINS.get(`balancer/${name}`);
   const plugin = (await load?.())?.default;
-  if (plugin?.kind !== "balancer") throw new Error(`Cannot load the balancer ${name}: none of that name ships`);
+  if (plugin?.kind !== "balancer") {
+    throw new Error(`Cannot load the balancer ${name}: no built-in balancer has this name`);
+  }
   return plugin;
 }
 

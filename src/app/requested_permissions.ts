@@ -46,7 +46,7 @@ export async function requestedPermissionsOf(
     : { instance: "example", nameServers: [SAMPLE_NAME_SERVER], searchDomains: [], ndots: 1 };
   await using describer = new Describer({ clock: systemClock });
   const described = await describer.describe(source.module, config, scope);
-  if (!described.ok) return { config, permissions: [], refusal: described.issues[0]?.message ?? "it does not say why" };
+  if (!described.ok) return { config, permissions: [], refusal: described.issues[0]?.message ?? "no reason given" };
   const permissions = (["net", "read", "write", "env", "run"] as const).flatMap((access) =>
     (described.permissions[access] ?? []).map((entry): RequestedPermission => ({
       access,

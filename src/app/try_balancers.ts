@@ -85,7 +85,8 @@ async function tryBalancer(
   const unasked = isAsked ? [] : [
     placeFinding(accepted, name, {
       severity: strict ? "warning" : "notice",
-      message: `${name} was not asked, as the program ${program} cannot be run here: only it knows all of its lines`,
+      message:
+        `Not validated by ${name}: cannot run the program ${program} here, and only ${name} knows all of its lines`,
       origin: undefined,
     }),
   ];

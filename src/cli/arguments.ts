@@ -61,7 +61,7 @@ export const parser = or(
               [],
             ),
             json: withDefault(
-              option("--json", { description: message`Print one JSON object for each finding.` }),
+              option("--json", { description: message`Print one JSON object per finding.` }),
               false,
             ),
           }),
@@ -106,18 +106,18 @@ registry without an answer, 2 wrong usage.`,
       command("status", statusArguments(dir), {
         brief: message`Print the state of this host, problems first.`,
         description:
-          message`Asks writer and reporter over their admin interfaces, or over --status addresses, and prints the whole host on one screen. Exit codes: 0 ok, 1 degraded, 2 failing or no answer; wrong usage is 2, too.`,
+          message`Queries writer and reporter over their admin interfaces, or over --status addresses, and prints the whole host on one screen. Exit codes: 0 ok, 1 degraded, 2 failing, no answer or wrong usage.`,
       }),
       command("doctor", doctorArguments(dir), {
-        brief: message`Find common problems of this host, each with its fix.`,
+        brief: message`Find common problems on this host and print their fixes.`,
         description:
-          message`Checks the config, HAProxy, paths and rights, ports, descriptors, the host's name, registries, the clock, locks, orphan processes, systemd units and the tools that show processes. Prints each finding with the command that fixes it. Changes nothing. Run it as the user of the process. Exit codes: 0 nothing found, 1 warnings, 2 errors; wrong usage is 2, too.`,
+          message`Checks the config, HAProxy, paths and permissions, ports, descriptors, the host's name, registries, the clock, locks, orphan processes, systemd units and the tools that show processes. Prints each finding with the command that fixes it. Changes nothing. Run this command as the user of the process. Exit codes: 0 nothing found, 1 warnings, 2 errors or wrong usage.`,
       }),
       observerArguments(dir),
       command("history", historyArguments(dir), {
         brief: message`Print what changed on this host, and why.`,
         description:
-          message`Prints the history that writer and reporter keep: config taken with the lines that differ, members that joined and left with their source, holds, reloads with reason and the lines of the file that differ, drift, overrides with author, workers, registrations. A restart that changed nothing is one line. Times are UTC. Exit codes: 0 printed, 1 there is no history, 2 wrong usage.`,
+          message`Prints the history that writer and reporter keep: config changes with the changed lines, members that joined and left with their source, holds, reloads with reason and the changed lines of the file, drift, overrides with author, workers, registrations. A restart that changed nothing is one line. Times are UTC. Exit codes: 0 printed, 1 no history, 2 wrong usage.`,
       }),
       command("nodes", merge(nodesArguments(dir), object("Host identity (for --others)", named)), {
         brief: message`Print the nodes of a cluster as the registry has them.`,
@@ -134,7 +134,7 @@ or fewer nodes than --wait, 2 wrong usage.`,
       command("notify", notifyArguments(dir), {
         brief: message`Test a notifier: send one event.`,
         description:
-          message`Has the notifier NAME of DIR deliver one event, notifier.test, from a worker with the permissions of the daemon's. Exit codes: 0 delivered, 1 the file cannot be used or the event was not delivered, 2 wrong usage.`,
+          message`Delivers one event, notifier.test, with the notifier NAME of DIR, from a worker with the same permissions as in the daemon. Exit codes: 0 delivered, 1 the file cannot be used or the event was not delivered, 2 wrong usage.`,
       }),
     ),
   ),
@@ -177,7 +177,7 @@ approved code. Plugin code never runs in the main process.`,
       command("import", importArguments, {
         brief: message`Convert the config of another tool to a config directory.`,
         description:
-          message`Prints what became of each key, with file, line and column: converted, replaced by something else, or not supported and why. What is imported is only read. Exit codes: 0 converted, 1 the input cannot be read or the output not be written, 2 wrong usage.`,
+          message`Prints the result for each key, with file, line and column: converted, replaced, or not supported and why. The input is not changed. Exit codes: 0 converted, 1 cannot read the input or write the output, 2 wrong usage.`,
       }),
     ),
   ),

@@ -71,15 +71,15 @@ export async function askStatus(
       // A server that fails says so with 503, and what it says counts.
       if (isRecord(value) && (status === 200 || status === 503 && "status" in value)) return value;
       throw new Error(
-        isRecord(value) && typeof value.error === "string" ? value.error : `it answered status ${status}`,
+        isRecord(value) && typeof value.error === "string" ? value.error : `HTTP status ${status}`,
       );
     };
     try {
       const status = await get("/status") as Status;
-      if (!isRecord(status.config) || typeof status.role !== "string") throw new Error("what answers is no Lighthouse");
+      if (!isRecord(status.config) || typeof status.role !== "string") throw new Error("not a Lighthouse process");
       const [theirs, ours] = await Promise.all([status.config.dir as string, dir].map(realPath));
       if ("path" in address && theirs !== ours) {
-        return { at, reason: `its config directory is ${theirs}, not ${ours}`, isMissing: false };
+        return { at, reason: `config directory is ${theirs}, not ${ours}`, isMissing: false };
       }
       return { at, status, health: await get("/health") as Health };
     } catch (error) {
@@ -104,7 +104,9 @@ async function realPath(path: string): Promise<string> {
 function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "no such socket";
   if (error instanceof Deno.errors.ConnectionRefused) return "connection refused";
-  if (error instanceof Deno.errors.PermissionDenied) return "permission denied; run it as the user of the process";
-  if (error instanceof SyntaxError) return "what answers is no Lighthouse";
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return "permission denied; run this command as the user of the process";
+  }
+  if (error instanceof SyntaxError) return "not a Lighthouse process";
   return error instanceof Error ? error.message : String(error);
 }

@@ -46,7 +46,7 @@ export async function bridge(given: BridgeArguments, options: BridgeCommandOptio
   const { from, to, write, watch, removeOthers, timeoutMs } = given;
   const { dir, clock, random, log, signal, print, complain } = options;
   if (write && !watch) {
-    complain("--write needs --watch: nodes registered by a bridge end with its session");
+    complain("--write needs --watch: nodes registered by a bridge expire with its session");
     return EXIT.usage;
   }
   if (from.discovery === to.discovery && from.cluster === to.cluster) {
@@ -110,7 +110,7 @@ export async function bridge(given: BridgeArguments, options: BridgeCommandOptio
   ];
   const silent = ends.filter(({ nodes }) => nodes === undefined);
   for (const { end, trouble } of silent) {
-    const reason = trouble === undefined ? "no answer that its guard accepts" : `registry unreachable: ${trouble}`;
+    const reason = trouble === undefined ? "no answer accepted by the guard" : `registry unreachable: ${trouble}`;
     complain(
       `Cannot read ${end.discovery}/${end.cluster} within ${formatDuration(timeoutMs)} (--timeout): ${reason}`,
     );

@@ -27,7 +27,7 @@ export const bridgeArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
     from: option("--from", end, { description: message`Cluster to read.` }),
     to: option("--to", end, { description: message`Cluster that receives the nodes.` }),
     write: withDefault(
-      option("--write", { description: message`Apply the changes instead of printing them only. Requires --watch.` }),
+      option("--write", { description: message`Apply the changes instead of only printing them. Requires --watch.` }),
       false,
     ),
     watch: withDefault(
@@ -36,7 +36,7 @@ export const bridgeArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
     ),
     removeOthers: withDefault(
       option("--remove-others", {
-        description: message`Remove nodes that the source does not have, whoever registered them.`,
+        description: message`Remove nodes missing in the source, even if another process registered them.`,
       }),
       false,
     ),

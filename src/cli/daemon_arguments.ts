@@ -46,7 +46,7 @@ export const logging = object("Logging", {
 /** The name and the address of a host. */
 export const named = {
   host: optional(option("--host", textThat(isHostName, { metavar: "NAME", wanted: "a host name" }), {
-    description: message`Host name. Default: name in host.yaml, else the fully qualified name that DNS has.`,
+    description: message`Host name. Default: name in host.yaml, else the fully qualified name in DNS.`,
   })),
   ip: optional(option("--ip", textThat(isAddress, { metavar: "ADDRESS", wanted: "an IPv4 or IPv6 address" }), {
     description: message`Host address. Default: ip in host.yaml, else the address of the host name.`,
@@ -90,7 +90,7 @@ const lifecycleServing = object("Lifecycle interface", {
       }),
       {
         description:
-          message`Where to serve GET /health, POST /quitquitquit and /abortabortabort to a scheduler such as Aurora, without authentication; else nowhere.`,
+          message`Address to serve GET /health, POST /quitquitquit and /abortabortabort for a scheduler such as Aurora, without authentication. Default: not served.`,
       },
     ),
   ),
@@ -128,7 +128,7 @@ const daemon = <const Name extends "writer" | "reporter" | "run">(name: Name) =>
 const single = object("A single run", {
   once: withDefault(
     option("--once", {
-      description: message`Apply everything once and end, instead of watching.`,
+      description: message`Apply everything once and exit, instead of watching.`,
     }),
     false,
   ),
@@ -140,7 +140,7 @@ const single = object("A single run", {
   ),
   timeoutMs: withDefault(
     option("--timeout", duration({ minMs: 100, maxMs: 3_600_000 }), {
-      description: message`With --once: how long it may take.`,
+      description: message`With --once: deadline.`,
     }),
     60_000,
   ),
@@ -154,7 +154,7 @@ export const daemons = or(
 its socket, without a reload. The writer starts HAProxy if it is not running, and leaves it running on exit. \
 SIGTERM or SIGINT stops the writer; SIGHUP reads DIR again. Exit codes: 0 stopped by a signal, 1 cannot start, 2 wrong usage, \
 70 internal error, 75 restart needed (stuck worker thread). With --once the writer exits by itself: 0 everything \
-is applied, 1 it is not (the log has the reason).`,
+is applied, 1 not applied (the log has the reason).`,
   }),
   command("reporter", daemon("reporter"), {
     brief: message`Check local services and register the healthy ones.`,

@@ -74,12 +74,12 @@ async function historyFinding(options: DoctorCommandOptions): Promise<readonly D
   const dir = await historyDirOf({}, options);
   try {
     await Deno.stat(dir);
-    return [{ check: "history", level: "ok", text: `Kept in ${dir}` }];
+    return [{ check: "history", level: "ok", text: `History is kept in ${dir}` }];
   } catch {
     return [{
       check: "history",
       level: "warning",
-      text: `There is no history in ${dir}`,
+      text: `No history in ${dir}`,
       fix: "set history_dir in lighthouse.yaml, or StateDirectory=lighthouse in the unit",
     }];
   }

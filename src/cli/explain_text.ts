@@ -31,7 +31,7 @@ export function* explainText(picked: Explained, { node }: ExplainTarget): Genera
   for (const cluster of picked.clusters) {
     yield headOf(cluster);
     for (const each of cluster.nodes) yield `  ${lineOf(each, cluster)}`;
-    for (const each of cluster.others) yield `  ${each.name}  is no member  ${hasWords(each.has, cluster)}`;
+    for (const each of cluster.others) yield `  ${each.name}  is not a member  ${hasWords(each.has, cluster)}`;
     if (cluster.nodes.length === 0) {
       const why = cluster.balancer === null
         ? "no balancer has a section for it"
@@ -108,7 +108,7 @@ function hasNow(
   { state, weight, share }: NodeInBalancer,
   { down }: Pick<ExplainedNode, "down">,
 ): readonly string[] {
-  if (state === "absent") return ["not there"];
+  if (state === "absent") return ["absent"];
   const waits = state === "ready" && weight === 0;
   return [rotation({ state, weight, share, waits, down }), ...shareWords({ share, weight, factors: [] })];
 }

@@ -32,7 +32,7 @@ const EXPLAINED: Explained = {
     balancer: "haproxy",
     paused: null,
     state: "held",
-    reason: "its registry says that it has no nodes",
+    reason: "registry reports no nodes",
     discovery: "zoo",
     sources: [{
       source: "zoo",
@@ -97,7 +97,7 @@ function lines(cluster?: string, node?: string): readonly string[] {
 Deno.test("explain prints each node's state, its share with every factor, and its source", () => {
   const since = "check L7OK 200 in 1ms: OK  1 session  from zoo  since 2026-11-30T06:00:00.000Z";
   assert.deepEqual(lines("web"), [
-    "web  balancer haproxy  discovery zoo  held: its registry says that it has no nodes  4 nodes  next change in 1s",
+    "web  balancer haproxy  discovery zoo  held: registry reports no nodes  4 nodes  next change in 1s",
     `  a.test:80  in rotation  share 9.22 %  weight 26  100 (default) × source 0.5 (zoo) × slow_start 0.35 × zone 1 = 17.5  ${since}`,
     `  b.test:80  draining  share 0 %  weight 26  by ann: disk  ${since}`,
     "  c.test:80  waiting (others are preferred)  share 0 %  weight 0  of cluster spare",
@@ -113,16 +113,16 @@ Deno.test("explain finds a node by name, host or address, and prints why it is a
   assert.equal(lines("web", "10.0.0.1:80").length, 5);
   assert.equal(
     lines("web", "x.test")[1],
-    "  x.test is not registered in zoo; held: its registry says that it has no nodes",
+    "  x.test is not registered in zoo; held: registry reports no nodes",
   );
   assert.deepEqual(lines("web", "x.test").slice(2), [
     "    registry zoo as read by lb.test  connected for 60s (10.0.0.5:2181)  4 nodes",
     "      invalid entry rejected 20s ago: web: x.test: no address",
   ]);
   assert.equal(lines("web", "z.test").length, 5, "what names no such node is not the less a hint");
-  const silent = EXPLAINED.clusters.map((each) => ({ ...each, silence: "nobody answers at its socket" }));
+  const silent = EXPLAINED.clusters.map((each) => ({ ...each, silence: "no answer at its socket" }));
   const [head = ""] = explainText({ ...EXPLAINED, clusters: silent }, {});
-  assert.match(head, /^web {2}balancer haproxy \(not read: nobody answers at its socket\) {2}/);
+  assert.match(head, /^web {2}balancer haproxy \(not read: no answer at its socket\) {2}/);
   assert.deepEqual(lines("spare"), ["spare  discovery zoo  current", "  no balancer has a section for it"]);
   assert.deepEqual(lines("none"), []);
 });
@@ -151,9 +151,9 @@ Deno.test("explain prints the balancer's state if it differs, which alone decide
   const same = print({ paused, nodes: [NODE] })[1] ?? "";
   assert.match(same, /^ {2}a\.test:80 {2}in rotation {2}share 9\.22 % {2}weight 26 {2}check/);
   const absent = { ...NODE, factors: [], has: { state: "absent", weight: 0, share: 0 } } as const;
-  assert.match(print({ nodes: [absent] })[1] ?? "", / weight 26 {2}haproxy has: not there {2}/);
+  assert.match(print({ nodes: [absent] })[1] ?? "", / weight 26 {2}haproxy has: absent {2}/);
   const others = [{ name: "z.test:80", has: { state: "ready", weight: 1, share: 0.5 } }] as const;
-  assert.equal(print({ others })[2], "  z.test:80  is no member  haproxy has: in rotation  share 50 %  weight 1");
+  assert.equal(print({ others })[2], "  z.test:80  is not a member  haproxy has: in rotation  share 50 %  weight 1");
   // Who has a weight of 1 by default has none that was decided.
   assert.doesNotMatch(print({ nodes: [{ ...NODE, weight: null }] })[1] ?? "", /has:/);
 });

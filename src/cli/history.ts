@@ -53,8 +53,8 @@ export async function printHistory(given: HistoryArguments, options: HistoryOpti
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied)) throw error;
     const why = error instanceof Deno.errors.NotFound
-      ? "there is no such directory; set history_dir in lighthouse.yaml, or name it with --journal"
-      : "permission denied; run it as the user of the process";
+      ? "no such directory; set history_dir in lighthouse.yaml, or pass --journal DIR"
+      : "permission denied; run this command as the user of the process";
     complain(`Cannot read the history in ${dir}: ${why}`);
     return EXIT.failed;
   }

@@ -45,23 +45,26 @@ export const historyArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
     command: constant("history" as const),
     dir,
     since: optional(option("--since", moment, {
-      description: message`Only what came after: so long ago (1h), or a time in UTC (03:12, 2026-11-30T03:12).`,
+      description:
+        message`Only records after this time: a duration ago (1h), or a time in UTC (03:12, 2026-11-30T03:12).`,
     })),
-    until: optional(option("--until", moment, { description: message`Only what came before, in the same form.` })),
-    cluster: optional(option("--cluster", cluster, { description: message`Only what is about this cluster.` })),
+    until: optional(
+      option("--until", moment, { description: message`Only records before this time, in the same form.` }),
+    ),
+    cluster: optional(option("--cluster", cluster, { description: message`Only records about this cluster.` })),
     node: optional(option("--node", string({ metavar: "NODE" }), {
-      description: message`Only what is about this node: its name with or without port, or its address.`,
+      description: message`Only records about this node: its name with or without port, or its address.`,
     })),
     event: optional(option("--event", pattern, {
-      description: message`Only this event, or a group of them such as registry.*; all are in docs/events.md.`,
+      description: message`Only this event, or a group such as registry.*. Events are listed in docs/events.md.`,
     })),
-    follow: withDefault(option("--follow", { description: message`Go on and print what comes.` }), false),
+    follow: withDefault(option("--follow", { description: message`Keep running and print new records.` }), false),
     journal: optional(option("--journal", file, {
       description:
-        message`The directory of the history; else history_dir of lighthouse.yaml, then history in $STATE_DIRECTORY, then /var/lib/lighthouse/history.`,
+        message`Directory of the history. Default: history_dir of lighthouse.yaml, else history in $STATE_DIRECTORY, else /var/lib/lighthouse/history.`,
     })),
     json: withDefault(
-      option("--json", { description: message`Print the records as they are, one JSON object a line.` }),
+      option("--json", { description: message`Print the records unchanged, one JSON object per line.` }),
       false,
     ),
   });

@@ -7,8 +7,7 @@ import { choice, string } from "@optique/core/valueparser";
 
 const out = {
   out: optional(option("--out", string({ metavar: "DIR" }), {
-    description:
-      message`Write the config directory here: a directory that is empty or absent; else only the report is printed.`,
+    description: message`Directory to write the config to; must be empty or absent. Default: only print the report.`,
   })),
 };
 
@@ -20,7 +19,9 @@ const ofFile = <const Kind extends string>(kind: Kind, name: string) =>
     object({
       command: constant("import" as const),
       kind: constant(kind),
-      input: argument(file, { description: sentence(`The file of ${name}, YAML or JSON. It is only read.`) }),
+      input: argument(file, {
+        description: sentence(`Config file of ${name}, YAML or JSON. The file is not changed.`),
+      }),
       ...out,
     }),
     { brief: sentence(`Convert the config of ${name}.`) },
@@ -40,10 +41,10 @@ export const importArguments = or(
       command: constant("import" as const),
       kind: constant("confd"),
       input: argument(string({ metavar: "CONFDIR" }), {
-        description: message`The directory of confd: conf.d, templates, confd.toml. It is only read.`,
+        description: message`Directory of confd, with conf.d, templates and confd.toml. Its files are not changed.`,
       }),
       ...out,
-      words: commandLine("The command line of confd, after --; it names the registry unless confd.toml does."),
+      words: commandLine("Command line of confd, after --; required if confd.toml does not set the registry."),
     }),
     { brief: message`Convert templates and template resources of confd.` },
   ),
@@ -54,12 +55,12 @@ export const importArguments = or(
       kind: constant("aurproxy"),
       balancer: withDefault(
         option("--balancer", choice(["nginx", "haproxy"], { metavar: "BALANCER" }), {
-          description: message`Which balancer serves what aurproxy's nginx did.`,
+          description: message`Balancer that replaces aurproxy's nginx.`,
         }),
         "nginx" as const,
       ),
       ...out,
-      words: commandLine("The command line of aurproxy, after --, with its --config: JSON or file:///PATH."),
+      words: commandLine("Command line of aurproxy, after --, with its --config: JSON or file:///PATH."),
     }),
     { brief: message`Convert the command line and the config of aurproxy.` },
   ),

@@ -129,7 +129,7 @@ function shortageOf({ exists, count, given, within, file }: {
   const { cluster, others, wait = 1 } = given;
   if (count >= Math.max(wait, 1)) return undefined;
   if (!exists) return `No cluster ${cluster} in the registry of ${file}`;
-  const besides = others ? " besides this host's" : "";
+  const besides = others ? " on other hosts" : "";
   const seen = `Cluster ${cluster} has ${
     count === 0 ? "no nodes" : `${count} node${count === 1 ? "" : "s"}`
   }${besides}`;

@@ -19,7 +19,7 @@ const template = converted<WrittenTemplate>((text) => {
   return parsed && { text, template: parsed };
 }, {
   metavar: "TEMPLATE",
-  wanted: `a template with fields out of ${TEMPLATE_FIELDS}`,
+  wanted: `a template with fields from ${TEMPLATE_FIELDS}`,
   placeholder: { text: "", template: [] },
   format: ({ text }) => text,
 });
@@ -48,7 +48,7 @@ export const nodesArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
     cluster: argument(cluster, { description: message`Name of the cluster in the registry.` }),
     source: optional(option("--source", string({ metavar: "DISCOVERY" }), {
       description:
-        message`Discovery to read: a file in discovery/, or an item of the cluster's list such as etcd#2. Default: all that the cluster's or service's file names, else the only one.`,
+        message`Discovery to read: a file in discovery/, or an item of the cluster's list such as etcd#2. Default: all discoveries in the cluster's or service's file, else the only one in discovery/.`,
     })),
     watch: withDefault(
       option("--watch", {

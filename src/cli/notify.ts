@@ -35,7 +35,7 @@ export async function testNotifier(
   const event = {
     event: "notifier.test",
     level: "info",
-    message: "Test of a notifier of Lighthouse",
+    message: "Lighthouse notifier test",
     atMs: wallNow(),
     fields: { notifier: name, host: hostname },
   } as const;

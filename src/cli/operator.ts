@@ -106,14 +106,14 @@ export async function runOperatorCommand(
     });
     if (asked.verb === "overrides") {
       for (const line of given.json ? [JSON.stringify(listing, null, 2)] : linesOf(listing)) print(line);
-      if (listing.unkept !== null) complain(`This does not outlive the process: ${listing.unkept}`);
+      if (listing.unkept !== null) complain(`Lost when the process exits: ${listing.unkept}`);
       return EXIT.ok;
     }
     if (asked.verb === "explain") {
       const { target = {} } = asked;
       const picked = pickExplained(await ask("GET", "/explain") as Explained, target);
       if (picked.clusters.length === 0) {
-        throw new CommandError(`No cluster named ${target.cluster}: no file of clusters/ has that name`);
+        throw new CommandError(`No cluster named ${target.cluster}: no file in clusters/ has this name`);
       }
       for (const line of given.json ? [JSON.stringify(picked, null, 2)] : explainText(picked, target)) print(line);
       return EXIT.ok;
@@ -154,15 +154,15 @@ async function awaitEmpty(
     const nowMs = clock.now();
     emptySinceMs = busy.length > 0 ? undefined : emptySinceMs ?? nowMs;
     if (emptySinceMs !== undefined && nowMs - emptySinceMs >= EMPTY_MS) {
-      print(`No connection has been established for ${formatDuration(EMPTY_MS)}`);
+      print(`No established connections for ${formatDuration(EMPTY_MS)}`);
       return EXIT.ok;
     }
     if (nowMs >= untilMs) {
       for (const [name, count] of busy) {
-        complain(`${name} has ${count} established connection${count === 1 ? "" : "s"} still`);
+        complain(`${name} still has ${count} established connection${count === 1 ? "" : "s"}`);
       }
       complain(
-        `Connections have not been gone for ${formatDuration(EMPTY_MS)} within ${
+        `Not free of established connections for ${formatDuration(EMPTY_MS)} within ${
           formatDuration(waitMs)
         } (--wait-timeout)`,
       );
@@ -225,7 +225,7 @@ async function find(
     await requireSameDir(at, listing, given.dir);
     return { at, listing, ask };
   }
-  const where = given.admin === undefined ? ", or say where it is with --admin ADDRESS" : "";
+  const where = given.admin === undefined ? ", or set its address with --admin ADDRESS" : "";
   const role = roles?.[0] ?? "writer";
   throw new CommandError(
     `No admin interface answers (${tried.join("; ")}). Start the ${role} with --admin ${
@@ -241,7 +241,7 @@ async function requireSameDir(at: StatusAddress, { dir, role }: Listing, asked: 
   const [theirs, ours] = [await real(dir), await real(asked)];
   if (theirs === ours) return;
   throw new CommandError(
-    `Cannot use the ${role} at ${formatStatusAddress(at)}: its config directory is ${theirs}, not ${ours}`,
+    `Cannot use the ${role} at ${formatStatusAddress(at)}: config directory is ${theirs}, not ${ours}`,
   );
 }
 
@@ -260,7 +260,9 @@ function valueOf({ status, text }: { readonly status: number; readonly text: str
 function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "no such socket";
   if (error instanceof Deno.errors.ConnectionRefused) return "connection refused";
-  if (error instanceof Deno.errors.PermissionDenied) return "permission denied; run it as the user of the process";
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return "permission denied; run this command as the user of the process";
+  }
   return error instanceof Error ? error.message : String(error);
 }
 

@@ -70,7 +70,7 @@ const speaking = object("Connection", {
 });
 
 const author = optional(option("--author", saying("NAME"), {
-  description: message`Who gives the order. Default: the user who runs the command.`,
+  description: message`Author of the order. Default: the user who runs the command.`,
 }));
 const said = object("Override", {
   author,
@@ -113,7 +113,7 @@ const wait = withDefault(
 );
 const waitMs = withDefault(
   option("--wait-timeout", duration({ minMs: 1_000, maxMs: 86_400_000 }), {
-    description: message`Deadline of --wait; after it, prints the remaining connections and exits with 1.`,
+    description: message`Deadline of --wait; then prints the remaining connections and exits with status 1.`,
   }),
   600_000,
 );

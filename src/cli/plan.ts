@@ -62,7 +62,9 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
   for (const { balancer, running, hasProcess, files, steps, rendered, leftAlone, shares, pause } of balancers) {
     const answers = running ? "running, answers at its socket" : "not running, no answer at its socket";
     print(`# ${balancer}: ${hasProcess ? answers : "files"}`);
-    if (pause !== undefined) print(`# management paused by ${pause.author}, no step until it ends: ${pause.reason}`);
+    if (pause !== undefined) {
+      print(`# management paused by ${pause.author}, no steps until the pause ends: ${pause.reason}`);
+    }
     print(`# steps: ${steps.length === 0 ? "none, in sync" : ""}`);
     for (const step of steps) print(`#   ${describeStep(step)}`);
     for (const [cluster, nodes] of shares) {
@@ -70,7 +72,7 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
       for (const node of nodes) print(`#   ${describeShare(node)}`);
     }
     if (leftAlone.length > 0) {
-      print(`# unchanged, and no reload, until their config is valid: ${leftAlone.join(", ")}`);
+      print(`# not changed and not reloaded until their config is valid: ${leftAlone.join(", ")}`);
     }
     for (const notice of rendered.notices) print(`# notice: ${notice.text}`);
     for (const fault of rendered.faults ?? []) print(`# error: ${fault.text}`);
@@ -136,7 +138,7 @@ export function describeStep(step: Step): string {
     case "remove":
       return `remove ${step.path}`;
     case "start":
-      return `start (${step.reason}): ${step.master === undefined ? "" : `${describeWay(step.master)}, or else `}` +
+      return `start (${step.reason}): ${step.master === undefined ? "" : `${describeWay(step.master)}, otherwise `}` +
         step.run.join(" ");
     case "reload": {
       return `reload (${step.reason}): ${describeWay(step.how)}`;

@@ -162,7 +162,7 @@ async function updateEntry(
 ): Promise<string> {
   const { kind, section, name, url, sha256, allow } = entry;
   if (sha256 === undefined && !isRemote(url)) {
-    print(`${key}: a file without a hash, used as it is`);
+    print(`${key}: local file without a hash, not verified`);
     return text;
   }
   const fault = urlFault(entry);
@@ -214,7 +214,7 @@ async function keep(
     await cache.put(open.sha256, open.graph);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    print(`Cannot cache it in ${cache.dir} (${reason}): it is fetched again at each start.`);
+    print(`Cannot cache the plugin in ${cache.dir} (${reason}): each start fetches it again.`);
   }
 }
 

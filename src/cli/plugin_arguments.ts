@@ -33,7 +33,7 @@ export const pluginArguments = or(
         false,
       ),
       insecure: withDefault(
-        option("--insecure", { description: message`Allow http: URLs beyond this machine.` }),
+        option("--insecure", { description: message`Allow http: URLs to other hosts.` }),
         false,
       ),
       config,
@@ -42,7 +42,7 @@ export const pluginArguments = or(
       brief: message`Inspect a plugin and add it with its hash to plugins.yaml.`,
       description: message`Fetches SOURCE and everything it imports, inspects it in a worker without permissions, \
 prints its description, hash and requested permissions, and adds an entry to plugins.yaml. Grants a check its own \
-target only, unless --allow is given; prints what to write to grant more. Exit codes: 0 added, 1 not added, 2 wrong usage.`,
+target only, unless --allow is given; prints the entry that grants more. Exit codes: 0 added, 1 not added, 2 wrong usage.`,
     },
   ),
   command("list", object({ command: constant("plugin" as const), action: constant("list" as const), config }), {
@@ -89,7 +89,7 @@ usage.`,
       kind: argument(choice(["check", "discovery", "balancer", "notifier"], { metavar: "KIND" }), {
         description: message`Kind of plugin.`,
       }),
-      name: argument(entry, { description: message`Name of the plugin: lower case letters, digits and _.` }),
+      name: argument(entry, { description: message`Name of the plugin: lower-case letters, digits and _.` }),
       dir: optional(option("--dir", string({ metavar: "DIR" }), {
         description: message`Folder to create. Default: the name of the plugin.`,
       })),

@@ -86,7 +86,7 @@ export async function verify(config: PluginConfig, { clock, print }: PluginComma
   for (const [key, entry] of config.entries ?? []) {
     try {
       const { sha256 } = await openOffline(entry, config, clock);
-      print(`${key}: ok, sha256 ${sha256}${entry.sha256 === undefined ? ", a file that is not pinned" : ""}`);
+      print(`${key}: ok, sha256 ${sha256}${entry.sha256 === undefined ? ", local file, not pinned" : ""}`);
     } catch (error) {
       if (!(error instanceof PluginFault)) throw error;
       print(`${key}: FAILED: ${error.message}`);

@@ -13,7 +13,9 @@ export async function newPlugin(
   { fromHere, print, complain }: PluginCommandOptions,
 ): Promise<number> {
   if (!OWN_NAME.test(name)) {
-    complain(`Invalid plugin name ${JSON.stringify(name)}: want lower case letters, digits and _, a letter first`);
+    complain(
+      `Invalid plugin name ${JSON.stringify(name)}: must be lower-case letters, digits and _, starting with a letter`,
+    );
     return EXIT.usage;
   }
   const folder = fromHere(dir);

@@ -81,11 +81,11 @@ export const registerArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
       description: message`Host name of the node. Default: name in host.yaml, else the name of this host.`,
     })),
     format: optional(option("--format", string({ metavar: "FORMAT" }), {
-      description: message`Format of the value in the registry, as format in the section of the discovery.`,
+      description: message`Format of the value in the registry; same values as format in the discovery's section.`,
     })),
     ttlMs: optional(option("--ttl", duration({ minMs: 500, maxMs: 3_600_000 }), {
       description:
-        message`How long the registry keeps the node after this process dies. Default: that of the discovery's file.`,
+        message`How long the registry keeps the node after this process dies. Default: the value in the discovery's file.`,
     })),
     metadata: withDefault(
       option("--metadata", metadata, { description: message`Metadata of the node.` }),

@@ -10,17 +10,17 @@ const asking = {
   addresses: withDefault(
     multiple(option("--admin", adminAddress, {
       description:
-        message`An admin interface, or an address of --status; can be repeated. Else unix:/run/lighthouse/writer.sock and unix:/run/lighthouse/reporter.sock.`,
+        message`Address of an admin interface or of --status. Repeatable. Default: unix:/run/lighthouse/writer.sock and unix:/run/lighthouse/reporter.sock.`,
     })),
     [],
   ),
-  tokenFile: optional(option("--token-file", file, { description: message`The token to show, alone in a file.` })),
+  tokenFile: optional(option("--token-file", file, { description: message`File that contains the bearer token.` })),
   ca: optional(option("--ca", file, {
-    description: message`The authority of the certificate (PEM), at HOST:PORT; else those of the system.`,
+    description: message`With HOST:PORT: CA of the server certificate (PEM). Default: the CAs of the system.`,
   })),
   timeoutMs: withDefault(
     option("--timeout", duration({ minMs: 100, maxMs: 600_000 }), {
-      description: message`How long an answer may take.`,
+      description: message`Deadline for each answer.`,
     }),
     5_000,
   ),
@@ -32,7 +32,10 @@ export const statusArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
   object({
     command: constant("status" as const),
     dir,
-    watch: withDefault(option("--watch", { description: message`Print it again every 2s, until interrupted.` }), false),
+    watch: withDefault(
+      option("--watch", { description: message`Print the status again every 2s until interrupted.` }),
+      false,
+    ),
     ...asking,
   });
 

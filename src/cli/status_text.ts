@@ -82,7 +82,7 @@ function* rowsText(rows: readonly Row[], paint: (text: string, code: number) => 
       yield `  ${mark} ${kind.padEnd(9)} ${escapeUnprintable(name).padEnd(24)} ${escapeUnprintable(text)}`;
     }
     if (fine.length > FINE_ROWS_MAX) {
-      yield `      ${of[0]?.kind.padEnd(9)} and ${fine.length - FINE_ROWS_MAX} more that are fine`;
+      yield `      ${of[0]?.kind.padEnd(9)} and ${fine.length - FINE_ROWS_MAX} more without problems`;
     }
   }
 }
@@ -126,13 +126,13 @@ function rowsOf(status: Status): readonly Row[] {
       text: `down for ${age(forSeconds)}: ${reason ?? "no reason given"}`,
     })),
     ...stuckThreads > 0
-      ? [{ kind: "threads", name: "stuck", isFine: false, text: `${stuckThreads}; the process is restarted at 2` }]
+      ? [{ kind: "threads", name: "stuck", isFine: false, text: `${stuckThreads}; the process restarts at 2` }]
       : [],
     ...hungPlugins.map(({ plugin, reason, file }): Row => ({
       kind: "plugin",
       name: plugin,
       isFine: false,
-      text: `kept out: ${reason}; remove ${file} to run it again`,
+      text: `disabled: ${reason}; remove ${file} to enable it`,
     })),
   ];
 }
@@ -155,15 +155,15 @@ function balancerText(each: Status["balancers"][string]): string {
   } = each;
   const parts = [
     gone ? "not running" : inForce ? `in sync for ${age(forSeconds)}` : `not in sync for ${age(forSeconds)}`,
-    ...standby === null ? [] : [`stands by: ${standby}`],
+    ...standby === null ? [] : [`on standby: ${standby}`],
     ...paused === null ? [] : [`paused by ${paused.author}`],
     ...fileBehind === null ? [] : [`file behind: ${fileBehind.text}`],
     `${reloads} reloads${lastReload === null ? "" : `, last ${age(lastReload.agoSeconds)} ago: ${lastReload.text}`}`,
-    ...unserved.length === 0 ? [] : [`does not serve ${unserved.join(", ")}`],
-    ...leftOut === 0 ? [] : [`${leftOut} parts of the config left out`],
+    ...unserved.length === 0 ? [] : [`not serving ${unserved.join(", ")}`],
+    ...leftOut === 0 ? [] : [`${leftOut} parts of the config skipped`],
     ...olderPids.length === 0 ? [] : [`${olderPids.length} old workers`],
     ...inForce || lastError === null ? [] : [lastError.text],
-    ...waits.map(({ why, inSeconds }) => `waits ${age(Math.max(0, inSeconds))}: ${why}`),
+    ...waits.map(({ why, inSeconds }) => `waiting ${age(Math.max(0, inSeconds))}: ${why}`),
   ];
   return parts.join("; ");
 }
@@ -182,7 +182,7 @@ function serviceText({ status, forSeconds, checks, registration, discovery }: St
     ? `contested by ${registration.contestedBy}`
     : registration.done
     ? registration.wanted === "present" ? "registered" : "not registered"
-    : `${registration.wanted} is not done: ${registration.failure ?? "no answer yet"}`;
+    : `not ${registration.wanted} yet: ${registration.failure ?? "no answer yet"}`;
   return [`${status} for ${age(forSeconds)}; ${how} in ${discovery}`, ...failing].join("; ");
 }
 

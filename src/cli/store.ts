@@ -71,7 +71,7 @@ export async function serveStore(
 
 function limitOf(text: string): TimeLimit {
   const limit = parseTimeLimit(text);
-  assert(limit !== undefined, "the command line lets pass times alone");
+  assert(limit !== undefined, "the command line accepts only times");
   return limit;
 }
 

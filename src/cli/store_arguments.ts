@@ -71,7 +71,7 @@ export const storeArguments = object("Store", {
   ),
   bootstrap: withDefault(
     option("--bootstrap", {
-      description: message`Serve at once with whatever is on disk: for the first start of the first instance.`,
+      description: message`Serve immediately with the data on disk, if any; for the first start of the first instance.`,
     }),
     false,
   ),

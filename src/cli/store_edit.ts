@@ -71,7 +71,7 @@ export async function apply(changes: readonly TreeChange[], at: Path, transactio
     const now = current === undefined ? undefined : treeAt(current, path.slice(at.length));
     if (sameTree(now, after)) continue;
     if (!sameTree(now, before)) {
-      throw new StoreError(`Conflict: ${formatPath(path)} was changed by somebody else; nothing changed`);
+      throw new StoreError(`Conflict: ${formatPath(path)} was changed by another client; nothing written`);
     }
     await transaction.write(path, after);
   }

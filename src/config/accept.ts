@@ -265,7 +265,8 @@ async function judgeDiscovery(
   const owner = (traits.sections.includes("cluster") ? clusterSectionOwner(file.name, ofBalancers) : undefined) ??
     (traits.sections.includes("service") ? serviceSectionOwner(file.name, options.catalog.names("check")) : undefined);
   if (owner !== undefined) {
-    const message = `Cannot use the name ${file.name} for a discovery with options of its own: ${owner} has it: ` +
+    const message =
+      `Cannot use the name ${file.name} for a discovery with its own options: already used by ${owner}; ` +
       "rename the file";
     return { value: undefined, findings: [...findings, { severity: "error", path: [], at: "value", message }] };
   }
@@ -323,8 +324,8 @@ async function judgeSource(
     if (raw === undefined) return { value: {}, findings: [] };
     const isSection = at.options.length === 1;
     const message = isSection
-      ? `Section ${name} is not used, as ${file.type} has no options for a ${of}`
-      : `Cannot use options for ${name} here: ${file.type} has none for a ${of}`;
+      ? `Section ${name} is not used: ${file.type} has no options for a ${of}`
+      : `Cannot use options for ${name} here: ${file.type} has no options for a ${of}`;
     const severity = isSection ? "warning" : "error";
     return { value: isSection ? {} : undefined, findings: [{ severity, path: at.options, at: "key", message }] };
   }
@@ -417,7 +418,7 @@ function inputFindings(
   ];
   const named = clusters === "all" ? [] : clusters.filter((name) => !names.includes(name)).map((name): Finding => {
     const meant = suggest(name, names);
-    const hint = meant === undefined ? "no file of clusters/ has that name" : `did you mean ${meant}?`;
+    const hint = meant === undefined ? "no file in clusters/ has this name" : `did you mean ${meant}?`;
     return {
       severity: "warning",
       path: ["clusters", clusters.indexOf(name)],
@@ -559,7 +560,7 @@ async function judgeNodeChecks(
 
 /** Says that a balancer does not share as `traffic` asks for. */
 function cannotShare(name: string, { path, reason }: Extract<Weighing, { by: "other" }>): Finding {
-  const message = `Cannot share requests as traffic says: ${reason}`;
+  const message = `Cannot apply traffic: ${reason}`;
   return { severity: "error", path: [name, ...path], at: path.length === 0 ? "key" : "value", message };
 }
 
@@ -574,7 +575,7 @@ function placed(finding: Finding, owners: ReadonlyMap<string, string>): Finding 
   const key = String(finding.path.at(0));
   const section = finding.path.length === 1 ? owners.get(key) : undefined;
   if (section === undefined) return finding;
-  const message = `Cannot use ${key} here: it is a key of ${section}; ${key} belongs below ${section}`;
+  const message = `Cannot use ${key} here: it is a key of ${section}; ${key} belongs under ${section}`;
   return { ...finding, severity: "error", message };
 }
 
@@ -582,7 +583,7 @@ function placed(finding: Finding, owners: ReadonlyMap<string, string>): Finding 
 function raised(finding: Finding, misplaced: readonly string[]): Finding {
   const key = String(finding.path.at(0));
   if (finding.path.length !== 1 || !misplaced.includes(key)) return finding;
-  const message = `Cannot use ${key}: it is a key of the cluster; ${key} belongs beside the section`;
+  const message = `Cannot use ${key}: it is a key of the cluster; ${key} belongs at the top level of the file`;
   return { ...finding, severity: "error", message };
 }
 
@@ -642,7 +643,7 @@ async function judgeInstance(
   if (hasError(at)) return { findings: at };
   const grant = decide(permissions, { kind, source, scope, config: raw });
   if (!grant.ok) {
-    const message = `Cannot grant what the plugin asks for: ${grant.reasons.join("; ")}`;
+    const message = `Cannot grant the plugin's requested permissions: ${grant.reasons.join("; ")}`;
     return { findings: [...at, { severity: "error", path, at: "value", message }] };
   }
   const { module, name: plugin } = source;
@@ -670,7 +671,7 @@ function unknownPlugin(kind: PluginKind, name: string, path: Path, catalog: Acce
   const known = catalog.names(kind);
   const meant = suggest(name, known);
   const hint = meant === undefined
-    ? known.length === 0 ? "there is none" : `there are ${known.join(", ")}`
+    ? known.length === 0 ? "none is available" : `available are ${known.join(", ")}`
     : `did you mean ${meant}?`;
   const message = `Unknown ${kind} ${JSON.stringify(name)}: ${hint}`;
   return { value: undefined, findings: [{ severity: "error", path, at: "key", message }] };

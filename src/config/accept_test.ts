@@ -171,7 +171,7 @@ Deno.test.each([
   {
     kind: "discovery",
     config: desired({ zooType: "consul" }),
-    then: 'Unknown discovery "consul": there are zookeeper',
+    then: 'Unknown discovery "consul": available are zookeeper',
   },
   { kind: "config", config: desired({ zoo: { bad: true } }), then: "It is bad" },
   { kind: "check's config", config: desired({ web: service({ bad: true }) }), then: "It is bad" },
@@ -179,7 +179,8 @@ Deno.test.each([
   {
     kind: "requested permission",
     config: desired({ web: service({ asks: { net: ["10.0.0.9:80"] } }) }),
-    then: 'Cannot grant what the plugin asks for: net "10.0.0.9:80" is not the check\'s own target, "127.0.0.1:80"',
+    then:
+      `Cannot grant the plugin's requested permissions: net "10.0.0.9:80" is not the check's own target, "127.0.0.1:80"`,
   },
 ])("accept() rejects a wrong $kind", async ({ config, then }) => {
   const [, findings] = await judge(config);
@@ -210,7 +211,7 @@ Deno.test("accept() warns of an unknown key and drops it", async () => {
   const [accepted, findings] = await judge(desired({ web: service({ odd: 1, uri: "/" }) }));
   assert.match(
     findings.join("\n"),
-    /^services\/web\.yaml:1:\d+: warning: Unknown key (?:\S+\.)?odd, which is not used/,
+    /^services\/web\.yaml:1:\d+: warning: Unknown key (?:\S+\.)?odd is ignored/,
   );
   assert.deepEqual(accepted.services.get("web")?.probes[0]?.instance.config, { uri: "/", checked: true });
 });
@@ -220,7 +221,7 @@ Deno.test("accept() rejects a key of a section that is beside it, and warns of a
   const unknownKeys = [unknown("port"), unknown("comment")];
   const [accepted, findings] = await judge(desired({ cluster: { ...cluster({ haproxy: {} }), unknownKeys } }));
   assert.deepEqual(findings.map((finding) => finding.replace(/^\S+ /, "")).toSorted(), [
-    "error: Cannot use port here: it is a key of haproxy; port belongs below haproxy",
+    "error: Cannot use port here: it is a key of haproxy; port belongs under haproxy",
     "warning: Unknown key",
   ]);
   assert.equal(accepted.clusters.size, 0);
@@ -232,8 +233,8 @@ Deno.test("accept() rejects a key of the cluster that is in a section, unless th
   const [accepted, findings] = await judge(desired({ cluster: cluster({ haproxy: section }) }), {
     openBalancer: () => Promise.resolve(named),
   });
-  assert.deepEqual(findings.map((finding) => finding.replace(/^\S+ /, "").replace(/, which.*/, "")).toSorted(), [
-    "error: Cannot use haproxy.min_nodes: it is a key of the cluster; min_nodes belongs beside the section",
+  assert.deepEqual(findings.map((finding) => finding.replace(/^\S+ /, "").replace(/ is ignored.*/, "")).toSorted(), [
+    "error: Cannot use haproxy.min_nodes: it is a key of the cluster; min_nodes belongs at the top level of the file",
     "warning: Unknown key haproxy.odd",
   ]);
   assert.equal(accepted.clusters.size, 0);
@@ -274,10 +275,10 @@ Deno.test("accept() reports other faults beside an unreadable secret", async () 
   const secret = { kind: "balancer", config: schema("password"), cluster: schema() } as unknown as BalancerPlugin;
   const [, findings] = await judge(desired({ haproxy: { password_file: "p", bad: 1 }, cluster: cluster({}) }), {
     openBalancer: () => Promise.resolve(secret),
-    secrets: new Map([["p", { reason: "there is no such file" }]]),
+    secrets: new Map([["p", { reason: "no such file" }]]),
   });
   assert.deepEqual(findings.map((finding) => finding.replace(/^\S+ error: /, "")).toSorted(), [
-    "Cannot use password_file: there is no such file",
+    "Cannot use password_file: no such file",
     "It is bad",
   ]);
 });
@@ -368,7 +369,7 @@ Deno.test("accept() reports a name that another last good value uses, and keeps 
   assert.equal(namesOf(now), "a:x b:y");
   assert.deepEqual(findings, [
     "a.yaml:1:1: error: It is bad",
-    "b.yaml:1:1: error: Cannot use the name x: the cluster of clusters/a has it already",
+    "b.yaml:1:1: error: Cannot use the name x: already used by clusters/a",
   ]);
 });
 
@@ -386,7 +387,10 @@ Deno.test("accept() reports a port that another last good service uses", async (
     { lastGood: before },
   );
   assert.deepEqual([...now.services].map(([file, { service }]) => `${file}:${service.ports}`), ["one:80", "other:81"]);
-  assert.match(findings.join("\n"), /other:1:1: error: Cannot use port 80 of the service web: services\/one has it/);
+  assert.match(
+    findings.join("\n"),
+    /other:1:1: error: Cannot use port 80 of the service web: already used by services\/one/,
+  );
 });
 
 Deno.test("accept() leaves a port to the cluster that has it when a cluster or balancer claims it", async () => {
@@ -415,9 +419,9 @@ Deno.test("accept() leaves a port to the cluster that has it when a cluster or b
   assert.equal(namesOf(now), "b:b");
   assert.equal(now.balancers.get("haproxy"), before.balancers.get("haproxy"));
   assert.deepEqual(findings.map((line) => line.replace(/^[^:]+:1:1: /, "")).toSorted(), [
-    "error: Cannot use port 80: clusters/b has it already",
-    "error: Cannot use port 80: clusters/b has it already",
-    "warning: Port 80 is served by clusters/b on this host too: the service's check asks the balancer",
+    "error: Cannot use port 80: already used by clusters/b",
+    "error: Cannot use port 80: already used by clusters/b",
+    "warning: Port 80 is also used by clusters/b on this host: the service's check reaches the balancer",
   ]);
 });
 
@@ -437,7 +441,7 @@ Deno.test("accept() has a discovery's plugin validate its sections, and passes o
   const [, wrong] = await judge(withOptions({ bad: 1 }, { tttl: 1 }));
   assert.deepEqual(wrong.map((line) => line.replace(/^\S+ /, "")).toSorted(), [
     "error: It is bad",
-    "warning: Unknown key zoo.tttl, which is not used: did you mean ttl?",
+    "warning: Unknown key zoo.tttl is ignored: did you mean ttl?",
   ]);
 });
 
@@ -451,7 +455,7 @@ Deno.test("accept() warns of a section for a discovery without sections", async 
   const [accepted, findings] = await judge(withOptions({ nodes: 1 }), {
     describe: async (...asked) => ({ ...await describe(...asked), traits: { ...TRAITS, sections: [] } }),
   });
-  assert.match(findings.join("\n"), /warning: Section zoo is not used, as zookeeper has no options for a cluster$/);
+  assert.match(findings.join("\n"), /warning: Section zoo is not used: zookeeper has no options for a cluster$/);
   assert.equal(accepted.clusters.get("web")?.options, undefined);
 });
 

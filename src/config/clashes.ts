@@ -21,7 +21,7 @@ function findNameClashes(clusters: Listeners["clusters"]): readonly Relation[] {
     const owner = owners.get(name);
     owners.set(name, owner ?? file);
     if (owner === undefined) return [];
-    const message = `Cannot use the name ${name}: the cluster of clusters/${owner} has it already`;
+    const message = `Cannot use the name ${name}: already used by clusters/${owner}`;
     return [relation("error", `clusters/${file}`, ["name"], message)];
   });
 }
@@ -37,13 +37,13 @@ export function findServiceClashes(services: ReadonlyMap<string, AcceptedService
     const taken = owners.get(name) ?? new Map<number, string>();
     const clash = ports.find((port) => taken.has(port));
     if (clash !== undefined) {
-      const message = `Cannot use port ${clash} of the service ${name}: services/${taken.get(clash)} has it already`;
+      const message = `Cannot use port ${clash} of the service ${name}: already used by services/${taken.get(clash)}`;
       relations.push(relation("error", `services/${file}`, ["name"], message));
       continue;
     }
     const other = taken.values().next().value;
     if (other !== undefined) {
-      const message = `The service ${name} is that of services/${other} too: both register their ports`;
+      const message = `Service ${name} is also defined by services/${other}: both register their ports`;
       relations.push(relation("warning", `services/${file}`, ["name"], message));
     }
     for (const port of ports) taken.set(port, file);
@@ -71,7 +71,7 @@ export function findBalancerClashes(now: Listeners, before: Listeners | undefine
   return balancerListeners(now).flatMap(({ balancer, ...each }): readonly Relation[] => {
     const holder = served.find(each);
     if (holder === undefined) return [];
-    const message = `Cannot use port ${each.port}: ${holder.owner} has it already`;
+    const message = `Cannot use port ${each.port}: already used by ${holder.owner}`;
     return [{ key: `balancers/${balancer}`, finding: { severity: "error", path: each.path, at: "value", message } }];
   });
 }
@@ -90,7 +90,7 @@ export function findServicePortClashes(
       const holder = held.find({ host, port, path: [] });
       if (holder === undefined) return [];
       const message =
-        `Port ${port} is served by ${holder.owner} on this host too: the service's check asks the balancer`;
+        `Port ${port} is also used by ${holder.owner} on this host: the service's check reaches the balancer`;
       return [{ key: `services/${file}`, finding: { severity: "warning", path: ["ports"], at: "value", message } }];
     })
   );
@@ -165,7 +165,7 @@ function findPortClashes(listeners: Listeners): readonly Relation[] {
       held.add(each);
       continue;
     }
-    const message = `Cannot use port ${each.port}: ${holder.owner} has it already`;
+    const message = `Cannot use port ${each.port}: already used by ${holder.owner}`;
     relations.push({ key: each.owner, finding: { severity: "error", path: each.path, at: "value", message } });
   }
   return relations;

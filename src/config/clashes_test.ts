@@ -52,7 +52,7 @@ Deno.test.each([
   const found = findClusterClashes(listeners({ haproxy: [] }, { a: { haproxy: [a] }, b: { haproxy: [b] } }));
   assert.deepEqual(
     found.map(({ key, finding }) => [key, finding.path, finding.message]),
-    clash ? [["clusters/b", ["haproxy", "at", 0], "Cannot use port 80: clusters/a has it already"]] : [],
+    clash ? [["clusters/b", ["haproxy", "at", 0], "Cannot use port 80: already used by clusters/a"]] : [],
   );
 });
 
@@ -61,7 +61,7 @@ Deno.test("findClusterClashes() reports clusters that use a port of a balancer's
     listeners({ haproxy: [":80", ":80"], edge: [":90"] }, { a: { haproxy: [":90", ":91"], edge: [":91"] } }),
   );
   assert.deepEqual(found.map(({ key, finding }) => `${key}: ${finding.message}`), [
-    "clusters/a: Cannot use port 90: at[0] of balancers/edge has it already",
+    "clusters/a: Cannot use port 90: already used by at[0] of balancers/edge",
   ]);
 });
 
@@ -70,7 +70,7 @@ Deno.test("findBalancerClashes() reports a balancer that takes the port of a ser
   const told = (now: Listeners, last: Listeners | undefined) =>
     findBalancerClashes(now, last).map(({ key, finding }) => `${key}: ${finding.message}`);
   assert.deepEqual(told(listeners({ haproxy: [":90"] }, { web: { haproxy: [":90"] } }), before), [
-    "balancers/haproxy: Cannot use port 90: clusters/web has it already",
+    "balancers/haproxy: Cannot use port 90: already used by clusters/web",
   ]);
   assert.deepEqual(
     told(listeners({ haproxy: [":90"] }, { web: { haproxy: [":80"] } }), before),
@@ -104,7 +104,7 @@ Deno.test.each([
     found.map(({ key, finding }) => `${key} ${finding.severity}: ${finding.message}`),
     clash
       ? [
-        "services/app warning: Port 80 is served by clusters/web on this host too: the service's check asks the balancer",
+        "services/app warning: Port 80 is also used by clusters/web on this host: the service's check reaches the balancer",
       ]
       : [],
   );

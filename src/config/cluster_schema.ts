@@ -177,7 +177,7 @@ const CLUSTER_ENTRIES = {
   exclude: optional(list(converted((value) => isTarget(value) ? value : undefined, TARGET_WANTED))),
   api: optional(keys({ nodes: optional(flag(), false), sources: optional(list(name()), []) })),
   default_servers: optional(
-    list(converted(parseServer, "ADDRESS:PORT, with an IPv4 address or an IPv6 one in brackets")),
+    list(converted(parseServer, "ADDRESS:PORT with an IPv4 address, or an IPv6 address in brackets")),
   ),
 };
 

@@ -62,7 +62,7 @@ Deno.test("readCluster() reads a section as a balancer's only if that balancer e
   assert.deepEqual([...value?.balancers.keys() ?? []], ["haproxy"]);
   assert.match(
     value?.unknownKeys[0]?.message ?? "",
-    /^Unknown key nginx, which is not used: known are api, combine, default_servers, discovery, /,
+    /^Unknown key nginx is ignored: known keys are api, combine, default_servers, discovery, /,
   );
 });
 
@@ -100,9 +100,9 @@ Deno.test("readCluster() reads the section of its discovery, and warns of that o
   const { value, findings } = readCluster(raw, names);
   assert.deepEqual(value?.sources[0]?.options, { nodes: [] });
   assert.deepEqual(findings.map(({ severity, path, message }) => [severity, path, message]), [
-    ["warning", ["zookeeper"], "Section zookeeper is not used, as discovery is static"],
+    ["warning", ["zookeeper"], "Section zookeeper is not used: discovery is static"],
   ]);
-  assert.match(value?.unknownKeys[0]?.message ?? "", /^Unknown key statik, which is not used: did you mean static\?$/);
+  assert.match(value?.unknownKeys[0]?.message ?? "", /^Unknown key statik is ignored: did you mean static\?$/);
   assert.equal(readCluster({ discovery: "static", haproxy: {} }, names).value?.sources[0]?.options, undefined);
   assert.equal(
     bad(readCluster({ discovery: "static", static: 7, haproxy: {} }, names)),

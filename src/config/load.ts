@@ -148,7 +148,7 @@ export async function loadDirectory(
   }
   if (tree.state === "unread") {
     const severity = lastGood === undefined ? "error" : "warning";
-    const kept = lastGood === undefined ? "" : "; what was last read stays active";
+    const kept = lastGood === undefined ? "" : "; the last version read stays active";
     const message = `Cannot read the config directory: ${tree.reason}${kept}`;
     const diagnostics = Object.freeze([Object.freeze({ severity, file: tree.dir, message } as const)]);
     return Object.freeze(
@@ -319,7 +319,7 @@ class Reading {
   #unreadFolder(name: FolderName, folder: Folder & { readonly state: "unread" }, kept: number): void {
     if (folder.missing && kept === 0) return;
     const [severity, stays] = kept > 0
-      ? ["warning", "; what was last read stays active"] as const
+      ? ["warning", "; the last version read stays active"] as const
       : ["error", ""] as const;
     this.#say({
       severity,
@@ -338,7 +338,7 @@ class Reading {
   ): T | undefined {
     const shown = `${this.#tree.dir}/${file.path}`;
     if (file.shadowed !== undefined) {
-      const message = `Cannot use the file: ${file.path} exists too; only that one is read`;
+      const message = `Cannot use the file: ${file.path} also exists and takes precedence`;
       this.#say({ severity: "error", file: `${this.#tree.dir}/${file.shadowed}`, message });
     }
     const stem = key.slice(key.indexOf("/") + 1);
@@ -416,13 +416,13 @@ class Reading {
   #strayFiles(): void {
     for (const path of this.#tree.strayFiles) {
       const read = [...ROOT_FILES].map((name) => `${name}.yaml`).join(", ");
-      const message = `The file is not used: of the files here only ${read} are read`;
+      const message = `The file is not used: only ${read} are read here`;
       this.#say({ severity: "warning", file: `${this.#tree.dir}/${path}`, message });
     }
     for (const [folder, found] of this.#last === undefined ? this.#tree.folders : []) {
       // 1.0 reads them at its start, and never again.
       for (const name of found.state === "read" ? found.unread : []) {
-        const message = "The file is not read as its name does not end in .yaml or .yml: rename it if it is meant";
+        const message = "The file is not used: its name does not end in .yaml or .yml; rename the file to use it";
         this.#say({ severity: "warning", file: `${this.#tree.dir}/${folder}/${name}`, message });
       }
     }
@@ -446,8 +446,8 @@ class Reading {
         : this.#role === "reporter"
         ? "services/"
         : "clusters/ or services/";
-      say(`There is nothing to do as no usable file is in ${wanted}`);
-    } else if (writes && lacking("balancers")) say("No cluster is served as no usable file is in balancers/");
+      say(`Nothing to do: no usable file in ${wanted}`);
+    } else if (writes && lacking("balancers")) say("No cluster is served: no usable file in balancers/");
   }
 
   #say(diagnostic: Diagnostic): void {
@@ -468,7 +468,7 @@ function remember<T>(source: Source, context: string, read: (raw: unknown) => Ch
   }
   if (source.blank) {
     // Not the same as a file that says {}: this is what a file looks like that somebody is about to write.
-    const message = "Cannot use the file: it is empty; write {} for a file without content";
+    const message = "Cannot use the file: the file is empty; write {} for an empty map";
     const diagnostics = [source.diagnose({ severity: "error", path: [], at: "value", message })];
     return { source, context, value: undefined, draft: undefined, diagnostics };
   }

@@ -61,7 +61,7 @@ const allowing = (...placeholders: readonly string[]) =>
       net: optional(net(placeholders)),
       read: optional(path),
       write: optional(path),
-      env: optional(list(matching(/^[A-Za-z_][A-Za-z0-9_]*$/, "the name of a variable"))),
+      env: optional(list(matching(/^[A-Za-z_][A-Za-z0-9_]*$/, "the name of an environment variable"))),
       run: optional(path),
     })),
   });
@@ -96,8 +96,8 @@ const UNPINNED_FILE = judged(
     const at = [section, name];
     const issues: Issue[] = [];
     if (!PLUGIN_NAME.test(name)) {
-      const wanted = "lower case letters, digits, _ and -, a letter first, 63 at most";
-      const message = `Cannot use the name ${quote(name)}: must be made of ${wanted}`;
+      const wanted = "1 to 63 lower-case letters, digits, _ and -, starting with a letter";
+      const message = `Cannot use the name ${quote(name)}: must be ${wanted}`;
       issues.push({ path: at, message });
     }
     const fault = urlFault(entry);
@@ -115,8 +115,7 @@ const FILE = judged(
     const at = [section, name];
     const issues: Issue[] = [];
     if (entry.sha256 === undefined && isRemote(entry.url)) {
-      const message =
-        `Missing key ${formatPath([...at, "sha256"])}: what is fetched needs the hash that was approved; ` +
+      const message = `Missing key ${formatPath([...at, "sha256"])}: a fetched plugin needs its approved hash; ` +
         `lighthouse plugin update ${name} writes it`;
       issues.push({ path: at, message });
     }
@@ -178,9 +177,9 @@ export function urlFault({ url, insecure }: Pick<RawEntry, "url" | "insecure">):
   const parsed = URL.parse(url);
   if (parsed === null) return "must be a valid URL";
   if (parsed.username !== "" || parsed.password !== "") return "must be a URL without user and password";
-  if (scheme === "file") return parsed.host === "" ? undefined : "a file: URL must be of this machine (file:///path)";
+  if (scheme === "file") return parsed.host === "" ? undefined : "must be a local file: URL (file:///path)";
   if (scheme === "http" && insecure !== true && !isLoopback(parsed.hostname)) {
-    return "http: can be changed on its way, and is only for loopback; insecure: true allows it";
+    return "must be https: beyond loopback, because http: can be changed in transit; insecure: true allows http:";
   }
   return undefined;
 }

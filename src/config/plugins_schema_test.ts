@@ -52,9 +52,12 @@ Deno.test.each([
 ])("readPlugins() accepts $url", (entry) => assert.deepEqual(findingsOf({ ...entry, sha256: HASH }), []));
 
 Deno.test.each([
-  { url: "http://example.com/mod.ts", fault: /^checks\.memcached\.url: .*only for loopback; insecure: true allows it/ },
-  { url: "http://127.0.0.1.example.com/mod.ts", fault: /only for loopback/ },
-  { url: "http://localhost.example.com/mod.ts", fault: /only for loopback/ },
+  {
+    url: "http://example.com/mod.ts",
+    fault: /^checks\.memcached\.url: .*beyond loopback.*; insecure: true allows http:/,
+  },
+  { url: "http://127.0.0.1.example.com/mod.ts", fault: /beyond loopback/ },
+  { url: "http://localhost.example.com/mod.ts", fault: /beyond loopback/ },
   {
     url: "npm:memcached",
     fault: /must be an https:, http: or file: URL, or a path; current value is "npm:memcached"/,
@@ -62,14 +65,14 @@ Deno.test.each([
   { url: "data:text/javascript,1", fault: /must be an https:/ },
   { url: "https://user:password@example.com/mod.ts", fault: /without user and password/ },
   { url: "https://", fault: /a valid URL/ },
-  { url: "file://server/mod.ts", fault: /of this machine/ },
+  { url: "file://server/mod.ts", fault: /a local file: URL/ },
   { url: "two words.ts", fault: /without spaces/ },
   { url: 1, fault: /a URL/ },
 ])("readPlugins() rejects $url", ({ url, fault }) => assert.match(findingsOf({ url, sha256: HASH }).join(), fault));
 
 Deno.test("readPlugins() requires a hash for a URL, and names the command that writes it", () => {
   assert.deepEqual(findingsOf({ url: "https://example.com/mod.ts" }), [
-    "checks.memcached: Missing key checks.memcached.sha256: what is fetched needs the hash that was approved; " +
+    "checks.memcached: Missing key checks.memcached.sha256: a fetched plugin needs its approved hash; " +
     "lighthouse plugin update memcached writes it",
   ]);
   assert.deepEqual(findingsOf({ url: "./mod.ts" }), []);
@@ -83,7 +86,7 @@ Deno.test.each([
   { allow: { read: ["/"] }, fault: /an absolute path/ },
   { allow: { read: ["/a/../b"] }, fault: /an absolute path/ },
   { allow: { run: ["curl"] }, fault: /an absolute path/ },
-  { allow: { env: ["*"] }, fault: /the name of a variable/ },
+  { allow: { env: ["*"] }, fault: /the name of an environment variable/ },
   { allow: { ffi: ["/x"] }, fault: /Unknown key checks\.memcached\.allow\.ffi/ },
 ])(
   "readPlugins() rejects allow: $allow",

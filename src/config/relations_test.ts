@@ -28,7 +28,7 @@ function settle(now: Record<string, Cluster>, last?: Record<string, Cluster>): [
 }
 
 const CLASH = (key: string, name: string, owner: string) =>
-  `clusters/${key}: Cannot use the name ${name}: the cluster of clusters/${owner} has it already`;
+  `clusters/${key}: Cannot use the name ${name}: already used by clusters/${owner}`;
 
 Deno.test("settleClashes() gives a contested name to the first by file name", () => {
   assert.deepEqual(settle({ a: cluster("x"), b: cluster("x"), c: cluster("y") }), [

@@ -72,14 +72,14 @@ async function readText(path: string, bytesMax: number): Promise<FileText> {
   try {
     const { isFile, size } = await Deno.stat(path);
     // Opening a pipe would wait until somebody writes to it.
-    if (!isFile) return { reason: "it must name a regular file" };
-    if (size > bytesMax) return { reason: `the file must be at most ${bytesMax} bytes: it has ${size}` };
+    if (!isFile) return { reason: "must be the path of a regular file" };
+    if (size > bytesMax) return { reason: `the file must be at most ${bytesMax} bytes; current size is ${size}` };
     return { text: new TextDecoder("utf-8", { fatal: true }).decode(await Deno.readFile(path)) };
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return { reason: "there is no such file" };
+    if (error instanceof Deno.errors.NotFound) return { reason: "no such file" };
     if (error instanceof Deno.errors.PermissionDenied) return { reason: "permission denied" };
     if (error instanceof TypeError) return { reason: "the file must be UTF-8" };
     const code = error instanceof Error && "code" in error ? ` (${error.code})` : "";
-    return { reason: `the system denies reading it${code}` };
+    return { reason: `cannot read the file${code}` };
   }
 }

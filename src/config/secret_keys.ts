@@ -78,7 +78,7 @@ export function withSecrets(raw: unknown, texts: SecretTexts): WithSecrets {
       }
       const said = typeof inner === "string" ? texts.get(inner) : undefined;
       if (Object.hasOwn(value, plain)) {
-        fault(at, `${plain} exists too; give one of them`);
+        fault(at, `${plain} is also set; remove one of them`);
         continue;
       }
       if (said !== undefined && "text" in said) {

@@ -5,7 +5,7 @@ import { secretFilesIn, withSecrets } from "./secret_keys.ts";
 const TEXTS = new Map([
   ["redis.pass", { text: "hunter22" }],
   ["/run/user", { text: "lighthouse" }],
-  ["gone", { reason: "there is no such file" }],
+  ["gone", { reason: "no such file" }],
 ]);
 
 Deno.test("secretFilesIn() finds the files of secrets and of users' names at any depth", () => {
@@ -37,10 +37,10 @@ Deno.test("withSecrets() passes on the plain keys", () => {
 });
 
 Deno.test.each([
-  { raw: { password_file: "gone" }, says: "Cannot use password_file: there is no such file" },
+  { raw: { password_file: "gone" }, says: "Cannot use password_file: no such file" },
   {
     raw: { password_file: "redis.pass", password: "x" },
-    says: "Cannot use password_file: password exists too; give one of them",
+    says: "Cannot use password_file: password is also set; remove one of them",
   },
   {
     raw: { auth: { password_file: 7 } },

@@ -55,7 +55,7 @@ function isCheckName(key: string): boolean {
 
 const METADATA = converted(
   toMetadata,
-  `a map of what JSON can say, at most ${METADATA_LENGTH_MAX} characters`,
+  `a map of JSON values, at most ${METADATA_LENGTH_MAX} characters`,
 );
 
 const LABELS = converted(toLabels, `a map of at most ${LABELS_MAX} labels of at most ${LABEL_LENGTH_MAX} characters`);
@@ -182,7 +182,7 @@ export function serviceSectionOwner(name: string, checks: readonly string[]): st
 
 const NO_PORTS: Issue = {
   path: [],
-  message: "Missing key ports: must be a port, or a list of ports (or port, a single one)",
+  message: "Missing key ports: must be a port or a list of ports",
 };
 
 /**
@@ -207,10 +207,10 @@ function withoutMisplaced(
     : [];
   const error = (path: Path, message: string): Finding => ({ severity: "error", path, at: "key", message });
   const findings = [
-    ...beside.map((key) => error([key], `Cannot use ${key} here: it is a check; ${key} belongs below checks`)),
-    ...rounds.map((key) => error([key], `Cannot use ${key} here: it is a key of checks; ${key} belongs below checks`)),
+    ...beside.map((key) => error([key], `Cannot use ${key} here: it is a check; ${key} belongs under checks`)),
+    ...rounds.map((key) => error([key], `Cannot use ${key} here: it is a key of checks; ${key} belongs under checks`)),
     ...above.map((key) =>
-      error(["checks", key], `Cannot use checks.${key} as ${key} belongs into a check: checks.NAME.${key}`)
+      error(["checks", key], `Cannot use checks.${key}: ${key} belongs in a check; write checks.NAME.${key}`)
     ),
   ];
   if (findings.length === 0) return { raw, findings };
@@ -272,11 +272,11 @@ function remarksOn(raw: unknown, service: Service): readonly Finding[] {
   const remarks: Finding[] = [];
   const remark = (path: Path, message: string) => remarks.push({ severity: "warning", path, at: "key", message });
   if (isRecord(raw) && Object.hasOwn(raw, "port") && Object.hasOwn(raw, "ports")) {
-    remark(["port"], "Key port is not used: ports exists too");
+    remark(["port"], "Key port is not used: ports takes precedence");
   }
-  if (service.ports.length === 0) remark(["ports"], "No port is checked or registered as ports is an empty list");
+  if (service.ports.length === 0) remark(["ports"], "No port is checked or registered: ports is an empty list");
   if (service.checks.length === 0) {
-    remark(["checks"], "Nothing is checked as there is no check: every port counts as up");
+    remark(["checks"], "No checks configured: every port counts as up");
   }
   return remarks;
 }

@@ -106,7 +106,7 @@ Deno.test.each([
   [
     "no port",
     { ...web, port: undefined },
-    ": Missing key ports: must be a port, or a list of ports (or port, a single one)",
+    ": Missing key ports: must be a port or a list of ports",
   ],
   [
     "a port out of range",
@@ -156,12 +156,12 @@ Deno.test.each([
   [
     "metadata that is not JSON",
     { ...web, metadata: { a: Infinity } },
-    'metadata: Cannot use metadata: must be a map of what JSON can say, at most 65536 characters; current value is {"a":Infinity}',
+    'metadata: Cannot use metadata: must be a map of JSON values, at most 65536 characters; current value is {"a":Infinity}',
   ],
   [
     "metadata that is too long",
     { ...web, metadata: { a: "x".repeat(65_536) } },
-    `metadata: Cannot use metadata: must be a map of what JSON can say, at most 65536 characters; current value is {"a":"${
+    `metadata: Cannot use metadata: must be a map of JSON values, at most 65536 characters; current value is {"a":"${
       "x".repeat(71)
     }...`,
   ],
@@ -176,14 +176,14 @@ Deno.test("readService() leaves out unknown keys with a warning each, and reads 
   const { value, findings } = service({ ...web, prot: 1, zzz: 2, metdata: {} });
   assert.equal(value?.name, "web");
   assert.deepEqual(findings.map(({ severity, path, message, at }) => [severity, path.join("."), message, at]), [
-    ["warning", "prot", "Unknown key prot, which is not used: did you mean port?", "key"],
+    ["warning", "prot", "Unknown key prot is ignored: did you mean port?", "key"],
     [
       "warning",
       "zzz",
-      "Unknown key zzz, which is not used: known are checks, discovery, host, labels, metadata, name, port, ports, priority, weight",
+      "Unknown key zzz is ignored: known keys are checks, discovery, host, labels, metadata, name, port, ports, priority, weight",
       "key",
     ],
-    ["warning", "metdata", "Unknown key metdata, which is not used: did you mean metadata?", "key"],
+    ["warning", "metdata", "Unknown key metdata is ignored: did you mean metadata?", "key"],
   ]);
 });
 
@@ -219,7 +219,7 @@ Deno.test("readService() rejects a check beside checks, whatever its name", () =
   const { value, findings } = readService(beside, { fileName: "web", plugins: ["http", "name"] });
   assert.equal(value, undefined);
   assert.deepEqual(findings.map(({ severity, path, message }) => [severity, path, message]), [
-    ["error", ["http"], "Cannot use http here: it is a check; http belongs below checks"],
+    ["error", ["http"], "Cannot use http here: it is a check; http belongs under checks"],
   ]);
   const named = readService({ ...beside, http: undefined, name: "own" }, { fileName: "web", plugins: ["name"] });
   assert.equal(named.findings.some(({ severity }) => severity === "error"), false);
@@ -236,7 +236,7 @@ Deno.test.each(["htpp", "web-db"])(
     };
     const { value, findings } = readService(beside, { fileName: "web", plugins: ["http", "tcp"] });
     assert.equal(value, undefined);
-    assert.equal(findings[0]?.message, `Cannot use ${name} here: it is a check; ${name} belongs below checks`);
+    assert.equal(findings[0]?.message, `Cannot use ${name} here: it is a check; ${name} belongs under checks`);
   },
 );
 
@@ -246,8 +246,8 @@ Deno.test("readService() rejects a key of checks that is beside it", () => {
   const { value, findings } = readService(beside, { fileName: "web", plugins: ["tcp"] });
   assert.equal(value, undefined);
   assert.deepEqual(findings.map(({ severity, message }) => `${severity}: ${message}`), [
-    "error: Cannot use unknown_grace here: it is a key of checks; unknown_grace belongs below checks",
-    "error: Cannot use interval here: it is a key of checks; interval belongs below checks",
+    "error: Cannot use unknown_grace here: it is a key of checks; unknown_grace belongs under checks",
+    "error: Cannot use interval here: it is a key of checks; interval belongs under checks",
   ]);
 });
 
@@ -256,7 +256,7 @@ Deno.test("readService() names the right place of a check's key that is in check
   const { value, findings } = service({ discovery: "zookeeper", port: 1, checks });
   assert.equal(value, undefined);
   assert.deepEqual(findings.map(({ path, message }) => [path.join("."), message]), [
-    ["checks.timeout", "Cannot use checks.timeout as timeout belongs into a check: checks.NAME.timeout"],
+    ["checks.timeout", "Cannot use checks.timeout: timeout belongs in a check; write checks.NAME.timeout"],
   ]);
 });
 
@@ -272,7 +272,7 @@ Deno.test("readService() reads the section of its discovery, warns of that of an
   assert.deepEqual(value?.sources[0]?.options, { ttl: 5 });
   assert.ok(
     findings.some(({ path, message }) =>
-      path[0] === "zookeeper" && message === "Section zookeeper is not used, as discovery is consul"
+      path[0] === "zookeeper" && message === "Section zookeeper is not used: discovery is consul"
     ),
   );
   const misplaced = readService({ ...raw, discovery: "file", file: { path: "/x" } }, names);

@@ -49,9 +49,9 @@ export const settingsSchema = refined(
     const { quiet, max = 0, burst, rate } = updates ?? {};
     if (quiet === undefined) return [];
     const fault = burst !== undefined || rate !== undefined
-      ? "quiet beside burst or rate as it stands for both: remove it"
+      ? "quiet together with burst or rate: quiet sets both; remove quiet"
       : quiet > max
-      ? `updates as quiet must be <= max: current values are ${quiet} and ${max}`
+      ? `updates: quiet must be <= max; current values are ${quiet} and ${max}`
       : undefined;
     return fault === undefined ? [] : [{ path: ["updates"], message: `Cannot use ${fault}` }];
   },

@@ -40,8 +40,8 @@ Deno.test("readSettings() reads quiet as one change at once, and one per such ti
   const updates = (raw: Record<string, unknown>) => good(readSettings({ updates: raw })).updates;
   assert.deepEqual(updates({ quiet: 0.2 }), { burst: 1, rate: 5, maxMs: 500 });
   assert.deepEqual(updates({ quiet: 0, max: 0 }), { burst: 1, rate: Infinity, maxMs: 0 });
-  assert.match(bad(readSettings({ updates: { quiet: 2 } })), /quiet must be <= max: current values are 2 and 0.5/);
-  assert.match(bad(readSettings({ updates: { quiet: 0.1, rate: 7 } })), /quiet beside burst or rate/);
+  assert.match(bad(readSettings({ updates: { quiet: 2 } })), /quiet must be <= max; current values are 2 and 0.5/);
+  assert.match(bad(readSettings({ updates: { quiet: 0.1, rate: 7 } })), /quiet together with burst or rate/);
 });
 
 Deno.test("readSettings() reads how long a reporter stays after its nodes, 0 by default", () => {
@@ -80,7 +80,10 @@ Deno.test("readSettings() reads the publishers of metrics, and reports what each
   assert.match(bad(one({ type: "statsd", prefix: "a..b" })), /prefix: must be words/);
   assert.match(bad(one({ type: "statsd", tags: { env: "a,b" } })), /tags.env: must be 1 to 100 letters/);
   assert.match(bad(one({ type: "statsd", tags: { "a b": "c" } })), /tags: must be a map whose names are letters/);
-  assert.match(bad(one({ type: "graphite", tags: { env: "a" } })), /tags with type graphite as a path has no tags/);
+  assert.match(
+    bad(one({ type: "graphite", tags: { env: "a" } })),
+    /tags with type graphite: a graphite path has no tags/,
+  );
   const many = { a: "1", b: "2", c: "3", d: "4" };
   assert.match(bad(one({ type: "opentsdb", tags: many })), /at most 3 with type opentsdb; current value is 4/);
   assert.match(bad(publishers({ "a b": { type: "statsd", address: "h:1" } })), /publishers: must be a map whose/);

@@ -182,7 +182,7 @@ function decode(bytes: Uint8Array): { readonly text: string; readonly fault?: Ya
       else bad = middle;
     }
     const offset = new TextDecoder().decode(bytes.subarray(0, good), { stream: true }).length;
-    const message = "Cannot read the file: must be UTF-8: here is a byte that is not";
+    const message = "Cannot read the file: must be UTF-8; invalid byte here";
     return { text: new TextDecoder().decode(bytes), fault: { offset, message } };
   }
 }
@@ -203,7 +203,7 @@ function findControl(text: string): YamlFault | undefined {
   const code = (found[0].codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
   return {
     offset: found.index,
-    message: `Cannot read the file: must be text: here is the control character U+${code}`,
+    message: `Cannot read the file: must be text; found the control character U+${code}`,
   };
 }
 

@@ -85,7 +85,7 @@ export function readSources(
     const key = sourceKey(read);
     const owner = owners.get(key);
     if (owner !== undefined) {
-      const message = `Cannot use discovery[${index}] as discovery[${owner}] is the same source: ${discovery} with ` +
+      const message = `Cannot use discovery[${index}]: discovery[${owner}] is the same source, ${discovery} with ` +
         `${read.options === undefined ? "no" : "the same"} options`;
       findings.push({ severity: "error", path: read.at.name, at: "value", message });
       continue;
@@ -167,8 +167,8 @@ export function unusedSections(
     path: [key],
     at: "key",
     message: named.includes(key)
-      ? `Section ${key} is not used, as the item of discovery has options of its own`
-      : `Section ${key} is not used, as discovery is ${named.join(", ")}`,
+      ? `Section ${key} is not used: the item in discovery has its own options`
+      : `Section ${key} is not used: discovery is ${named.join(", ")}`,
   }));
 }
 
@@ -229,6 +229,6 @@ function first({ wait = WAIT, return_after: returnAfter = RETURN_AFTER }: Readon
 /** Says that a file combines what is one. */
 export function needlessCombine(file: { readonly combine?: unknown; readonly discovery: unknown }): readonly Finding[] {
   if (file.combine === undefined || Array.isArray(file.discovery)) return [];
-  const message = "Cannot use combine as discovery must be a list then: [zookeeper, etcd]";
+  const message = "Cannot use combine: discovery must be a list, such as [zookeeper, etcd]";
   return [{ severity: "error", path: ["combine"], at: "key", message }];
 }

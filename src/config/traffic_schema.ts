@@ -75,7 +75,7 @@ export const TRAFFIC = keys({
         Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === "string" && isName(each))
           ? value as readonly string[]
           : undefined,
-      "a list of names of clusters",
+      "a list of cluster names",
     ),
     below: optional(percentage({ min: 1 }), 80),
     capacity: optional(integer({ min: 0, max: 100_000 }), 0),
@@ -162,7 +162,7 @@ export function healthFaults(raw: unknown): readonly Finding[] {
       severity: "error",
       path: [...path, name, "port_name"],
       at: "key",
-      message: `Cannot use traffic.health.${name}.port_name beside port: remove one of them`,
+      message: `Cannot use traffic.health.${name}.port_name together with port; remove one of them`,
     })),
   ];
 }

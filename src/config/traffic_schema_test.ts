@@ -87,7 +87,7 @@ Deno.test("policies of all sources are rejected in an item's traffic, and a serv
   const names = { fileName: "web", balancers: ["haproxy"], discovery: ["zoo"] };
   const { unknownKeys } = good(readCluster({ discovery, haproxy: {} }, names));
   assert.deepEqual(unknownKeys.map(({ message }) => message), [
-    "Unknown key discovery[0].traffic.zones, which is not used: known are slow_start, weight",
+    "Unknown key discovery[0].traffic.zones is ignored: known keys are slow_start, weight",
   ]);
   const service = readService({ port: 80, discovery: [{ zoo: {}, traffic: {} }] }, {
     fileName: "web",
@@ -142,7 +142,7 @@ Deno.test.each([
   { traffic: { zones: { spill_below: 0 } }, reason: /spill_below: must be a whole percentage from 1 to 100/ },
   { traffic: { zones: { key: "rack" } }, reason: /zones\.key: must be zone, metadata\.KEY or labels\.NAME/ },
   { traffic: { overflow: {} }, reason: /Missing key traffic\.overflow\.clusters/ },
-  { traffic: { overflow: { clusters: [] } }, reason: /clusters: must be a list of names of clusters/ },
+  { traffic: { overflow: { clusters: [] } }, reason: /clusters: must be a list of cluster names/ },
   { traffic: 1, reason: /traffic: must be a map/ },
   { traffic: { weight: -1 }, reason: /traffic\.weight: must be an integer from 0 to 65536/ },
   {

@@ -101,7 +101,7 @@ async function readFolder(dir: string, name: FolderName, reads: Reads): Promise<
     return {
       state: "unread",
       missing: false,
-      reason: `it must hold at most ${FILES_MAX} files: there are ${files.size}`,
+      reason: `must contain at most ${FILES_MAX} files; there are ${files.size}`,
     };
   }
   const unread = names.filter((name) => !/\.ya?ml$/.test(name) && !LEFTOVER.test(name)).toSorted();
@@ -190,11 +190,11 @@ async function readBytes(path: string): Promise<Pick<FileState, "bytes" | "reaso
 /** Says why something could not be read, without its path: that stands before the message. */
 function reasonOf(error: unknown, what: "file" | "directory"): string {
   if (error instanceof Deno.errors.NotFound) {
-    return what === "file" ? "symlink to a file that does not exist, or was just removed" : "it does not exist";
+    return what === "file" ? "symlink to a file that does not exist, or was just removed" : "no such directory";
   }
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
   if (error instanceof Deno.errors.NotADirectory) return "not a directory";
-  if (error instanceof Deno.errors.NotCapable) return "Deno denies read access to it (--allow-read)";
+  if (error instanceof Deno.errors.NotCapable) return "Deno denies read access (--allow-read)";
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   return code === "" ? "the system denies access" : `the system denies access (${code})`;
 }

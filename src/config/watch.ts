@@ -201,7 +201,7 @@ export class DirectoryWatch implements AsyncIterable<Hint>, AsyncDisposable {
       await delay(REOPEN_PAUSE_MS, { clock: this.#options.clock, signal: this.#signal });
     }
     if (this.#signal.aborted) return;
-    let failure: unknown = plan.complete ? undefined : new Error("not every place of it can be seen");
+    let failure: unknown = plan.complete ? undefined : new Error("some paths cannot be watched");
     let again = false;
     for (const [path, { identity }] of fresh) {
       try {

@@ -18,11 +18,11 @@ export interface YamlFault {
 export const CANNOT_PARSE = "Cannot read the file as YAML";
 
 /** What is wrong with lists and maps that are more than can be read. */
-export const TOO_DEEP = "lists and maps are inside one another too deep";
+export const TOO_DEEP = "lists and maps are nested too deeply";
 
 /** What is wrong with a tag. */
 export const NO_TAGS =
-  "Cannot use a tag: only strings, numbers, booleans, lists and maps are read; remove what begins with !";
+  "Cannot use a tag: only strings, numbers, booleans, lists and maps are supported; remove the word that begins with !";
 
 /** Answers where to look: for what is not closed, where it was opened, not where the file ends. */
 export function offsetOfError(
@@ -60,21 +60,21 @@ export function wordsFor(error: YAMLParseError): string {
   const { code, message } = error;
   switch (code) {
     case "TAB_AS_INDENT":
-      return "lines are indented with spaces, never with a tab";
+      return "lines must be indented with spaces, not tabs";
     case "RESOURCE_EXHAUSTION":
       return TOO_DEEP;
     case "BAD_DQ_ESCAPE":
-      return "in \"...\" a backslash must be followed by one of the known letters; write \\\\ for a backslash, or use '...'";
+      return "invalid escape in \"...\"; write \\\\ for a backslash, or use '...'";
     case "BAD_SCALAR_START":
       return "a string that begins with this character must be in quotes";
     case "BLOCK_AS_IMPLICIT_KEY":
-      return "a second key in the same line; a string with a colon and a space in it must be in quotes";
+      return "second key on the same line; a string that contains a colon and a space must be in quotes";
     case "MULTILINE_IMPLICIT_KEY":
       return "a key must be on one line, followed by a colon and a space";
     case "KEY_OVER_1024_CHARS":
       return "a key must be at most 1024 characters";
     case "BLOCK_IN_FLOW":
-      return "inside [ ] and { } lists and maps must be written with brackets too";
+      return "lists and maps inside [ ] or { } must use brackets too";
     case "ALIAS_PROPS":
     case "BAD_ALIAS":
     case "MULTIPLE_ANCHORS":
@@ -83,27 +83,25 @@ export function wordsFor(error: YAMLParseError): string {
     case "BAD_PROP_ORDER":
     case "TAG_RESOLVE_FAILED":
     case "BAD_COLLECTION_TYPE":
-      return "a tag that cannot be used here; a string that begins with ! must be in quotes";
+      return "unexpected tag; a string that begins with ! must be in quotes";
     case "BAD_DIRECTIVE":
-      return "a line that begins with % is not understood";
+      return "unknown directive: a line that begins with %";
     case "BAD_INDENT":
-      return /flow/i.test(message)
-        ? "a [ or { is not closed, or what is in it is not indented enough"
-        : "the indentation does not fit to the lines above";
+      return /flow/i.test(message) ? "unclosed [ or {, or its content is not indented enough" : "wrong indentation";
     case "MISSING_CHAR":
-      if (/quote/i.test(message)) return "a quoted string is not closed";
+      if (/quote/i.test(message)) return "unclosed quote";
       if (/map values/.test(message)) return "a key must be followed by a colon and a space";
       if (/, |flow/.test(message)) {
-        return "a comma is missing between the values in brackets, or a bracket is not closed";
+        return "missing comma between values in brackets, or unclosed bracket";
       }
       if (/Comments/.test(message)) return "a comment must have a space before its #";
-      if (/^Missing space|- indicator/.test(message)) return "a space is missing";
-      return "something is missing here";
+      if (/^Missing space|- indicator/.test(message)) return "missing space";
+      return "incomplete syntax";
     case "UNEXPECTED_TOKEN":
       if (/Block scalar header/.test(message)) return "after | or > the text must begin on the next line";
-      if (/node end/.test(message)) return "the indentation does not fit, or a string that must be in quotes is not";
-      return "this cannot stand here; a string that begins with a special character must be in quotes";
+      if (/node end/.test(message)) return "wrong indentation, or a string that must be in quotes";
+      return "unexpected token; a string that begins with a special character must be in quotes";
     default:
-      return "this is not understood";
+      return "syntax error";
   }
 }

@@ -34,7 +34,7 @@ export function parseYaml(text: string): { readonly faults: readonly YamlFault[]
     document = first;
   } catch (error) {
     return {
-      faults: [{ offset: 0, message: `${CANNOT_PARSE}: ${error instanceof RangeError ? TOO_DEEP : "it is broken"}` }],
+      faults: [{ offset: 0, message: `${CANNOT_PARSE}: ${error instanceof RangeError ? TOO_DEEP : "syntax error"}` }],
     };
   }
   const broken = document.errors.toSorted((a, b) => a.pos[0] - b.pos[0])[0];
@@ -142,7 +142,7 @@ export class Tree {
   #read(node: Node | null, context: { readonly depth: number; readonly secret: boolean }): unknown {
     if (node === null) return null;
     if (++this.#values > VALUES_MAX) {
-      if (!this.#tooMany) this.#fault(node, `Cannot use the file: must hold at most ${VALUES_MAX} values`);
+      if (!this.#tooMany) this.#fault(node, `Cannot use the file: must contain at most ${VALUES_MAX} values`);
       this.#tooMany = true;
       return undefined;
     }
@@ -172,7 +172,7 @@ export class Tree {
       );
     }
     if (anchored.read === undefined) {
-      return this.#fault(node, "Cannot use this alias: it refers to a value that contains it");
+      return this.#fault(node, "Cannot use this alias: the value it refers to contains the alias itself");
     }
     this.#aliases.set(node, anchored.node);
     this.#values += anchored.read.values;
@@ -183,7 +183,7 @@ export class Tree {
   #readScalar(node: Scalar, { secret }: { readonly secret: boolean }): unknown {
     const { value } = node;
     if (typeof value === "bigint") {
-      return this.#fault(node, "Cannot use this number: it has too many digits to be kept exactly; put it in quotes");
+      return this.#fault(node, "Cannot use this number: too many digits to keep exactly; put the number in quotes");
     }
     if (secret) this.#noteSecrets(typeof value === "number" ? node.source : value);
     if (typeof value === "string") this.#noteInnerSecrets(value);
@@ -213,7 +213,7 @@ export class Tree {
         own.set(key, value);
       } else {
         const line = this.#text.slice(0, first.range?.[0] ?? 0).split("\n").length;
-        this.#fault(pair.key, `Cannot use the key ${nameKey(key)} twice: it is in line ${line}`);
+        this.#fault(pair.key, `Cannot use the key ${nameKey(key)} twice: first used on line ${line}`);
       }
     }
     return Object.freeze(Object.fromEntries([...merged].filter(([key]) => !own.has(key)).concat([...own])));
@@ -225,11 +225,11 @@ export class Tree {
     this.#scalars.length = values;
     const target = node !== null && isAlias(node) ? this.#aliases.get(node) : node;
     if (!isScalar(target) || target.value === null) {
-      return this.#fault(node, "Cannot use this key: must be a text");
+      return this.#fault(node, "Cannot use this key: must be a string");
     }
     const key = keyOf(target);
     if (key === "__proto__") {
-      return this.#fault(node, "Cannot use the key __proto__: it is kept for the language's own use");
+      return this.#fault(node, "Cannot use the key __proto__: the name is reserved");
     }
     return key;
   }
@@ -245,7 +245,7 @@ export class Tree {
       if (typeof map !== "object" || map === null || Array.isArray(map)) {
         this.#fault(
           pair.value ?? pair.key,
-          "Cannot use << here: must be followed by an alias of a map, or a list of such",
+          "Cannot use << here: must be followed by an alias of a map, or a list of such aliases",
         );
         return;
       }
@@ -311,5 +311,5 @@ function keyOf(key: Scalar): string {
 
 /** Names a key in a message; one that does not look like a key may be anything, so it is not printed. */
 function nameKey(key: string): string {
-  return /^[\w.:/-]{1,80}$/.test(key) ? key : "of this line";
+  return /^[\w.:/-]{1,80}$/.test(key) ? key : "on this line";
 }

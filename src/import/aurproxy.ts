@@ -11,7 +11,7 @@ import { type Frontend, haproxyFrontends, nginxFrontends } from "./aurproxy_fron
 import { type Document, type Imported, type Key, Ledger, portOf } from "./report.ts";
 import { absolute, zookeeperRegistry } from "./zookeeper.ts";
 
-/** Which balancer serves what aurproxy's nginx did. */
+/** Balancer that replaces aurproxy's nginx. */
 export type AurproxyBalancer = "nginx" | "haproxy";
 
 /** What aurproxy is started with. */

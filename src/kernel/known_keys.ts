@@ -103,8 +103,8 @@ function judgeRound<T>(
 
 function unknownKeyMessage(path: Path, known: readonly string[]): string {
   const meant = suggest(String(path.at(-1)), known);
-  return `Unknown key ${formatPath(path)}, which is not used: ${
-    meant === undefined ? `known are ${known.toSorted().join(", ") || "none"}` : `did you mean ${meant}?`
+  return `Unknown key ${formatPath(path)} is ignored: ${
+    meant === undefined ? `known keys are ${known.toSorted().join(", ") || "none"}` : `did you mean ${meant}?`
   }`;
 }
 

@@ -62,7 +62,7 @@ Deno.test("under() moves findings below the path of their part, in their message
       moved([], "Missing key uri: must be a path"),
       moved([], "Cannot use the file: must be a map; current value is 1"),
       moved(["uri"], "Cannot use uri-like things"),
-      moved(["urj"], "Unknown key urj, which is not used: did you mean uri?"),
+      moved(["urj"], "Unknown key urj is ignored: did you mean uri?"),
     ].map((each) => `${each?.path.join(".")}: ${each?.message}`),
     [
       "checks.http.uri: Cannot use checks.http.uri: must be a path; current value is 1",
@@ -71,7 +71,7 @@ Deno.test("under() moves findings below the path of their part, in their message
       "checks.http: Missing key checks.http.uri: must be a path",
       "checks.http: Cannot use checks.http: must be a map; current value is 1",
       "checks.http.uri: Cannot use uri-like things",
-      "checks.http.urj: Unknown key checks.http.urj, which is not used: did you mean uri?",
+      "checks.http.urj: Unknown key checks.http.urj is ignored: did you mean uri?",
     ],
   );
 });

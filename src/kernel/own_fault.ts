@@ -8,17 +8,17 @@
 
 /** The missing resource, by error code. */
 const LACKS: ReadonlyMap<string, string> = new Map([
-  ["EMFILE", "this process has no file descriptor left (LimitNOFILE, ulimit -n)"],
-  ["ENFILE", "this host has no file descriptor left (fs.file-max)"],
-  ["EADDRNOTAVAIL", "this host has no local address or port left (net.ipv4.ip_local_port_range)"],
-  ["ENOBUFS", "this host has no network buffer left"],
-  ["ENOMEM", "this host has no memory left"],
-  ["EAGAIN", "this host has no process or thread left (LimitNPROC, TasksMax)"],
-  ["EACCES", "this host denies the permission"],
-  ["EPERM", "this host denies the permission"],
+  ["EMFILE", "this process is out of file descriptors (LimitNOFILE, ulimit -n)"],
+  ["ENFILE", "this host is out of file descriptors (fs.file-max)"],
+  ["EADDRNOTAVAIL", "this host is out of local addresses or ports (net.ipv4.ip_local_port_range)"],
+  ["ENOBUFS", "this host is out of network buffers"],
+  ["ENOMEM", "this host is out of memory"],
+  ["EAGAIN", "this host is out of processes or threads (LimitNPROC, TasksMax)"],
+  ["EACCES", "permission denied by this host"],
+  ["EPERM", "permission denied by this host"],
   ["ELIMIT", "the plugin holds too many open connections or files"],
   ["EAI_AGAIN", "the resolver of this host does not answer"],
-  ["EAI_MEMORY", "this host has no memory left"],
+  ["EAI_MEMORY", "this host is out of memory"],
   ["EAI_SYSTEM", "the resolver of this host fails"],
 ]);
 

@@ -66,7 +66,7 @@ export class Outlet {
   async close({ deadlineMs }: { readonly deadlineMs: number }): Promise<void> {
     this.#state = "closing";
     this.#wake?.();
-    const options = { clock: this.#options.clock, late: () => new Error("Nobody waits any longer") };
+    const options = { clock: this.#options.clock, late: () => new Error("Wait ended") };
     await within(Promise.resolve(this.#pumping), deadlineMs, options).catch(() => {});
     this.#state = "closed";
     this.#target.close();
@@ -77,7 +77,7 @@ export class Outlet {
     await after;
     while (this.#lines.length > 0 && this.#state !== "closed") {
       if (await this.#write()) continue;
-      // Nobody waits any longer: what could not be written now is lost.
+      // Wait ended: what could not be written now is lost.
       if (this.#state !== "open") break;
       const { promise, resolve } = Promise.withResolvers<void>();
       const cancel = clock.after(Math.min(RETRY_MS.max, RETRY_MS.first * 2 ** (this.#failures - 1)), resolve);
@@ -93,7 +93,7 @@ export class Outlet {
   /** Writes a line; answers whether it could. */
   async #write(): Promise<boolean> {
     const cancel = this.#options.clock.after(STUCK_MS, () => {
-      this.#fail(`nothing was taken for ${STUCK_MS / 1_000} seconds`);
+      this.#fail(`the target accepted no data for ${STUCK_MS / 1_000}s`);
       this.#target.close();
     });
     try {

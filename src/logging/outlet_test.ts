@@ -121,7 +121,7 @@ Deno.test("Outlet reports a write that takes too long, and interrupts it", async
   await settle();
   clock.advance(10_000);
   await settle();
-  assert.deepEqual(told, ["failed: nothing was taken for 10 seconds"]);
+  assert.deepEqual(told, ["failed: the target accepted no data for 10s"]);
   target.gate = undefined;
   clock.advance(60_000);
   await settle();

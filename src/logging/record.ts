@@ -54,7 +54,7 @@ const FIELDS: Readonly<Record<string, Field>> = {
   created: ({ timeMs }) => timeMs / 1_000,
   msecs: ({ timeMs }) => Math.floor(timeMs) % 1_000,
 };
-const NO_FIELD = "The format has no field such as %(message)s; the message alone is written";
+const NO_FIELD = "The format has no field such as %(message)s; only the message is written";
 const KNOWN = Object.keys(FIELDS).join(", ");
 /** Fields that are no numbers. */
 const TEXTS = ["message", "asctime", "name", "levelname", "program", "threadName", "module"];
@@ -94,12 +94,12 @@ export function remarksOnFormat({ format = "", datefmt = "" }: Readonly<Record<s
   const hasOther = fields.length > 0 && String(format).replaceAll(FIELD, "").includes("%");
   const remark = (key: "format" | "datefmt", message: string) => [key, message] as const;
   return [
-    ...unknown.map(([, name]) => remark("format", `Unknown field ${name}, written as -: known are ${KNOWN}`)),
+    ...unknown.map(([, name]) => remark("format", `Unknown field ${name} is written as -: known fields are ${KNOWN}`)),
     ...unsupported.map(([whole]) => remark("format", `Conversion ${whole} is not supported; written as %s`)),
     ...format === "" || fields.length > 0 ? [] : [remark("format", NO_FIELD)],
-    ...hasOther ? [remark("format", "A % without a field such as %(message)s is written as it is. Use %%")] : [],
+    ...hasOther ? [remark("format", "A % without a field such as %(message)s is written literally; use %%")] : [],
     ...unknownDirectives(String(datefmt)).map((directive) =>
-      remark("datefmt", `Directive ${directive} is not supported; written as it is`)
+      remark("datefmt", `Directive ${directive} is not supported; written literally`)
     ),
   ];
 }

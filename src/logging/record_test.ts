@@ -81,14 +81,16 @@ Deno.test.each([
 });
 
 Deno.test.each([
-  ["%(hostname)-10s|%(levelname)s", ["Unknown field hostname, written as -: known are message, asctime, name, "]],
+  ["%(hostname)-10s|%(levelname)s", [
+    "Unknown field hostname is written as -: known fields are message, asctime, name, ",
+  ]],
   ["%(levelno)x", ["Conversion %(levelno)x is not supported; written as %s"]],
   ["%(message)r", ["Conversion %(message)r is not supported; written as %s"]],
   ["%(levelno)+d", ["Conversion %(levelno)+d is not supported; written as %s"]],
   ["%(levelname)d", ["Conversion %(levelname)d is not supported; written as %s"]],
-  ["hello", ["The format has no field such as %(message)s; the message alone is written"]],
-  ["100% %(message)s", ["A % without a field such as %(message)s is written as it is. Use %%"]],
-  ["%(message)5000s", ["The format has no field such as %(message)s; the message alone is written"]],
+  ["hello", ["The format has no field such as %(message)s; only the message is written"]],
+  ["100% %(message)s", ["A % without a field such as %(message)s is written literally; use %%"]],
+  ["%(message)5000s", ["The format has no field such as %(message)s; only the message is written"]],
   ["%(asctime)s 100%% %(levelname)-8s %(created).3f %(levelno)03d", []],
 ])("remarksOnFormat() reports where Python would write %s differently", (format, wanted) => {
   const remarks = remarksOnFormat({ format }).map(([, message]) => message);

@@ -23,8 +23,8 @@ const LEVEL = converted(
 
 type Unused = Readonly<Record<string, readonly [instead: string, same?: RegExp]>>;
 
-const NO_FILTER: readonly [string] = ["all records pass. Use the levels of loggers and handlers"];
-const FORMAT_ALONE: readonly [string, RegExp] = ["the key format alone is used", /^logging\.Formatter$/];
+const NO_FILTER: readonly [string] = ["all records pass; use the levels of loggers and handlers"];
+const FORMAT_ALONE: readonly [string, RegExp] = ["only the key format is used", /^logging\.Formatter$/];
 /** What is said where a filter is defined is not said again where it is named. */
 const USES: Unused = { filters: [NO_FILTER[0], /(?:)/] };
 
@@ -48,7 +48,7 @@ const UNUSED: Readonly<Record<string, Unused>> = {
   },
   handlers: {
     ...USES,
-    mode: ["records are added to the file", /^a$/],
+    mode: ["records are appended to the file", /^a$/],
     delay: ["the first record opens the file", /^true$/],
     encoding: ["files are written in UTF-8", /^(?:utf[-_]?8|u8|ascii|us-ascii)$/i],
     errors: ["files are written in UTF-8"],
@@ -81,7 +81,7 @@ export function readLogging(raw: unknown): Checked<Logging> {
     remark(
       ["handlers", name, key],
       "value",
-      `Unknown handler ${JSON.stringify(own)}, which is not used: known are ${known}`,
+      `Unknown handler ${JSON.stringify(own)} is ignored: known handlers are ${known}`,
     );
   }
   for (const [name, part] of entriesOf(formatters)) {
@@ -123,7 +123,7 @@ function schemaFor(handlers: readonly [string, unknown][], formatters: readonly 
   const nameIn = (kind: string, known: readonly string[]) =>
     converted(
       (value) => known.find((name) => name === value),
-      known.length === 0 ? `a ${kind}, of which none is defined` : `one of the ${kind}s ${known.join(", ")}`,
+      known.length === 0 ? `a ${kind}, but none is defined` : `one of the ${kind}s ${known.join(", ")}`,
     );
   const level = optional(LEVEL);
   const names = list(nameIn("handler", handlers.map(([name]) => name)));

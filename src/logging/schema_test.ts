@@ -127,12 +127,12 @@ const UNUSED = [
   ["filters.a.name", { filters: { a: { name: "lighthouse.writer" } } }, "all records pass"],
   ["filters.a.class", { filters: { a: { class: "logging.Filter" } } }, "all records pass"],
   ["filters.a.()", { filters: { a: { "()": "mine.Filter" } } }, "all records pass"],
-  ["formatters.a.class", { formatters: { a: { class: "mine.Formatter" } } }, "the key format alone is used"],
-  ["formatters.a.()", { formatters: { a: { "()": "mine.Formatter" } } }, "the key format alone is used"],
+  ["formatters.a.class", { formatters: { a: { class: "mine.Formatter" } } }, "only the key format is used"],
+  ["formatters.a.()", { formatters: { a: { "()": "mine.Formatter" } } }, "only the key format is used"],
   ["formatters.a.style", { formatters: { a: { style: "{" } } }, "fields have the form %(message)s"],
   ["formatters.a.defaults", { formatters: { a: { defaults: { ip: "x" } } } }, "an unknown field is written as -"],
   ["formatters.a.validate", { formatters: { a: { validate: false } } }, "a format is always checked"],
-  ["handlers.a.mode", handlerOf({ mode: "w" }), "records are added to the file"],
+  ["handlers.a.mode", handlerOf({ mode: "w" }), "records are appended to the file"],
   ["handlers.a.delay", handlerOf({ delay: false }), "the first record opens the file"],
   ["handlers.a.encoding", handlerOf({ encoding: "latin-1" }), "files are written in UTF-8"],
   ["handlers.a.errors", handlerOf({ errors: "replace" }), "files are written in UTF-8"],
@@ -170,12 +170,14 @@ Deno.test("readLogging() leaves out unknown keys, reports them, and uses the res
   assert.deepEqual(value?.root.handlers, ["console"]);
   assert.deepEqual(Object.keys(value?.handlers ?? {}), ["console"]);
   assert.deepEqual(
-    said(file).split("\n").map((line) => line.replace(/(?<=known are message|known are logging).*/, "")),
+    said(file).split("\n").map((line) =>
+      line.replace(/(?<=known fields are message|known handlers are logging).*/, "")
+    ),
     [
-      "warning formatters.json.(): Key formatters.json.() is not used: the key format alone is used",
-      "warning filters.mine.(): Key filters.mine.() is not used: all records pass. Use the levels of loggers and handlers",
-      'warning handlers.gelf.class: Unknown handler "graypy.GELFUDPHandler", which is not used: known are logging',
-      "warning formatters.json.format: Unknown field hostname, written as -: known are message",
+      "warning formatters.json.(): Key formatters.json.() is not used: only the key format is used",
+      "warning filters.mine.(): Key filters.mine.() is not used: all records pass; use the levels of loggers and handlers",
+      'warning handlers.gelf.class: Unknown handler "graypy.GELFUDPHandler" is ignored: known handlers are logging',
+      "warning formatters.json.format: Unknown field hostname is written as -: known fields are message",
     ],
   );
 });
@@ -218,13 +220,13 @@ Deno.test.each([
   [
     "an undefined handler",
     { root: { handlers: ["x"] } },
-    /^error root\.handlers\.0: .* a handler, of which none/,
+    /^error root\.handlers\.0: .* a handler, but none/,
   ],
   ["a handler without a class", { handlers: { a: {} } }, /^error handlers\.a: .* a map with a class/],
   [
     "an undefined formatter",
     { handlers: { a: { class: "logging.NullHandler", formatter: "x" } } },
-    /^error handlers\.a\.formatter: .* a formatter, of which none is defined; current value is "x"/,
+    /^error handlers\.a\.formatter: .* a formatter, but none is defined; current value is "x"/,
   ],
   [
     "a file without a name",
@@ -260,6 +262,6 @@ Deno.test.each([
 Deno.test("readLogging() names an undefined handler though the level beside it is invalid", () => {
   assert.deepEqual(said({ version: 1, root: { level: "LOUD", handlers: ["consle"] } }).split("\n"), [
     'error root.level: Cannot use root.level: must be one of NOTSET, DEBUG, INFO, WARN, WARNING, ERROR, CRITICAL, FATAL, or a number; current value is "LOUD"',
-    'error root.handlers.0: Cannot use root.handlers[0]: must be a handler, of which none is defined; current value is "consle"',
+    'error root.handlers.0: Cannot use root.handlers[0]: must be a handler, but none is defined; current value is "consle"',
   ]);
 });

@@ -128,7 +128,7 @@ export function exclusions({ name, exclude = [] }: Pick<Cluster, "name" | "exclu
     target,
     kind: "drain",
     author: EXCLUDED_BY,
-    reason: "the cluster's file excludes it",
+    reason: "excluded by the cluster's file",
     sinceMs: 0,
   }));
 }

@@ -124,7 +124,7 @@ export class Notifications implements AsyncDisposable {
       const key = JSON.stringify(at);
       if (logged.has(key)) continue;
       logged.add(key);
-      log.info("State is over, as its object left the config", { event: "config.obsolete", ...at });
+      log.info("Alert closed; object removed from config", { event: "config.obsolete", ...at });
     }
   }
 

@@ -55,7 +55,7 @@ async function readFile(url: URL): Promise<Bytes> {
     if (bytes.length > MODULE_BYTES_MAX) throw tooLarge(url);
     return { bytes, url };
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) throw cannot(url, "there is no such file");
+    if (error instanceof Deno.errors.NotFound) throw cannot(url, "no such file");
     if (error instanceof Deno.errors.PermissionDenied) throw cannot(url, "permission denied");
     if (error instanceof PluginFault) throw error;
     throw cannot(url, reasonOf(error));

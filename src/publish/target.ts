@@ -62,7 +62,7 @@ export function publisherFaults(publishers: Readonly<Record<string, PublisherKey
     const path = ["publishers", name];
     const names = Object.keys(tags);
     const faults = names.filter((tag) => !TAG_NAME.test(tag)).map((tag) =>
-      unwanted([...path, "tags"], "a map whose names are letters, digits and _ . / -, a letter first", tag)
+      unwanted([...path, "tags"], "a map whose names are letters, digits and _ . / -, starting with a letter", tag)
     );
     if (!NAME.test(name)) {
       faults.push(unwanted(["publishers"], "a map whose names are 1 to 64 letters, digits and _ . -", name));
@@ -70,7 +70,7 @@ export function publisherFaults(publishers: Readonly<Record<string, PublisherKey
     if (type === "graphite" && names.length > 0) {
       faults.push({
         path: [...path, "tags"],
-        message: "Cannot use tags with type graphite as a path has no tags: use prefix",
+        message: "Cannot use tags with type graphite: a graphite path has no tags; use prefix",
       });
     }
     if (type === "opentsdb" && names.length > OPENTSDB_TAGS_MAX) {

@@ -256,7 +256,7 @@ export class Monitor implements AsyncDisposable {
       current.verdict = judgeUnknown(before, current.unknown, { graceMs: check.unknownGraceMs, nowMs });
       if (unknown === undefined) this.#options.onUnknown?.(key);
       const level = unknown === undefined ? "warn" : "debug";
-      log[level]("Check cannot run; last verdict stands", { event: "check.unknown", ...at, reason });
+      log[level]("Check cannot run; keeping last result", { event: "check.unknown", ...at, reason });
       if (before.up === current.verdict.up) return;
       const forMs = nowMs - current.unknown.sinceMs;
       return log.error("Check cannot run for unknown_grace; counting as down", {
@@ -276,8 +276,8 @@ export class Monitor implements AsyncDisposable {
     if (!isPass) log.debug("Probe failed", { event: "probe.failed", ...at, reason: outcome.reason });
     if (before.up === current.verdict.up) return;
     const { length } = current.verdict.streak;
-    if (isPass) log.info("Check passes now", { event: "check.up", ...at, passed: length });
-    else log.warn("Check fails now", { event: "check.down", ...at, failed: length, reason: outcome.reason });
+    if (isPass) log.info("Check passing", { event: "check.up", ...at, passed: length });
+    else log.warn("Check failing", { event: "check.down", ...at, failed: length, reason: outcome.reason });
   }
 
   #update(running: RunningPort): void {

@@ -340,7 +340,7 @@ export class Registrar implements AsyncDisposable {
       if (signal.aborted) return false;
       meter.count("lighthouse_registrations_total", { discovery, operation, result: "error" });
       // A failure is news, and so is another one; the same again is not.
-      log[entry.failure === reason ? "debug" : "warn"](`Could not ${operation}; trying again`, {
+      log[entry.failure === reason ? "debug" : "warn"](`Cannot ${operation}; retrying`, {
         event: "registration.failed",
         operation,
         ...at,

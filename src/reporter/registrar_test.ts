@@ -184,7 +184,7 @@ Deno.test("Registrar logs a deregistration only of a node that it had registered
   bench.fault = undefined;
   await bench.pass(20_000);
   assert.deepEqual(bench.said.splice(0).filter((line) => !line.startsWith("debug")), [
-    "warn: Could not register; trying again (unreachable)",
+    "warn: Cannot register; retrying (unreachable)",
     "info: Deregistered",
   ]);
   bench.registrar.apply([want("web:80")]);
@@ -256,7 +256,7 @@ Deno.test("Registrar leaves a node where it is until the registry that it moves 
   bench.registrar.apply([want("web:80", { discovery: "zookeper" })]);
   await bench.pass(60_000);
   assert.deepEqual([...bench.known.keys()], ["zoo web a.int:80"]);
-  assert.match(bench.said.join("\n"), /warn: Could not register; trying again \(There is no usable discovery/);
+  assert.match(bench.said.join("\n"), /warn: Cannot register; retrying \(There is no usable discovery/);
 });
 
 Deno.test("Registrar deregisters a node that is desired again while it is released, but is down", async () => {
@@ -333,8 +333,8 @@ Deno.test("Registrar warns of a failure once, and again when the reason changes"
   bench.fault = undefined;
   await bench.pass(20_000);
   assert.deepEqual(bench.said.filter((line) => !line.startsWith("debug")), [
-    "warn: Could not register; trying again (unreachable)",
-    "warn: Could not register; trying again (not allowed)",
+    "warn: Cannot register; retrying (unreachable)",
+    "warn: Cannot register; retrying (not allowed)",
     "info: Registered",
   ]);
 });

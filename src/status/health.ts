@@ -61,19 +61,21 @@ function listed(names: readonly string[]): string {
 
 function* failures(status: Status, { loop, work, worker, steps }: HealthLimits): Generator<string> {
   const { config, upSeconds, stuckThreads } = status;
-  if (status.loop.lateSeconds > loop) yield `The main loop is late by ${spoken(status.loop.lateSeconds)}`;
+  if (status.loop.lateSeconds > loop) yield `Main loop is late by ${spoken(status.loop.lateSeconds)}`;
   const unreadFor = config.readSeconds ?? upSeconds;
-  if (unreadFor > work) yield `The config directory has not been looked at for ${spoken(unreadFor)}`;
+  if (unreadFor > work) yield `Config directory has not been read for ${spoken(unreadFor)}`;
   for (const [name, { lookedSeconds, forSeconds, underWay }] of Object.entries(status.balancers)) {
     const isAtIt = underWay !== null && underWay.agoSeconds <= steps;
     // The very first look may hang like any other.
     const unendedFor = lookedSeconds ?? forSeconds;
     if (unendedFor <= work || isAtIt) continue;
-    const at = underWay === null ? "" : `, and is at ${underWay.text} for ${spoken(underWay.agoSeconds)}`;
-    yield `The writer has not come to an end with balancer ${name} for ${spoken(unendedFor)}${at}`;
+    const at = underWay === null ? "" : `; in step ${underWay.text} for ${spoken(underWay.agoSeconds)}`;
+    yield `Writer has not finished balancer ${name} for ${spoken(unendedFor)}${at}`;
   }
   for (const [name, { gone, paused }] of Object.entries(status.balancers)) {
-    if (gone && paused !== null) yield `Balancer ${name} is gone, and its management is paused: nobody starts it`;
+    if (gone && paused !== null) {
+      yield `Balancer ${name} is not running, and is not started while its management is paused`;
+    }
   }
   for (const [key, { checks }] of Object.entries(status.services)) {
     for (const { name, probedSeconds, intervalSeconds, timeoutSeconds } of checks) {
@@ -95,7 +97,7 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
   const { unreadable, errors } = status.config;
   const refused = status.host?.refused ?? null;
   if (refused !== null && Object.keys(status.services).length > 0) yield refused;
-  if (unreadable !== null) yield `The config directory cannot be read: ${unreadable}`;
+  if (unreadable !== null) yield `Cannot read the config directory: ${unreadable}`;
   if (errors > 0) {
     yield `The config has ${errors} ${errors === 1 ? "error" : "errors"}: their last valid version stays active`;
   }
@@ -118,7 +120,7 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
     const why = reason === null ? "" : `: ${reason}`;
     if (state === "stale") yield `Cluster ${name} has been stale${since}${why}`;
     if (state === "held") yield `An answer for cluster ${name} has been held${since}${why}`;
-    if (state === "last-known") yield `Cluster ${name} is served as last known${why}`;
+    if (state === "last-known") yield `Cluster ${name} is served with last known good members${why}`;
   }
   for (const [name, { unserved, leftOut, lastError, inForce }] of Object.entries(status.balancers)) {
     // What is not there yet is said below.
@@ -126,7 +128,7 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
     const why = lastError === null ? "" : `: ${lastError.text}`;
     if (unserved.length > 0) yield `Balancer ${name} does not serve ${listed(unserved)}${why}`;
     else if (leftOut > 0) {
-      yield `Balancer ${name} goes without ${leftOut} ${leftOut === 1 ? "part" : "parts"} of its config${why}`;
+      yield `Balancer ${name} skips ${leftOut} ${leftOut === 1 ? "part" : "parts"} of its config${why}`;
     }
   }
   for (const [name, balancer] of Object.entries(status.balancers)) {
@@ -138,9 +140,9 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
       }`;
       continue;
     }
-    if (standby !== null) yield `This writer stands by for balancer ${name}: ${standby}`;
+    if (standby !== null) yield `This writer is on standby for balancer ${name}: ${standby}`;
     if (fileBehind !== null && fileBehind.agoSeconds > settle) {
-      yield `The file of balancer ${name} has been behind what runs for ${
+      yield `The file of balancer ${name} has been older than the running config for ${
         spoken(fileBehind.agoSeconds)
       }: ${fileBehind.text}`;
     }
@@ -167,7 +169,7 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
       yield `${key} is contested: another host at ${registration.contestedBy} registers it as ${name} too`;
     }
     if (registration === null || registration.failure === null) continue;
-    yield `${key} is not ${registration.wanted} in its registry as it should be: ${registration.failure}`;
+    yield `${key} should be ${registration.wanted} in its registry: ${registration.failure}`;
   }
   for (const [key, { serving, forSeconds, reason }] of Object.entries(status.workers)) {
     const isToBeTold = forSeconds > settle && forSeconds <= worker;

@@ -86,12 +86,12 @@ const NOTICES_MAX = 100;
 
 /** Why the members of a cluster are held, by the guard's cause. */
 const HELD: { readonly [cause in Hold["cause"]]: string } = {
-  empty: "its registry says that it has no nodes",
-  few: "its registry leaves it fewer nodes than min_nodes",
-  many: "its registry says that it has more nodes than max_nodes",
-  shrunk: "it would lose more of its nodes at once than max_shrink_percent",
-  missing: "its registry has no such cluster",
-  behind: "its registry lacks nodes, and its past is unknown: their reporters may register again",
+  empty: "registry reports no nodes",
+  few: "registry reports fewer nodes than min_nodes",
+  many: "registry reports more nodes than max_nodes",
+  shrunk: "registry removes more nodes at once than max_shrink_percent",
+  missing: "registry has no such cluster",
+  behind: "registry lacks nodes and its history is unknown; reporters may register again",
 };
 
 /** Says how all stands, from what the parts say. Pure. */
@@ -182,7 +182,7 @@ function discoveryOf(name: string, { fleet, connectivity }: Parts, age: Age): Di
   const worker = fleet.workers.get(id);
   const registry = connectivity.of(id);
   return {
-    worker: worker === undefined ? "It is not started yet" : shown(worker.down) ?? "serving",
+    worker: worker === undefined ? "not started yet" : shown(worker.down) ?? "serving",
     registry: registry?.state ?? "unknown",
     forSeconds: registry === undefined ? null : age(registry.sinceMs),
     detail: shown(registry?.detail),
@@ -233,7 +233,7 @@ function namesOf(sources: readonly RegistrySource[]): string {
 /** Why sources are not watched at all; `undefined` if they are. */
 function whyUnwatched(sources: readonly RegistrySource[], { accepted }: Parts): string | undefined {
   const missing = sources.find(({ discovery }) => accepted?.discovery.has(discovery) !== true);
-  return missing && `There is no usable discovery/${missing.discovery}.yaml`;
+  return missing && `No usable discovery/${missing.discovery}.yaml`;
 }
 
 function sourceOf(cluster: ClusterName, source: RegistrySource, parts: Parts, age: Age): ClusterSourceStatus {

@@ -102,10 +102,10 @@ function answer(
   const start = url.indexOf("/", url.indexOf("//") + 2);
   const host = url.slice(url.indexOf("//") + 2, start);
   if (checksHost && !isLocalHost(host)) {
-    return refuse(421, "Cannot serve this host name: only this machine is served");
+    return refuse(421, "Cannot serve this host name: only names of this host are served");
   }
   if (method !== "GET" && method !== "HEAD") {
-    return refuse(405, `Cannot ${method}: there are GET and HEAD`, [["allow", "GET, HEAD"]]);
+    return refuse(405, `Cannot ${method}: use GET or HEAD`, [["allow", "GET, HEAD"]]);
   }
   try {
     switch (url.slice(start).replace(/[?#].*$/s, "")) {
@@ -120,13 +120,13 @@ function answer(
         return { status: 200, headers: [["content-type", contentType], ["cache-control", "no-store"]], body };
       }
       default:
-        return refuse(404, "Cannot find that: there are /status, /health and /metrics");
+        return refuse(404, "Not found; use /status, /health or /metrics");
     }
   } catch (error) {
     log.error("Status request failed", {
       event: "status.failed",
       reason: error instanceof Error ? error.stack : String(error),
     });
-    return refuse(500, "Cannot answer for a fault of Lighthouse itself");
+    return refuse(500, "Internal error");
   }
 }

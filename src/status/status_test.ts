@@ -184,7 +184,7 @@ Deno.test("statusOf() shows held changes", () => {
   stage.hear();
   stage.clock.advance(1_000);
   assert.deepEqual([stage.web()?.state, stage.web()?.nodes, stage.web()?.forSeconds], ["held", 4, 1]);
-  assert.match(stage.web()?.reason ?? "", /its registry says that it has no nodes/);
+  assert.match(stage.web()?.reason ?? "", /registry reports no nodes/);
 });
 
 Deno.test("statusOf() shows members as stale when their discovery is gone", () => {
@@ -193,7 +193,7 @@ Deno.test("statusOf() shows members as stale when their discovery is gone", () =
   const { accepted } = stage.parts;
   assert.ok(accepted);
   stage.parts = { ...stage.parts, accepted: { ...accepted, discovery: new Map() } };
-  assert.deepEqual([stage.web()?.state, stage.web()?.reason], ["stale", "There is no usable discovery/zk.yaml"]);
+  assert.deepEqual([stage.web()?.state, stage.web()?.reason], ["stale", "No usable discovery/zk.yaml"]);
 });
 
 Deno.test("statusOf() shows whether a registry is reachable, and unknown when its worker is gone", () => {
@@ -496,31 +496,31 @@ Deno.test("judgeHealth() passes a working app", () => {
 });
 
 Deno.test.each([
-  { why: "the main loop is late", change: { loop: { lateSeconds: 7.5 } }, reason: /main loop is late by 8s/ },
+  { why: "the main loop is late", change: { loop: { lateSeconds: 7.5 } }, reason: /Main loop is late by 8s/ },
   {
     why: "the config is no longer polled",
     change: { config: { readSeconds: 75 } },
-    reason: /not been looked at for 75s/,
+    reason: /not been read for 75s/,
   },
   {
     why: "the config was never read",
     change: { config: { readSeconds: null } },
-    reason: /not been looked at for 1000s/,
+    reason: /not been read for 1000s/,
   },
   {
     why: "a writer's turn does not end",
     change: { balancers: { haproxy: { lookedSeconds: 61 } } },
-    reason: /not come to an end with balancer haproxy for 61s/,
+    reason: /not finished balancer haproxy for 61s/,
   },
   {
     why: "a writer's first poll does not end",
     change: { balancers: { haproxy: { lookedSeconds: null, forSeconds: 61 } } },
-    reason: /not come to an end with balancer haproxy for 61s/,
+    reason: /not finished balancer haproxy for 61s/,
   },
   {
     why: "a step exceeds every deadline",
     change: { balancers: { haproxy: { lookedSeconds: 700, underWay: { text: "reload", agoSeconds: 699 } } } },
-    reason: /and is at reload for 699s/,
+    reason: /in step reload for 699s/,
   },
   {
     why: "a check is not probed",
@@ -559,13 +559,13 @@ Deno.test.each([
   {
     why: "members are from before the start",
     change: { clusters: { web: { state: "last-known" } } },
-    said: /served as last known/,
+    said: /served with last known good members/,
   },
   { why: "the config is invalid", change: { config: { errors: 2 } }, said: /The config has 2 errors/ },
   {
     why: "the config cannot be read",
     change: { config: { unreadable: "it is gone" } },
-    said: /cannot be read: it is gone/,
+    said: /Cannot read the config directory: it is gone/,
   },
   {
     why: "the balancer does not answer",
@@ -577,7 +577,7 @@ Deno.test.each([
   {
     why: "the balancer's file cannot be written",
     change: { balancers: { haproxy: { fileBehind: { text: "No space left", agoSeconds: 60 } } } },
-    said: /The file of balancer haproxy has been behind what runs for 60s: No space left/,
+    said: /The file of balancer haproxy has been older than the running config for 60s: No space left/,
   },
   {
     why: "members are older than max_age",
@@ -626,12 +626,12 @@ Deno.test.each([
   {
     why: "another writer keeps the balancer",
     change: { balancers: { haproxy: { standby: "process 7 keeps this balancer in sync" } } },
-    said: /^This writer stands by for balancer haproxy: process 7 keeps/,
+    said: /^This writer is on standby for balancer haproxy: process 7 keeps/,
   },
   {
     why: "a balancer lacks a part of its config",
     change: { balancers: { haproxy: { leftOut: 1 } } },
-    said: /^Balancer haproxy goes without 1 part of its config$/,
+    said: /^Balancer haproxy skips 1 part of its config$/,
   },
   {
     why: "a cluster that had members has none",
@@ -641,7 +641,7 @@ Deno.test.each([
   {
     why: "a registration fails",
     change: { services: { "api:80": { registration: { done: false, failure: "refused" } } } },
-    said: /api:80 is not present in its registry as it should be: refused/,
+    said: /api:80 should be present in its registry: refused/,
   },
   {
     why: "a worker has been out of service for a while",

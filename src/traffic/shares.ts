@@ -394,8 +394,8 @@ function isPanicking(traits: readonly Traits[], ready: readonly boolean[], { hea
 function healthFactor(value: number, health: NodeHealth | undefined): Factor {
   const { state = "passing", reason = "no reason given" } = health ?? {};
   if (state === "passing") return { name: "health", value };
-  if (state === "unknown") return { name: "health", value, detail: `cannot tell: ${reason}` };
-  return { name: "health", value, detail: value === 0 ? reason : `ignored, as too few nodes pass: ${reason}` };
+  if (state === "unknown") return { name: "health", value, detail: `unknown: ${reason}` };
+  return { name: "health", value, detail: value === 0 ? reason : `ignored because too few nodes pass: ${reason}` };
 }
 
 /** Nodes of which nothing is said but by themselves: the balancer shares. */

@@ -354,14 +354,14 @@ Deno.test("a check without a verdict leaves the share unchanged", () => {
   const health = new Map([["b:80", { state: "unknown", reason: "no worker" } as const]]);
   const shares = share({ nodes: [node("a"), node("b")], policy: CHECKED, health });
   assert.deepEqual(shown(shares), { a: 256, b: 256 });
-  assert.deepEqual(healthOf(shares), { a: "1", b: "1 (cannot tell: no worker)" });
+  assert.deepEqual(healthOf(shares), { a: "1", b: "1 (unknown: no worker)" });
 });
 
 Deno.test("if all nodes fail, or all passing ones are down in the balancer, checks are ignored, with the reason", () => {
   const nodes = [node("a"), node("b", { weight: 50 }), node("c", { state: "drain" })];
   const shares = share({ nodes, policy: CHECKED, health: failing("a", "b") });
   assert.deepEqual(shown(shares), { a: 256, b: 128, c: "drain" });
-  const ignored = "1 (ignored, as too few nodes pass: Got status 500)";
+  const ignored = "1 (ignored because too few nodes pass: Got status 500)";
   assert.deepEqual(healthOf(shares), { a: ignored, b: ignored, c: "1" });
   const down = share({ nodes, policy: CHECKED, health: failing("a"), down: new Set(["b:80"]) });
   assert.deepEqual(down.nodes.map(({ share }) => share), [1, 0, 0]);

@@ -150,7 +150,7 @@ const FAULTS: readonly Fault[] = [
       code: 1,
       explain: /far/,
       history: /registry\.unreachable .*worker="discovery lighthouse"/,
-      doctor: /error {4}registry lighthouse +Not reached with the credentials of discovery\/lighthouse\.yaml/,
+      doctor: /error {4}registry lighthouse +Cannot connect with the credentials in discovery\/lighthouse\.yaml/,
     },
   },
   {
@@ -197,11 +197,9 @@ const FAULTS: readonly Fault[] = [
       await stage.host.write("clusters/taken", { discovery: "static", static: { nodes: [] }, haproxy: { port } });
     },
     seen: {
-      health:
-        /Balancer haproxy (?:has been out of sync for .*address already in use|does not serve taken|goes without)/,
+      health: /Balancer haproxy (?:has been out of sync for .*address already in use|does not serve taken|skips)/,
       metrics: /lighthouse_health_findings\{severity="degraded"\} [1-9]/,
-      status:
-        /!! {2}balancer {2}haproxy +(?:not )?in sync for .*(?:does not serve taken|1 parts of the config left out)/,
+      status: /!! {2}balancer {2}haproxy +(?:not )?in sync for .*(?:not serving taken|1 parts of the config skipped)/,
       code: 1,
       explain: /taken/,
       history: /balancer\.address_taken .*address already in use/,
@@ -295,7 +293,7 @@ const FAULTS: readonly Fault[] = [
       await stage.serve(3);
     },
     seen: {
-      health: /The file of balancer haproxy has been behind what runs/,
+      health: /The file of balancer haproxy has been older than the running config/,
       metrics: /lighthouse_balancer_file_behind\{balancer="haproxy"\} 1/,
       status: /!! {2}balancer {2}haproxy +.*file behind: .*[Nn]o space left/,
       code: 1,
@@ -315,9 +313,9 @@ const FAULTS: readonly Fault[] = [
       await stage.lighthouse.event("writer.standby");
     },
     seen: {
-      health: /This writer stands by for balancer haproxy: process \d+ keeps this balancer in sync/,
+      health: /This writer is on standby for balancer haproxy: process \d+ keeps this balancer in sync/,
       metrics: /lighthouse_health_findings\{severity="degraded"\} [1-9]/,
-      status: /!! {2}balancer {2}haproxy +.*stands by: process \d+ keeps this balancer in sync/,
+      status: /!! {2}balancer {2}haproxy +.*on standby: process \d+ keeps this balancer in sync/,
       code: 1,
       explain: /web/,
       history: /writer\.standby .*process \d+ keeps this balancer in sync/,

@@ -63,14 +63,14 @@ for (const page of pages) {
 
 /** The keys that a reader knows, as its complaint about another lists them. */
 function knownKeys(findings: readonly { readonly message: string }[]): readonly string[] {
-  const list = findings.map(({ message }) => /known are (.*)$/.exec(message)?.[1]).find((each) => each !== undefined);
+  const list = findings.map(({ message }) => /known keys are (.*)$/.exec(message)?.[1]).find((each) => each !== undefined);
   assert.ok(list !== undefined);
   return list.split(", ");
 }
 
 Deno.test.each([
   { page: "services.md", findings: readService({ zzzzzzzz: 1 }, { fileName: "x" }).findings },
-  { page: "services.md", findings: [{ message: "known are interval, rise, fall, timeout, type, host, port" }] },
+  { page: "services.md", findings: [{ message: "known keys are interval, rise, fall, timeout, type, host, port" }] },
   { page: "clusters.md", findings: readCluster({ zzzzzzzz: 1 }, { fileName: "x", balancers: [] }).draft?.unknownKeys ?? [], but: ["haproxy", "nginx"] },
   { page: "logging.md", findings: readLogging({ zzzzzzzz: 1 }).findings },
   { page: "host.md", findings: readHost({ zzzzzzzz: 1 }).findings },

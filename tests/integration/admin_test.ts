@@ -43,7 +43,7 @@ Deno.test("the admin interface is a socket for its user only, and is off by defa
   // Another config directory means another process.
   const elsewhere = await runCli(["overrides", "/tmp", "--admin", `unix:${stage.socket}`]);
   assert.equal(elsewhere.code, 1);
-  assert.match(elsewhere.stderr, /Cannot use the writer at unix:\S+: its config directory is \S+, not \/tmp/);
+  assert.match(elsewhere.stderr, /Cannot use the writer at unix:\S+: config directory is \S+, not \/tmp/);
   await stage.writer?.stop();
   await assert.rejects(Deno.lstat(stage.socket), Deno.errors.NotFound);
   const { code, stderr } = await stage.run("drain", "web", "one.test");
@@ -103,7 +103,7 @@ Deno.test("the last ready node of a cluster is drained only with --force", async
   ) {
     const { code, stderr } = await stage.run(args[0] ?? "", ...args.slice(1));
     assert.equal(code, 1);
-    assert.match(stderr, /Cannot \w+ two\.test as cluster web has no other ready node: .*--force does it all the same/);
+    assert.match(stderr, /Cannot \w+ two\.test as cluster web has no other ready node: .*--force overrides this/);
   }
   await stage.do("drain", "web", "two.test", "--force");
   await untilMembers(stage, ["one.test drain 1", "two.test drain 1"]);
@@ -217,11 +217,14 @@ Deno.test("while paused, HAProxy is not changed, reverted, reloaded or started; 
     explained,
     /^ {2}three\.test:\d+ {2}is no member {2}haproxy has: in rotation {2}share 50 % {2}weight 1$/m,
   );
-  // HAProxy ends: nobody starts it, and health fails.
+  // HAProxy ends: it is not started, and health fails.
   for (const each of stage.host.haproxy.processes()) kill(each);
   const { code, reasons } = await stage.status.untilHealth("it fails", ({ code }) => code === 503);
   assert.equal(code, 503);
-  assert.match(reasons?.[0] ?? "", /^Balancer haproxy is gone, and its management is paused: nobody starts it$/);
+  assert.match(
+    reasons?.[0] ?? "",
+    /^Balancer haproxy is not running, and is not started while its management is paused$/,
+  );
   assert.deepEqual(stage.host.haproxy.processes(), []);
 
   assert.match(await stage.do("resume"), /^Management of all balancers is resumed/);

@@ -96,7 +96,8 @@ Deno.test("check reports a warning of HAProxy that names only a value at the lin
 
 Deno.test("check reports that HAProxy was not run, and fails with --strict", async () => {
   await using temp = await directory({ own: "bind_address: 127.0.0.1\nprogram: /nonexistent/haproxy\n" });
-  const said = /balancers\/haproxy\.yaml:1:1: (\w+): haproxy was not asked, as the program \/nonexistent\/haproxy/;
+  const said =
+    /balancers\/haproxy\.yaml:1:1: (\w+): Not validated by haproxy: cannot run the program \/nonexistent\/haproxy/;
   const lenient = await checked(temp, {});
   assert.equal(said.exec(lenient.text)?.[1], "notice");
   assert.match(lenient.text, /: valid: 0 errors, 0 warnings, 1 notice$/);
@@ -113,7 +114,7 @@ Deno.test("check rejects a key of the haproxy section that is one level too high
     "discovery: registry\nhaproxy:\n  port: 64001\nbackend: [balance leastconn]\n",
   );
   assert.deepEqual((await findings(temp)).filter((finding) => finding.startsWith("clusters/")), [
-    "clusters/web.yaml:4:1: error: Cannot use backend here: it is a key of haproxy; backend belongs below haproxy",
+    "clusters/web.yaml:4:1: error: Cannot use backend here: it is a key of haproxy; backend belongs under haproxy",
   ]);
 });
 
@@ -131,7 +132,7 @@ Deno.test("check warns of a service at the port of a cluster", async () => {
     "discovery: registry\nport: 64001\nchecks: {interval: 1, tcp: {rise: 1, fall: 1}}\n",
   );
   assert.deepEqual(await findings(temp), [
-    "services/app.yaml:2:7: warning: Port 64001 is served by clusters/web on this host too: the service's check asks " +
+    "services/app.yaml:2:7: warning: Port 64001 is also used by clusters/web on this host: the service's check reaches " +
     "the balancer",
   ]);
 });
@@ -160,7 +161,7 @@ Deno.test("check --file checks the directory with a candidate in place of one of
   assert.match(replaced.text, /^clusters\/web\.yaml:2:17: error: Cannot use haproxy\.port/);
   assert.equal(replaced.code, 1);
   const added = await checked(temp, { candidates: { "clusters/two.yaml": temp.file("new") } });
-  assert.match(added.text, /error: Cannot use port 64001: clusters\/two has it already/);
+  assert.match(added.text, /error: Cannot use port 64001: already used by clusters\/two/);
   const inNewFolder = await checked(temp, { candidates: { "services/app.yaml": temp.file("candidate") } });
   assert.match(inNewFolder.text, /^services\/app\.yaml:1:1: error: /);
   const missing = await checked(temp, { candidates: { "clusters/web.yaml": temp.file("nothing") } });
@@ -193,7 +194,7 @@ Deno.test("a writer whose config directory is missing reports nothing about a HA
   await using temp = new TempDir();
   const { code, stderr } = await runCli(["writer", temp.file("nowhere"), "--log-format", "logfmt"]);
   assert.equal(code, 1);
-  assert.match(stderr, /Cannot read the config directory: it does not exist/);
+  assert.match(stderr, /Cannot read the config directory: no such directory/);
   assert.match(stderr, /msg=Stopped event=process\.stopped/);
   assert.doesNotMatch(stderr, /HAProxy keeps running/);
 });

@@ -105,7 +105,7 @@ Deno.test("lighthouse check exits with 1 for an invalid config, and reports ever
 Deno.test("lighthouse check reports an unknown key as a warning, and as a failure with --strict", async () => {
   await using temp = await configDir({ "services/web": { ...SERVICE, metdata: {} } });
   const lenient = await runCli(["check", temp.path]);
-  assert.match(lenient.stdout, /warning: Unknown key metdata, which is not used: did you mean metadata\?/);
+  assert.match(lenient.stdout, /warning: Unknown key metdata is ignored: did you mean metadata\?/);
   assert.match(lenient.stdout, /: valid: 0 errors, 1 warning\n$/);
   assert.equal(lenient.code, 0);
   const strict = await runCli(["check", "--strict", temp.path]);

@@ -164,7 +164,7 @@ Deno.test("of two clusters with one port, the first gets it, and the other is re
   await both.event("config.invalid", {
     file: /clusters\/two\.yaml$/,
     line: 1,
-    msg: /Cannot use port \d+: clusters\/one has it already/,
+    msg: /Cannot use port \d+: already used by clusters\/one/,
   });
   const response = await fetch(`http://127.0.0.1:${port}/`);
   assert.equal(await response.text(), `hello from ${web.port}\n`, "its old port is still there");

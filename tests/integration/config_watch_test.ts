@@ -132,7 +132,7 @@ Deno.test("watchDirectory() follows the whole directory through removals and re-
     await Deno.remove(temp.file("conf"), { recursive: true });
     await eventually(
       "the loader reports that the directory is missing",
-      () => follower.taken?.diagnostics.some(({ message }) => message.includes("it does not exist")),
+      () => follower.taken?.diagnostics.some(({ message }) => message.includes("no such directory")),
     );
     assert.equal(follower.ports(), `web:${round - 1}`, "the last valid config stays active");
     await temp.write("conf/services/web.yaml", service(0 + round));

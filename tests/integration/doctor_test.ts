@@ -56,10 +56,10 @@ Deno.test("doctor: finds a registry whose clock differs", async () => {
   const late = await doctor({ LD_PRELOAD: library, FAKETIME: "-3600", FAKETIME_DONT_FAKE_MONOTONIC: "1" });
   assert.match(
     late.join("\n"),
-    /^warning \| Its clock is 36[0-9]{2} s ahead of this host's \| timedatectl set-ntp true/m,
+    /^warning \| Registry clock is 36[0-9]{2} s ahead of this host's \| timedatectl set-ntp true/m,
   );
   const early = await doctor({ LD_PRELOAD: library, FAKETIME: "+3600", FAKETIME_DONT_FAKE_MONOTONIC: "1" });
-  assert.match(early.join("\n"), /^warning \| Its clock is (?:36|35)[0-9]{2} s behind this host's \| /m);
+  assert.match(early.join("\n"), /^warning \| Registry clock is (?:36|35)[0-9]{2} s behind this host's \| /m);
 });
 
 Deno.test("doctor: says whether the clock of the host is synchronized, as timedatectl or chronyc print it", async () => {
@@ -122,8 +122,8 @@ Deno.test({
   await run("prlimit", "--pid", String(writer.pid), "--nofile=100:100");
   assert.ok(
     (await doctor("balancer haproxy")).includes(
-      "error | HAProxy may open 1000 files; maxconn 2000 needs 4000 and more | " +
-        "set LimitNOFILE= in the unit of the writer to twice maxconn and more",
+      "error | HAProxy's open file limit 1000 is too low; maxconn 2000 needs more than 4000 | " +
+        "set LimitNOFILE= in the writer's unit to more than twice maxconn",
     ),
   );
   assert.match(
@@ -152,8 +152,8 @@ Deno.test("doctor: finds a feature of HAProxy that the config needs and the prog
   const lua = { global: ["lua-load /etc/haproxy/x.lua"] };
   assert.deepEqual(await found({ program }), []);
   assert.deepEqual(await found({ program, ...lua }), [
-    `error | The config uses lua-load, and ${program} was built without LUA | ` +
-    "install a package of HAProxy that has it: haproxy -vv lists features",
+    `error | The config uses lua-load, but ${program} was built without LUA | ` +
+    "install an HAProxy package with this feature; haproxy -vv lists features",
   ]);
   assert.deepEqual(await found(lua), []);
 });

@@ -46,7 +46,7 @@ Deno.test("status: prints the host on one screen, problems first, with an exit s
   assert.match(plain.stdout, /paused by ann/, "an address of --status answers, too");
   const other = await runCli(["status", stage.host.dir.file("other"), "--admin", `unix:${stage.socket}`]);
   assert.equal(other.code, 2);
-  assert.match(other.stdout, /its config directory is \S+, not \S+other/);
+  assert.match(other.stdout, /config directory is \S+, not \S+other/);
 });
 
 Deno.test("doctor: finds nothing wrong with a healthy host, and lists what is fine", async () => {
@@ -61,10 +61,10 @@ Deno.test("doctor: finds nothing wrong with a healthy host, and lists what is fi
     found.filter((each) => each.check === check && each.level === "ok").map(({ text }) => text);
   assert.match(fine("process")[0] ?? "", /^The writer, pid \d+, answers at unix:/);
   assert.match(fine("balancer haproxy").join("\n"), /Process \d+ answers at .*\n?/);
-  assert.match(fine("balancer haproxy").join("\n"), /addresses are free, or its own/);
-  assert.match(fine("balancer haproxy").join("\n"), /Its writer is pid \d+/);
+  assert.match(fine("balancer haproxy").join("\n"), /addresses are free, or in use by this balancer/);
+  assert.match(fine("balancer haproxy").join("\n"), /Held by the writer, pid \d+/);
   assert.match(fine("registry static")[0] ?? "", /^Connected after \d+ ms/);
-  assert.match(fine("descriptors")[0] ?? "", /^writer, pid \d+ may open \d+ files for \d+ workers$/);
+  assert.match(fine("descriptors")[0] ?? "", /^writer, pid \d+: open file limit \d+ is enough for \d+ workers$/);
 });
 
 Deno.test("doctor: names each problem with the command that fixes it", async () => {
@@ -87,7 +87,7 @@ Deno.test("doctor: names each problem with the command that fixes it", async () 
   assert.match(wrong("process"), /does not answer: no such socket \| systemctl status lighthouse-writer/);
   assert.match(
     wrong("registry etcd"),
-    /^Not reached with the credentials of discovery\/etcd\.yaml: .* \| check the addresses/,
+    /^Cannot connect with the credentials in discovery\/etcd\.yaml: .* \| check the addresses/,
   );
   assert.match(
     wrong("balancer haproxy"),
@@ -95,7 +95,7 @@ Deno.test("doctor: names each problem with the command that fixes it", async () 
       `Cannot bind 127\\.0\\.0\\.1:${stage.port}: address already in use \\(held by deno, pid ${Deno.pid}\\) \\| kill ${Deno.pid}`,
     ),
   );
-  assert.match(wrong("history"), /There is no history in \S+ \| set history_dir/);
+  assert.match(wrong("history"), /No history in \S+ \| set history_dir/);
   for (const { level, fix } of found) assert.ok(level === "ok" || fix !== undefined, "each finding has a fix");
 });
 

@@ -99,7 +99,7 @@ Deno.test("logging.yaml is applied at once, an edit too; an invalid one leaves t
   });
   await dir.holds("fourth.log", /Config applied/);
   lighthouse.kill("SIGHUP");
-  await dir.holds("fourth.log", /Rereading the config/);
+  await dir.holds("fourth.log", /Rereading the config on request/);
   assert.equal(await lighthouse.stop(), 0);
   const fourth = await dir.read("fourth.log");
   assert.match(fourth, /Stopped/, "the last record is written too");
@@ -214,7 +214,7 @@ Deno.test("an unknown or failing handler silences no other handler and stops not
   const good = await dir.holds("good.log", PROBE_FAILED);
   assert.match(
     good,
-    /logging\.yaml:1:\d+: warning: Unknown handler "graypy\.GELFUDPHandler", which is not used: known are logging\.StreamHandler/,
+    /logging\.yaml:1:\d+: warning: Unknown handler "graypy\.GELFUDPHandler" is ignored: known handlers are logging\.StreamHandler/,
   );
   await lighthouse.event("log.handler_failed", { handler: "folder", reason: /^Is a directory/ });
   await lighthouse.event("log.handler_failed", { handler: "missing", reason: /^No such file or directory/ });

@@ -33,7 +33,9 @@ Deno.test("a discovery of plugins.yaml gets the host's name servers and its sect
   await host.write("discovery/servers", { type: "ns" });
   await host.write("clusters/dns", { discovery: "servers", servers: { port: 5353 }, haproxy: { port: freePort() } });
   await using writer = Lighthouse.start("writer", host.configDir);
-  await writer.event("config.invalid", { msg: /Cannot grant what the plugin asks for: net ".*:53" is not granted/ });
+  await writer.event("config.invalid", {
+    msg: /Cannot grant the plugin's requested permissions: net ".*:53" is not granted/,
+  });
   await host.write("plugins", { discovery: { ns: { url: "plugins/ns.ts", allow: { net: ["{name_servers}"] } } } });
   await host.untilServing("dns", [5353]);
   const { nameServers: [first = ""] } = await readNameService();

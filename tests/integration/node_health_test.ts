@@ -135,7 +135,7 @@ Deno.test("failing nodes get no requests, all keep their shares if all fail, and
   await eventually(
     "explain says so",
     async () =>
-      /^ {2}a\.test:\d+ {2}in rotation .* × health 1 \(ignored, as too few nodes pass: http: Got status 503, want 200-299\) /m
+      /^ {2}a\.test:\d+ {2}in rotation .* × health 1 \(ignored because too few nodes pass: http: Got status 503, want 200-299\) /m
         .test(await stage.explain()),
   );
   a.isHealthy = true;
@@ -166,7 +166,7 @@ Deno.test("a node that cannot be checked keeps its share, and a node whose proce
   await writer.event("node.unknown", { cluster: "web", names: `c.test:${c.port}` });
   assert.match(
     await stage.explain(),
-    /^ {2}c\.test:\d+ {2}in rotation {2}share 50 % .* × health 1 \(cannot tell: metadata\.ports of the node has no port admin\) /m,
+    /^ {2}c\.test:\d+ {2}in rotation {2}share 50 % .* × health 1 \(unknown: metadata\.ports of the node has no port admin\) /m,
   );
 });
 

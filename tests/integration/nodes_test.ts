@@ -80,7 +80,7 @@ Deno.test("nodes distinguishes an empty cluster, a missing one, and one with onl
   assert.deepEqual(alone, {
     code: 1,
     stdout: "",
-    stderr: "Cluster web has no nodes besides this host's in discovery/file.yaml\n",
+    stderr: "Cluster web has no nodes on other hosts in discovery/file.yaml\n",
   });
   const missing = await runCli(["nodes", host.configDir, "other"]);
   assert.deepEqual(missing, {
@@ -134,7 +134,7 @@ Deno.test("nodes reports a mistake in the command line or in the config with wha
   assert.deepEqual(unknown, { code: 1, stdout: "", stderr: "No usable discovery/fiel.yaml: did you mean file?\n" });
   const template = await runCli(["nodes", host.configDir, "web", "--format", "{adress}"]);
   assert.equal(template.code, 2);
-  assert.match(template.stderr, /Expected "a template with fields out of \{address\} .*but got "\{adress\}"/);
+  assert.match(template.stderr, /Expected "a template with fields from \{address\} .*but got "\{adress\}"/);
   await host.write("discovery/file", { path: "relative" });
   const invalid = await runCli(["nodes", host.configDir, "web", "--source", "file"]);
   assert.equal(invalid.code, 1);

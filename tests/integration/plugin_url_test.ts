@@ -102,7 +102,7 @@ Deno.test("the cache is not trusted: a changed copy is fetched again, or rejecte
   await Deno.writeTextFile(file, good.replace("has probed", "has lied"));
   await server[Symbol.asyncDispose]();
   const refused = await place.load(place.loader(), entry);
-  assert.match(told(refused), /^checks\.memcached\.url: Cannot read http:.*refused.*; no verified copy of it is in \//);
+  assert.match(told(refused), /^checks\.memcached\.url: Cannot read http:.*refused.*; no verified copy in \//);
   assert.equal(refused.catalog.find("check", "memcached"), undefined);
 });
 
@@ -118,8 +118,8 @@ Deno.test("modules that differ from the approved ones are rejected with both has
   const dir = place.dir.file("config");
   assert.equal(
     told(wrong),
-    `checks.memcached.sha256: Cannot use the plugin memcached: it is not what was approved: its sha256 is ${sha256}, ` +
-      `want ${other}. See what has changed, then: lighthouse plugin update memcached --config ${dir}; ` +
+    `checks.memcached.sha256: Cannot use the plugin memcached: not the approved code: sha256 is ${sha256}, ` +
+      `want ${other}. Review the changes, then run: lighthouse plugin update memcached --config ${dir}; ` +
       "its last good version stays active",
   );
   assert.equal(wrong.catalog, first.catalog, "nothing has changed for its users");
@@ -169,12 +169,12 @@ Deno.test.each([
     what: "another kind",
     text:
       `export default { kind: "discovery", apiVersion: 1, name: "x", summary: "", stability: "stable", capabilities: ["watch"], open() {}, ${FINE} }`,
-    fault: /Cannot use the plugin as a check: it is a discovery/,
+    fault: /Cannot use the plugin as a check: the plugin is a discovery/,
   },
   {
     what: "another API version",
     text: "export default { kind: 'check', apiVersion: 2, name: 'x', summary: '', stability: 'stable' }",
-    fault: /written for API version 2: this Lighthouse speaks 1/,
+    fault: /written for API version 2; this Lighthouse supports 1/,
   },
   { what: "what throws", text: "throw new Error('at once')", fault: /cannot load the plugin: at once/ },
   {
@@ -222,7 +222,7 @@ Deno.test.each([
     undefined,
     "foreign",
   ]);
-  assert.equal(loaded.catalog.missing("check", "bad"), "it could not be loaded");
+  assert.equal(loaded.catalog.missing("check", "bad"), "not loaded");
 });
 
 /** Spaces by the megabyte. */
@@ -282,7 +282,7 @@ Deno.test("a plugin cannot take the name of one that ships", async () => {
   await using place = new Place();
   await place.dir.write("config/mod.ts", checkSource()["mod.ts"] ?? "");
   const loaded = await place.load(place.loader(), { tcp: { url: "mod.ts" } });
-  assert.match(told(loaded), /Cannot use the name tcp as a check of that name ships: give it another/);
+  assert.match(told(loaded), /Cannot use the name tcp: a built-in check has this name; choose another/);
   assert.equal(loaded.catalog.find("check", "tcp")?.origin, "builtin");
 });
 
@@ -312,7 +312,7 @@ Deno.test("a file must match its hash, after a restart too", async () => {
   assert.equal(told(first), "");
   await place.dir.write("config/lib/connect.ts", "export async function connect() {}");
   const again = await place.load(place.loader(), entry);
-  assert.match(told(again), /is not what was approved: .*; the approved version stays active, from the cache$/);
+  assert.match(told(again), /not the approved code: .*; the approved version stays active, from the cache$/);
   assert.deepEqual(again.catalog.find("check", "memcached"), first.catalog.find("check", "memcached"));
 });
 
@@ -327,8 +327,8 @@ Deno.test("a server that does not answer delays nothing, and its plugin is loade
   const loader = place.loader();
   const entry = { memcached: { url: server.url("/mod.ts"), sha256: await hashOf(source) } };
   const early = await place.load(loader, entry, 1);
-  assert.match(told(early), /The plugin memcached is still being loaded/);
-  assert.equal(early.catalog.missing("check", "memcached"), "it is still being loaded");
+  assert.match(told(early), /Plugin memcached is still loading/);
+  assert.equal(early.catalog.missing("check", "memcached"), "still loading");
   assert.equal(told(await place.load(loader, entry)), told(early), "it is waited for once");
   answered.resolve();
   await eventually("the change is reported", () => place.lates === 1);

@@ -57,8 +57,8 @@ Deno.test("a missing secret file is an error at the key's line", async () => {
     "discovery: zookeeper\nport: 1\nchecks:\n  interval: 1\n  redis:\n    rise: 1\n    fall: 1\n    password: x\n    password_file: secrets/zk\n",
   );
   assert.deepEqual((await wrong(temp)).split("\n").filter((line) => line.startsWith("config/")), [
-    "config/discovery/zookeeper.yaml:5:18: error: Cannot use auth.password_file: there is no such file",
-    "config/services/cache.yaml:9:20: error: Cannot use checks.redis.password_file: password exists too; give one of them",
+    "config/discovery/zookeeper.yaml:5:18: error: Cannot use auth.password_file: no such file",
+    "config/services/cache.yaml:9:20: error: Cannot use checks.redis.password_file: password is also set; remove one of them",
   ]);
   await temp.write("config/secrets/zk", "hunter22\n");
   await temp.write(
@@ -83,7 +83,7 @@ Deno.test("a secret file that disappears leaves the last good secret in use", as
     (await Array.fromAsync(Deno.readDir(temp.file("registry/cache"))).catch(() => [])).length > 0;
   await eventually("the service is registered", registered);
   await Deno.remove(secret);
-  await eventually("the missing file is logged", () => /password_file: there is no such file/.test(lighthouse.log));
+  await eventually("the missing file is logged", () => /password_file: no such file/.test(lighthouse.log));
   await temp.write(
     "config/services/more.yaml",
     "discovery: registry\nport: 9\nchecks: {interval: 1, noop: {rise: 1, fall: 1}}\n",

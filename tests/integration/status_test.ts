@@ -111,7 +111,7 @@ Deno.test("status: a removed config directory is shown as unreadable, and its la
   assert.deepEqual(Object.keys(clusters), ["web"]);
   const { code, degraded } = await client.health();
   assert.equal(code, 200, "a restarted writer could not start");
-  assert.match(degraded?.join("\n") ?? "", /The config directory cannot be read/);
+  assert.match(degraded?.join("\n") ?? "", /Cannot read the config directory/);
   await Deno.rename(`${host.configDir}.away`, host.configDir);
   await client.until("it is read again", ({ config }) => config.unreadable === null);
 });

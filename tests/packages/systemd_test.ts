@@ -102,7 +102,7 @@ Deno.test({
   await systemd.write(`${UNIT}.d/wrong.conf`, "[Unit]\nStartLimitIntervalSec=10\n[Service]\nKillMode=mixed\n");
   assert.deepEqual(await units(), [
     `${UNIT} has KillMode=mixed: a restart of the writer kills HAProxy | systemctl edit ${UNIT}: [Service] KillMode=process`,
-    `${UNIT} has a start limit: after a few failed starts systemd tries no more | systemctl edit ${UNIT}: [Unit] StartLimitIntervalSec=0`,
+    `${UNIT} has a start limit: after a few failed starts, systemd stops restarting it | systemctl edit ${UNIT}: [Unit] StartLimitIntervalSec=0`,
   ]);
   await systemd.write(`${UNIT}.d/wrong.conf`, "");
 

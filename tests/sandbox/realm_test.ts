@@ -281,7 +281,7 @@ Deno.test.each([
   {
     what: "claims to be a discovery",
     members: `kind: "discovery", capabilities: ["watch"], open() {},`,
-    said: /Cannot use the plugin as a check: it is a discovery/,
+    said: /Cannot use the plugin as a check: the plugin is a discovery/,
   },
   { what: "has an unknown kind", members: `kind: "root",`, said: /its kind is not one of/ },
   { what: "is for another version", members: "apiVersion: 2,", said: /written for API version 2/ },

@@ -103,7 +103,7 @@ Deno.test("lighthouse store edit commits and shows the edited part, and keeps ch
     `curl -sf -X PUT ${at}/lock/x >/dev/null; sed -i 's/"port": 2/"port": 3/'`;
   const raced = await run(store, ["edit", "/web"], { variables: { VISUAL: same, EDITOR: "false" } });
   assert.equal(raced.code, 1);
-  assert.match(raced.stderr, /Conflict: \/web\/port was changed by somebody else/);
+  assert.match(raced.stderr, /Conflict: \/web\/port was changed by another client/);
   const [, kept = ""] = /Your edit is in (\S+)/.exec(raced.stderr) ?? [];
   assert.match(await Deno.readTextFile(kept), /"port": 3/);
   await Deno.remove(kept);

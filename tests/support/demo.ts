@@ -18,7 +18,7 @@ export async function checkDemo(...flags: string[]): Promise<void> {
   const { code, output } = await demo("--once", ...flags);
   assert.equal(code, 0, output);
   assert.match(output, /curl http:\/\/127\.0\.0\.1:\d+\//);
-  for (const change of ["health check fails", "well again", "fourth instance joins", "is killed"]) {
+  for (const change of ["health check fails", "check passes again", "joins as fourth instance", "killed"]) {
     assert.match(output, new RegExp(`${change}.*\\d+ ms +0 +0$`, "m"), output);
   }
   assert.match(output, /requests sent +[1-9]\d+/);

@@ -14,9 +14,12 @@ Deno.test("an example rejects invalid commands and does nothing", async () => {
   for (
     const [command, message] of [
       ["launch", "Want a type and a name after launch"],
-      ["launch webapp app01", 'There is no type of host "webapp": want zookeeper, client, cache, widgets'],
-      ["launch cache Cache_1", 'Cannot launch a host named "Cache_1": want at most 20 small letters, digits and -'],
-      ["connect app01", 'There is no host "app01": launched are none'],
+      ["launch webapp app01", 'Unknown host type "webapp": want zookeeper, client, cache, widgets'],
+      [
+        "launch cache Cache_1",
+        'Cannot launch a host named "Cache_1": want at most 20 lower-case letters, digits and -',
+      ],
+      ["connect app01", 'No host "app01"; launched hosts: none'],
       ["lunch cache cache01", 'Unknown command "lunch"'],
       ["status --network 10.0.0", 'Cannot use the network "10.0.0": want three numbers, such as 127.88.0'],
       ["load 127.0.0.1 status", "Want an address, a port and a command after load"],
@@ -50,7 +53,7 @@ Deno.test("a host that cannot be launched leaves nothing behind, and stop ends o
 
   assert.equal((await example("launch partner partnerapi")).code, 0);
   const again = await example("launch partner partnerapi");
-  assert.match(again.stderr, /Cannot launch partnerapi: there is a host of that name: stop it first/);
+  assert.match(again.stderr, /Cannot launch partnerapi: a host with this name exists; stop it first/);
 
   // As after a restart of the machine: by now the number is another process's.
   const partner = Number(await Deno.readTextFile(stage.dir.file("partnerapi/partner-8088.pid")));

@@ -83,7 +83,7 @@ const dnsmasq: BalancerPlugin<Config, Section, Seen> = {
   kind: "balancer",
   apiVersion: 1,
   name: "dnsmasq",
-  summary: "Keeps names of clusters in a hosts file of dnsmasq",
+  summary: "Writes cluster names to a hosts file for dnsmasq",
   stability: "experimental",
   ignoresMetadata: true,
   example: {

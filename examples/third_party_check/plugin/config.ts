@@ -13,7 +13,7 @@ export function validate(value: unknown): SchemaResult<Config> {
   }
   const { max_fill_percent = 100, ...others } = value as Record<string, unknown>;
   const issues: SchemaIssue[] = Object.keys(others).map((key) => ({
-    message: `Cannot use ${key}: this check does not know it`,
+    message: `Cannot use ${key}: unknown key`,
     path: [key],
     unknownKey: { known: ["max_fill_percent"] },
   }));

@@ -21,7 +21,7 @@ function validate(value: unknown): SchemaResult<Config> {
   }
   const { expect = "220 ", ...others } = value as Record<string, unknown>;
   const issues: SchemaIssue[] = Object.keys(others).map((key) => ({
-    message: `Cannot use ${key}: this check does not know it`,
+    message: `Cannot use ${key}: unknown key`,
     path: [key],
     unknownKey: { known: ["expect"] },
   }));
