@@ -117,7 +117,10 @@ Deno.test({
   const doctor = async (check: string) =>
     findingsOf(await runCli(["doctor", stage.host.configDir, "--json", "--admin", admin]), check);
   const haproxy = await stage.host.haproxy.pid();
-  assert.match((await doctor("descriptors")).join("\n"), new RegExp(`^ok \\| writer, pid ${writer.pid} may open `));
+  assert.match(
+    (await doctor("descriptors")).join("\n"),
+    new RegExp(`^ok \\| writer, pid ${writer.pid}: open file limit `),
+  );
   await run("prlimit", "--pid", String(haproxy), "--nofile=1000:1000");
   await run("prlimit", "--pid", String(writer.pid), "--nofile=100:100");
   assert.ok(
@@ -129,7 +132,7 @@ Deno.test({
   assert.match(
     (await doctor("descriptors")).join("\n"),
     new RegExp(
-      `^error \\| writer, pid ${writer.pid} may open 100 files; [0-9]+ workers need 1[0-9]{2} \\| set LimitNOFILE=65536 in the unit`,
+      `^error \\| writer, pid ${writer.pid}: open file limit 100 is too low; [0-9]+ workers need 1[0-9]{2} \\| set LimitNOFILE=65536 in the unit`,
     ),
   );
 });

@@ -40,7 +40,7 @@ Deno.test("a host that cannot be launched leaves nothing behind, and stop ends o
 
   const early = await example("launch proxy proxy01");
   assert.equal(early.code, 2, early.stderr);
-  assert.match(early.stderr, /Cannot launch proxy01: its files name partnerapi, which is not there/);
+  assert.match(early.stderr, /Cannot launch proxy01: its files name partnerapi, which is not launched/);
 
   {
     using _taken = Deno.listen({ hostname: `${stage.network}.2`, port: 8088 });
