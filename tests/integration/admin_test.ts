@@ -103,7 +103,7 @@ Deno.test("the last ready node of a cluster is drained only with --force", async
   ) {
     const { code, stderr } = await stage.run(args[0] ?? "", ...args.slice(1));
     assert.equal(code, 1);
-    assert.match(stderr, /Cannot \w+ two\.test as cluster web has no other ready node: .*--force overrides this/);
+    assert.match(stderr, /Cannot \w+ two\.test: cluster web has no other ready node, .*--force overrides this/);
   }
   await stage.do("drain", "web", "two.test", "--force");
   await untilMembers(stage, ["one.test drain 1", "two.test drain 1"]);
@@ -201,8 +201,8 @@ Deno.test("while paused, HAProxy is not changed, reverted, reloaded or started; 
   let explained = "";
   // After a restart the loss of a member must be confirmed first.
   await eventually(
-    "the removed node is no member",
-    async () => (explained = await stage.do("explain", "web")).includes(" is no member "),
+    "the removed node is not a member",
+    async () => (explained = await stage.do("explain", "web")).includes(" is not a member "),
   );
   assert.match(
     explained,
@@ -215,7 +215,7 @@ Deno.test("while paused, HAProxy is not changed, reverted, reloaded or started; 
   assert.match(explained, /^ {2}two\.test:\d+ {2}in rotation {2}share 50 % {2}weight 1 /m);
   assert.match(
     explained,
-    /^ {2}three\.test:\d+ {2}is no member {2}haproxy has: in rotation {2}share 50 % {2}weight 1$/m,
+    /^ {2}three\.test:\d+ {2}is not a member {2}haproxy has: in rotation {2}share 50 % {2}weight 1$/m,
   );
   // HAProxy ends: it is not started, and health fails.
   for (const each of stage.host.haproxy.processes()) kill(each);

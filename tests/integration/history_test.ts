@@ -96,7 +96,7 @@ Deno.test("history: names the path it read when there is no history", async () =
   await stage.configure();
   const { code, stderr } = await runCli(["history", stage.host.configDir, "--journal", stage.host.dir.file("none")]);
   assert.equal(code, 1);
-  assert.match(stderr, /Cannot read the history in \S+none: there is no such directory; set history_dir/);
+  assert.match(stderr, /Cannot read the history in \S+none: no such directory; set history_dir/);
 });
 
 // The hanging read ends some time after the pipe was written to; nobody awaits it, which is the point.
