@@ -78,9 +78,9 @@ Deno.test("drain, maint and weight change what nodes get without a reload, and a
 
   const missing = await stage.run("drain", "web", "oen.test");
   assert.deepEqual([missing.code, missing.stdout], [1, ""]);
-  assert.match(missing.stderr, /Cannot drain oen\.test: there is no such node of cluster web \(there are one\.test:/);
+  assert.match(missing.stderr, /Cannot drain oen\.test: no such node of cluster web \(there are one\.test:/);
   const cluster = await stage.run("drain", "wbe", "one.test");
-  assert.match(cluster.stderr, /Cannot drain in cluster wbe: there is no such cluster; did you mean web\?/);
+  assert.match(cluster.stderr, /Cannot drain in cluster wbe: no such cluster; did you mean web\?/);
   const part = await stage.run("undrain", "web", `two.test:1`);
   assert.match(part.stderr, /no override of cluster web names it/);
 

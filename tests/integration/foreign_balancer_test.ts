@@ -244,7 +244,7 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
   {
     name: "wide",
     members: `permissions: () => ({ write: ["/etc"], env: ["HOME"] })`,
-    told: /requested permissions: write .*\/etc.* is not granted/,
+    told: /(?:requested permissions|plugin requests are not granted): write .*\/etc.* is not granted/,
   },
   {
     name: "looks",

@@ -131,7 +131,7 @@ Deno.test("drain --local survives a restart of the reporter and ends when revoke
   await site.untilServing(site.two);
   const missing = await site.run("lighthouse drain /etc/lighthouse --local wbe");
   assert.equal(missing.code, 1);
-  assert.match(missing.stderr, /Cannot drain-local wbe: there is no such service; did you mean web\?|did you mean web/);
+  assert.match(missing.stderr, /Cannot drain-local wbe: no such service; did you mean web\?|did you mean web/);
   await site.do("lighthouse undrain /etc/lighthouse --local web");
   await site.untilServing(site.one, site.two);
   await site.do("lighthouse drain /etc/lighthouse --local --deregister --for 1h");
