@@ -43,7 +43,8 @@ const app = new App({
   random: systemRandom,
   log,
   meter: tally,
-  heartbeat: { everyMs: 50, missesMax: 3 },
+  // A worker that a busy machine holds up for half a second is not hung.
+  heartbeat: { everyMs: 500, missesMax: 3 },
 });
 const address = parseStatusAddress(modules.get("--status") ?? "");
 if (address !== undefined) {
