@@ -69,7 +69,7 @@ export function boundOpen(openMax: number, resources: Core["resources"] | undefi
   let opening = 0;
   const enter = () => {
     if ((countOpen() ?? 0) + opening >= openMax) {
-      const message = `Cannot have more than ${openMax} connections and files open at once: close some`;
+      const message = `Cannot have more than ${openMax} connections and files open at once; close some`;
       // The error code marks it as a local shortage: it says nothing about a service.
       throw Object.assign(new errors.Busy(message), { code: "ELIMIT" });
     }
@@ -107,7 +107,7 @@ export function boundOpen(openMax: number, resources: Core["resources"] | undefi
       let clients = 0;
       for (let i = 0; i < open.length; i++) if (open[i] === "httpClient") clients++;
       if (clients >= CLIENTS_MAX) {
-        throw new errors.Busy(`Cannot have more than ${CLIENTS_MAX} HTTP clients at once: close some`);
+        throw new errors.Busy(`Cannot have more than ${CLIENTS_MAX} HTTP clients at once; close some`);
       }
       const copy = copyOf(options);
       if (copy.proxy !== undefined) {
@@ -187,7 +187,7 @@ export function boundOpen(openMax: number, resources: Core["resources"] | undefi
   /** Reads a property of the original class, whatever a subclass of the plugin overrides. */
   const getterOf = (made: { readonly prototype: object }, name: string) => {
     const get = getOwnPropertyDescriptor(made.prototype, name)?.get;
-    if (get === undefined) throw new Error(`Cannot count web sockets: they have no ${name} in this version of Deno`);
+    if (get === undefined) throw new Error(`Cannot count WebSockets: this version of Deno has no ${name}`);
     return (instance: object): unknown => apply(get, instance, []);
   };
   /** A global that Deno creates on first use: it costs a worker a megabyte. */

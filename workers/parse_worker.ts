@@ -15,7 +15,7 @@ import { parseModule } from "./parse.ts";
 self.onmessage = ({ data }: MessageEvent<Init>) => {
   self.onmessage = null;
   const { v, port } = data;
-  if (v !== PROTOCOL_VERSION) throw new Error(`Cannot speak protocol ${v}: this worker speaks ${PROTOCOL_VERSION}`);
+  if (v !== PROTOCOL_VERSION) throw new Error(`Cannot use protocol ${v}: this worker uses ${PROTOCOL_VERSION}`);
   const send = (message: ToHost) => port.postMessage(JSON.stringify(message));
   port.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
     switch (message.type) {

@@ -19,38 +19,38 @@ Deno.test("shapeFault() accepts the built-in plugins", async () => {
 });
 
 Deno.test.each([
-  { what: "no export", value: undefined, fault: "it has no default export" },
-  { what: "a string", value: "check", fault: "its default export is not an object" },
+  { what: "no export", value: undefined, fault: "no default export" },
+  { what: "a string", value: "check", fault: "the default export is not an object" },
   {
     what: "another kind",
     value: { ...CHECK, kind: "toString" },
-    fault: "its kind is not one of check, discovery, notifier, balancer",
+    fault: "kind is not one of check, discovery, notifier, balancer",
   },
   {
     what: "a version that is not a number",
     value: { ...CHECK, apiVersion: "1" },
-    fault: "its apiVersion is not a number",
+    fault: "apiVersion is not a number",
   },
-  { what: "no name", value: { ...CHECK, name: undefined }, fault: "its name is not a string" },
-  { what: "no validator", value: { ...CHECK, config: {} }, fault: "its config is not a Standard Schema" },
-  { what: "no permissions", value: { ...CHECK, permissions: {} }, fault: "it has no function permissions()" },
-  { what: "no probe", value: { ...CHECK, probe: undefined }, fault: "it has no function probe()" },
+  { what: "no name", value: { ...CHECK, name: undefined }, fault: "name is not a string" },
+  { what: "no validator", value: { ...CHECK, config: {} }, fault: "config is not a Standard Schema" },
+  { what: "no permissions", value: { ...CHECK, permissions: {} }, fault: "missing function permissions()" },
+  { what: "no probe", value: { ...CHECK, probe: undefined }, fault: "missing function probe()" },
   {
     what: "a check with kind discovery",
     value: { ...CHECK, kind: "discovery" },
-    fault: "it has no function open()",
+    fault: "missing function open()",
   },
   {
     what: "a discovery without capabilities",
     value: { ...CHECK, kind: "discovery", open: () => {} },
-    fault: "its capabilities are not a list of watch, register, keys",
+    fault: "capabilities is not a list of watch, register, keys",
   },
   {
     what: "a discovery whose section has no validator",
     value: { ...CHECK, kind: "discovery", open: () => {}, capabilities: ["watch"], cluster: {} },
-    fault: "its cluster is not a Standard Schema",
+    fault: "cluster is not a Standard Schema",
   },
-  { what: "a notifier without notify", value: { ...CHECK, kind: "notifier" }, fault: "it has no function notify()" },
+  { what: "a notifier without notify", value: { ...CHECK, kind: "notifier" }, fault: "missing function notify()" },
   {
     what: "another version, which the host rejects",
     value: { kind: "check", apiVersion: 2 },

@@ -9,6 +9,7 @@
 /// <reference lib="deno.worker" />
 import { type Answer, type Init, PROTOCOL_VERSION, type Request, type ToWorker } from "../src/protocol/messages.ts";
 import { describeConfig, describeSection } from "../src/protocol/describe.ts";
+import { formatDuration } from "../src/kernel/duration.ts";
 import { ownFault } from "../src/kernel/own_fault.ts";
 import { clean } from "../src/protocol/values.ts";
 import { errorText, toWireError, type WireError } from "../src/protocol/wire_error.ts";
@@ -37,7 +38,7 @@ self.onmessage = ({ data }: MessageEvent<Init>) => {
   // Messages of a plugin on the global channel reach nobody.
   self.onmessage = null;
   const { v, module, port, openMax } = data;
-  if (v !== PROTOCOL_VERSION) throw new Error(`Cannot speak protocol ${v}: this worker speaks ${PROTOCOL_VERSION}`);
+  if (v !== PROTOCOL_VERSION) throw new Error(`Cannot use protocol ${v}: this worker uses ${PROTOCOL_VERSION}`);
   const wire = new Wire(port);
   const broken = (error: unknown) => wire.end(error);
   // Reported as data: otherwise Deno writes the plugin's error, with escape codes, to our stderr.
@@ -75,7 +76,7 @@ async function load(
     return { plugin, countOpen };
   }
   const builtin = BUILTINS.get(module.slice("builtin:".length));
-  if (builtin === undefined) throw new Error(`Cannot load ${module}: there is no such built-in plugin`);
+  if (builtin === undefined) throw new Error(`Cannot load ${module}: no such built-in plugin`);
   return { plugin: (await builtin()).default, countOpen: () => undefined };
 }
 
@@ -159,20 +160,20 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
         if (session === undefined) throw new Error("Cannot reach the registry: no open session");
         const { cluster, registration } = message;
         if (session[message.type] === undefined) {
-          throw new Error(`Cannot ${message.type}: this discovery cannot do that`);
+          throw new Error(`Cannot ${message.type}: this discovery lacks the capability`);
         }
         const done = await session[message.type]?.(cluster, registration, signal);
         return { type: "ack", ...done && { takenFrom: done.takenFrom } };
       }
       default:
         message satisfies never;
-        throw new Error(`Cannot do ${(message as { type: string }).type}: this worker does not know it`);
+        throw new Error(`Cannot handle a message of type ${(message as { type: string }).type}: unknown type`);
     }
   }
 
   function started(name: string): Instance {
     const instance = instances.get(name);
-    if (instance === undefined) throw new Error(`Cannot use ${name}: it was not started`);
+    if (instance === undefined) throw new Error(`Cannot use ${name}: not started`);
     return instance;
   }
 
@@ -180,7 +181,7 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
     const { config, target, log } = started(name);
     const beganMs = performance.now();
     const overdue = Promise.withResolvers<{ status: "fail"; reason: string }>();
-    const giveUp = () => overdue.resolve({ status: "fail", reason: `No answer within ${timeoutMs} ms` });
+    const giveUp = () => overdue.resolve({ status: "fail", reason: `No answer within ${formatDuration(timeoutMs)}` });
     signal.addEventListener("abort", giveUp, { once: true });
     const probing = (plugin as CheckPlugin).probe(config, { target, signal, log });
     // After the deadline nobody waits for the plugin; a later error is dropped.
@@ -219,7 +220,7 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
     const lacks = lackingFunction(discovery.capabilities, next);
     if (lacks !== undefined) {
       await next[Symbol.asyncDispose]();
-      throw new TypeError(`Its capabilities need a function of its sessions that there is none of: ${lacks}()`);
+      throw new TypeError(`Cannot use the session: its capabilities require the function ${lacks}()`);
     }
     session = next;
     void next.ended.then(async (reason) => {

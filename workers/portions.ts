@@ -51,9 +51,9 @@ export class Portions {
   /** The next answer as messages. Throws an `InvalidMessage` if it is invalid, or exceeds the limits of a snapshot. */
   next({ nodes, exists, epoch, leaseMs }: ClusterFacts): string[] {
     if (typeof exists !== "boolean") {
-      throw new InvalidMessage("A snapshot must have exists, true or false");
+      throw new InvalidMessage("A snapshot must have the key exists: true or false");
     }
-    if (typeof epoch !== "string") throw new InvalidMessage("A snapshot must have an epoch, a string");
+    if (typeof epoch !== "string") throw new InvalidMessage("A snapshot must have the key epoch: a string");
     const { texts, refused, length } = read(nodes, this.#sent ?? [], this.#withoutMetadata);
     const cluster = stringify(this.#cluster);
     const facts = stringify({ exists, epoch: epoch.slice(0, TEXT_LENGTH_MAX), leaseMs }).slice(1, -1);
@@ -84,9 +84,9 @@ export class Portions {
 /** All keys of a stream as one message. Throws an `InvalidMessage` if the answer is invalid or too large. */
 export function keysPortion(stream: number, { entries, exists, epoch }: KeysFacts): string {
   if (typeof exists !== "boolean") {
-    throw new InvalidMessage("An answer must have exists, true or false");
+    throw new InvalidMessage("An answer must have the key exists: true or false");
   }
-  if (typeof epoch !== "string") throw new InvalidMessage("An answer must have an epoch, a string");
+  if (typeof epoch !== "string") throw new InvalidMessage("An answer must have the key epoch: a string");
   const facts = { entries: keysOf(entries), exists, epoch: epoch.slice(0, TEXT_LENGTH_MAX) };
   const text = stringify({ type: "keys", stream, ...facts });
   if (text.length <= MESSAGE_LENGTH_MAX) return text;
@@ -158,7 +158,7 @@ function read(nodes: unknown, before: readonly Encoded[], withoutMetadata: boole
 } {
   if (!Array.isArray(nodes)) throw new InvalidMessage("A snapshot must have a list of nodes");
   if (nodes.length > NODES_MAX) {
-    throw new InvalidMessage(`A snapshot must have at most ${NODES_MAX} nodes: it has ${nodes.length}`);
+    throw new InvalidMessage(`A snapshot must have at most ${NODES_MAX} nodes; current count is ${nodes.length}`);
   }
   const refused = new Set<string>();
   const named: Encoded[] = [];

@@ -76,12 +76,12 @@ export function seal({ openMax }: SealOptions): { readonly countOpen: () => numb
   for (const name of Object.getOwnPropertyNames(globalThis)) {
     const isFine = GLOBAL_NAMES.has(name) || Reflect.deleteProperty(globalThis, name);
     // Ends the worker: no plugin code may run with leftovers.
-    if (!isFine) throw new Error(`Cannot take ${name} away from a plugin`);
+    if (!isFine) throw new Error(`Cannot remove ${name} from a plugin's globals`);
   }
   Object.defineProperties(globalThis, bounded.web);
   for (const prototype of PROTOTYPES) Object.freeze(prototype);
   const refuse: { (): never; prototype: unknown } = function (): never {
-    throw new EvalError("Cannot make code from a string in a plugin: all its code must be in its modules");
+    throw new EvalError("Cannot evaluate a string as code in a plugin: all code must be in its modules");
   };
   // So that functions remain instances of Function.
   refuse.prototype = Function.prototype;

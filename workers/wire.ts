@@ -75,7 +75,9 @@ export class Wire {
     const [value, lengthMax] = encode(answer);
     const text = stringify({ ...value, seq });
     if (text.length > lengthMax) {
-      throw new InvalidMessage(`An answer must have at most ${lengthMax} characters of JSON: it has ${text.length}`);
+      throw new InvalidMessage(
+        `An answer must have at most ${lengthMax} characters of JSON; current length is ${text.length}`,
+      );
     }
     this.#post(text, lengthMax);
   }

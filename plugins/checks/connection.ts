@@ -91,7 +91,7 @@ export async function readAuthorities(path: string, signal: AbortSignal): Promis
     throw new CannotProbeError(`Cannot read ca ${path}: ${error instanceof Error ? error.message : error}`);
   }
   if (!pem.includes("-----BEGIN CERTIFICATE-----")) {
-    throw new CannotProbeError(`There is no certificate (PEM) in ca ${path}`);
+    throw new CannotProbeError(`Cannot use ca ${path}: no certificate (PEM) found`);
   }
   return pem;
 }
@@ -236,7 +236,7 @@ function isDenied(error: unknown): boolean {
 function explain(error: unknown, target: Endpoint): string {
   if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) throw error;
   if (isDenied(error)) throw new Deno.errors.NotCapable(error.message);
-  if (/^failed to lookup address/.test(error.message)) return `Cannot resolve the name of ${target}: ${error.message}`;
+  if (/^failed to lookup address/.test(error.message)) return `Cannot resolve ${target}: ${error.message}`;
   const code = (error as { readonly code?: unknown }).code;
   if (typeof code !== "string") throw error;
   switch (code) {
@@ -250,9 +250,9 @@ function explain(error: unknown, target: Endpoint): string {
     case "ENETUNREACH":
       return `No route to ${target}`;
     case "ENOTFOUND":
-      return `Cannot resolve the name of ${target}: ${error.message}`;
+      return `Cannot resolve ${target}: ${error.message}`;
   }
-  if (isCertificateCode(code)) return `The certificate of ${target} is not valid: ${error.message}`;
+  if (isCertificateCode(code)) return `Invalid certificate of ${target}: ${error.message}`;
   if (code.startsWith("ERR_SSL_")) return `${target} does not speak TLS as expected: ${error.message}`;
   return `Cannot talk to ${target}: ${error.message}`;
 }

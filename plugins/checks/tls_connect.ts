@@ -40,7 +40,7 @@ class UnsupportedKeyError extends Error {
   readonly code = "ERR_SSL_UNSUPPORTED_KEY";
 
   constructor() {
-    super("the key of its certificate is not supported, such as RSA with fewer than 2048 bits");
+    super("unsupported certificate key, such as RSA with fewer than 2048 bits");
   }
 }
 

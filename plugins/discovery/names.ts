@@ -193,7 +193,7 @@ export class Names implements Disposable {
       if (signal.aborted) return undefined;
       const failure = error instanceof UnresolvedError
         ? error
-        : new UnresolvedError(`Cannot resolve ${name}: ${late.signal.aborted ? "no answer in time" : String(error)}`);
+        : new UnresolvedError(`Cannot resolve ${name}: ${late.signal.aborted ? "timed out" : String(error)}`);
       const { ip, failures } = before ?? { ip: undefined, failures: 0 };
       const holdMs = Math.min(HOLD_MAX_MS, HOLD_MIN_MS * 2 ** failures);
       return { ip, failure, failures: failures + 1, untilMs: clock.now() + holdMs };

@@ -86,8 +86,8 @@ export class AdminServer implements AsyncDisposable {
     const where = formatStatusAddress(address);
     if (!("path" in address) && (tokensFile === undefined || tls === undefined)) {
       throw new Error(
-        `Cannot serve the admin interface at ${where} as a port needs --admin-tls-cert, --admin-tls-key and ` +
-          "--admin-tokens; or serve it at a socket: --admin unix:/run/lighthouse/writer.sock",
+        `Cannot serve the admin interface at ${where}: a port requires --admin-tls-cert, --admin-tls-key and ` +
+          "--admin-tokens; or use a socket: --admin unix:/run/lighthouse/writer.sock",
       );
     }
     const secrets = { now: await readSecrets(options) };
@@ -129,7 +129,7 @@ export class AdminServer implements AsyncDisposable {
       log.info("Admin tokens and certificates reloaded", { event: "admin.secrets_reloaded" });
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      log.error("Cannot reload admin tokens and certificates; the last good ones stay", {
+      log.error("Cannot reload admin tokens and certificates; keeping the last good ones", {
         event: "admin.secrets_invalid",
         reason,
       });
@@ -166,7 +166,7 @@ async function answer(request: HttpRequest, serving: Serving): Promise<HttpAnswe
   const { log, tokens, operator } = serving;
   const bearer = tokens === undefined ? ANYONE : tokens.identify(headers.get("authorization"));
   if (bearer === undefined) {
-    return reject(401, "Cannot take the request without a token that is known", [["www-authenticate", "Bearer"]]);
+    return reject(401, "Unknown or missing token: send Authorization: Bearer TOKEN", [["www-authenticate", "Bearer"]]);
   }
   const path = url.slice(url.indexOf("/", url.indexOf("//") + 2)).replace(/[?#].*$/s, "");
   const author = tokens === undefined ? undefined : bearer.name;
@@ -174,7 +174,7 @@ async function answer(request: HttpRequest, serving: Serving): Promise<HttpAnswe
   if (method === "GET") {
     if (path === "/connections") {
       const query = parseConnectionsQuery(new URLSearchParams(/\?([^#]*)/.exec(url)?.[1] ?? ""));
-      if (query === undefined) return reject(400, "Cannot count connections without cluster and target, or service");
+      if (query === undefined) return reject(400, "Cannot count connections: expected cluster and target, or service");
       const counted = await operator.connections(query);
       return counted.ok ? respond(200, counted.connections) : reject(counted.status, counted.reason);
     }
@@ -189,16 +189,18 @@ async function answer(request: HttpRequest, serving: Serving): Promise<HttpAnswe
     }
     return respond(200, listingOf(operator, serving.wallNow()));
   }
-  if (method !== "POST") return reject(405, `Cannot ${method}: there are GET and POST`, [["allow", "GET, POST"]]);
+  if (method !== "POST") {
+    return reject(405, `Cannot ${method}: supported methods are GET and POST`, [["allow", "GET, POST"]]);
+  }
   const verb = path.slice(1);
   if (!isVerb(verb)) return reject(404, `Cannot find ${path}: POST serves /${ADMIN_VERBS.join(", /")}`);
   if (!bearer.mayWrite) {
     log.warn("Admin request denied", { event: "admin.denied", token: bearer.name, verb });
-    return reject(403, `Cannot ${verb} with the token ${bearer.name}: its access is read`);
+    return reject(403, `Cannot ${verb}: token ${bearer.name} has read access only`);
   }
   // A web page can send a form, and nothing that says it is JSON.
   if (!/^application\/json\b/i.test(headers.get("content-type") ?? "")) {
-    return reject(415, "Cannot take the body: its content-type must be application/json");
+    return reject(415, "Request body rejected: content-type must be application/json");
   }
   const body = await readBodyText(request, BODY_BYTES_MAX);
   if (!body.ok) return reject(body.status, body.reason);
@@ -227,22 +229,22 @@ async function answerAdditions(
   if (about === undefined || additions === undefined) {
     return reject(
       404,
-      `Cannot find ${path}: there are /v1/clusters/NAME/nodes/NODE and /v1/clusters/NAME/sources/SOURCE`,
+      `Cannot find ${path}: known paths are /v1/clusters/NAME/nodes/NODE and /v1/clusters/NAME/sources/SOURCE`,
     );
   }
   const { name } = about;
   if (method === "GET") return said(additions.get(about));
   if (name === undefined || (method !== "PUT" && method !== "DELETE")) {
     const allow = name === undefined ? "GET" : "GET, PUT, DELETE";
-    return reject(405, `Cannot ${method} ${path}: there are ${allow}`, [["allow", allow]]);
+    return reject(405, `Cannot ${method} ${path}: supported methods are ${allow}`, [["allow", allow]]);
   }
   if (!bearer.mayWrite) {
     log.warn("Admin request denied", { event: "admin.denied", token: bearer.name, verb: method });
-    return reject(403, `Cannot ${method} with the token ${bearer.name}: its access is read`);
+    return reject(403, `Cannot ${method}: token ${bearer.name} has read access only`);
   }
   if (method === "DELETE") return said(await additions.remove({ ...about, name }));
   if (!/^application\/json\b/i.test(headers.get("content-type") ?? "")) {
-    return reject(415, "Cannot take the body: its content-type must be application/json");
+    return reject(415, "Request body rejected: content-type must be application/json");
   }
   const body = await readBodyText(request, BODY_BYTES_MAX);
   if (!body.ok) return reject(body.status, body.reason);

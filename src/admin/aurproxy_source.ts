@@ -31,7 +31,9 @@ export function readAurproxySource(
   const { source, expiration } = body;
   const untilMs = expiration === undefined ? undefined : Date.parse(String(expiration));
   if (untilMs !== undefined && !(untilMs >= nowMs + AHEAD_MIN_MS)) {
-    return `Cannot use expiration: must be a date at least 1m ahead; current value is ${JSON.stringify(expiration)}`;
+    return `Cannot use expiration: must be a date at least 1m in the future; current value is ${
+      JSON.stringify(expiration)
+    }`;
   }
   const read = readSource(source);
   if (typeof read === "string") return read;
@@ -63,7 +65,7 @@ function readSource(source: Readonly<Record<string, unknown>>): Pick<Addition, "
       .join("/")
     : undefined;
   if (path === undefined) {
-    return `Cannot use the source_class ${type}: expected a static source, or one of Aurora or serversets`;
+    return `Cannot use the source_class ${type}: expected a static, Aurora or serverset source`;
   }
   const normal = `/${path.split("/").filter((part) => part !== "").join("/")}`;
   return { kind: "sources", value: { zookeeper: { path: normal, ...options } } };

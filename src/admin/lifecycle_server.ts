@@ -74,7 +74,7 @@ async function answer(request: HttpRequest, options: LifecycleServerOptions): Pr
     return text(200, why === undefined ? "OK" : `Health checks failed: ${why}`);
   }
   if (QUIT.includes(path)) {
-    if (method !== "POST") return text(405, `Cannot ${method} ${path}: there is POST`, [["allow", "POST"]]);
+    if (method !== "POST") return text(405, `Cannot ${method} ${path}: only POST is supported`, [["allow", "POST"]]);
     options.log.info("Shutdown requested over the lifecycle interface", { event: "lifecycle.quit", path });
     options.quit();
     return text(200, "OK");
@@ -82,7 +82,10 @@ async function answer(request: HttpRequest, options: LifecycleServerOptions): Pr
   const about = aurproxyPath(path);
   const { additions } = options;
   if (about === undefined || additions === undefined) {
-    return text(404, `Cannot find ${path}: there are /health, ${QUIT.join(", ")} and /api/source/CLUSTER/source/NAME/`);
+    return text(
+      404,
+      `Cannot find ${path}: known paths are /health, ${QUIT.join(", ")} and /api/source/CLUSTER/source/NAME/`,
+    );
   }
   return await answerSource(request, about, { ...options, additions });
 }
@@ -99,7 +102,7 @@ async function answerSource(
   if (known.status !== 200) return json(known.status, known.said);
   const all = additions.all.filter((each) => each.cluster === cluster);
   if (name === undefined) {
-    if (method !== "GET") return text(405, `Cannot ${method}: there is GET`, [["allow", "GET"]]);
+    if (method !== "GET") return text(405, `Cannot ${method}: only GET is supported`, [["allow", "GET"]]);
     return json(200, { sources: all.map((each) => each.name) });
   }
   const found = all.find((each) => each.name === name);
@@ -126,7 +129,7 @@ async function answerSource(
       return json(status, asAurproxySource(addition));
     }
     default:
-      return text(405, `Cannot ${method}: there are GET, PUT and DELETE`, [["allow", "GET, PUT, DELETE"]]);
+      return text(405, `Cannot ${method}: supported methods are GET, PUT and DELETE`, [["allow", "GET, PUT, DELETE"]]);
   }
 }
 

@@ -122,7 +122,7 @@ function isThere<T extends object>(what: T): T & AsyncDisposable {
 /** Adds to a rule that was skipped for lack of a server how to name one. */
 function withAdvice(rules: readonly Rule[], advice: string): readonly Rule[] {
   return rules.map((rule) =>
-    rule.skipped?.includes("was named") ? { ...rule, skipped: `${rule.skipped} (${advice})` } : rule
+    rule.skipped?.includes("was given") ? { ...rule, skipped: `${rule.skipped} (${advice})` } : rule
   );
 }
 

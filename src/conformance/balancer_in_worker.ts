@@ -18,7 +18,7 @@ export async function openBalancer(
   { example, section }: { readonly example: unknown; readonly section: unknown },
 ): Promise<{ readonly functions: Functions } & AsyncDisposable | { readonly refusal: string }> {
   const described = await describe(source, example, { instance: name });
-  if (!described.ok) return { refusal: "its example config is rejected" };
+  if (!described.ok) return { refusal: "the example config is rejected" };
   const plugin = new ForeignBalancer({
     name,
     source: { ...source, name: `balancer/${name}`, allow: described.permissions },
@@ -29,7 +29,7 @@ export async function openBalancer(
   const cluster = await plugin.cluster["~standard"].validate(section);
   if (cluster.issues !== undefined) {
     await plugin[Symbol.asyncDispose]();
-    return { refusal: `no cluster's section was named: ${cluster.issues[0]?.message}` };
+    return { refusal: `no valid cluster section was given: ${cluster.issues[0]?.message}` };
   }
   return {
     functions: { plugin, config: described.config, cluster: cluster.value },

@@ -71,7 +71,7 @@ async function filesAfter(
 /** The rules for a balancer. */
 export function balancerRules(subject: BalancerSubject): readonly Rule[] {
   const { functions, example, name, refusal } = subject;
-  const skipped = functions === undefined ? refusal ?? "its functions cannot be called" : undefined;
+  const skipped = functions === undefined ? refusal ?? "the plugin's functions cannot be called" : undefined;
   const rule = (title: string, run: (given: NonNullable<typeof functions>) => Promise<string | void>): Rule => ({
     title,
     skipped,
@@ -86,12 +86,18 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
   });
   return [
     ...pluginRules("balancer", subject, { scope: { instance: name }, config: () => example }),
-    rule("renders the same bytes for the same desired state, and others for other members", async (given) => {
-      const [first, again] = [await print(given, wantedOf(given, [8001])), await print(given, wantedOf(given, [8001]))];
-      must(first === again, "a second rendering differs");
-      const more = await print(given, wantedOf(given, [8001, 8002]));
-      must(more !== first, "one member and two members give the same rendering");
-    }),
+    rule(
+      "renders the same bytes for the same desired state, and different ones for different members",
+      async (given) => {
+        const [first, again] = [
+          await print(given, wantedOf(given, [8001])),
+          await print(given, wantedOf(given, [8001])),
+        ];
+        must(first === again, "a second rendering differs");
+        const more = await print(given, wantedOf(given, [8001, 8002]));
+        must(more !== first, "one member and two members give the same rendering");
+      },
+    ),
     rule("renders a complete file without clusters, and for a cluster without members", async (given) => {
       const { plugin, config } = given;
       const none = { ...wantedOf(given, []), config, clusters: [] };
@@ -100,26 +106,26 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
         const texts = textsOf(await plugin.render(wanted));
         const mayBeNone = children !== undefined || (directory !== undefined && wanted === none);
         must(texts.size > 0 || mayBeNone, "no file rendered");
-        for (const [path, text] of texts) must(text.length > 0, `It renders an empty file ${path}`);
+        for (const [path, text] of texts) must(text.length > 0, `the plugin renders an empty file ${path}`);
       }
     }),
     rule("reads the members back from the file that it rendered", async (given) => {
       const { plugin, config } = given;
       const texts = textsOf(await plugin.render(wantedOf(given, [8001, 8002])));
-      if (texts.size === 0) return "not tried, as it renders no files";
+      if (texts.size === 0) return "skipped: the plugin renders no files";
       if (plugin.servedBy !== undefined) {
         const { directory } = await plugin.sources(config);
         const served = await plugin.servedBy(await filesAfter(given, wantedOf(given, [8001, 8002])), config);
         must(
           directory !== undefined || served.includes("conformance"),
-          "the files do not tell which clusters they have",
+          "the clusters cannot be read back from the rendered files",
         );
         return;
       }
       const ports = (await plugin.adopt(texts, config)).get("conformance")?.map(({ port }) => port).toSorted();
       must(
         JSON.stringify(ports) === "[8001,8002]",
-        `It reads back the ports ${JSON.stringify(ports)}: want [8001,8002]`,
+        `the ports read back are ${JSON.stringify(ports)}: want [8001,8002]`,
       );
       const others = new Map([...texts.keys()].map((path) => [path, "this is a foreign file\n"]));
       const foreign = await plugin.adopt(others, config);
@@ -131,7 +137,10 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
       for (const path of (await plugin.render(wantedOf(given, [8001]))).files.keys()) {
         const isListed = directory !== undefined && path.startsWith(`${directory.path}/`) &&
           path.endsWith(directory.suffix);
-        must(isListed || [file, ...moreFiles].includes(path), `It renders ${path}, which its sources do not have`);
+        must(
+          isListed || [file, ...moreFiles].includes(path),
+          `the plugin renders ${path}, which its sources do not list`,
+        );
       }
     }),
     rule("plans to install its files and to start or notify, on an empty host", async (given) => {
@@ -143,18 +152,21 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
       const installed = new Map(steps.flatMap((step) => step.do === "install" ? [[step.path, step]] : []));
       const isOfFiles = rendered.files.size > 0;
       const first = steps[0]?.do;
-      must(first === (isOfFiles ? "install" : "supervise"), `Its first step is ${first}: want install`);
+      must(
+        first === (isOfFiles ? "install" : "supervise"),
+        `the first step is ${first}: want ${isOfFiles ? "install" : "supervise"}`,
+      );
       for (const [path, text] of textsOf(rendered)) {
-        must(installed.has(path), `It does not install ${path}`);
-        must(installed.get(path)?.contents === text, `It installs something else than what it rendered as ${path}`);
+        must(installed.has(path), `${path} is not installed`);
+        must(installed.get(path)?.contents === text, `the installed contents of ${path} differ from the rendered ones`);
       }
       for (const step of steps) {
-        if ("reason" in step) must(step.reason !== "", `Its step ${step.do} has no reason`);
+        if ("reason" in step) must(step.reason !== "", `the step ${step.do} has no reason`);
       }
       const isBegun = kind === "files" || steps.some((step) => step.do === "start" || step.do === "supervise");
       must(isBegun, "no start planned for a stopped balancer");
     }),
-    rule("plans nothing in the desired state, and no reload where none is allowed", async (given) => {
+    rule("plans nothing in the desired state, and no reload when reloads are not allowed", async (given) => {
       const { plugin, config, running } = given;
       const wanted = wantedOf(given, [8001]);
       const rendered = await plugin.render(wanted);
@@ -162,17 +174,20 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
       const queries = sources.kind === "process" && sources.contact.by !== "pid" ? sources.contact.queries : [];
       const answers = (await running?.(rendered)) ?? [];
       if (running === undefined && (queries.length > 0 || sources.children !== undefined)) {
-        return "not tried, as what it would be answered is not known";
+        return "skipped: the answers to the plugin's queries are unknown";
       }
-      must(answers.length === queries.length, `${queries.length} queries want as many answers: got ${answers.length}`);
+      must(answers.length === queries.length, `got ${answers.length} answers: want ${queries.length}, one per query`);
       const seen = { files: await filesAfter(given, wanted), ...sources.kind === "process" && { answers } };
       const there = await plugin.observe(seen, config);
       const steps = await plugin.plan(wanted, rendered, there, { reload: true });
-      must(steps.length === 0, `It plans ${steps.map((step) => step.do).join(", ")} where nothing is to be done`);
+      must(
+        steps.length === 0,
+        `the plugin plans ${steps.map((step) => step.do).join(", ")} although the desired state is applied`,
+      );
       const other = wantedOf(given, [8001, 8002]);
       const held = await plugin.plan(other, await plugin.render(other), there, { reload: false });
       const isHeld = !held.some((step) => step.do === "reload" || step.do === "notify");
-      must(isHeld, "a reload or a notice planned although not allowed");
+      must(isHeld, "a reload or notification is planned although none is allowed");
     }),
   ];
 }

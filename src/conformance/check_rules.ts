@@ -5,6 +5,7 @@
  * @module
  */
 import { createSocket, type Socket } from "node:dgram";
+import { formatDuration } from "../kernel/duration.ts";
 import type { ProbeOutcome, Scope } from "../plugin/contract.ts";
 import { WorkerError } from "../protocol/wire_error.ts";
 import {
@@ -54,7 +55,7 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
   const instance = `conformance/${name}`;
   const scopeOf = (target: string): Scope => ({ instance, target });
   const startAt = (target: string, raw = config) => start(subject, raw, scopeOf(target));
-  const giveUp = { status: "fail", reason: `No answer within ${SHORT_MS} ms` };
+  const giveUp = { status: "fail", reason: `No answer within ${formatDuration(SHORT_MS)}` };
 
   async function probe({ host }: Started, timeoutMs: number): Promise<ProbeOutcome> {
     const answer = await host.call({ type: "probe", instance, timeoutMs }, WAIT).catch((error) => {
@@ -63,23 +64,26 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
     });
     // A throw is a failure, as the contract says.
     if (answer instanceof WorkerError) return { status: "fail", reason: answer.message };
-    must(answer.type === "outcome", `It answered ${answer.type} to a probe`);
+    must(answer.type === "outcome", `the answer to a probe is ${answer.type}: want outcome`);
     return answer.outcome;
   }
 
   function mustBeGivenUp(outcome: ProbeOutcome): void {
-    must(JSON.stringify(outcome) === JSON.stringify(giveUp), `It ended with ${said(outcome)} while nobody answered`);
+    must(
+      JSON.stringify(outcome) === JSON.stringify(giveUp),
+      `the probe ended with ${said(outcome)} although the server sent no answer`,
+    );
   }
 
   const passes: Rule = {
     title: "passes on a healthy server with only the requested permissions, repeatedly",
-    skipped: healthy === undefined ? "no healthy server was named" : undefined,
+    skipped: healthy === undefined ? "no healthy server was given" : undefined,
     async run() {
       await using server = await healthy?.();
       await using started = await startAt(server?.target ?? NOWHERE);
       for (let i = 0; i < 3; i++) {
         const outcome = await probe(started, LONG_MS);
-        must(outcome.status === "pass", `Probe ${i + 1} of 3 ended with ${said(outcome)}`);
+        must(outcome.status === "pass", `probe ${i + 1} of 3 ended with ${said(outcome)}`);
       }
     },
   };
@@ -87,9 +91,9 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
     title: `requests ${over === "nothing" ? "no network access" : "its target"}`,
     async run() {
       const described = await describe(subject.source, config, scopeOf(NOWHERE));
-      must(described.ok, "its config is rejected");
+      must(described.ok, "the config is rejected");
       const net = described.permissions.net ?? [];
-      must(net.includes(NOWHERE) === (over !== "nothing"), `It asks for net ${JSON.stringify(net)}`);
+      must(net.includes(NOWHERE) === (over !== "nothing"), `the plugin requests net ${JSON.stringify(net)}`);
     },
   };
   const common = [
@@ -101,7 +105,7 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
   const stopsOnSilentSocket: Rule = {
     title: "is aborted at its deadline, and lets its worker stop in the middle of a probe",
     async run() {
-      await mustTakeAtMost(stopWithinMs, "To stop", async () => {
+      await mustTakeAtMost(stopWithinMs, "stopping", async () => {
         const silent = await bindSilent();
         try {
           await using started = await startAt(`127.0.0.1:${silent.address().port}`);
@@ -122,9 +126,9 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
   };
   const stopsWhenEndless: Rule = {
     title: "is aborted at its deadline, and lets its worker stop in the middle of a probe",
-    skipped: endless === undefined ? "it touches nothing that could keep it waiting" : undefined,
+    skipped: endless === undefined ? "the check uses nothing that could block" : undefined,
     async run() {
-      await mustTakeAtMost(stopWithinMs, "To stop", async () => {
+      await mustTakeAtMost(stopWithinMs, "stopping", async () => {
         await using started = await startAt(NOWHERE, endless);
         mustBeGivenUp(await probe(started, SHORT_MS));
         const again = probe(started, LONG_MS).catch(() => {});
@@ -136,15 +140,15 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
   };
   const overTcp: readonly Rule[] = [
     {
-      title: "fails where nobody listens, and names the target",
+      title: "fails when nothing listens on the target, and names the target",
       async run() {
         using free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
         const target = `127.0.0.1:${free.addr.port}`;
         free.close();
         await using started = await startAt(target);
         const outcome = await probe(started, LONG_MS);
-        must(outcome.status === "fail", "passes where nobody listens");
-        must(outcome.reason.includes(target), `Its reason does not say where: ${outcome.reason}`);
+        must(outcome.status === "fail", "the probe passes although nothing listens on the target");
+        must(outcome.reason.includes(target), `the reason does not name the target: ${outcome.reason}`);
       },
     },
     {
@@ -155,19 +159,19 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
         await using started = await startAt(server.target);
         for (const nonsense of NONSENSE) {
           const { status } = await probe(started, LONG_MS);
-          must(status === "fail", `It passes on a server that says ${JSON.stringify(nonsense.slice(0, 20))}`);
+          must(status === "fail", `the probe passes on a server that sends ${JSON.stringify(nonsense.slice(0, 20))}`);
         }
         must(
           server.accepted === NONSENSE.length,
-          `${NONSENSE.length} probes made ${server.accepted} connections: want one for each`,
+          `${NONSENSE.length} probes made ${server.accepted} connections: want one per probe`,
         );
-        await eventually("all is closed", () => server.open === 0, { deadlineMs: ASKED_WITHIN_MS });
+        await eventually("all connections are closed", () => server.open === 0, { deadlineMs: ASKED_WITHIN_MS });
       },
     },
     {
       title: "is aborted at its deadline, closes its connections, and keeps working",
       async run() {
-        await mustTakeAtMost(stopWithinMs, "To close its connection", async () => {
+        await mustTakeAtMost(stopWithinMs, "closing the connection", async () => {
           await using server = new ScriptedServer(isSilent);
           await using started = await startAt(server.target);
           const probing = probe(started, SHORT_MS);
@@ -175,7 +179,7 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
           mustBeGivenUp(await probing);
           const tookMs = await timeUntil(() => server.open === 0, 10 * stopWithinMs);
           const { type } = await started.host.call({ type: "ping" }, WAIT);
-          must(type === "pong", "its worker no longer answers");
+          must(type === "pong", "the worker no longer answers");
           return tookMs;
         });
       },
@@ -183,7 +187,7 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
     {
       title: "lets its worker stop in the middle of a probe",
       async run() {
-        await mustTakeAtMost(stopWithinMs, "To stop", async () => {
+        await mustTakeAtMost(stopWithinMs, "stopping", async () => {
           await using server = new ScriptedServer(isSilent);
           await using started = await startAt(server.target);
           const probing = probe(started, LONG_MS).catch(() => {});
@@ -214,7 +218,7 @@ export async function findTransport(subject: Subject & { readonly config: unknow
     const request = { type: "probe", instance: scope.instance, timeoutMs: ASKED_WITHIN_MS } as const;
     let isOver = false;
     const probing = started.host.call(request, WAIT).catch(() => {}).finally(() => isOver = true);
-    await eventually("a socket is asked", () => isOver || datagrams > 0 || server.accepted > 0);
+    await eventually("the server receives a query", () => isOver || datagrams > 0 || server.accepted > 0);
     void probing;
     return datagrams > 0 && server.accepted === 0 ? "udp" : "tcp";
   } finally {
@@ -236,14 +240,14 @@ async function bindSilent(port = 0): Promise<Socket> {
 async function untilAsked(probing: Promise<unknown>, isAsked: () => boolean): Promise<void> {
   let isOver = false;
   probing.catch(() => {}).finally(() => isOver = true);
-  await eventually("the server is asked", () => isAsked() || isOver, { deadlineMs: ASKED_WITHIN_MS });
-  must(isAsked(), "the probe ended before it had asked its server");
+  await eventually("the server receives a query", () => isAsked() || isOver, { deadlineMs: ASKED_WITHIN_MS });
+  must(isAsked(), "the probe ended before it queried the server");
 }
 
 /** How long it takes until something holds; `mostMs` if it does not. */
 async function timeUntil(holds: () => boolean, mostMs: number): Promise<number> {
   const began = performance.now();
-  await eventually("it holds", holds, { deadlineMs: mostMs, everyMs: 2 }).catch(() => {});
+  await eventually("the condition holds", holds, { deadlineMs: mostMs, everyMs: 2 }).catch(() => {});
   return performance.now() - began;
 }
 

@@ -75,12 +75,12 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
   const { capabilities = READ_WRITE, stopWithinMs = STOP_WITHIN_MS, carried = (node) => node } = subject;
   const scope: Scope = { instance: name };
   const addresses = [...addressesIn(example)].filter((address) => !address.startsWith("unix:"));
-  const unregistered = registry === undefined ? "no registry was named" : undefined;
+  const unregistered = registry === undefined ? "no registry was given" : undefined;
   const lacks = (...needed: readonly DiscoveryCapability[]) => {
     const lack = needed.find((each) => !capabilities.includes(each));
-    return lack && `its capabilities are without ${lack}`;
+    return lack && `the plugin lacks the capability ${lack}`;
   };
-  const addressless = addresses.length === 0 ? "its config names no address" : undefined;
+  const addressless = addresses.length === 0 ? "the config has no address" : undefined;
 
   /** A rule that a registry is needed for; `why` it cannot be tried even so. */
   const rule = (
@@ -108,7 +108,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
   };
   const describeOne = async (of: "cluster" | "service", raw: unknown) => {
     const told = raw === undefined ? { value: raw } : await describeSection(subject.source, of, raw);
-    must(told.issues === undefined, `It rejects a ${of}'s section: ${JSON.stringify(told.issues)}`);
+    must(told.issues === undefined, `the ${of} section is rejected: ${JSON.stringify(told.issues)}`);
     return told.value === undefined ? {} : { config: told.value };
   };
   /** Watches the cluster, from now on as its file says. */
@@ -141,11 +141,11 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       await watch(writer);
       await untilSaid(writer, () => portsSaid(writer).length > 0);
       const [first] = snapshots(writer);
-      must(first?.cluster === CLUSTER, `Its snapshot is of the cluster ${first?.cluster}: want ${CLUSTER}`);
+      must(first?.cluster === CLUSTER, `the snapshot is of cluster ${first?.cluster}: want ${CLUSTER}`);
       const sorted = first.nodes.toSorted((a, b) => a.port - b.port);
       const wanted = JSON.stringify([8001, 8002].map((port) => inOrder(carried(node(port)))));
       const got = JSON.stringify(sorted.map(inOrder));
-      must(got === wanted, `Its first snapshot is not the whole, just as it was registered: ${got}, want ${wanted}`);
+      must(got === wanted, `the first snapshot differs from the registered nodes: got ${got}, want ${wanted}`);
       await change(reporter, "register", 8003);
       await untilPorts(writer, [8001, 8002, 8003]);
       await change(reporter, "deregister", 8002);
@@ -159,7 +159,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       const epochs = new Set(snapshots(writer).filter(({ exists }) => exists).map(({ epoch }) => epoch));
       must(
         epochs.size === 1,
-        `Its epoch changes though each answer follows the previous one: ${[...epochs].join(", ")}`,
+        `the epoch changes although no change was missed: ${[...epochs].join(", ")}`,
       );
     }),
     rule("registers idempotently, and deregisters a missing node without an error", async ({ config }) => {
@@ -217,25 +217,27 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       await untilPorts(writer, []);
     }),
     ...readOnly(
-      "yields the same whole membership to each that watches, and to one that watches again",
+      "yields the same complete membership to each watching session, and to one that watches again",
       async ({ config }) => {
         await using one = await open(config);
         await using other = await open(config);
         for (const each of [one, other, one]) {
           const told = snapshots(each).length;
           await watch(each);
-          await untilSaid(each, () => snapshots(each).length > told, "it reports the membership");
+          await untilSaid(each, () => snapshots(each).length > told, "the membership is reported");
         }
         await untilSame(one, other);
       },
     ),
-    ...(place === undefined ? [] : readOnly("yields the whole membership again after each change", async (registry) => {
-      await using writer = await open(registry.config);
-      for (const ports of [[8001, 8002], [8001, 8003], []]) {
-        await watch(writer, await place(registry, ports.map(node)));
-        await untilPorts(writer, ports);
-      }
-    })),
+    ...(place === undefined
+      ? []
+      : readOnly("yields the complete membership again after each change", async (registry) => {
+        await using writer = await open(registry.config);
+        for (const ports of [[8001, 8002], [8001, 8003], []]) {
+          await watch(writer, await place(registry, ports.map(node)));
+          await untilPorts(writer, ports);
+        }
+      })),
     ...readOnly(
       "survives an outage of the registry, and does not report it as empty",
       async ({ config }) => {
@@ -254,23 +256,23 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
             writer.events.slice(before).some((event) =>
               event.type === "lost" || (event.type === "connection" && event.state === "disconnected")
             ),
-          "it says that it cannot reach the registry",
+          "the registry is reported as unreachable",
         );
         for (const proxy of proxies) proxy.resume();
         const told = snapshots(writer).length;
         await watch(writer);
-        await untilSaid(writer, () => snapshots(writer).length > told, "it reports the membership again");
+        await untilSaid(writer, () => snapshots(writer).length > told, "the membership is reported again");
         await untilSame(writer, direct);
         const isEmpty = (started: Started) => portsSaid(started).some((ports) => ports.length === 0);
         must(
           !isEmpty(writer) || isEmpty(direct),
-          "no members reported of a cluster that has some: unreachable is not empty",
+          "an empty cluster is reported although it has members: unreachable is not empty",
         );
       },
       addressless,
     ),
     rule("stops in the middle of a watch", async ({ config }) => {
-      await mustTakeAtMost(stopWithinMs, "To stop", async () => {
+      await mustTakeAtMost(stopWithinMs, "stopping", async () => {
         await using started = await open(config);
         await watch(started);
         return await timeStop(started, stopWithinMs);
@@ -293,7 +295,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
         const partial = portsSaid(writer).find((ports) => !ports.includes(8001));
         must(
           partial === undefined,
-          `reported [${partial}] while 8001 was there all the time: unreachable is not empty`,
+          `[${partial}] is reported although 8001 was registered throughout: unreachable is not empty`,
         );
       },
       { why: addressless },
@@ -304,12 +306,15 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       async run() {
         await using server = new ScriptedServer(sends("this is no registry\n"));
         const elsewhere = readdress(example, new Map(addresses.map((address) => [address, server.target])));
-        await mustTakeAtMost(stopWithinMs, "To stop", async () => {
+        await mustTakeAtMost(stopWithinMs, "stopping", async () => {
           await using started = await open(elsewhere);
           const before = server.accepted;
           await watch(started);
           await untilSaid(started, () => server.accepted >= before + 2);
-          must(portsSaid(started).length === 0, `It told [${portsSaid(started).at(-1)}] of what is no registry`);
+          must(
+            portsSaid(started).length === 0,
+            `[${portsSaid(started).at(-1)}] is reported although the server is not a registry`,
+          );
           return await timeStop(started, stopWithinMs);
         });
       },
@@ -346,7 +351,7 @@ function portsSaid(started: Started): readonly (readonly number[])[] {
 }
 
 /** Does as the host does until something holds: takes each snapshot, and watches again when a watch is lost. */
-async function untilSaid({ host, events }: Started, holds: () => boolean, what = "it says so"): Promise<void> {
+async function untilSaid({ host, events }: Started, holds: () => boolean, what = "the expected report"): Promise<void> {
   let seen = 0;
   await eventually(what, () => {
     if (host.dead !== undefined) return true;
@@ -356,7 +361,7 @@ async function untilSaid({ host, events }: Started, holds: () => boolean, what =
     host.post({ type: "taken", cluster: CLUSTER });
     return holds();
   }, { ...SEEN_WITHIN, everyMs: 20 });
-  must(host.dead === undefined, `Its worker died: ${host.dead}`);
+  must(host.dead === undefined, `the worker died: ${host.dead}`);
 }
 
 async function untilPorts(started: Started, wanted: readonly number[]): Promise<void> {
@@ -365,7 +370,7 @@ async function untilPorts(started: Started, wanted: readonly number[]): Promise<
     const said = portsSaid(started).at(-1);
     const lost = started.events.findLast((event) => event.type === "lost");
     const why = lost?.type === "lost" ? `; its watch was lost: ${lost.error.message}` : "";
-    throw new Error(`${error.message}: it told ${said === undefined ? "nothing" : `[${said}]`}${why}`);
+    throw new Error(`${error.message}: reported ${said === undefined ? "nothing" : `[${said}]`}${why}`);
   });
 }
 
@@ -373,7 +378,7 @@ async function untilPorts(started: Started, wanted: readonly number[]): Promise<
 async function untilSame(one: Started, other: Started): Promise<void> {
   const members = (started: Started) => JSON.stringify(snapshots(started).at(-1)?.nodes);
   const isSame = () => members(one) !== undefined && members(one) === members(other);
-  await Promise.all([one, other].map((each) => untilSaid(each, isSame, "two sessions tell the same members")));
+  await Promise.all([one, other].map((each) => untilSaid(each, isSame, "two sessions report the same members")));
 }
 
 /** A node with its keys in one order, to be compared as text. */

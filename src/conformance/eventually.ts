@@ -1,3 +1,5 @@
+import { formatDuration } from "../kernel/duration.ts";
+
 /** How long {@linkcode eventually} waits unless told; generous, since only a failure ever waits that long. */
 const DEADLINE_MS = 20_000;
 
@@ -18,7 +20,7 @@ export async function eventually<T>(
   { deadlineMs = DEADLINE_MS, everyMs }: { deadlineMs?: number | undefined; everyMs?: number | undefined } = {},
 ): Promise<NonNullable<Exclude<T, false>>> {
   const begin = performance.now();
-  let last: unknown = "it never held";
+  let last: unknown = "the condition was never met";
   for (;;) {
     try {
       const answer = await probe();
@@ -28,9 +30,12 @@ export async function eventually<T>(
     }
     const waitedMs = performance.now() - begin;
     if (waitedMs > deadlineMs) {
-      throw new Error(`Waited ${deadlineMs} ms in vain for: ${what} (${last instanceof Error ? last.message : last})`, {
-        cause: last,
-      });
+      throw new Error(
+        `Not met within ${formatDuration(deadlineMs)}: ${what} (${last instanceof Error ? last.message : last})`,
+        {
+          cause: last,
+        },
+      );
     }
     const pauseMs = everyMs ?? Math.min(PAUSE_MAX_MS, Math.max(PAUSE_MIN_MS, waitedMs * PAUSE_SHARE));
     await new Promise((resolve) => setTimeout(resolve, pauseMs));

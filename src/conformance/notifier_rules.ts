@@ -26,7 +26,7 @@ const EVENT: NotifiedEvent = {
   level: "warn",
   message: "Registry unreachable; serving last known members",
   atMs: 0,
-  fields: { worker: "conformance", detail: "none: a rule of the conformance suite sends this" },
+  fields: { worker: "conformance", detail: "test event of the conformance suite" },
 };
 /** How long a notifier has that somebody answers. */
 const LONG_MS = 10_000;
@@ -40,7 +40,7 @@ export function notifierRules(subject: NotifierSubject): readonly Rule[] {
   const { name, example, isLive, stopWithinMs = STOP_WITHIN_MS } = subject;
   const scope: Scope = { instance: name };
   const addresses = [...addressesIn(example)].filter((address) => !address.startsWith("unix:"));
-  const addressless = addresses.length === 0 ? "its config names no address" : undefined;
+  const addressless = addresses.length === 0 ? "the config has no address" : undefined;
   const open = (config: unknown) => start(subject, config, scope);
   const notify = ({ host }: Started, timeoutMs: number) => host.notify(name, [EVENT, EVENT], { timeoutMs });
   /** Starts it with a server that takes connections and says nothing, and has it begin to deliver. */
@@ -51,10 +51,10 @@ export function notifierRules(subject: NotifierSubject): readonly Rule[] {
     await using server = new ScriptedServer(isSilent);
     await using started = await open(readdress(example, new Map(addresses.map((each) => [each, server.target]))));
     const delivering = notify(started, timeoutMs).then(
-      () => "reports a delivery that nobody accepted",
-      (error) => error instanceof WorkerDeadlineError ? "did not end when its signal was aborted" : "",
+      () => "a delivery that no server accepted is reported as delivered",
+      (error) => error instanceof WorkerDeadlineError ? "the delivery did not end when the signal was aborted" : "",
     );
-    await eventually("the server is asked", () => server.accepted > 0, ASKED_WITHIN);
+    await eventually("the server receives a query", () => server.accepted > 0, ASKED_WITHIN);
     return await run(started, delivering);
   };
 
@@ -62,7 +62,7 @@ export function notifierRules(subject: NotifierSubject): readonly Rule[] {
     ...pluginRules("notifier", subject, { scope, config: () => example }),
     {
       title: "delivers events within its deadline, repeatedly",
-      skipped: isLive ? undefined : "no server was named",
+      skipped: isLive ? undefined : "no server was given",
       async run() {
         await using started = await open(example);
         for (let i = 0; i < 2; i++) await notify(started, LONG_MS);
@@ -73,12 +73,20 @@ export function notifierRules(subject: NotifierSubject): readonly Rule[] {
       skipped: addressless,
       async run() {
         await withSilence(SHORT_MS, async (started, delivering) => {
-          for (const each of [delivering, notify(started, SHORT_MS).then(() => "It delivered", () => "")]) {
+          for (
+            const each of [
+              delivering,
+              notify(started, SHORT_MS).then(
+                () => "the delivery succeeded although the server sent no answer",
+                () => "",
+              ),
+            ]
+          ) {
             const fault = await each;
             must(fault === "", fault);
           }
           const { type } = await started.host.call({ type: "ping" }, WAIT);
-          must(type === "pong", "its worker no longer answers");
+          must(type === "pong", "the worker no longer answers");
           return 0;
         });
       },
@@ -87,7 +95,7 @@ export function notifierRules(subject: NotifierSubject): readonly Rule[] {
       title: "lets its worker stop in the middle of a delivery",
       skipped: addressless,
       async run() {
-        await mustTakeAtMost(stopWithinMs, "To stop", () =>
+        await mustTakeAtMost(stopWithinMs, "stopping", () =>
           withSilence(LONG_MS, async (started, delivering) => {
             const tookMs = await timeStop(started, stopWithinMs);
             await delivering;

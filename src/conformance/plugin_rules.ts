@@ -33,7 +33,7 @@ export const STOP_WITHIN_MS = 200;
 export const WAIT = { deadlineMs: 20_000 };
 
 /** A key that no plugin knows. */
-const UNKNOWN_KEY = "nobody_knows_me";
+const UNKNOWN_KEY = "unknown_key";
 
 /** The rules that all kinds share; `config` is one that the plugin takes. */
 export function pluginRules(
@@ -47,39 +47,42 @@ export function pluginRules(
       async run() {
         await using host = new PluginHost({ name, module: source.module, permissions: "none", clock: systemClock });
         const said = await host.loaded();
-        must(said.kind === kind, `It says that it is a ${said.kind}: want ${kind}`);
-        must(said.name === name, `It calls itself ${said.name}: want ${name}`);
-        must(said.apiVersion === PLUGIN_API_VERSION, `It is for API version ${said.apiVersion}`);
-        must(/^[a-z][a-z0-9_]*$/.test(name), `Its name is ${name}: want lower snake case`);
+        must(said.kind === kind, `the kind is ${said.kind}: want ${kind}`);
+        must(said.name === name, `the name is ${said.name}: want ${name}`);
+        must(
+          said.apiVersion === PLUGIN_API_VERSION,
+          `the API version is ${said.apiVersion}: want ${PLUGIN_API_VERSION}`,
+        );
+        must(/^[a-z][a-z0-9_]*$/.test(name), `the name is ${name}: want lower snake case`);
       },
     },
     {
-      title: "is described without any permission, the same each time, and requests nothing wide",
+      title: "is described without any permission, identically each time, and requests no broad permissions",
       async run() {
         const raw = await config();
         const first = await describe(source, raw, scope);
-        must(first.ok, `its example config is rejected: ${faultsOf(first)}`);
+        must(first.ok, `the example config is rejected: ${faultsOf(first)}`);
         const second = await describe(source, raw, scope);
         must(JSON.stringify(second) === JSON.stringify(first), "a second description differs");
         const { permissions } = first;
         // Its requests may exceed the grants here; only their narrowness counts.
         const grant = decide(permissions, { kind, source: { ...source, allow: permissions }, scope, config: raw });
         must(grant.ok, grant.ok ? "" : grant.reasons.join("; "));
-        return `it requests ${listed(permissions, scope)}`;
+        return `requests ${listed(permissions, scope)}`;
       },
     },
     {
       title: "names an unknown key with its path, and the known keys",
       async run() {
         const described = await describe(source, { ...await config() as object, [UNKNOWN_KEY]: 1 }, scope);
-        must(!described.ok, `It accepts the key ${UNKNOWN_KEY} silently: want an issue with unknownKey`);
+        must(!described.ok, `the unknown key ${UNKNOWN_KEY} is accepted: want an issue with unknownKey`);
         const issue = described.issues.find((each) => each.unknownKey !== undefined);
-        must(issue !== undefined, `No issue has unknownKey: ${faultsOf(described)}`);
+        must(issue !== undefined, `no issue has unknownKey: ${faultsOf(described)}`);
         must(
           JSON.stringify(issue.path) === JSON.stringify([UNKNOWN_KEY]),
-          `The path of its issue is ${JSON.stringify(issue.path)}: want ["${UNKNOWN_KEY}"]`,
+          `the path of the issue is ${JSON.stringify(issue.path)}: want ["${UNKNOWN_KEY}"]`,
         );
-        must(issue.message.includes(UNKNOWN_KEY), `Its message does not name the key: ${issue.message}`);
+        must(issue.message.includes(UNKNOWN_KEY), `the message does not name the key: ${issue.message}`);
       },
     },
     {
@@ -87,9 +90,9 @@ export function pluginRules(
       async run() {
         for (const raw of [null, undefined, 1, true, "text", ["list"]]) {
           const described = await describe(source, raw, scope);
-          must(!described.ok, `It takes ${JSON.stringify(raw)} as its config`);
+          must(!described.ok, `${JSON.stringify(raw)} is accepted as config`);
           const thrown = described.issues.find(({ message }) => message.startsWith("Cannot use the plugin"));
-          must(thrown === undefined, `It fails at ${JSON.stringify(raw)}: ${thrown?.message}`);
+          must(thrown === undefined, `validation throws for ${JSON.stringify(raw)}: ${thrown?.message}`);
         }
       },
     },
@@ -121,7 +124,7 @@ export interface Started extends AsyncDisposable {
 /** Starts an instance in a worker that may do what the plugin asked for, and nothing else. */
 export async function start(subject: Subject, raw: unknown, scope: Scope): Promise<Started> {
   const described = await describe(subject.source, raw, scope);
-  must(described.ok, `its example config is rejected: ${faultsOf(described)}`);
+  must(described.ok, `the example config is rejected: ${faultsOf(described)}`);
   const events: WorkerEvent[] = [];
   await using stack = new AsyncDisposableStack();
   const host = stack.use(

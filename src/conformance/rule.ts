@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { formatDuration } from "../kernel/duration.ts";
 
 /** One thing that a plugin must do. */
 export interface Rule {
@@ -36,5 +37,8 @@ export async function mustTakeAtMost(
 ): Promise<void> {
   let bestMs = Infinity;
   for (let i = 0; i < TRIES && bestMs > limitMs; i++) bestMs = Math.min(bestMs, await measure());
-  must(bestMs <= limitMs, `${what} took ${Math.round(bestMs)} ms: want at most ${limitMs} ms`);
+  must(
+    bestMs <= limitMs,
+    `${what} took ${formatDuration(Math.round(bestMs))}: want at most ${formatDuration(limitMs)}`,
+  );
 }

@@ -48,7 +48,7 @@ const ALIASES_MAX = 16;
 export function encodeQuestion(id: number, name: string, type: RecordType): Uint8Array {
   const labels = name === "" ? [] : name.split(".");
   if (name.length > 253 || labels.some((label) => label.length < 1 || label.length > 63)) {
-    throw new RangeError(`Cannot ask for ${JSON.stringify(name.slice(0, 260))}: want a domain name`);
+    throw new RangeError(`Cannot query ${JSON.stringify(name.slice(0, 260))}: not a domain name`);
   }
   const encoder = new TextEncoder();
   const question = labels.flatMap((label) => [label.length, ...encoder.encode(label)]);
@@ -92,7 +92,9 @@ export function decodeAnswer(
     found.flatMap(({ address }) => address ?? []),
     found.flatMap(({ srv }) => srv ?? []),
   ];
-  if (rcode === NO_SUCH_NAME && found.length > 0) throw new SyntaxError("the name has records and does not exist");
+  if (rcode === NO_SUCH_NAME && found.length > 0) {
+    throw new SyntaxError("the answer has records for a name that does not exist");
+  }
   if (addresses.length + services.length > 0) ttls.push(...found.map(({ ttl }) => ttl));
   else if (found.length > 0) throw new SyntaxError("no usable record in the answer");
   else if (negative?.minimum !== undefined) ttls.push(Math.min(negative.ttl, negative.minimum));
@@ -150,7 +152,7 @@ class Reader {
         const target = (size & 0x3f) << 8 | this.u8();
         if (target >= limit) throw new SyntaxError("a compressed name points forward");
         // A chain through a long message for each record would block the process for seconds.
-        if (++pointers > POINTERS_MAX) throw new SyntaxError("a name in it has too many pointers");
+        if (++pointers > POINTERS_MAX) throw new SyntaxError("a name has too many compression pointers");
         end ??= this.#at;
         limit = this.#at = target;
         continue;

@@ -126,7 +126,7 @@ async function ask(
       failures.push(`${server} answers ${RCODES[answer.rcode] ?? `rcode ${answer.rcode}`}`);
     } catch (error) {
       if (error instanceof Deno.errors.NotCapable) throw error;
-      const reason = late.signal.aborted ? "no answer in time" : error instanceof Error ? error.message : String(error);
+      const reason = late.signal.aborted ? "timed out" : error instanceof Error ? error.message : String(error);
       failures.push(`${server}: ${reason}`);
       if (signal.aborted) break;
     }

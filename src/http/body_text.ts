@@ -16,7 +16,7 @@ export async function readBodyText(
   const tooLong = {
     ok: false,
     status: 413,
-    reason: `Cannot accept the body: at most ${bytesMax} bytes`,
+    reason: `Cannot accept the body: larger than ${bytesMax} bytes`,
   } as const;
   if (Number(headers.get("content-length") ?? 0) > bytesMax) return tooLong;
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -62,10 +62,10 @@ async function refuseTaken(path: string): Promise<void> {
     throw error;
   });
   if (there === undefined) return;
-  if (there.isSocket !== true) throw new Error("a file exists that is not a socket");
+  if (there.isSocket !== true) throw new Error("a file that is not a socket exists there");
   const connection = await Deno.connect({ transport: "unix", path }).catch(() => undefined);
   connection?.close();
-  if (connection !== undefined) throw new Error("another process answers there");
+  if (connection !== undefined) throw new Error("another process is listening there");
 }
 
 async function inodeOf(path: string): Promise<number | null | undefined> {

@@ -36,7 +36,7 @@ export class RequestBody {
   }
 
   async #nextChunk(): Promise<void> {
-    if (!this.#isFirstChunk && await this.#line() !== "") throw new HttpFault(400, "a chunk exceeds its size");
+    if (!this.#isFirstChunk && await this.#line() !== "") throw new HttpFault(400, "a chunk exceeds its stated size");
     this.#isFirstChunk = false;
     const [, size] = /^([0-9A-Fa-f]{1,8})(?:[ \t]*;[\t\x20-\x7e]*)?$/.exec(await this.#line()) ?? [];
     if (size === undefined) throw new HttpFault(400, "the size of a chunk is malformed");

@@ -106,7 +106,7 @@ export function parseHead(
   const [requestLine = "", ...lines] = text.split("\r\n");
   const [, method, target, minor] = REQUEST_LINE.exec(requestLine) ?? [];
   if (method === undefined || target === undefined) throw new HttpFault(400, "the request line is malformed");
-  if (lines.length > FIELDS_MAX) throw new HttpFault(431, `there are more than ${FIELDS_MAX} header fields`);
+  if (lines.length > FIELDS_MAX) throw new HttpFault(431, `more than ${FIELDS_MAX} header fields`);
   const headers = new Map<string, string[]>();
   for (const line of lines) {
     const [, written, value] = FIELD.exec(line) ?? [];
@@ -119,9 +119,9 @@ export function parseHead(
   const isHttp11 = minor === "1";
   const all = (name: string) => headers.get(name) ?? [];
   const [host, ...hosts] = all("host");
-  if (hosts.length > 0) throw new HttpFault(400, "more than one Host");
-  if (host === undefined && isHttp11) throw new HttpFault(400, "no Host");
-  if (host !== undefined && !HOST.test(host)) throw new HttpFault(400, "Host is malformed");
+  if (hosts.length > 0) throw new HttpFault(400, "more than one Host header");
+  if (host === undefined && isHttp11) throw new HttpFault(400, "no Host header");
+  if (host !== undefined && !HOST.test(host)) throw new HttpFault(400, "the Host header is malformed");
   const options = all("connection").flatMap((each) => each.toLowerCase().split(",")).map(trim);
   const [expectation, ...more] = all("expect");
   if (expectation !== undefined && (expectation.toLowerCase() !== "100-continue" || more.length > 0)) {
@@ -165,8 +165,8 @@ function urlOf(target: string, scheme: string, host: string): string {
 
 function framingOf(lengths: readonly string[], codings: readonly string[], isHttp11: boolean): Framing {
   if (codings.length > 0) {
-    if (lengths.length > 0) throw new HttpFault(400, "there are Content-Length and Transfer-Encoding");
-    if (!isHttp11) throw new HttpFault(400, "HTTP/1.0 has no Transfer-Encoding");
+    if (lengths.length > 0) throw new HttpFault(400, "Content-Length and Transfer-Encoding are both present");
+    if (!isHttp11) throw new HttpFault(400, "Transfer-Encoding is not allowed in HTTP/1.0");
     if (codings.length > 1 || codings[0]?.toLowerCase() !== "chunked") {
       throw new HttpFault(501, "Transfer-Encoding must be chunked");
     }

@@ -109,7 +109,7 @@ export class HttpServer implements AsyncDisposable {
 
   #admit(stream: ByteStream): void {
     const { limits: { connectionsMax } } = this.#options;
-    if (this.#connections.size >= connectionsMax) this.#makeRoom(`there are ${connectionsMax} connections`);
+    if (this.#connections.size >= connectionsMax) this.#makeRoom(`limit of ${connectionsMax} connections reached`);
     if (this.#connections.size >= connectionsMax) return this.#turnAway(stream);
     const { handle, limits, clock, at, log } = this.#options;
     const tls = this.#tls;
@@ -145,7 +145,7 @@ export class HttpServer implements AsyncDisposable {
 
   /** Answers that there is no room, if that is possible before a handshake. */
   #turnAway(stream: ByteStream): void {
-    this.#tell(1, "every connection waits for its answer");
+    this.#tell(1, "every connection is waiting for its answer");
     if (this.#tls !== undefined) return closeQuietly(stream);
     stream.write(BUSY).catch(() => {}).finally(() => closeQuietly(stream));
   }

@@ -43,24 +43,24 @@ export class BearerTokens<Bearer> {
       raw = parse(text);
     } catch {
       // The parser quotes the line, which may contain a token.
-      throw new Error(`Cannot read the tokens of ${file}: invalid YAML`);
+      throw new Error(`Cannot read the tokens in ${file}: invalid YAML`);
     }
     const result = schema["~standard"].validate(raw);
     if ("issues" in result) {
       // Without the values: a token may be under the wrong key.
       const faults = result.issues.map(({ message }) => message.replace(/; current value is [^]*$/, ""));
-      throw new Error(`Cannot read the tokens of ${file}: ${faults.join("; ")}`);
+      throw new Error(`Cannot read the tokens in ${file}: ${faults.join("; ")}`);
     }
     const bearers = new Map<string, Bearer>();
     for (const entry of result.value) {
       const { name, token, sha256 } = entry;
       if ((token === undefined) === (sha256 === undefined)) {
-        throw new Error(`Cannot read the token ${name} of ${file}: expected either token or sha256`);
+        throw new Error(`Cannot read the token ${name} in ${file}: expected either token or sha256`);
       }
       const bearer = bearerOf(entry);
       const hash = sha256 ?? hashOf(token ?? "");
       if (bearers.has(hash)) {
-        throw new Error(`Cannot use the token ${name} of ${file}: another entry has the same token`);
+        throw new Error(`Cannot use the token ${name} in ${file}: another entry has the same token`);
       }
       bearers.set(hash, bearer);
     }

@@ -30,9 +30,9 @@ export const AURPROXY_LISTS: readonly string[] = ["registration_arg", "metric_pu
 export const AURPROXY_FLAGS: readonly string[] = ["setup", "write"];
 
 const OPTIONS_REPLACED: Readonly<Record<string, string>> = {
-  update_period: "changes are applied as they come",
-  metric_publisher_class: "--status ADDRESS: /metrics in the format of Prometheus",
-  metric_publisher_arg: "--status ADDRESS: /metrics in the format of Prometheus",
+  update_period: "changes are applied as soon as they arrive",
+  metric_publisher_class: "--status ADDRESS serves /metrics in the Prometheus format",
+  metric_publisher_arg: "--status ADDRESS serves /metrics in the Prometheus format",
   sentry_dsn: "notifiers/, or logging.yaml",
   mirror_pid_path: "pid_file of the balancer mirror: /run/lighthouse/mirror.pid",
   replay_pid_path: "pid_file of the balancer replay: /run/lighthouse/replay.pid",
@@ -63,7 +63,7 @@ export function importAurproxy({ commandLine, config, source, balancer }: Aurpro
   port?.take(portOf(port), "a port", `lighthouse writer DIR --lifecycle 0.0.0.0:${port.text}`);
   convertRegistration(options);
   const delay = options.get("weight_adjustment_delay_seconds");
-  const warmUp = delay?.take(delay.number, "a number of seconds", "traffic.warm_up of each cluster") ?? 180;
+  const warmUp = delay?.take(delay.number, "a number of seconds", "traffic.warm_up in each cluster") ?? 180;
   const context: Context = { files, names: new FileNames(), warmUp: Math.min(3_600, warmUp) };
   const ledgers = [ledger];
   if (config !== undefined) {
@@ -71,7 +71,8 @@ export function importAurproxy({ commandLine, config, source, balancer }: Aurpro
     ledgers.push(ofConfig);
     options.get("config")?.converted("balancers/ and clusters/");
     const frequency = options.get("max_update_frequency");
-    const seconds = frequency?.take(frequency.number, "a number of seconds", "the time between two reloads") ?? 10;
+    const seconds = frequency?.take(frequency.number, "a number of seconds", "the minimum interval between reloads") ??
+      10;
     options.get("backend")?.converted(balancer);
     convertConfig(ofConfig.root, { ...context, balancer, reloadInterval: Math.min(3_600, seconds) });
   }
@@ -87,10 +88,10 @@ function convertRegistration(options: Key): void {
   const by = options.get("registration_class");
   const isNone = by?.text?.endsWith("NoOpRegisterer") === true;
   if (isNone) by?.converted("no registration");
-  else by?.unsupported("this host is registered with no load balancer or DNS zone of a cloud");
+  else by?.unsupported("Lighthouse does not register hosts with cloud load balancers or DNS zones");
   options.get("registration_arg")?.unsupported("see registration_class");
   for (const name of ["registration_source", "write"]) {
-    options.get(name)?.replaced("lighthouse bridge makes one registry have the nodes of another");
+    options.get(name)?.replaced("lighthouse bridge copies the nodes of one registry into another");
   }
 }
 
@@ -100,10 +101,12 @@ function convertConfig(
 ): void {
   const { files, balancer, reloadInterval } = context;
   root.get("backend")?.converted(balancer);
-  root.get("template_file")?.unsupported("write lines: main, events, http, and lines of a cluster");
+  root.get("template_file")?.unsupported(
+    "write the directives into main, events and http, and into lines in the cluster files",
+  );
   const frontends = (root.get("servers")?.children ?? []).map((server) => convertServer(server, context));
   const stats = root.get("stats_port");
-  stats?.replaced("--status ADDRESS: /metrics has the counters of the balancer");
+  stats?.replaced("--status ADDRESS serves the balancer's counters at /metrics");
   const make = balancer === "nginx" ? nginxFrontends : haproxyFrontends;
   const { file, sections } = make(frontends, { root, reloadInterval });
   files.add(`balancers/${balancer}`, file);
@@ -120,14 +123,14 @@ function convertServer(key: Key, context: Context & { readonly balancer: Aurprox
   const numbers = (ports?.children ?? []).map((each) => portOf(each));
   const valid = numbers.every((each) => each !== undefined);
   if (balancer === "nginx" || numbers.length === 1 || !valid || key.has("streams")) {
-    ports?.take(valid ? numbers : undefined, "a list of ports", "where it listens");
+    ports?.take(valid ? numbers : undefined, "a list of ports", "the listen ports");
   }
   const isStream = key.has("streams");
   const parts = key.get(isStream ? "streams" : "routes")?.children ?? [];
-  if (isStream && key.has("routes")) key.get("routes")?.unsupported("a server has routes or streams");
+  if (isStream && key.has("routes")) key.get("routes")?.unsupported("a server has either routes or streams");
   return {
     portsKey: ports,
-    hosts: hosts?.take(hosts.texts, "a list of hosts", "the hosts of the server") ?? [],
+    hosts: hosts?.take(hosts.texts, "a list of hosts", "the server's host names") ?? [],
     ports: numbers.filter((each) => each !== undefined),
     isStream,
     healthcheckRoute: key.get("healthcheck_route"),
@@ -151,14 +154,14 @@ function convertPart(part: Key, { files, names, warmUp }: Context): Frontend["ro
   const threshold = part.get("overflow_threshold_pct");
   const spare = `${name}-overflow`;
   const below = overflow.length === 0
-    ? void threshold?.replaced("nothing overflows without overflow_sources")
+    ? void threshold?.replaced("without overflow_sources there is no overflow")
     : threshold?.take(threshold.number, "a percentage", "traffic.overflow.below");
   if (overflow.length > 0) {
     const others = overflow.map((source) => convertSource(source, files, reasons));
     files.add(`clusters/${names.nearest(spare)}`, discoverySection(others.map(({ item }) => item).filter(isRecord)));
     for (const source of overflow) {
       for (const each of source.get("share_adjusters")?.children ?? []) {
-        each.unsupported("nodes of an overflow cluster have full shares");
+        each.unsupported("nodes of an overflow cluster always have full shares");
       }
     }
   }
@@ -166,7 +169,7 @@ function convertPart(part: Key, { files, names, warmUp }: Context): Frontend["ro
   const health = checks.find((check) => check !== undefined);
   const isOne = checks.every((check) => JSON.stringify(check?.value) === JSON.stringify(health?.value));
   if (!isOne) {
-    for (const check of checks) check?.key.unsupported("a cluster has one check for the nodes of all its sources");
+    for (const check of checks) check?.key.unsupported("a cluster has a single check for the nodes of all its sources");
     reasons.push("sources with different checks");
   }
   const changes = read.some(({ adjustment }) => adjustment.traffic !== undefined) || overflow.length > 0;
@@ -260,7 +263,7 @@ function convertSource(source: Key, files: ConfigFiles, reasons: string[]): Conv
       type?.converted("discovery: static");
       return { item: staticNode(source, files, reasons), adjustment };
     case "ApiSource": {
-      type?.converted("api of the cluster, and a static source without nodes");
+      type?.converted("the cluster's api key, and a static source without nodes");
       source.get("name")?.replaced("the name of the cluster");
       const allowed = source.get("source_whitelist");
       const classes = allowed?.texts ?? ["StaticProxySource", "AuroraProxySource"];
@@ -276,7 +279,7 @@ function convertSource(source: Key, files: ConfigFiles, reasons: string[]): Conv
       };
     }
     default:
-      type?.unsupported("no such source: write a discovery plugin");
+      type?.unsupported("no equivalent source; write a discovery plugin");
       reasons.push(`source ${name}`);
       return { adjustment };
   }
@@ -285,7 +288,7 @@ function convertSource(source: Key, files: ConfigFiles, reasons: string[]): Conv
 function serverset(source: Key): FileValue {
   const [endpoint, prefix] = [source.get("endpoint"), source.get("zk_member_prefix")];
   const name = endpoint?.take(endpoint.text, "a name", "zookeeper.endpoint");
-  const start = prefix?.take(prefix.text, "text", "zookeeper.member_prefix");
+  const start = prefix?.take(prefix.text, "a string", "zookeeper.member_prefix");
   return {
     format: "serverset",
     ...name !== undefined && { endpoint: name },
@@ -298,7 +301,7 @@ function staticNode(source: Key, files: ConfigFiles, reasons: string[]): FileVal
   name?.converted("the name of the node");
   const address = host?.text === "localhost" ? "127.0.0.1" : host?.text;
   const isAddress = address !== undefined && (isIpv4(address) || isIpv6(address));
-  host?.take(isAddress ? address : undefined, "an address: names are not resolved here", "static.nodes");
+  host?.take(isAddress ? address : undefined, "an IP address (host names are not resolved)", "static.nodes");
   const number = port?.take(portOf(port), "a port", "static.nodes");
   if (!isAddress || number === undefined) {
     reasons.push("a host without an address");

@@ -89,7 +89,7 @@ function nginxServer({ hosts, ports, healthcheckRoute, context }: Frontend, wher
   isDefault?.converted(`${where}.default_server`);
   const deny = context?.get("location_blacklist");
   const denied = deny?.take(deny.texts, "a list of paths", `${where}.deny`) ?? [];
-  context?.get("overflow_port")?.unsupported("nodes that overflow are clusters: write them into overflow_sources");
+  context?.get("overflow_port")?.unsupported("overflow nodes form their own cluster; list them in overflow_sources");
   const send = context?.get("send_timeout");
   const seconds = send?.take(send.number, "a number of seconds", `${where}.lines`);
   const route = healthcheckRoute?.take(healthcheckRoute.text, "a path", `${where}.healthcheck_route`);
@@ -166,9 +166,9 @@ function streams(
 /** HAProxy: a server with one route is a frontend of a cluster, others are meta clusters. */
 export function haproxyFrontends(frontends: readonly Frontend[], { root, reloadInterval }: Shared): Frontends {
   const where = "balancers/haproxy.yaml";
-  for (const name of ["configuration_file", "nginx_pid_path"]) root.get(name)?.replaced(`the files of ${where}`);
+  for (const name of ["configuration_file", "nginx_pid_path"]) root.get(name)?.replaced(`the file paths in ${where}`);
   for (const key of root.get("context")?.children ?? []) {
-    key.unsupported("a directive of nginx: write lines for HAProxy");
+    key.unsupported("an nginx directive; write HAProxy lines instead");
   }
   const meta: Record<string, FileValue> = {};
   const names = new FileNames();
@@ -177,7 +177,7 @@ export function haproxyFrontends(frontends: readonly Frontend[], { root, reloadI
     if (isStream) return streams(frontend, (port) => ({ haproxy: tcpSection(port) }));
     const [port] = ports;
     if (port === undefined) return [];
-    if (ports.length > 1) portsKey?.unsupported("with HAProxy a server has one port: the first");
+    if (ports.length > 1) portsKey?.unsupported("with HAProxy a server listens on one port; the first is used");
     const neighbours = frontends.filter((each) => !each.isStream && each.ports[0] === port);
     const lines = haproxyFrontend(frontend);
     const paths = routes.map(({ locations }) => locations?.texts ?? []);
@@ -215,8 +215,8 @@ function haproxyFrontend({ healthcheckRoute, context }: Frontend): readonly stri
   const route = healthcheckRoute?.take(healthcheckRoute.text, "a path", "monitor-uri, in lines of the frontend");
   const deny = context?.get("location_blacklist");
   const denied = deny?.take(deny.texts, "a list of paths", "http-request deny, in lines of the frontend") ?? [];
-  context?.get("default_server")?.converted("requests for other hosts go here");
-  for (const name of ["overflow_port", "send_timeout"]) context?.get(name)?.unsupported("a directive of nginx");
+  context?.get("default_server")?.converted("requests for all other hosts go to this server");
+  for (const name of ["overflow_port", "send_timeout"]) context?.get(name)?.unsupported("an nginx directive");
   return [
     "mode http",
     ...route === undefined ? [] : [`monitor-uri ${route}`],
@@ -238,7 +238,7 @@ function haproxyRoutes(
     const where = `clusters/${cluster.name}.yaml: haproxy`;
     const paths = locations?.take(locations.texts, "a list of locations", `${where}.acl`) ?? [];
     if (emptyStatus?.number === 503) emptyStatus.converted("HAProxy answers 503");
-    else emptyStatus?.unsupported("HAProxy answers 503 without a node");
+    else emptyStatus?.unsupported("HAProxy answers 503 while a cluster has no nodes");
     const { value, health } = checkedByHaproxy(cluster);
     const section = {
       ...listenOf(paths),

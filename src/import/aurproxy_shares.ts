@@ -51,7 +51,7 @@ export function adjusted(list: Key | undefined, reasons: string[]): Adjustment {
       case "RampingShareAdjuster": {
         type.converted("slow_start");
         const [delay, ramp, curve] = [key.get("ramp_delay"), key.get("ramp_seconds"), key.get("curve")];
-        key.get("update_frequency")?.replaced("steps of a second or longer");
+        key.get("update_frequency")?.replaced("weights change in steps of 1s or longer");
         curve?.take(curve.text === "linear" ? curve.text : undefined, "linear", "slow_start.curve");
         slow = product(slow, {
           delay: delay?.take(delay.number, "a number of seconds", "slow_start.delay") ?? 0,
@@ -65,10 +65,10 @@ export function adjusted(list: Key | undefined, reasons: string[]): Adjustment {
         health = healthCheck(key);
         break;
       default:
-        (type ?? key).unsupported("no such adjuster");
+        (type ?? key).unsupported("no equivalent share adjuster");
         reasons.push("share adjuster");
     }
-    key.get("as_of")?.unsupported("a node is new when the registry first has it");
+    key.get("as_of")?.unsupported("a node is new when it first appears in the registry");
   }
   if (slow === undefined) return { health };
   const { delay, ramp, from } = slow;
@@ -97,7 +97,7 @@ function healthCheck(key: Key): HealthCheck {
   };
   const text = (name: string, to: string) => {
     const each = key.get(name);
-    return each?.take(each.text, "text", `traffic.health.${to}`);
+    return each?.take(each.text, "a string", `traffic.health.${to}`);
   };
   const route = text("route", "http.uri") ?? "/health";
   const method = text("http_method", "http.method")?.toUpperCase() ?? "GET";

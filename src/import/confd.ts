@@ -39,16 +39,16 @@ const SETTINGS_REPLACED: Readonly<Record<string, string>> = {
   noop: "lighthouse plan DIR",
   "log-level": "--log-level, or logging.yaml",
   confdir: "the directory is an argument of the import",
-  "config-file": "read by the import if it is confd.toml of the directory",
+  "config-file": "the import reads confd.toml in the directory",
 };
 
 const SETTINGS_UNSUPPORTED: Readonly<Record<string, string>> = {
-  "sync-only": "leave reload_command out of the files that need none",
-  "keep-stage-file": "a staged file is removed",
+  "sync-only": "omit reload_command for files that need no reload",
+  "keep-stage-file": "staged files are always removed",
   "client-insecure": "certificates are always verified",
-  "srv-domain": "write the addresses of the registry",
-  "srv-record": "write the addresses of the registry",
-  scheme: "write https:// before each node",
+  "srv-domain": "write the registry's addresses",
+  "srv-record": "write the registry's addresses",
+  scheme: "start the URL of each node with https://",
 };
 
 /** Where the keys come from. */
@@ -90,7 +90,14 @@ export function importConfd({ origin, settings, commandLine, resources, template
   }
   for (const [path, { file }] of templates) {
     if (used.has(path)) continue;
-    report.push({ file, line: 1, column: 1, key: "template", outcome: "not supported", text: "no resource uses it" });
+    report.push({
+      file,
+      line: 1,
+      column: 1,
+      key: "template",
+      outcome: "not supported",
+      text: "unused: no template resource names this template",
+    });
   }
   return { files: files.all, report: [...ledgers.flatMap((ledger) => ledger.end()), ...report] };
 }
@@ -103,7 +110,7 @@ function templateEntry(file: string, { line, column, what, why }: Unconverted): 
 function setting(roots: readonly Key[], name: string): Key | undefined {
   const names = [...new Set([name, name.replaceAll("-", "_")])];
   const [first, ...others] = roots.flatMap((root) => names.flatMap((each) => root.get(each) ?? []));
-  for (const each of others) each.replaced("the file's value, which confd uses");
+  for (const each of others) each.replaced("the value in the file takes precedence, as in confd");
   return first;
 }
 
@@ -112,11 +119,11 @@ function convertBackend(roots: readonly Key[], files: ConfigFiles): Backend {
   for (const [name, why] of Object.entries(SETTINGS_UNSUPPORTED)) setting(roots, name)?.unsupported(why);
   for (const root of roots) root.get("arguments")?.replaced("the program's own name");
   const prefix = setting(roots, "prefix");
-  const common = prefix?.take(prefix.text, "a path", "keys.prefix, in the place of those of the resources");
+  const common = prefix?.take(prefix.text, "a path", "keys.prefix, which overrides the prefixes of the resources");
   const key = setting(roots, "backend");
   const kind = key?.text ?? "etcd";
   const [nodesKey, ...otherNodes] = ["nodes", "node"].flatMap((name) => setting(roots, name) ?? []);
-  for (const each of otherNodes) each.replaced("the file's value, which confd uses");
+  for (const each of otherNodes) each.replaced("the value in the file takes precedence, as in confd");
   const said = {
     nodes: nodesKey,
     username: setting(roots, "username"),
@@ -125,11 +132,11 @@ function convertBackend(roots: readonly Key[], files: ConfigFiles): Backend {
     cert: setting(roots, "client-cert"),
     clientKey: setting(roots, "client-key"),
   };
-  setting(roots, "basic-auth")?.converted("username and password of the discovery");
+  setting(roots, "basic-auth")?.converted("username and password in the discovery's file");
   const nodes = said.nodes?.texts ?? [];
   const value = registry(kind, nodes, said);
   if (value === undefined) {
-    key?.unsupported(`no discovery ${kind} has keys for templates`);
+    key?.unsupported(`no discovery provides keys from ${kind} to templates`);
     return { discovery: undefined, why: `keys of ${kind}`, prefix: common };
   }
   const [type, file] = value;
@@ -143,7 +150,7 @@ function registry(
   nodes: readonly string[],
   said: Readonly<Record<"username" | "password" | "ca" | "cert" | "clientKey", Key | undefined>>,
 ): readonly [type: string, file: FileValue] | undefined {
-  const take = (key: Key | undefined, to: string) => key?.take(key.text, "text", to);
+  const take = (key: Key | undefined, to: string) => key?.take(key.text, "a string", to);
   const tls = () => {
     const [ca, cert, key] = [take(said.ca, "tls.ca"), take(said.cert, "tls.cert"), take(said.clientKey, "tls.key")];
     const files = { ...ca !== undefined && { ca }, ...cert !== undefined && { cert }, ...key !== undefined && { key } };
@@ -181,7 +188,7 @@ function convertResource(
   const reasons: string[] = backend.discovery === undefined ? [backend.why] : [];
   const where = `balancers/${name}.yaml`;
   const template = root.get("template");
-  const take = (key: string, to: string, wanted = "text") => {
+  const take = (key: string, to: string, wanted = "a string") => {
     const each = template?.get(key);
     return each?.take(each.text, wanted, `${where}: ${to}`);
   };
@@ -191,13 +198,13 @@ function convertResource(
   const list = keys?.take(keys.texts, "a list of keys", `${where}: keys.prefix`) ?? [];
   const own = template?.get("prefix");
   if (backend.prefix === undefined) own?.take(own.text, "a path", `${where}: keys.prefix`);
-  else own?.replaced("the prefix of all resources");
+  else own?.replaced("the global prefix overrides this one");
   const below = commonPath(list);
   const prefix = joinPath(backend.prefix ?? own?.text ?? "", below);
   const found = src === undefined ? undefined : templates.get(src);
   if (src === undefined || dest === undefined) reasons.push("src or dest missing");
   else if (found === undefined) {
-    template?.get("src")?.unsupported("no such template");
+    template?.get("src")?.unsupported("template not found");
     reasons.push("template missing");
   }
   const { text, unconverted } = found === undefined

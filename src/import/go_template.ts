@@ -113,7 +113,7 @@ function split(text: string): readonly Piece[] {
     const before = /^-\s/.test(text.slice(open + 2, open + 4));
     const start = open + 2 + (before ? 1 : 0);
     const close = endOfAction(text, start);
-    if (close === -1) throw new GoTemplateError("{{ without }}", placeOf(open));
+    if (close === -1) throw new GoTemplateError("unclosed {{", placeOf(open));
     const behind = /\s-$/.test(text.slice(start, close));
     const inner = text.slice(start, close - (behind ? 1 : 0));
     const indent = inner.length - inner.trimStart().length;
@@ -311,7 +311,7 @@ class PipeParser {
     if (text === "(") {
       const value = this.pipe();
       const close = this.#tokens[this.#next++];
-      if (close?.text !== ")") throw new GoTemplateError("( without )", at);
+      if (close?.text !== ")") throw new GoTemplateError("unclosed (", at);
       const behind = this.#tokens[this.#next];
       const isField = behind !== undefined && /^\.\w/.test(behind.text) && behind.at.line === close.at.line &&
         behind.at.column === close.at.column + 1;

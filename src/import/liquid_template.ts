@@ -90,7 +90,7 @@ class Translator {
       case "continue":
         return this.#emit([{ text: node.kind }], node.trim);
       case "other":
-        this.#fault(node.at, node.word, "templates have no parts of their own: write it where it is used");
+        this.#fault(node.at, node.word, "sub-templates are not supported; inline the content where it is used");
         return this.#emit([{ text: `# not converted: ${node.word}` }], node.trim);
       case "action":
         return this.#action(node);
@@ -272,7 +272,7 @@ class Translator {
       if (head.kind === "name") {
         piped = this.#call(head, [...rest.map((each) => this.#operand(each)), ...piped === undefined ? [] : [piped]]);
       } else if (rest.length > 0 || piped !== undefined) {
-        piped = this.#fault(head.at, "call", "a value is no function");
+        piped = this.#fault(head.at, "call", "a value is not a function");
       } else piped = this.#operand(head);
     }
     return piped ?? NOTHING;
@@ -317,7 +317,7 @@ class Translator {
 
   #call({ value: name, at }: Extract<Operand, { readonly kind: "name" }>, given: readonly Value[]): Value {
     const convert = Object.hasOwn(FUNCTIONS, name) ? FUNCTIONS[name] : undefined;
-    if (convert === undefined) return this.#fault(at, name, NO_COUNTERPART[name] ?? "no such function");
+    if (convert === undefined) return this.#fault(at, name, NO_COUNTERPART[name] ?? "unknown function");
     const tools: Tools = {
       atom: (value) => this.#atom(value).text,
       base: (value) => (value.isCondition === true ? this.#atom(value) : this.#settled(value)).text,
@@ -371,7 +371,7 @@ function quoted(text: string): string {
   return JSON.stringify(text);
 }
 
-const ARGUMENTS = "other arguments than expected";
+const ARGUMENTS = "unexpected arguments";
 
 /** A filter with so many arguments. */
 const filter = (name: string, kind: Kind, count = 0): Convert => (given, { atom, base }) => {
@@ -387,7 +387,7 @@ const listFilter = (name: string): Convert => (given, tools) => filter(name, giv
 /** A question for keys. */
 const ofKeys = (name: string, kind: Kind): Convert => ([key, standard, ...rest], { atom, key: keyOf }) => {
   if (key === undefined || rest.length > 0 || (standard !== undefined && name !== "get")) return ARGUMENTS;
-  if (/^gets|^getvs/.test(name) && /[?[\\]/.test(key.literal ?? "")) return "only * is a pattern";
+  if (/^gets|^getvs/.test(name) && /[?[\\]/.test(key.literal ?? "")) return "only the wildcard * is supported";
   const last = standard === undefined ? "" : `, ${atom(standard)}`;
   return { text: `keys | ${name}: ${keyOf(key)}${last}`, kind, isFiltered: true };
 };
@@ -432,7 +432,7 @@ const FUNCTIONS: Readonly<Record<string, Convert>> = {
     if (text === undefined || old === undefined || by === undefined || count === undefined || rest.length > 0) {
       return ARGUMENTS;
     }
-    if (count.text !== "-1" && count.text !== "1") return "all or the first are replaced, not a number of them";
+    if (count.text !== "-1" && count.text !== "1") return "the count must be -1 (all) or 1 (the first)";
     return filter(count.text === "1" ? "replace_first" : "replace", "string", 2)([text, old, by], tools);
   },
   toUpper: filter("upcase", "string"),
@@ -479,11 +479,11 @@ const FUNCTIONS: Readonly<Record<string, Convert>> = {
       : { text: `${atom(list)}${at.map((each) => `[${atom(each)}]`).join("")}`, kind: elementOf(list.kind) },
   print: (given, tools) => joined(given, tools),
   printf: ([format, ...given], tools) => {
-    if (format?.literal === undefined) return "a format that is not written out";
+    if (format?.literal === undefined) return "the format must be a string literal";
     const parts = format.literal.split(/(%%|%[-+# 0]*[0-9]*(?:\.[0-9]+)?[a-zA-Z])/);
     const verbs = parts.filter((part, i) => i % 2 === 1 && part !== "%%");
     if (verbs.some((verb) => !/^%[sdv]$/.test(verb)) || verbs.length !== given.length) {
-      return "other verbs than %s, %d and %v, or too few values";
+      return "only the verbs %s, %d and %v are supported, with one value each";
     }
     let next = 0;
     const values = parts.flatMap((part, i): Value[] => {
@@ -519,7 +519,7 @@ function elementOf(kind: Kind): Kind {
   return kind === "strings" ? "string" : kind === "entries" ? "entry" : "json";
 }
 
-const PROBES_NOTHING = "a template sees the members and the keys, not this host or the network";
+const PROBES_NOTHING = "templates can read only members and keys, not this host or the network";
 
 const NO_COUNTERPART: Readonly<Record<string, string>> = {
   getenv: PROBES_NOTHING,
@@ -529,9 +529,9 @@ const NO_COUNTERPART: Readonly<Record<string, string>> = {
   lookupIPV4: PROBES_NOTHING,
   lookupIPV6: PROBES_NOTHING,
   lookupSRV: PROBES_NOTHING,
-  map: "templates make no maps: use the values where they are needed",
-  cget: "values are not encrypted",
-  cgets: "values are not encrypted",
-  cgetv: "values are not encrypted",
-  cgetvs: "values are not encrypted",
+  map: "templates cannot build maps; use the values directly",
+  cget: "encrypted values are not supported",
+  cgets: "encrypted values are not supported",
+  cgetv: "encrypted values are not supported",
+  cgetvs: "encrypted values are not supported",
 };

@@ -12,15 +12,15 @@ import { absolute, zookeeperRegistry } from "./zookeeper.ts";
 
 /** Keys with another means to the same end. */
 const TOP_REPLACED: Readonly<Record<string, string>> = {
-  heartbeat_path: "--status ADDRESS: /health shows whether the reporter lives",
-  max_repeated_report_failures: "a registration that fails is repeated with backoff, without limit",
-  statsd: "--status ADDRESS: /metrics in the format of Prometheus",
+  heartbeat_path: "--status ADDRESS serves /health, which shows whether the reporter is alive",
+  max_repeated_report_failures: "failed registrations are retried with backoff, without limit",
+  statsd: "--status ADDRESS serves /metrics in the Prometheus format",
 };
 
 const NO_KEY: Readonly<Record<string, string>> = {
-  rate_limiting: "registrations have no rate limit; rise, fall and the guard of the consumers damp changes",
-  haproxy_server_options: "server options stand in the consumer's cluster: haproxy.server_options",
-  load_test_concurrency: "write the service's file several times",
+  rate_limiting: "registrations have no rate limit; rise, fall and the consumers' membership guard dampen flapping",
+  haproxy_server_options: "set haproxy.server_options in the consumer's cluster file",
+  load_test_concurrency: "copy the service's file under several names",
 };
 
 /** Where a service is registered. */
@@ -39,7 +39,7 @@ export function importNerve(document: Document, services: ReadonlyMap<string, Do
   const files = new ConfigFiles(document.file);
   const names = new FileNames();
   for (const [key, by] of Object.entries(TOP_REPLACED)) root.get(key)?.replaced(by);
-  root.get("service_conf_dir")?.converted("each of its files is one of services/");
+  root.get("service_conf_dir")?.converted("each file becomes a file in services/");
   const others = [...services].map(([name, each]) => ({ name, ledger: new Ledger(each) }));
   const all = [
     ...(root.get("services")?.children ?? []).map((key) => ({ name: key.name, key })),
@@ -58,7 +58,7 @@ function announce(
 ): { readonly name?: string; readonly ip?: string } {
   const isName = id?.text !== undefined && isHostName(id.text);
   if (isName) id.converted("host.yaml: name");
-  else id?.unsupported("not a host name: the host's own name is announced");
+  else id?.unsupported("not a host name; the host's own name is announced");
   const counts = new Map<string, number>();
   for (const { text } of hosts) {
     if (text !== undefined && isAddress(text)) counts.set(text, (counts.get(text) ?? 0) + 1);
@@ -123,8 +123,10 @@ function convertHost(key: Key | undefined, ip: string | undefined): string | und
   if (!isHost(text)) return void key.unsupported("not a host name or an address");
   if (text === ip) key.converted("host.yaml: ip, and the service's host for its checks");
   else if (isAddress(text)) {
-    key.unsupported("all services of a host are announced at one address, host.yaml: ip; checks connect to this one");
-  } else key.replaced("the host's own address is announced (host.yaml: ip); checks connect to this one");
+    key.unsupported(
+      "all services of a host are announced with one address (host.yaml: ip); only checks connect to this one",
+    );
+  } else key.replaced("the host's own address is announced (host.yaml: ip); only checks connect to this one");
   return text;
 }
 
@@ -136,21 +138,21 @@ function convertReporter(
   const kind = type?.text ?? "zookeeper";
   if (kind === "etcd") {
     for (const each of ["node_type", "ttl_seconds", "use_path_encoding"]) {
-      key.get(each)?.unsupported("for ZooKeeper alone");
+      key.get(each)?.unsupported("applies to ZooKeeper only");
     }
     type?.converted("discovery: etcd");
     return etcdReporter(key, files);
   }
   if (kind !== "zookeeper") {
-    type?.unsupported(`no reporter ${kind}: write a discovery plugin`);
+    type?.unsupported(`no equivalent of reporter type ${kind}; write a discovery plugin`);
     return { why: `reporter ${kind}` };
   }
   type?.converted("discovery: zookeeper");
-  key.get("use_path_encoding")?.replaced("plain values are written, which every reader of the format reads");
+  key.get("use_path_encoding")?.replaced("values are written unencoded, which every reader of the format accepts");
   const node = key.get("node_type");
-  if (node?.text === "ephemeral_sequential") node.converted("nodes are ephemeral and numbered");
-  else node?.unsupported("nodes are ephemeral and numbered: they end with the session");
-  key.get("ttl_seconds")?.replaced("the session of the registry: discovery/zookeeper.yaml: session_timeout");
+  if (node?.text === "ephemeral_sequential") node.converted("nodes are always ephemeral and sequential");
+  else node?.unsupported("nodes are always ephemeral and sequential; they disappear with the session");
+  key.get("ttl_seconds")?.replaced("session_timeout in discovery/zookeeper.yaml");
   const registry = zookeeperRegistry(key, { hosts: "zk_hosts", path: "zk_path", files });
   if (registry === undefined) return { why: "zk_hosts or zk_path missing" };
   const { discovery, path } = registry;
@@ -178,10 +180,10 @@ function convertChecks(
   const list = service.get("checks");
   if (mocked?.value === true) {
     mocked.converted("the check noop, which always passes");
-    list?.replaced("the check noop, as check_mocked is set");
+    list?.replaced("the check noop, because check_mocked is set");
     return { noop: { rise: 1, fall: 1 } };
   }
-  mocked?.converted("checks run");
+  mocked?.converted("checks are enabled");
   if ((list?.children.length ?? 0) === 0) {
     list?.converted("the check noop, which always passes");
     return { noop: { rise: 1, fall: 1 } };
@@ -210,11 +212,11 @@ function convertChecks(
 
 /** The keys that every check of nerve has. */
 function commonOf(check: Key, where: string): FileValue {
-  check.get("name")?.replaced("the key of the check");
+  check.get("name")?.replaced("the check's key");
   const [rise, fall, timeout, host, port] = ["rise", "fall", "timeout", "host", "port"].map((key) => check.get(key));
   const most = ["read_timeout", "open_timeout", "ssl_timeout"].flatMap((key) => {
     const each = check.get(key);
-    each?.replaced("timeout: one for the whole probe");
+    each?.replaced("timeout, which covers the whole probe");
     return each?.number ?? [];
   });
   const seconds = Math.max(timeout?.take(timeout.number, "a number of seconds", `${where}.timeout`) ?? 0.1, ...most);
@@ -231,7 +233,7 @@ function commonOf(check: Key, where: string): FileValue {
 
 function convertCheck(type: Key, check: Key): Converted {
   if (check.has("module")) {
-    check.get("module")?.unsupported("Ruby code: write a check plugin, or use the check exec");
+    check.get("module")?.unsupported("Ruby code; write a check plugin, or use the check exec");
     return { why: "check in a Ruby module" };
   }
   switch (type.text) {
@@ -241,14 +243,14 @@ function convertCheck(type: Key, check: Key): Converted {
       type.converted(`the check ${type.text}`);
       return { config: { type: type.text } };
     case "rabbitmq":
-      type.replaced("the check tcp, which connects and speaks no AMQP");
+      type.replaced("the check tcp, which only connects, without AMQP");
       for (const key of ["username", "password"]) check.get(key)?.unsupported("the check tcp does not log in");
       return { config: { type: "tcp" } };
     case "http":
       type.converted("the check http");
       return httpCheck(check);
     default:
-      return { why: `no check ${type.text ?? ""}: write a check plugin, or use the check exec` };
+      return { why: `no equivalent of check ${type.text ?? ""}; write a check plugin, or use the check exec` };
   }
 }
 

@@ -30,7 +30,7 @@ export function documentOf(file: string, text: string): Document {
   if (source.problems.length > 0) {
     throw new ImportError(source.problems.map((problem) => formatDiagnostic(problem)).join("\n"));
   }
-  if (!isRecord(source.value)) throw new ImportError(`Cannot import ${file}: expected a map of keys at its top`);
+  if (!isRecord(source.value)) throw new ImportError(`Cannot import ${file}: expected a top-level map`);
   return { file, value: source.value, locate: (at, side) => source.locate(at, side) };
 }
 
@@ -40,7 +40,7 @@ export async function readText(path: string): Promise<string> {
     const { size, isFile } = await Deno.stat(path);
     if (!isFile) throw new ImportError(`Cannot import ${path}: not a regular file`);
     if (size > SOURCE_BYTES_MAX) {
-      throw new ImportError(`Cannot import ${path}: ${size} bytes, at most ${SOURCE_BYTES_MAX}`);
+      throw new ImportError(`Cannot import ${path}: ${size} bytes exceed the limit of ${SOURCE_BYTES_MAX}`);
     }
     return await Deno.readTextFile(path);
   } catch (error) {

@@ -46,8 +46,8 @@ export function importSynapse(
   const ledger = new Ledger(document);
   const { root } = ledger;
   const files = new ConfigFiles(document.file);
-  root.get("service_conf_dir")?.converted("each of its files is one of clusters/");
-  root.get("statsd")?.replaced("--status ADDRESS: /metrics in the format of Prometheus");
+  root.get("service_conf_dir")?.converted("each file becomes a file in clusters/");
+  root.get("statsd")?.replaced("--status ADDRESS serves /metrics in the Prometheus format");
   const haproxy = root.get("haproxy");
   const output = root.get("file_output");
   const hasShared = (haproxy?.get("shared_frontend")?.children.length ?? 0) > 0;
@@ -68,8 +68,15 @@ export function importSynapse(
 }
 
 function erbEntry(file: string, { line, column, isLeftOut }: ErbTag): Entry {
-  const text = isLeftOut ? "left out: the lines around it are read as they stand" : "its value is not known here";
-  return { file, line, column, key: "ERB", outcome: "not supported", text: `Ruby: ${text}; import the output of erb` };
+  const text = isLeftOut ? "removed, the surrounding lines are kept" : "not evaluated, so the value is unknown";
+  return {
+    file,
+    line,
+    column,
+    key: "ERB",
+    outcome: "not supported",
+    text: `Ruby tag ${text}; render the file with erb and import the output`,
+  };
 }
 
 /** Whether a value depends on an expression of Ruby. */
@@ -78,14 +85,14 @@ function hasErb(value: unknown): boolean {
 }
 
 const HAPROXY_REPLACED: Readonly<Record<string, string>> = {
-  do_checks: "haproxy -c judges each file before it is installed",
-  check_command: "haproxy -c judges each file before it is installed",
-  candidate_config_file_path: "haproxy -c judges each file before it is installed",
-  state_file_path: "the topology file keeps the last known members: lighthouse.yaml: topology_file",
+  do_checks: "haproxy -c validates each file before installation",
+  check_command: "haproxy -c validates each file before installation",
+  candidate_config_file_path: "haproxy -c validates each file before installation",
+  state_file_path: "the topology file keeps the last known good members (topology_file in lighthouse.yaml)",
   state_file_ttl: "lighthouse.yaml: max_age",
   server_order_seed: "servers have fixed slots; their order does not change",
   max_server_id: "servers have fixed slots",
-  use_nerve_weights: "weights of nodes are always applied",
+  use_nerve_weights: "node weights are always applied",
 };
 
 /** Converts the generator's section; answers what frontends bind to. */
@@ -107,8 +114,8 @@ function convertHaproxy(
   for (const name of ["do_writes", "do_socket", "do_reloads"]) {
     const each = key.get(name);
     if (each?.value === false) {
-      each.unsupported("the writer writes the file, and uses the socket and reloads as needed");
-    } else each?.converted("always so");
+      each.unsupported("the writer always writes the file, and uses the socket or reloads as needed");
+    } else each?.converted("always enabled");
   }
   const command = key.get("reload_command");
   const reload = command?.take(command.text, "a command line", `${where}: reload_command`);
@@ -164,7 +171,7 @@ function extraSections(key: Key | undefined, where: string): FileValue {
     const bind = binds.length === 1 ? readBind(binds[0] ?? "") : undefined;
     if (name === "" || bind === undefined || bind.options !== "") {
       section.unsupported(
-        "only a listen section with one address is a proxy: write it into a file that HAProxy loads besides",
+        "only listen sections with one address become proxies; put this section into an additional file that HAProxy loads",
       );
       return [];
     }
@@ -188,8 +195,8 @@ function convertFileOutput(key: Key, files: ConfigFiles): void {
 }
 
 const SERVICE_UNSUPPORTED: Readonly<Record<string, string>> = {
-  leader_election: "a cluster has all members; the format mesos-master alone reads a leader",
-  load_test_concurrency: "write the cluster's file several times",
+  leader_election: "a cluster has all members; only the format mesos-master reads a leader",
+  load_test_concurrency: "copy the cluster's file under several names",
 };
 
 function convertService(given: string, key: Key, context: Context): void {
@@ -200,7 +207,7 @@ function convertService(given: string, key: Key, context: Context): void {
   if (hasErb(key.value)) lacks("values from Ruby");
   for (const [each, why] of Object.entries(SERVICE_UNSUPPORTED)) {
     const found = key.get(each);
-    if (found?.value === false) found.converted("as it is");
+    if (found?.value === false) found.converted("off, which is Lighthouse's behavior");
     else if (found?.unsupported(why) !== undefined && each === "leader_election") lacks("leader election");
   }
   const defaults = defaultServers(key.get("default_servers"));
@@ -208,7 +215,7 @@ function convertService(given: string, key: Key, context: Context): void {
   const port = override?.take(portOf(override), "a port", "port, in the section of the discovery");
   const sources = convertDiscovery(key.get("discovery"), { files, port, defaults });
   if ("why" in sources) lacks(sources.why);
-  const keep = key.get("keep_default_servers")?.converted("one more source: static");
+  const keep = key.get("keep_default_servers")?.converted("an additional static source");
   const items = "items" in sources
     ? [...sources.items, ...keep?.value === true ? staticItem(defaults, files) : []]
     : [];
@@ -216,7 +223,7 @@ function convertService(given: string, key: Key, context: Context): void {
   previous?.converted("on_empty");
   const haproxy = clusterSection(key, name, context);
   const output = key.get("file_output");
-  output?.converted("files: a section for the balancer of that name");
+  output?.converted("the section files, for the balancer files");
   const isWritten = balancers.files && output?.get("disabled")?.value !== true;
   const sections = {
     ...haproxy,
@@ -261,12 +268,12 @@ function defaultServers(list: Key | undefined): readonly Server[] {
 /** `{name, host, port}` by an address; a name has none. */
 function serverOf(key: Key, to: string): Server | undefined {
   const [name, host, port] = [key.get("name"), key.get("host"), key.get("port")];
-  name?.replaced("nodes without a registry are called by their address");
+  name?.replaced("static nodes are named by their address");
   const address = host?.text === "localhost" ? "127.0.0.1" : host?.text;
   const isAddress = address !== undefined && (isIpv4(address) || isIpv6(address));
   const number = port === undefined ? undefined : portOf(port);
   if (isAddress) host?.converted(to);
-  else host?.unsupported("a host name: write its address");
+  else host?.unsupported("a host name; write the address");
   port?.take(number, "a port", to);
   return isAddress && number !== undefined ? { host: address, port: number } : undefined;
 }
@@ -290,7 +297,7 @@ function convertDiscovery(key: Key | undefined, context: DiscoveryContext): Sour
   const filtering = filters.filter(({ children }) => children.length > 0);
   for (const none of filters) if (!filtering.includes(none)) none.converted("no filter");
   for (const each of filtering) {
-    each.unsupported("a cluster has all members of its source; give those with a label a source of their own");
+    each.unsupported("a cluster has all members of its source; use a separate source for each label");
   }
   const sources = convertMethod(key, context);
   return filtering.length === 0 || "why" in sources ? sources : { why: "label filters" };
@@ -301,8 +308,8 @@ function convertMethod(key: Key, context: DiscoveryContext): Sources {
   switch (method?.text) {
     case "zookeeper_dns":
     case "zookeeper_dns_poll":
-      key.get("nameserver")?.replaced("the name servers of /etc/resolv.conf");
-      key.get("check_interval")?.replaced("a name is looked up when its record expires");
+      key.get("nameserver")?.replaced("the name servers in /etc/resolv.conf");
+      key.get("check_interval")?.replaced("names are resolved again when the TTL of the DNS record expires");
       method.converted("discovery: zookeeper, with resolve_names");
       return zookeeper(key, context, { resolvesNames: true });
     case "zookeeper":
@@ -319,18 +326,18 @@ function convertMethod(key: Key, context: DiscoveryContext): Sources {
       const servers = key.get("servers")?.children ?? [];
       const found = servers.flatMap((server) => serverOf(server, "static.nodes") ?? []);
       if (found.length < servers.length) {
-        method.unsupported("names are not looked up: write addresses");
-        return { why: "names of hosts" };
+        method.unsupported("host names are not resolved; write addresses");
+        return { why: "host names" };
       }
       method.converted("discovery: static");
-      for (const each of ["nameserver", "check_interval"]) key.get(each)?.replaced("nothing is looked up");
+      for (const each of ["nameserver", "check_interval"]) key.get(each)?.replaced("no DNS lookups are needed");
       const nodes = found.map((server) => ({ ...server, port: context.port ?? server.port }));
       return { items: staticItem(nodes, context.files) };
     }
     case "multi":
       return multi(key, method, context);
     default:
-      key.unsupported("no such discovery: write a plugin, or register the nodes in another registry");
+      key.unsupported("no equivalent discovery; write a plugin, or register the nodes in another registry");
       return { why: `discovery ${method?.text}` };
   }
 }
@@ -340,12 +347,12 @@ function zookeeper(
   { files, port }: DiscoveryContext,
   { resolvesNames }: { readonly resolvesNames: boolean },
 ): Sources {
-  key.get("polling_interval_sec")?.replaced("watches on znodes");
+  key.get("polling_interval_sec")?.replaced("znode watches");
   key.get("retry_policy")?.replaced("backoff with jitter, without limit");
   key.get("discovery_jitter")?.replaced("backoff with jitter");
   const generator = key.get("generator_config_path");
-  if (generator?.text === "disabled") generator.converted("options stand in the cluster's file alone");
-  else generator?.unsupported("options stand in the cluster's file, not in the registry");
+  if (generator?.text === "disabled") generator.converted("options are set in the cluster's file only");
+  else generator?.unsupported("options are read from the cluster's file, not from the registry");
   const [method, endpoint] = ["method", "endpoint_name"].map((name) => key.get("decode")?.get(name));
   const isServerset = method?.text === "serverset";
   method?.take(isServerset || method.text === "nerve" ? method.text : undefined, "nerve or serverset", "format");
@@ -374,7 +381,7 @@ function multi(key: Key, method: Key, context: DiscoveryContext): Sources {
   const order = resolver?.get("sequential_order");
   if (how?.text === "sequential") order?.converted("the order of the list");
   if (how?.text !== "union" && how?.text !== "sequential") {
-    how?.unsupported("write traffic.weight for each source of the list");
+    how?.unsupported("set traffic.weight on each source of the list");
     return { why: `resolver ${how?.text ?? "missing"}` };
   }
   how.converted(how.text === "union" ? "combine: union" : "combine: first");
@@ -389,14 +396,14 @@ function multi(key: Key, method: Key, context: DiscoveryContext): Sources {
 
 const SECTION_REPLACED: Readonly<Record<string, string>> = {
   backend_order: "servers have fixed slots; their order does not change",
-  cookie_value_method: "the plugin gives cookies by the name of the node: see Cookies of the plugin's page",
+  cookie_value_method: "the plugin derives cookies from node names; see Cookies on the plugin's page",
 };
 
 /** The cluster's section for HAProxy, with the meta cluster that it is part of. */
 function clusterSection(key: Key, name: string, { balancers, hasShared, bindAddress: common }: Context): FileValue {
   const section = key.get("haproxy");
   if (section === undefined || !balancers.haproxy) {
-    section?.unsupported("the file has no section haproxy at its top");
+    section?.unsupported("the file has no top-level haproxy section");
     return {};
   }
   if (section.get("disabled")?.converted("no section haproxy").value === true) return {};
@@ -415,9 +422,9 @@ function clusterSection(key: Key, name: string, { balancers, hasShared, bindAddr
   section.get("bind_options")?.unsupported("a cluster's bind line has no options");
   section.get("server_port_override")?.unsupported("write backend_port_override");
   const shared = hasShared ? section.get("shared_frontend") : undefined;
-  if (!hasShared) section.get("shared_frontend")?.unsupported("there is no shared_frontend at the top");
+  if (!hasShared) section.get("shared_frontend")?.unsupported("there is no top-level shared_frontend");
   const acl = shared === undefined ? undefined : sharedAcl(shared.texts ?? []);
-  shared?.take(acl, "one acl line and the use_backend line of it", `clusters/${name}.yaml: meta_cluster, haproxy.acl`);
+  shared?.take(acl, "one acl line and its use_backend line", `clusters/${name}.yaml: meta_cluster, haproxy.acl`);
   const number = port?.take(portOf(port), "a port", `${where}.port`);
   return {
     ...backend !== undefined && { name: backend.take(backend.text, "a name", `clusters/${name}.yaml: name`) },
@@ -427,7 +434,7 @@ function clusterSection(key: Key, name: string, { balancers, hasShared, bindAddr
       ...acl !== undefined && { acl },
       ...nonEmpty("frontend", [...lines("frontend"), ...number === undefined ? [] : listen.frontend]),
       ...nonEmpty("backend", [...lines("backend"), ...listen.backend]),
-      ...options !== undefined && { server_options: options.take(options.text, "text", `${where}.server_options`) },
+      ...options !== undefined && { server_options: options.take(options.text, "a string", `${where}.server_options`) },
     },
   };
 }

@@ -21,13 +21,13 @@ const TARGETS = [
 
 const parser = object({
   targets: multiple(option("--target", choice(TARGETS, { metavar: "TRIPLE" }), {
-    description: message`A platform to make a binary for; may be given again. Else it is this one.`,
+    description: message`Target platform; repeatable. Default: this platform.`,
   })),
   dir: withDefault(
     option("--dir", string({ metavar: "DIR" }), { description: message`Output directory.` }),
     "dist",
   ),
-  all: withDefault(option("--all", { description: message`One binary for each of the five platforms.` }), false),
+  all: withDefault(option("--all", { description: message`Build one binary for each of the five platforms.` }), false),
 });
 
 /** The name of the binary for a target; `undefined` stands for this machine. */
@@ -76,7 +76,8 @@ Deno.exit(
     args: Deno.args,
     help: "option",
     showDefault: true,
-    description: message`Makes standalone binaries of Lighthouse in dist/. The runtime in them is downloaded by deno; \
-without network, DENORT_BIN names the file.`,
+    description:
+      message`Build standalone binaries of Lighthouse in dist/. Deno downloads the runtime that they contain; \
+without network access, set DENORT_BIN to its path.`,
   })),
 );

@@ -34,7 +34,7 @@ export function sourceFaults(sources: BalancerSources, granted: PermissionReques
   const { contact } = sources;
   if (contact.by === "pid") {
     if (!isWithin(contact.pidFile, [...read, ...write])) faults.push(`read ${quote(contact.pidFile)}`);
-  } else if (!net.includes(`unix:${contact.socket}`)) faults.push(`ask the socket ${quote(contact.socket)}`);
+  } else if (!net.includes(`unix:${contact.socket}`)) faults.push(`query the socket ${quote(contact.socket)}`);
   return [...faults, ...runFaults(sources.program, granted)];
 }
 
@@ -64,8 +64,8 @@ export function stepFault(step: Step, { granted, sources, seen }: PlanCase): str
       if (step.path.endsWith(PID_FILE_SUFFIX)) return `install the pid file ${quote(step.path)}`;
       // A balancer without a program may have nothing to check a file with.
       if (program === undefined && sources.kind === "files") return undefined;
-      if (program === undefined) return "install a file that no program checks";
-      if (!args.includes(CANDIDATE)) return `check a file by a command that does not name it (${CANDIDATE})`;
+      if (program === undefined) return "install a file without a check command";
+      if (!args.includes(CANDIDATE)) return `check a file with a command without the placeholder ${CANDIDATE}`;
       return runFaults(program, granted)[0];
     }
     case "remove": {
@@ -98,7 +98,7 @@ export function stepFault(step: Step, { granted, sources, seen }: PlanCase): str
     }
     case "supervise":
       if (!sources.children?.some(({ name }) => name === step.name)) {
-        return `start the child process ${quote(step.name)}, which its sources do not have`;
+        return `start the child process ${quote(step.name)}, which its sources do not list`;
       }
       return step.run.length === 0 ? undefined : runFaults(step.run[0], granted)[0];
   }
@@ -107,7 +107,7 @@ export function stepFault(step: Step, { granted, sources, seen }: PlanCase): str
 function masterFault(master: AskedReload | undefined, { net = [] }: PermissionRequest): string | undefined {
   return master === undefined || net.includes(`unix:${master.ask}`)
     ? undefined
-    : `ask the master at ${quote(master.ask)}`;
+    : `query the master at ${quote(master.ask)}`;
 }
 
 function runFaults(program: string | undefined, { run = [] }: PermissionRequest): readonly string[] {

@@ -34,7 +34,7 @@ Deno.test.each([
   { more: { moreFiles: ["/run/x.d/b", "/etc/passwd"] }, faults: ['write "/etc/passwd"'] },
   {
     more: { contact: { by: "http", socket: "/run/docker.sock", queries: [] } } as const,
-    faults: ['ask the socket "/run/docker.sock"'],
+    faults: ['query the socket "/run/docker.sock"'],
   },
   { more: { contact: { by: "pid", pidFile: "/run/x.d/pid", proof: "process" } } as const, faults: [] },
   {
@@ -59,11 +59,11 @@ Deno.test.each<{ step: Step; fault: string | undefined }>([
   { step: install("/etc/read"), fault: 'install "/etc/read"' },
   // The host ends the process that such a file names, whoever wrote it.
   { step: install("/run/x.d/a.pid"), fault: 'install the pid file "/run/x.d/a.pid"' },
-  { step: install("/run/x.conf", []), fault: "install a file that no program checks" },
+  { step: install("/run/x.conf", []), fault: "install a file without a check command" },
   { step: install("/run/x.conf", ["/bin/sh", "%"]), fault: 'run "/bin/sh"' },
   {
     step: install("/run/x.conf", ["/usr/sbin/x"]),
-    fault: "check a file by a command that does not name it (%)",
+    fault: "check a file with a command without the placeholder %",
   },
   { step: { do: "command", command: "x", expect: [] }, fault: undefined },
   { step: { do: "start", reason: "x", run: ["/usr/sbin/x", "; rm"] }, fault: undefined },
@@ -73,7 +73,7 @@ Deno.test.each<{ step: Step; fault: string | undefined }>([
   { step: { do: "reload", reason: "x", listens: [], how: asking("/run/x.sock") }, fault: undefined },
   {
     step: { do: "reload", reason: "x", listens: [], how: asking("/run/docker.sock") },
-    fault: 'ask the master at "/run/docker.sock"',
+    fault: 'query the master at "/run/docker.sock"',
   },
   {
     step: { do: "reload", reason: "x", listens: [], how: { signal: "SIGUSR2", pid: 8 } },
@@ -81,7 +81,7 @@ Deno.test.each<{ step: Step; fault: string | undefined }>([
   },
   {
     step: { do: "start", reason: "x", run: ["/usr/sbin/x"], master: asking("/run/docker.sock") },
-    fault: 'ask the master at "/run/docker.sock"',
+    fault: 'query the master at "/run/docker.sock"',
   },
   { step: { do: "notify", reason: "x", run: ["/usr/sbin/x", "-s", "reload"] }, fault: undefined },
   { step: { do: "notify", reason: "x", run: ["/bin/sh", "-c", "x"] }, fault: 'run "/bin/sh"' },
@@ -90,7 +90,7 @@ Deno.test.each<{ step: Step; fault: string | undefined }>([
   { step: { do: "supervise", name: "a", reason: "x", run: ["/bin/sh"] }, fault: 'run "/bin/sh"' },
   {
     step: { do: "supervise", name: "b", reason: "x", run: ["/usr/sbin/x"] },
-    fault: 'start the child process "b", which its sources do not have',
+    fault: 'start the child process "b", which its sources do not list',
   },
 ])("stepFault() returns $fault for a step $step.do", ({ step, fault }) => {
   const sources = { ...SOURCES, children: [{ name: "a", pidFile: "/run/x.d/a.pid" }] };

@@ -1,3 +1,4 @@
+import { formatDuration } from "../kernel/duration.ts";
 import { quote } from "../kernel/quote.ts";
 import { hasModuleEnding, MODULE_BYTES_MAX, PluginFault } from "./graph.ts";
 
@@ -30,13 +31,13 @@ export async function fetchModule(
   signal.throwIfAborted();
   const at = url.protocol === "file:" ? await readFile(url) : await request(url, { signal, mayRedirect });
   if (!hasModuleEnding(at.url.pathname)) {
-    throw cannot(at.url, "its name must end in .ts, .mts, .js or .mjs");
+    throw cannot(at.url, "the file name must end in .ts, .mts, .js or .mjs");
   }
   try {
     // The byte order mark is kept: every byte counts for the hash.
     return { text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(at.bytes), url: at.url };
   } catch {
-    throw cannot(at.url, "it is not valid UTF-8");
+    throw cannot(at.url, "not valid UTF-8");
   }
 }
 
@@ -49,7 +50,7 @@ async function readFile(url: URL): Promise<Bytes> {
   try {
     const { isFile, size } = await Deno.stat(url);
     // Opening a pipe would block until somebody writes to it.
-    if (!isFile) throw cannot(url, "it is not a regular file");
+    if (!isFile) throw cannot(url, "not a regular file");
     if (size > MODULE_BYTES_MAX) throw tooLarge(url);
     const bytes = await Deno.readFile(url);
     if (bytes.length > MODULE_BYTES_MAX) throw tooLarge(url);
@@ -78,18 +79,18 @@ async function request(
       }
       await response.body?.cancel();
       const next = URL.parse(location, url);
-      if (next === null) throw cannot(url, `it redirects to ${quote(location)}, which is not a URL`);
-      if (!mayRedirect) throw cannot(url, `it redirects to ${next.href}: only a plugin's own URL may do so`);
+      if (next === null) throw cannot(url, `redirected to ${quote(location)}, which is not a URL`);
+      if (!mayRedirect) throw cannot(url, `redirected to ${next.href}; only the plugin's own URL may redirect`);
       if (next.origin !== first.origin) {
-        throw cannot(url, `it redirects to another origin, ${next.href}: if you trust it, use that URL`);
+        throw cannot(url, `redirected to another origin, ${next.href}; if you trust that origin, use its URL`);
       }
       url = next;
     }
-    throw cannot(first, `it redirects more than ${REDIRECTS_MAX} times`);
+    throw cannot(first, `more than ${REDIRECTS_MAX} redirects`);
   } catch (error) {
     if (error instanceof PluginFault) throw error;
     signal.throwIfAborted();
-    if (deadline.aborted) throw cannot(url, `it did not arrive within ${FETCH_DEADLINE_MS} ms`);
+    if (deadline.aborted) throw cannot(url, `not received within ${formatDuration(FETCH_DEADLINE_MS)}`);
     throw cannot(url, reasonOf(error));
   }
 }
@@ -103,9 +104,9 @@ function reasonOf(error: unknown): string {
 async function read(response: Response, url: URL): Promise<Uint8Array> {
   const type = response.headers.get("content-type")?.split(";")[0]?.trim() ?? "";
   const fault = !response.ok
-    ? cannot(url, `the server answers ${response.status}`)
+    ? cannot(url, `HTTP status ${response.status}`)
     : type === "text/html"
-    ? cannot(url, "the server answers a web page (text/html)")
+    ? cannot(url, "the server returned a web page (text/html)")
     : undefined;
   if (fault !== undefined) {
     await response.body?.cancel();
@@ -129,9 +130,9 @@ async function read(response: Response, url: URL): Promise<Uint8Array> {
 }
 
 function tooLarge(url: URL): FetchFault {
-  return cannot(url, `it has more than ${MODULE_BYTES_MAX} bytes`);
+  return cannot(url, `larger than ${MODULE_BYTES_MAX} bytes`);
 }
 
 function cannot(url: URL, reason: string): FetchFault {
-  return new FetchFault(`Cannot read ${url.protocol === "file:" ? decodeURI(url.pathname) : url.href} as ${reason}`);
+  return new FetchFault(`Cannot read ${url.protocol === "file:" ? decodeURI(url.pathname) : url.href}: ${reason}`);
 }

@@ -52,7 +52,7 @@ export function validate(data: unknown): Validated {
   } catch (error) {
     return {
       ok: false,
-      fault: error instanceof InvalidMessage ? error.message : `A message cannot be read: ${String(error)}`,
+      fault: error instanceof InvalidMessage ? error.message : `Unreadable message: ${String(error)}`,
     };
   }
 }
@@ -162,7 +162,7 @@ function traits(value: unknown): DiscoveryTraits {
   const among = <T extends string>(key: "capabilities" | "sections", known: readonly T[]) => {
     const words = listOf(said[key], key, known.length);
     const unknown = words.find((word) => !known.some((each) => each === word));
-    if (unknown !== undefined) throw new InvalidMessage(`Unknown word in ${key}: ${quote(unknown)}`);
+    if (unknown !== undefined) throw new InvalidMessage(`Unknown value in ${key}: ${quote(unknown)}`);
     return known.filter((word) => words.includes(word));
   };
   return {

@@ -610,8 +610,8 @@ function reason(value: unknown): string {
 
 function fileText(value: unknown): string {
   if (typeof value !== "string" || value.length > FILE_LENGTH_MAX) {
-    const is = typeof value === "string" ? `it has ${value.length}` : `current value is ${quote(value)}`;
-    throw new InvalidMessage(`A config file must be a string of at most ${FILE_LENGTH_MAX} characters: ${is}`);
+    const is = typeof value === "string" ? `current length is ${value.length}` : `current value is ${quote(value)}`;
+    throw new InvalidMessage(`A config file must be a string of at most ${FILE_LENGTH_MAX} characters; ${is}`);
   }
   return value;
 }

@@ -123,7 +123,7 @@ const FAULTS: readonly { readonly why: string; readonly data: unknown; readonly 
   {
     why: "too many permissions",
     data: described({ net: new Array(1_001).fill("a:1") }),
-    fault: /at most 1000 entries: it has 1001/,
+    fault: /at most 1000 entries; current count is 1001/,
   },
   {
     why: "a permission that would be cut",

@@ -40,7 +40,7 @@ export function record(value: unknown, key: string): Record<string, unknown> {
 export function listOf(value: unknown, key: string, lengthMax: number): readonly unknown[] {
   if (!Array.isArray(value)) throw new InvalidMessage(`${key} must be a list; current value is ${quote(value)}`);
   if (value.length > lengthMax) {
-    throw new InvalidMessage(`${key} must have at most ${lengthMax} entries: it has ${value.length}`);
+    throw new InvalidMessage(`${key} must have at most ${lengthMax} entries; current count is ${value.length}`);
   }
   // `map` would skip the holes of a list.
   return Array.from(value);
@@ -73,7 +73,7 @@ export function exactText(value: unknown, key: string): string {
   const cleaned = text(value, key);
   if (cleaned !== value) {
     throw new InvalidMessage(
-      `${key} must be a string without control characters of at most ${TEXT_LENGTH_MAX}; current value is ${
+      `${key} must be a string without control characters, of at most ${TEXT_LENGTH_MAX} characters; current value is ${
         quote(value)
       }`,
     );

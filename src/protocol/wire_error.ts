@@ -23,7 +23,7 @@ export function toWireError(error: unknown): WireError {
     const message = messageOf(error);
     return wireError(String(error.name), message === "" ? String(error.name) : message);
   } catch {
-    return wireError("NonError", "an error that cannot be described");
+    return wireError("NonError", "error without a readable message");
   }
 }
 

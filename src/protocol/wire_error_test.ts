@@ -55,7 +55,7 @@ const CASES: readonly {
     why: "a message that throws",
     thrown: spoilt({ toString: 1 }),
     name: "NonError",
-    message: "an error that cannot be described",
+    message: "error without a readable message",
   },
 ];
 

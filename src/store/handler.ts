@@ -126,7 +126,12 @@ export class Handler implements Disposable {
     const start = url.indexOf("/", "https://".length);
     const host = url.slice(url.indexOf("//") + 2, start);
     if (this.#checksHost && !isLocalHost(host) && host !== this.#options.me()) {
-      return refuse(new Refusal("Misdirected Request", "Cannot serve this host name: only this machine is served"));
+      return refuse(
+        new Refusal(
+          "Misdirected Request",
+          `Cannot serve the Host header ${quote(host)}: expected localhost or this instance's address`,
+        ),
+      );
     }
     const mark = url.indexOf("?");
     const path = parsePath(url.slice(start, mark === -1 ? undefined : mark));

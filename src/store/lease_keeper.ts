@@ -157,5 +157,5 @@ function unknownLease(name: string): Refusal {
 
 function refuseForeign(lease: Lease | undefined, holder: string | undefined): Refusal | undefined {
   if (lease === undefined || lease.holder === holder) return undefined;
-  return new Refusal("Forbidden", `Cannot use the lease ${JSON.stringify(lease.name)} : another token owns it`);
+  return new Refusal("Forbidden", `Cannot use the lease ${JSON.stringify(lease.name)}: owned by another token`);
 }

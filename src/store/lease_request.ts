@@ -23,7 +23,7 @@ export function readLeaseRequest(body: string, { name, holder, depthMax }: {
 }): LeaseRequest | Refusal {
   const refusal = (why: string) => new Refusal("Bad Request", `Cannot grant the lease ${quote(name)}: ${why}`);
   if (name === "" || name.length > NAME_LENGTH_MAX) {
-    return refusal(`its name must have 1 to ${NAME_LENGTH_MAX} characters`);
+    return refusal(`the name must have 1 to ${NAME_LENGTH_MAX} characters`);
   }
   let asked: Tree;
   try {
@@ -47,18 +47,20 @@ export function readLeaseRequest(body: string, { name, holder, depthMax }: {
   for (const [i, key] of keys.keys.entries()) {
     const path = parsePath(key);
     const value = keys.values[i] as Tree;
-    if (path === undefined || path.length === 0) return refusal(`${quote(key)} must be a path as behind /data`);
+    if (path === undefined || path.length === 0) return refusal(`${quote(key)} must be a path below /data`);
     if (path.length + depthOf(value) > depthMax) {
       return refusal(`${quote(key)} is nested deeper than ${depthMax} levels`);
     }
     wanted.set(formatPath(path), value);
   }
   const isNested = [...wanted.keys()].some((key) => outerTexts(key).some((outer) => wanted.has(outer)));
-  if (isNested || wanted.size < keys.keys.length) return refusal("keys must be distinct, and none within another");
+  if (isNested || wanted.size < keys.keys.length) {
+    return refusal("keys must be distinct, and no key may contain another");
+  }
   const left = new Set<string>();
   for (const key of yields === undefined ? [] : yields instanceof List ? yields.items : [undefined]) {
     const path = typeof key === "string" ? parsePath(key) : undefined;
-    if (path === undefined) return refusal("yields must be a list of paths as behind /data");
+    if (path === undefined) return refusal("yields must be a list of paths below /data");
     left.add(formatPath(path));
   }
   return { name, ...(holder === undefined ? {} : { holder }), ttlMs, keys: wanted, yields: left };

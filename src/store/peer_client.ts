@@ -63,7 +63,7 @@ export class PeerClient implements Disposable {
     const text = await this.#ask(address, "/state", { bytesMax: STATE_BYTES_MAX, ms: DEADLINE_MS.state, signal });
     const state = JSON.parse(text) as Readonly<Record<string, unknown>> | null;
     const version = readVersion(state?.version);
-    if (version === undefined) throw new Error(`Cannot use the state of ${address}: no version in it`);
+    if (version === undefined) throw new Error(`Cannot use the state of ${address}: version missing`);
     const { Me: me, id } = state ?? {};
     return {
       version,

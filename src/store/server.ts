@@ -95,7 +95,9 @@ export class StoreServer implements AsyncDisposable {
     const limits = limitWatchers(options.limits ?? LIMITS, connectionsMax);
     if (!isLoopback(bind.host) && tokensFile === undefined && tls?.clientCa === undefined && !isInsecure) {
       throw new Error(
-        `Cannot listen on ${formatBindAddress(bind)}: anyone who can connect could change everything; give --tokens, ` +
+        `Cannot listen on ${
+          formatBindAddress(bind)
+        }: without authentication, every client could change every value; give --tokens, ` +
           "or --tls-cert, --tls-key and --tls-client-ca, or --insecure",
       );
     }

@@ -90,7 +90,7 @@ export function decodeSnapshot(
     throw new CorruptSnapshotError(`invalid JSON: ${error instanceof Error ? error.message : error}`);
   }
   const odd = wanted === undefined && Object.keys(json ?? {}).some((key) => key !== "copy" && key !== "cluster");
-  if (odd) throw new CorruptSnapshotError("no hash, and not in the format of store 0.1");
+  if (odd) throw new CorruptSnapshotError("hash missing, and not in the format of store 0.1");
   const { copy, cluster, leases, lineage } = (json ?? {}) as {
     readonly copy?: { readonly data?: unknown; readonly version?: unknown };
     readonly cluster?: unknown;
@@ -98,7 +98,7 @@ export function decodeSnapshot(
     readonly lineage?: unknown;
   };
   const version = readVersion(copy?.version);
-  if (version === undefined || copy?.data === undefined) throw new CorruptSnapshotError("no copy in it");
+  if (version === undefined || copy?.data === undefined) throw new CorruptSnapshotError("document missing");
   let data: Tree;
   try {
     data = treeOf(copy.data, depthMax);

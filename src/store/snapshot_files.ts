@@ -49,7 +49,7 @@ export class DataDirectory implements SnapshotFiles, Disposable {
     const lock = await openTrusted(`${path}/.lock`, { mode: 0o600, noLink: true });
     if (!await takeLock(lock)) {
       lock.close();
-      throw new Error(`Cannot use the data directory ${path} : another process uses it`);
+      throw new Error(`Cannot use the data directory ${path}: in use by another process`);
     }
     for await (const { name } of Deno.readDir(path)) {
       if (name.endsWith(UNFINISHED)) await Deno.remove(`${path}/${name}`);

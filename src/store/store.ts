@@ -81,11 +81,11 @@ export class Store implements AsyncDisposable {
     this.#isAvailable = isFresh;
     if (isFresh) return;
     const waitMs = Math.max(0, resolveTimeLimit(bootstrapLimit, wallNow()) - wallNow());
-    log.warn("Not serving until a peer answers or the bootstrap limit is over", {
+    log.warn("Not serving until a peer answers or the bootstrap window expires", {
       event: "store.waiting",
       waitMs,
     });
-    this.#stopWaiting = clock.after(waitMs, () => this.#becomeAvailable("bootstrap limit over"));
+    this.#stopWaiting = clock.after(waitMs, () => this.#becomeAvailable("bootstrap window expired"));
   }
 
   /** Loads the newest valid snapshot; starts with an empty object if there is none. */
@@ -171,7 +171,9 @@ export class Store implements AsyncDisposable {
       if (restMs > 0) {
         return new Refusal(
           "Locked",
-          `Cannot acquire the lock: this token lost it to a limit or an abort; retry in ${Math.ceil(restMs / 1_000)}s`,
+          `Cannot acquire the lock: this token recently lost the lock to a time limit or an abort; retry in ${
+            Math.ceil(restMs / 1_000)
+          }s`,
         );
       }
     }
@@ -234,9 +236,9 @@ export class Store implements AsyncDisposable {
       if (rebased === undefined) {
         return new Refusal(
           "Concurrent Update",
-          `Cannot commit: the document changed since the lock was acquired; it is at version ${
+          `Cannot commit: the document changed since the lock was acquired; the current version is ${
             formatVersion(version)
-          }; abort, and begin again from there`,
+          }; abort, and retry from that version`,
         );
       }
       if (sameTree(rebased.staged, current.data)) return { data: current.data, leases, version };
@@ -333,7 +335,7 @@ export class Store implements AsyncDisposable {
     }
     const lock = this.#heldLock(nowMs);
     if (lock === undefined) {
-      return new Refusal("Not Locked", "Cannot continue: the lock is not held, or it has expired");
+      return new Refusal("Not Locked", "Cannot continue: the lock is not held, or has expired");
     }
     if (lock.code === code && lock.holder === holder) return lock;
     return new Refusal("Invalid Lock Code", "Cannot continue: the lock is held under another code");

@@ -48,11 +48,14 @@ export class Watching implements Disposable {
     if (holder !== undefined && (this.#ofToken.get(holder) ?? 0) >= this.#watchersOfTokenMax) {
       return new Refusal(
         "Service Unavailable",
-        `Cannot wait for a change: ${this.#watchersOfTokenMax} requests with this token already wait`,
+        `Cannot wait for a change: ${this.#watchersOfTokenMax} requests with this token are already waiting`,
       );
     }
     if (this.#endings.size < this.#watchersMax) return undefined;
-    return new Refusal("Service Unavailable", `Cannot wait for a change: ${this.#watchersMax} requests already wait`);
+    return new Refusal(
+      "Service Unavailable",
+      `Cannot wait for a change: ${this.#watchersMax} requests are already waiting`,
+    );
   }
 
   /**

@@ -1,5 +1,6 @@
 import type { Clock } from "../kernel/clock.ts";
 import { delay } from "../kernel/delay.ts";
+import { formatDuration } from "../kernel/duration.ts";
 import type { Logger } from "../kernel/logger.ts";
 import { abortable, within } from "../kernel/within.ts";
 import { PLUGIN_API_VERSION } from "../plugin/contract.ts";
@@ -92,7 +93,7 @@ export async function bootCrew(
     await within(start(), BOOT_DEADLINE_MS, {
       clock,
       signal,
-      late: () => new WorkerDeadlineError(`not started within ${BOOT_DEADLINE_MS} ms`),
+      late: () => new WorkerDeadlineError(`not started within ${formatDuration(BOOT_DEADLINE_MS)}`),
     });
     if (host.dead !== undefined) throw new WorkerDeadError(host.dead);
     return crew;

@@ -1,5 +1,6 @@
 import type { Described, SectionOf } from "../plugin/instance.ts";
 import type { Clock } from "../kernel/clock.ts";
+import { formatDuration } from "../kernel/duration.ts";
 import { within } from "../kernel/within.ts";
 import type { SchemaIssue, SchemaResult, Scope } from "../plugin/contract.ts";
 import type { Answer, Introduction, Request } from "../protocol/messages.ts";
@@ -47,7 +48,7 @@ export class Describer implements AsyncDisposable {
   /** Asks a plugin for its identity. Throws an error with the reason if it has none: not a plugin, hung, or dead. */
   async introduce(module: string): Promise<Introduction> {
     const answer = await this.#ask(module, { type: "introduce" });
-    if (answer.type !== "introduced") throw new Error(`invalid answer to introduce: ${answer.type}`);
+    if (answer.type !== "introduced") throw new Error(`unexpected answer to introduce: ${answer.type}`);
     return answer.introduction;
   }
 
@@ -60,7 +61,7 @@ export class Describer implements AsyncDisposable {
         return { ok: true, config, permissions, ...traits && { traits } };
       }
       if (answer.type === "invalid") return { ok: false, issues: answer.issues };
-      throw new Error(`invalid answer to describe: ${answer.type}`);
+      throw new Error(`unexpected answer to describe: ${answer.type}`);
     } catch (error) {
       return { ok: false, issues: [this.#failed(module, error)] };
     }
@@ -72,7 +73,7 @@ export class Describer implements AsyncDisposable {
       const answer = await this.#ask(module, { type: "section", of, raw });
       if (answer.type === "valid") return { value: answer.config };
       if (answer.type === "invalid") return { issues: answer.issues };
-      throw new Error(`invalid answer to section: ${answer.type}`);
+      throw new Error(`unexpected answer to section: ${answer.type}`);
     } catch (error) {
       return { issues: [this.#failed(module, error)] };
     }
@@ -124,7 +125,7 @@ export class Describer implements AsyncDisposable {
     await within(host.loaded(), LOAD_DEADLINE_MS, {
       clock: this.#clock,
       signal,
-      late: () => new WorkerDeadlineError(`not loaded within ${LOAD_DEADLINE_MS} ms`),
+      late: () => new WorkerDeadlineError(`not loaded within ${formatDuration(LOAD_DEADLINE_MS)}`),
     });
     return await host.call(request, { deadlineMs: DESCRIBE_DEADLINE_MS, ...signal && { signal } });
   }

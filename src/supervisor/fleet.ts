@@ -304,8 +304,8 @@ export class Fleet implements AsyncDisposable {
       // Usually the count alone shows that nothing has to be asked.
       if (files === undefined || !isShort(files)) continue;
       for (const { worker, open } of greediest(files, await this.#holders(files.limit))) {
-        const reason = `held ${open} of the ${files.limit} open files of the process, which were running out`;
-        this.#log.error("Plugin holds too many open files; worker ended", {
+        const reason = `held ${open} of the ${files.limit} open files of the process while few were left`;
+        this.#log.error("Plugin holds too many open files; worker stopped", {
           event: "worker.greedy",
           worker: worker.name,
           open,
@@ -372,7 +372,7 @@ export class Fleet implements AsyncDisposable {
       const refusal = this.hangs.refusal(hangKey(member.spec));
       if (refusal !== undefined) {
         if (refusal.isForGood && member.down !== refusal.reason) {
-          this.#log.error("Worker hung for good; not restarted", {
+          this.#log.error("Worker thread stuck; not restarted", {
             event: "worker.kept_out",
             worker: key,
             reason: refusal.reason,
@@ -397,7 +397,7 @@ export class Fleet implements AsyncDisposable {
         const bootSeconds = (this.#clock.now() - bornMs) / 1_000;
         this.#meter.observe("lighthouse_worker_boot_duration_seconds", { kind }, bootSeconds);
         // A first start is not news; the end of an outage is.
-        this.#log[member.isFaultLogged ? "info" : "debug"]("Worker is in service", {
+        this.#log[member.isFaultLogged ? "info" : "debug"]("Worker in service", {
           event: "worker.started",
           worker: key,
           bootMs: Math.round(this.#clock.now() - bornMs),
@@ -505,7 +505,7 @@ export class Fleet implements AsyncDisposable {
     if (spec.kind !== "discovery" || replaced === undefined) return crew;
     const onUnreachable = (detail: string) => {
       member.isFaultLogged = true;
-      this.#log.warn("Registry unreachable by a new connection; the previous one stays in service", {
+      this.#log.warn("New registry connection failed; keeping the previous one", {
         event: "registry.replacement_unreachable",
         worker: key,
         detail,

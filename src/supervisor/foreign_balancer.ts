@@ -1,5 +1,6 @@
 import { backoffMs } from "../kernel/backoff.ts";
 import type { Clock } from "../kernel/clock.ts";
+import { formatDuration } from "../kernel/duration.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
 import { within } from "../kernel/within.ts";
@@ -217,7 +218,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
       const answer = await this.#call(request(raw), { mayThrow: false });
       if (answer.type === "invalid") return { issues: answer.issues };
       if (answer.type === "described" || answer.type === "valid") return { value: answer.config };
-      throw this.#undecided(`invalid answer to ${request(raw).type}: ${answer.type}`);
+      throw this.#undecided(`unexpected answer to ${request(raw).type}: ${answer.type}`);
     };
     return { "~standard": { version: 1, vendor: "lighthouse", validate } };
   }
@@ -235,7 +236,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     const { sources, permissions } = await this.#ask({ ask: "sources", config, scope });
     const grant = decide(permissions, { kind: "balancer", source: this.#options.source, scope });
     if (!grant.ok) {
-      throw this.#refuse(`Permissions that the plugin requests are not granted: ${grant.reasons.join("; ")}`);
+      throw this.#refuse(`Requested permissions not granted: ${grant.reasons.join("; ")}`);
     }
     const faults = sourceFaults(sources, grant.granted);
     if (faults.length > 0) {
@@ -266,7 +267,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     });
     if (real?.startsWith(`${realFolder}/`)) return;
     throw this.#refuse(
-      `Cannot write ${path} for the balancer ${this.name}: it links to ${real}, which is not granted`,
+      `Cannot write ${path} for the balancer ${this.name}: symlink to ${real}, which is not granted`,
     );
   }
 
@@ -278,7 +279,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     if (answer.type === "decided" && answer.decision.ask === question.ask) {
       return answer.decision as Extract<BalancerAnswer, { readonly ask: Asked }>;
     }
-    throw this.#undecided(`invalid answer to ${question.ask}`);
+    throw this.#undecided(`unexpected answer to ${question.ask}`);
   }
 
   async #call(request: Request, { mayThrow }: { readonly mayThrow: boolean }): Promise<Answer> {
@@ -291,7 +292,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
       throw error;
     }
     try {
-      const late = () => new WorkerDeadlineError(`not loaded within ${LOAD_DEADLINE_MS} ms`);
+      const late = () => new WorkerDeadlineError(`not loaded within ${formatDuration(LOAD_DEADLINE_MS)}`);
       await within(host.loaded(), LOAD_DEADLINE_MS, { clock, late });
       return await host.call(request, { deadlineMs: answerDeadlineMs });
     } catch (error) {

@@ -128,7 +128,7 @@ Deno.test("ForeignBalancer rejects a file that a link leads out of its granted d
     await assert.rejects(
       Promise.resolve(bench.balancer.sources(CONFIG)),
       new BeyondGrantError(
-        `Cannot write ${folder}/file for the balancer odd: it links to ${
+        `Cannot write ${folder}/file for the balancer odd: symlink to ${
           dir.file("elsewhere/file")
         }, which is not granted`,
       ),
@@ -167,15 +167,15 @@ Deno.test("ForeignBalancer pauses after a worker hung, longer while its thread k
   await using bench = new Bench(`render: () => close()`);
   const { balancer, clock } = bench;
   await balancer.pid([]);
-  assert.match((await failure(balancer.render(WANTED), clock)).message, /no answer to decide within 5000 ms/);
-  await assert.rejects(balancer.pid([]), /no answer to decide within 5000 ms/);
+  assert.match((await failure(balancer.render(WANTED), clock)).message, /no answer to decide within 5s/);
+  await assert.rejects(balancer.pid([]), /no answer to decide within 5s/);
   const condemned: string[] = [];
   bench.hangs.onForGood = (module, how) => void condemned.push(`${module.slice(0, 5)} ${how}`);
   bench.stuck = 1;
   bench.hangs.confirm();
   assert.deepEqual(
     condemned,
-    ["data: no answer to decide within 5000 ms"],
+    ["data: no answer to decide within 5s"],
     "so that it stays excluded after a restart",
   );
   clock.advance(60_000);

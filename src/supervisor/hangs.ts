@@ -89,11 +89,11 @@ export class Hangs {
     const hang = this.#hung.get(key);
     if (hang === undefined) return undefined;
     if (this.#threads.count > hang.stuckBefore) {
-      const reason = `hung (${hang.how}), thread stuck: not run again until the plugin changes or ` +
+      const reason = `hung (${hang.how}), worker thread stuck; not restarted until the plugin changes or ` +
         "Lighthouse restarts";
       return { reason, isForGood: true };
     }
-    if (!this.#isRested(hang)) return { reason: `hung a moment ago (${hang.how})`, isForGood: false };
+    if (!this.#isRested(hang)) return { reason: `hung recently (${hang.how})`, isForGood: false };
     this.#hung.delete(key);
     return undefined;
   }

@@ -18,7 +18,7 @@ Deno.test("Hangs pauses what hung, then runs it again if its thread has ended, a
   clock.advance(3_600_000);
   assert.match(
     hangs.refusal("stuck")?.reason ?? "",
-    /^hung \(no answer within 5 s\), thread stuck: not run again until the plugin changes/,
+    /^hung \(no answer within 5 s\), worker thread stuck; not restarted until the plugin changes/,
   );
 });
 

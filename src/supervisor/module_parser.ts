@@ -33,12 +33,12 @@ export class ModuleParser implements AsyncDisposable {
     try {
       const answer = await this.#host.call({ type: "parse", path, text }, { deadlineMs: PARSE_DEADLINE_MS });
       if (answer.type === "parsed") return answer.parsed;
-      throw new Error(`invalid answer of the parser: ${answer.type}`);
+      throw new Error(`unexpected answer from the parser: ${answer.type}`);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       if (error instanceof WorkerError && error.kind === "SyntaxError") throw new PluginFault(`${path}:${reason}`);
       throw new PluginFault(
-        `Cannot parse ${path}: nested too deep, or otherwise too much for the parser (${reason})`,
+        `Cannot parse ${path}: nested too deeply, or too large for the parser (${reason})`,
       );
     }
   }

@@ -1,4 +1,5 @@
 import type { Clock } from "../kernel/clock.ts";
+import { formatDuration } from "../kernel/duration.ts";
 import { abortable } from "../kernel/within.ts";
 import { type Meter, UNMETERED } from "../metrics/meter.ts";
 import type { Node } from "../model/node.ts";
@@ -30,7 +31,7 @@ const GIVE_UP_MS = 1_000;
 /** Maximum number of rejected nodes of a snapshot that are reported one by one. */
 const REFUSED_TOLD_MAX = 3;
 /** Why a worker is ended that keeps sending although it has to wait. */
-const TOO_MUCH = "sent more than its share without waiting";
+const TOO_MUCH = "sent too many messages without waiting for acknowledgements";
 /** Prefix of a log record on the wire; a dropped record is not parsed first. */
 const RECORD_BEGIN = `{"type":"log",`;
 /** Maximum number of rejections remembered per cluster, and of such clusters, so that each is reported once. */
@@ -150,7 +151,7 @@ export class PluginHost implements AsyncDisposable {
     const { startThread: start = startThread } = options;
     this.#thread = start(options, {
       onMessage: (data) => this.#receive(data),
-      onNoise: () => this.#die("sent a message past its port"),
+      onNoise: () => this.#die("sent a message outside its MessagePort"),
       onFault: (reason) => this.#die(reason),
     });
     liveHosts++;
@@ -186,7 +187,7 @@ export class PluginHost implements AsyncDisposable {
     const result = Promise.withResolvers<Answer>();
     this.#calls.set(seq, result);
     const overdue = () => {
-      result.reject(new WorkerDeadlineError(`no answer to ${request.type} within ${deadlineMs} ms`));
+      result.reject(new WorkerDeadlineError(`no answer to ${request.type} within ${formatDuration(deadlineMs)}`));
     };
     const giveUpMs = Math.min("timeoutMs" in request ? request.timeoutMs : Infinity, deadlineMs);
     let cancel = this.#clock.after(giveUpMs, () => {
@@ -270,7 +271,7 @@ export class PluginHost implements AsyncDisposable {
         cancel = this.#clock.after(graceMs / 2, () => {
           // Without a grace period, nobody had time to answer.
           if (graceMs > 0 && this.#heardMs < pingedMs) {
-            reason = `did not stop within ${graceMs} ms`;
+            reason = `did not stop within ${formatDuration(graceMs)}`;
             this.#fellSilent = true;
           }
           this.#stopped.resolve();
@@ -337,7 +338,7 @@ export class PluginHost implements AsyncDisposable {
   #tellUnread(): void {
     const records = this.#unread;
     this.#unread = 0;
-    if (records > 0) this.#options.onRefused?.(`${records} log records dropped: the log takes too much time`);
+    if (records > 0) this.#options.onRefused?.(`${records} log records dropped: logging them takes too much time`);
   }
 
   /** Charges the time since `beganMs` to the main loop's budget. */
@@ -375,7 +376,7 @@ export class PluginHost implements AsyncDisposable {
     if (this.#share.isOverdrawn) return this.#die(TOO_MUCH);
     switch (message.type) {
       case "loaded":
-        if (this.#isLoaded) return this.#die("reported being loaded twice");
+        if (this.#isLoaded) return this.#die("reported twice that it is loaded");
         this.#isLoaded = true;
         return this.#loaded.resolve(message);
       case "broken":
@@ -425,9 +426,9 @@ export class PluginHost implements AsyncDisposable {
     if (message.type === "ended") this.#keys.end(new Error(`session ended: ${message.reason}`));
     if (message.type === "keysLost") return this.#keys.lose(message);
     if (message.type === "lost" || message.type === "ended") return onEvent?.(message);
-    if (++this.#untaken > PORTIONS_AHEAD_MAX) return this.#die("did not wait until its snapshots were taken");
+    if (++this.#untaken > PORTIONS_AHEAD_MAX) return this.#die("did not wait for its snapshots to be accepted");
     if (message.type === "keys") {
-      if (!this.#keys.take(message)) this.#die("did not wait until its keys were taken");
+      if (!this.#keys.take(message)) this.#die("did not wait for its keys to be accepted");
       return;
     }
     const { cluster, nodes } = message.type === "snapshot"

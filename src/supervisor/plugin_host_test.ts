@@ -82,7 +82,11 @@ Deno.test.each([
   { what: "a stream", said: new ReadableStream(), fault: /a string of JSON/ },
   { what: "a list of holes", said: holes(), fault: /a string of JSON/ },
   { what: "no JSON", said: "{", fault: /a string of JSON/ },
-  { what: "a long string", said: "x".repeat(3 * 1024 * 1024), fault: /at most 2097152 characters: it has 3145728/ },
+  {
+    what: "a long string",
+    said: "x".repeat(3 * 1024 * 1024),
+    fault: /at most 2097152 characters; current length is 3145728/,
+  },
   { what: "nothing", said: "null", fault: /A message must be an object/ },
   { what: "an unknown type", said: `{"type":"root"}`, fault: /Unknown type/ },
   { what: "an answer without a number", said: `{"type":"ack"}`, fault: /seq must be a number/ },
@@ -126,14 +130,14 @@ Deno.test("PluginHost ends a worker that keeps sending after its share is used u
   for (const said of [{ type: "pong", seq: -1 }, { type: "log", instance: "", level: "info", message: "x" }]) {
     await using forged = new Forged();
     for (let i = 0; i < 20_000 && !forged.isEnded; i++) forged.say(said);
-    assert.deepEqual(forged.deaths, ["sent more than its share without waiting"]);
+    assert.deepEqual(forged.deaths, ["sent too many messages without waiting for acknowledgements"]);
   }
 });
 
 Deno.test("PluginHost ends a worker that does not wait for the acknowledgement of its snapshots", async () => {
   await using forged = new Forged("discovery");
   for (let i = 0; i < 20_000 && !forged.isEnded; i++) forged.snapshot(`c${i}`);
-  assert.deepEqual(forged.deaths, ["did not wait until its snapshots were taken"]);
+  assert.deepEqual(forged.deaths, ["did not wait for its snapshots to be accepted"]);
 });
 
 /** A registry's answer about keys, as a worker sends it. */
@@ -193,7 +197,7 @@ Deno.test("PluginHost ends a worker that does not wait until its keys are read",
   const first = forged.host.keys("/", new AbortController().signal).next();
   forged.say(keysOf(1, "a"));
   forged.say(keysOf(1, "b"));
-  assert.deepEqual(forged.deaths, ["did not wait until its keys were taken"]);
+  assert.deepEqual(forged.deaths, ["did not wait for its keys to be accepted"]);
   assert.equal((await first).value?.entries[0]?.key, "a");
 });
 
@@ -312,10 +316,10 @@ Deno.test("PluginHost passes on the newest state of a connection, also from a wo
 Deno.test("PluginHost ends a worker that sends past its port, or reports being loaded twice", async () => {
   await using noisy = new Forged();
   noisy.thread.onNoise();
-  assert.deepEqual(noisy.deaths, ["sent a message past its port"]);
+  assert.deepEqual(noisy.deaths, ["sent a message outside its MessagePort"]);
   await using twice = new Forged();
   for (let i = 0; i < 2; i++) twice.say({ type: "loaded", kind: "check", apiVersion: 1, name: "x" });
-  assert.deepEqual(twice.deaths, ["reported being loaded twice"]);
+  assert.deepEqual(twice.deaths, ["reported twice that it is loaded"]);
 });
 
 Deno.test("PluginHost limits all workers together to a tenth of the main loop's time", async () => {
@@ -386,7 +390,7 @@ Deno.test("PluginHost sends no request to a balancer that ends while waiting", a
 });
 
 Deno.test.each([
-  { what: "answers nothing", says: () => {}, dead: "did not stop within 2000 ms", isSilent: true },
+  { what: "answers nothing", says: () => {}, dead: "did not stop within 2s", isSilent: true },
   {
     what: "is slow to close and answers a ping",
     says: (forged: Forged) => {
@@ -416,7 +420,7 @@ Deno.test("PluginHost drops log records unread when they take too much time, and
   forged.clock.advance(1_000);
   forged.say({ type: "log", instance: "", level: "info", message: "x" });
   assert.equal(forged.events.length, read + 1);
-  assert.deepEqual(forged.refused, [`${10 - read} log records dropped: the log takes too much time`]);
+  assert.deepEqual(forged.refused, [`${10 - read} log records dropped: logging them takes too much time`]);
 });
 
 Deno.test("PluginHost counts rejections, once for a node that stays, and dropped log records", async () => {

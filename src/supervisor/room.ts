@@ -64,11 +64,11 @@ export function share(
   const most = isForeign ? Math.min(openMax(limit, isDiscovery), part) : 0;
   if (left >= most) return { openMax: most };
   const takes = isForeign
-    ? `a worker with this plugin takes ${FILES_PER_WORKER + most}`
-    : `a worker takes ${FILES_PER_WORKER}`;
+    ? `a worker with this plugin needs ${FILES_PER_WORKER + most}`
+    : `a worker needs ${FILES_PER_WORKER}`;
   return {
-    lack: `Cannot start another worker: ${open} of ${limit} open files are in use or promised to plugins, ` +
-      `${kept} are kept for the process, and ${takes}. ` +
+    lack: `Cannot start another worker: ${open} of ${limit} open files are in use or reserved for plugins, ` +
+      `${kept} are reserved for the process, and ${takes}. ` +
       "Raise LimitNOFILE (ulimit -n), or set isolation: shared in lighthouse.yaml",
   };
 }

@@ -52,11 +52,11 @@ export const startThread: StartThread = ({ name, module, permissions, kind }, ev
     deno: { permissions },
   });
   const { port1, port2 } = new MessageChannel();
-  const unreadable = () => events.onFault("sent a message that cannot be read");
+  const unreadable = () => events.onFault("sent an unreadable message");
   const isOnlyData = (ports: readonly MessagePort[]): boolean => {
     // Nobody closes unused ports: each would leak.
     for (const port of ports) port.close();
-    if (ports.length > 0) events.onFault("sent a port: only data is accepted");
+    if (ports.length > 0) events.onFault("sent a MessagePort: only data is accepted");
     return ports.length === 0;
   };
   worker.onerror = (event) => {

@@ -76,7 +76,7 @@ async function writeInPlace(
     file = await openTrusted(target, { mode: 0o600, create: false });
   } catch (error) {
     if (error instanceof UntrustedPathError) throw error;
-    why.message += `; want ${target} or its directory to be writable`;
+    why.message += `; ${target} or its directory must be writable`;
     throw why;
   }
   using _file = file;

@@ -165,7 +165,9 @@ export async function look(
       stderr: "null",
       signal,
     }).output();
-    if (signal.aborted && !success) throw new SlowLookError(`${program} did not end within ${deadlineMs} ms`);
+    if (signal.aborted && !success) {
+      throw new SlowLookError(`${program} did not finish within ${deadlineMs / 1_000}s`);
+    }
     return new TextDecoder().decode(stdout);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "";

@@ -38,13 +38,15 @@ export function distrust(entry: Stat, folder: Pick<Stat, "uid" | "mode">, uid: n
   const othersPutNames = !isOurs(folder.uid) || (folder.mode & (GROUP_WRITES | OTHERS_WRITE)) !== 0;
   if (!othersPutNames) return undefined;
   if (entry.isSymlink) {
-    return isOurs(entry.uid) ? undefined : `a link that user ${entry.uid} made, in a directory that others may write`;
+    return isOurs(entry.uid)
+      ? undefined
+      : `a symlink created by user ${entry.uid}, in a directory that others can write`;
   }
   if (!isOurs(entry.uid) && (folder.mode & OTHERS_WRITE) !== 0) {
-    return `owned by user ${entry.uid}, in a directory that everybody may write`;
+    return `owned by user ${entry.uid}, in a world-writable directory`;
   }
   if (!entry.isDirectory && (entry.nlink ?? 1) > 1) {
-    return "one of several names of a file, in a directory that others may write";
+    return "a file with several hard links, in a directory that others can write";
   }
   return undefined;
 }
@@ -111,7 +113,9 @@ function* follow(
       at = next;
       continue;
     }
-    if (++links > LINKS_MAX) throw new UntrustedPathError(`Cannot use ${path}: more than ${LINKS_MAX} links in a row`);
+    if (++links > LINKS_MAX) {
+      throw new UntrustedPathError(`Cannot use ${path}: too many levels of symbolic links (more than ${LINKS_MAX})`);
+    }
     const target = (yield { ask: "readLink", at: next }) as string;
     if (target.startsWith("/")) at = "/";
     rest = [...namesIn(target), ...rest];
@@ -149,7 +153,7 @@ export async function openTrusted(
     const [there, ours] = await Promise.all([Deno.lstat(real), file.stat()]);
     const fault = distrust(there, await Deno.stat(folderOf(real)), ownUser());
     if (there.dev !== ours.dev || there.ino !== ours.ino || fault !== undefined) {
-      throw new UntrustedPathError(`Cannot use ${path}: ${real} is ${fault ?? "another file than a moment ago"}`);
+      throw new UntrustedPathError(`Cannot use ${path}: ${real} is ${fault ?? "replaced during the check"}`);
     }
     return file;
   } catch (error) {
@@ -232,10 +236,10 @@ export async function requireOwnDirectory(path: string): Promise<void> {
   const { uid: owner, mode } = await Deno.stat(real);
   if (uid === null || owner === null || mode === null) return;
   if (owner !== uid && owner !== 0) {
-    throw new UntrustedPathError(`Cannot use the directory ${real}: it is owned by user ${owner}, want user ${uid}`);
+    throw new UntrustedPathError(`Cannot use the directory ${real}: owned by user ${owner}, want user ${uid}`);
   }
   if ((mode & OTHERS_WRITE) !== 0) {
-    throw new UntrustedPathError(`Cannot use the directory ${real}: everybody may write it; chmod o-w ${real}`);
+    throw new UntrustedPathError(`Cannot use the directory ${real}: world-writable; run chmod o-w ${real}`);
   }
 }
 
@@ -252,7 +256,7 @@ export function folderOf(path: string): string {
 
 async function refuseLink(path: string): Promise<void> {
   const there = await Deno.lstat(path).catch(() => undefined);
-  if (there?.isSymlink) throw new UntrustedPathError(`Cannot use ${path}: it is a link`);
+  if (there?.isSymlink) throw new UntrustedPathError(`Cannot use ${path}: symlink not allowed`);
 }
 
 /** The names of a path, one by one. */

@@ -95,7 +95,7 @@ Deno.test("lighthouse check exits with 1 for an invalid config, and reports ever
   assert.match(stdout, /services\/web\.yaml:1:\d+: error: Cannot use port: must be an integer from 1 to 65535/);
   assert.match(
     stdout,
-    /services\/api\.yaml:1:\d+: error: Missing key checks.tcp.response: a query must say what answer it wants/,
+    /services\/api\.yaml:1:\d+: error: Missing key checks.tcp.response: query requires a response/,
   );
   assert.match(stdout, /services\/api\.yaml:1:\d+: error: Unknown check "htpp": did you mean http\?/);
   assert.match(stdout, /services\/broken\.yaml:\d+:\d+: error: /);

@@ -83,7 +83,7 @@ Deno.test.each([
     reason: /^Got exit status 0 from \/bin\/sh, want 1, 2: "well"$/,
   },
   { what: "a complaint", config: sh("echo out; echo broken >&2; exit 1"), reason: /want 0: "broken"$/ },
-  { what: "a program that crashes", config: sh("kill -SEGV $$"), reason: /^\/bin\/sh was ended by SIGSEGV/ },
+  { what: "a program that crashes", config: sh("kill -SEGV $$"), reason: /^\/bin\/sh was killed by SIGSEGV/ },
   {
     what: "output without the expected text",
     config: sh("echo loading", { output: "ready" }),
@@ -202,7 +202,7 @@ Deno.test("exec leaves no program behind when its worker stops or its deadline p
     env: { PATH: "/usr/bin:/bin" },
   });
   await using check = await startInWorker("exec", config, TARGET);
-  assert.deepEqual(await check.probe(2_000), { status: "fail", reason: "No answer within 2000 ms" });
+  assert.deepEqual(await check.probe(2_000), { status: "fail", reason: "No answer within 2s" });
   const late = await pidIn(dir.file("pid"));
   await eventually("the program is ended", () => !runs(late));
 

@@ -195,7 +195,7 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
       do: "reload", reason: "x", listens: [],
       how: { ask: "/run/docker.sock", command: "GET /", took: "a", failed: "b" },
     }]`,
-    told: /Cannot ask the master at \\?"\/run\/docker\.sock\\?" for the balancer master/,
+    told: /Cannot query the master at \\?"\/run\/docker\.sock\\?" for the balancer master/,
   },
   {
     name: "notice",
@@ -205,7 +205,7 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
   {
     name: "child",
     members: `plan: () => [{ do: "supervise", name: "x", reason: "x", run: [dir + "/check"] }]`,
-    told: /Cannot start the child process \\?"x\\?", which its sources do not have for the balancer child/,
+    told: /Cannot start the child process \\?"x\\?", which its sources do not list for the balancer child/,
   },
   {
     name: "note",
@@ -228,9 +228,10 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
   {
     name: "long",
     members: `render: () => ({ files: new Map([[dir + "/file", { text: "x".repeat(100_000_000) }]]), notices: [] })`,
-    told: /balancer long: uncaught error: An answer must have at most 20971520 characters of JSON: it has 1000001\d\d/,
+    told:
+      /balancer long: uncaught error: An answer must have at most 20971520 characters of JSON; current length is 1000001\d\d/,
   },
-  { name: "hangs", members: `plan: () => { for (;;); }`, told: /balancer hangs: no answer to decide within 5000 ms/ },
+  { name: "hangs", members: `plan: () => { for (;;); }`, told: /balancer hangs: no answer to decide within 5s/ },
   { name: "leaves", members: `plan: () => { close(); return []; }`, told: /balancer leaves: no answer to decide/ },
   { name: "garbage", members: `plan: () => ({ do: "good" })`, told: /balancer garbage: .*steps must be a list/ },
   { name: "promise", members: `plan: async () => []`, told: /balancer promise: .*steps must be a list/ },
@@ -244,14 +245,14 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
   {
     name: "wide",
     members: `permissions: () => ({ write: ["/etc"], env: ["HOME"] })`,
-    told: /(?:requested permissions|plugin requests are not granted): write .*\/etc.* is not granted/,
+    told: /(?:requested permissions|Requested permissions not granted): write .*\/etc.* is not granted/,
   },
   {
     name: "looks",
     members:
       `sources: () => ({ kind: "process", contact: { by: "http", socket: "/run/x", queries: [] }, file: "/etc/shadow", ` +
       `program: "/bin/sh", reloadIntervalMs: 0 })`,
-    told: /Cannot write .*\/etc\/shadow.*, ask the socket .*\/run\/x.*, run .*\/bin\/sh.* for the balancer looks/,
+    told: /Cannot write .*\/etc\/shadow.*, query the socket .*\/run\/x.*, run .*\/bin\/sh.* for the balancer looks/,
   },
   {
     name: "judge",

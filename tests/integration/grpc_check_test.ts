@@ -47,7 +47,7 @@ Deno.test.each([
   { service: "odd", reason: /^Got status 9 of "odd"/ },
   {
     service: "nobody",
-    reason: /^Got gRPC status "5" \(NOT_FOUND: it does not know the service\) from .*: "unknown service"$/,
+    reason: /^Got gRPC status "5" \(NOT_FOUND: unknown service\) from .*: "unknown service"$/,
   },
   { service: "locked", reason: /^Got gRPC status "16" \(UNAUTHENTICATED\)/ },
   { service: "broken", reason: /^Got gRPC status "13" \(INTERNAL\) from .*: "broken (?:\\u001b|%1B)\[2J"$/ },
@@ -59,7 +59,10 @@ Deno.test.each([
 
 Deno.test("grpc fails on a real server without a health service", async () => {
   await using other = await GrpcServer.start({ health: false });
-  assert.match(await reasonOf(grpc, {}, other.target), /UNIMPLEMENTED: it does not serve grpc\.health\.v1\.Health/);
+  assert.match(
+    await reasonOf(grpc, {}, other.target),
+    /UNIMPLEMENTED: the server does not serve grpc\.health\.v1\.Health/,
+  );
 });
 
 Deno.test("grpc speaks TLS to a real server, in a worker with no more than its target and its ca", async () => {
@@ -71,7 +74,7 @@ Deno.test("grpc speaks TLS to a real server, in a worker with no more than its t
 });
 
 Deno.test("grpc rejects a certificate that is not trusted, or for another name", async () => {
-  const invalid = /^The certificate of 127\.0\.0\.1:\d+ is not valid: /;
+  const invalid = /^Invalid certificate of 127\.0\.0\.1:\d+: /;
   assert.match(await reasonOf(grpc, { tls: true }, secured.target), invalid);
   assert.match(await reasonOf(grpc, { tls: true, ca: pem.selfSigned }, secured.target), invalid);
   const misnamed = { tls: true, ca: pem.ca, server_name: "elsewhere.example" };

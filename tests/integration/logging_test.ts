@@ -70,7 +70,7 @@ Deno.test("logging.yaml is applied at once, an edit too; an invalid one leaves t
   assert.match(first, /\|lighthouse\.app\|INFO {4}\|REPORTER\|MainThread\|Config applied/);
   assert.match(
     first,
-    /\|lighthouse\.fleet\|DEBUG {3}\|REPORTER\|(?:check web:\d+\/tcp|discovery file)\|Worker is in service/,
+    /\|lighthouse\.fleet\|DEBUG {3}\|REPORTER\|(?:check web:\d+\/tcp|discovery file)\|Worker in service/,
   );
 
   await dir.log({

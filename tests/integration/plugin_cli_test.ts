@@ -225,7 +225,7 @@ Deno.test("plugin update writes a missing hash, and leaves an entry that it cann
   await desk.dir.write("config/plugins.yaml", text);
   const { code, stderr } = await desk.run("update");
   assert.equal(code, 1);
-  assert.match(stderr, /^check\/bad: Cannot use the plugin: .*not a plugin: its default export is not an object$/m);
+  assert.match(stderr, /^check\/bad: Cannot use the plugin: .*not a plugin: the default export is not an object$/m);
   const url = server.url("/mod.ts");
   assert.deepEqual(parse(await Deno.readTextFile(desk.file)).checks, {
     good: { url, sha256: await hashOf(source) },

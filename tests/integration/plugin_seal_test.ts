@@ -30,31 +30,43 @@ Deno.test.each([
   {
     what: "eval",
     code: `return await eval("${IMPORT}")`,
-    said: /^failed: Cannot make code from a string in a plugin/,
+    said: /^failed: Cannot evaluate a string as code in a plugin/,
   },
-  { what: "an indirect eval", code: `return await (0, eval)("${IMPORT}")`, said: /^failed: Cannot make code/ },
-  { what: "Function", code: `return await new Function("return ${IMPORT}")()`, said: /^failed: Cannot make code/ },
+  {
+    what: "an indirect eval",
+    code: `return await (0, eval)("${IMPORT}")`,
+    said: /^failed: Cannot evaluate a string as code/,
+  },
+  {
+    what: "Function",
+    code: `return await new Function("return ${IMPORT}")()`,
+    said: /^failed: Cannot evaluate a string as code/,
+  },
   {
     what: "a function's constructor",
     code: `return (() => {}).constructor("return 1")()`,
-    said: /^failed: Cannot make code/,
+    said: /^failed: Cannot evaluate a string as code/,
   },
   {
     what: "a class's constructor",
     code: `return (class {}).constructor("return 1")()`,
-    said: /^failed: Cannot make code/,
+    said: /^failed: Cannot evaluate a string as code/,
   },
   {
     what: "an async function's",
     code: `return (async () => {}).constructor("1")()`,
-    said: /^failed: Cannot make code/,
+    said: /^failed: Cannot evaluate a string as code/,
   },
-  { what: "a generator's", code: `return (function* () {}).constructor("1")()`, said: /^failed: Cannot make code/ },
+  {
+    what: "a generator's",
+    code: `return (function* () {}).constructor("1")()`,
+    said: /^failed: Cannot evaluate a string as code/,
+  },
   { what: "an async generator's", code: `return (async function* () {}).constructor("1")()`, said: /^failed: Cannot/ },
   {
     what: "the constructor of one of Deno's functions",
     code: `return Deno.connect.constructor("return 1")()`,
-    said: /^failed: Cannot make/,
+    said: /^failed: Cannot evaluate/,
   },
   { what: "a string for a timer", code: `setTimeout("1"); return "taken"`, said: /^failed: / },
   {

@@ -142,7 +142,7 @@ Deno.test("PluginHost: a probe that never ends fails at its deadline, and the ne
   for (let i = 0; i < 2; i++) {
     const answer = await made.call({ type: "probe", instance: "check", timeoutMs: 50 }, WAIT);
     assert.ok(answer.type === "outcome");
-    assert.deepEqual(answer.outcome, { status: "fail", reason: "No answer within 50 ms" });
+    assert.deepEqual(answer.outcome, { status: "fail", reason: "No answer within 50ms" });
   }
 });
 
@@ -525,7 +525,10 @@ Deno.test("PluginHost follows keys below a prefix, and fails only a prefix with 
   const leaving = new AbortController();
   const good = made.keys("/good/", leaving.signal);
   assert.deepEqual((await good.next()).value?.entries, [{ key: "a", value: "1" }]);
-  const tooMuch = { "/many/": /at most 10000 entries: it has 10001/, "/long/": /at most 2097152 characters of JSON/ };
+  const tooMuch = {
+    "/many/": /at most 10000 entries; current count is 10001/,
+    "/long/": /at most 2097152 characters of JSON/,
+  };
   for (const [prefix, fault] of Object.entries(tooMuch)) {
     await assert.rejects(made.keys(prefix, leaving.signal).next(), fault);
   }

@@ -138,7 +138,7 @@ const PATH = "an absolute path without $, quotes, spaces or control characters";
 /** A path in the config file: nginx would read a variable in some places and not in others. */
 const path = v.pipe(v.string(PATH), v.regex(/^\/[^\s\p{Cc}"'$;{}\\#]+$/u, PATH));
 
-const ADDRESS = "a port, or an address and a port as 127.0.0.1:8080 or [::1]:8080";
+const ADDRESS = "a port, or an address and a port such as 127.0.0.1:8080 or [::1]:8080";
 const address = v.pipe(
   v.union([v.string(), v.number()], ADDRESS),
   v.rawTransform<string | number, Address>(({ dataset, addIssue, NEVER }) => {
@@ -246,7 +246,7 @@ function serverFaults({ servers }: Pick<BalancerFile, "servers">): readonly Issu
       byListen.set(key, [...others, { name, isDefault: server.default_server, isTls: server.tls !== undefined }]);
       const other = others.find(({ isDefault }) => isDefault);
       if (server.default_server && other !== undefined) {
-        const wanted = `false, as server ${other.name} is the default of port ${port} already`;
+        const wanted = `false, because server ${other.name} is already the default of port ${port}`;
         faults.push(unwanted(["servers", name, "default_server"], wanted, true));
       }
       const mixed = others.find(({ isTls }) => isTls !== (server.tls !== undefined));
@@ -312,20 +312,28 @@ function clusterFaults(file: ClusterFile): readonly Issue[] {
   const { server, listen, stream, locations, balance, keepalive, timeouts, mirror } = file;
   const faults: Issue[] = [];
   if (server !== undefined && listen !== undefined) {
-    faults.push(unwanted(["listen"], "absent beside server, which has addresses", listen.port));
+    faults.push(unwanted(["listen"], "absent when server is set, because the server has addresses", listen.port));
   }
   if (locations.length === 0) faults.push(unwanted(["locations"], "a list of at least one location", locations));
   if (stream === undefined) return faults;
-  const onlyHttp = "absent beside stream, as it is for HTTP only";
+  const onlyHttp = "absent when stream is set, because the key is for HTTP only";
   if (server !== undefined) faults.push(unwanted(["server"], onlyHttp, server));
-  if (listen === undefined) faults.push(unwanted(["stream"], "beside listen, the port of the stream", stream));
+  if (listen === undefined) {
+    faults.push(unwanted(["stream"], "omitted, or set together with listen, the port of the stream", stream));
+  }
   if (balance === "ip_hash") {
-    faults.push(unwanted(["balance"], "hash $remote_addr beside stream, which has no ip_hash", balance));
+    faults.push(
+      unwanted(["balance"], "hash $remote_addr when stream is set, because streams have no ip_hash", balance),
+    );
   }
   if (keepalive > 0) faults.push(unwanted(["keepalive"], onlyHttp, keepalive));
   if (timeouts.send !== undefined) {
     faults.push(
-      unwanted(["timeouts", "send"], "absent beside stream, where read is for both directions", timeouts.send),
+      unwanted(
+        ["timeouts", "send"],
+        "absent when stream is set, because read applies to both directions",
+        timeouts.send,
+      ),
     );
   }
   if (mirror !== undefined) faults.push(unwanted(["mirror"], onlyHttp, mirror));

@@ -41,7 +41,7 @@ Deno.test.each([
     file: { http: ["}"] },
     message: /Cannot use http\[0\]: must be a line of nginx with as many \{ as \}/,
   },
-  { why: "an open quote", file: { http: ['log_format x "$host'] }, message: /an end of each quote/ },
+  { why: "an open quote", file: { http: ['log_format x "$host'] }, message: /a closing quote/ },
   { why: "pid in main", file: { main: ["pid /x"] }, message: /main\[0\]: must be absent, as pid_file sets it/ },
   {
     why: "daemon in main",
@@ -70,7 +70,7 @@ Deno.test.each([
   {
     why: "two defaults of one port",
     file: { servers: { a: { listen: [80], default_server: true }, b: { listen: [80], default_server: true } } },
-    message: /servers\.b\.default_server: must be false, as server a is the default of port 80/,
+    message: /servers\.b\.default_server: must be false, because server a is already the default of port 80/,
   },
   {
     why: "TLS on half a port",
@@ -85,13 +85,17 @@ Deno.test.each([
   {
     why: "server and listen",
     section: { server: "a", listen: 80 },
-    message: /listen: must be absent beside server/,
+    message: /listen: must be absent when server is set/,
   },
-  { why: "stream without listen", section: { stream: "tcp" }, message: /stream: must be beside listen/ },
+  {
+    why: "stream without listen",
+    section: { stream: "tcp" },
+    message: /stream: must be omitted, or set together with listen/,
+  },
   {
     why: "stream and mirror",
     section: { stream: "tcp", listen: 1, mirror: { cluster: "x" } },
-    message: /mirror: must be absent beside stream/,
+    message: /mirror: must be absent when stream is set/,
   },
   {
     why: "stream and keepalive",
@@ -101,12 +105,12 @@ Deno.test.each([
   {
     why: "stream and ip_hash",
     section: { stream: "tcp", listen: 1, balance: "ip_hash" },
-    message: /hash \$remote_addr beside stream/,
+    message: /hash \$remote_addr when stream is set/,
   },
   {
     why: "stream and a send timeout",
     section: { stream: "udp", listen: 1, timeouts: { send: 1 } },
-    message: /read is for both directions/,
+    message: /read applies to both directions/,
   },
   {
     why: "least_time, which is not open source",

@@ -20,7 +20,7 @@ const nginx: BalancerPlugin<NginxConfig, NginxCluster, Observed> = {
   kind: "balancer",
   apiVersion: 1,
   name: "nginx",
-  summary: "Keeps a local nginx in sync, a reload for each change",
+  summary: "Keeps a local nginx in sync, with a reload for each change",
   stability: "stable",
   config: balancerSchema,
   cluster: clusterSchema,

@@ -38,7 +38,7 @@ export function plan(
   if (hash === undefined) {
     return [...install, {
       do: "start",
-      reason: orphans.length === 0 ? "not running" : "orphan processes serve in its place",
+      reason: orphans.length === 0 ? "not running" : "orphan processes are serving instead",
       run: [program, "-c", configFile],
       serves: wanted,
       relieves: orphans,
@@ -47,7 +47,7 @@ export function plan(
   }
   const change = file === undefined || hashIn(file) !== hash ? undefined : changeOf(file, text);
   const drift = install.length === 0 ? undefined : "config file edited";
-  const reason = because ?? (hash === wanted ? drift : change?.reason ?? "another config is served");
+  const reason = because ?? (hash === wanted ? drift : change?.reason ?? "a different config is served");
   if (reason === undefined || !reload) return [];
   if (isContained || masterPid === undefined) {
     throw new Error("Cannot reload nginx: its process is in another PID namespace; run it in the writer's");

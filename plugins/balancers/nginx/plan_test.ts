@@ -72,7 +72,7 @@ Deno.test("plan() starts an nginx that does not answer, and replaces workers wit
   const gone = { hash: undefined, masterPid: undefined };
   assert.deepEqual(planned([1], { ...gone, file: undefined }), ["install", "start not running  0.0.0.0:8080"]);
   assert.deepEqual(planned([1], { ...gone, orphans: [8, 9] }), [
-    "start orphan processes serve in its place 8,9 0.0.0.0:8080",
+    "start orphan processes are serving instead 8,9 0.0.0.0:8080",
   ]);
 });
 

@@ -117,7 +117,7 @@ function httpLines(scene: Scene, servers: readonly NginxServer[]): readonly Line
   for (const { cluster } of clusters) {
     const { server } = cluster.config;
     if (server === undefined || known.has(server)) continue;
-    const which = known.size === 0 ? "there is no key servers" : `known are ${[...known].join(", ")}`;
+    const which = known.size === 0 ? "the key servers is not set" : `known servers are ${[...known].join(", ")}`;
     scene.note(
       `Cluster ${cluster.name} is not served: no server ${quote(server)}; ${which}`,
       originOf(cluster, "server"),
@@ -275,12 +275,12 @@ function mirrorOf({ cluster: { name, config }, isEmpty }: Served, { clusters, no
   const shadow = clusters.find(({ cluster }) => cluster.name === mirror.cluster);
   const what = `Requests of cluster ${name} are not mirrored`;
   if (shadow === undefined || isStream(shadow.cluster)) {
-    const section = "no cluster of that name has a section nginx without stream";
+    const section = "no cluster of that name has an nginx section without stream";
     note(`${what} to ${quote(mirror.cluster)}: ${section}`, origin);
     return undefined;
   }
   if (!shadow.isEmpty) return shadow;
-  note(`${what} to ${mirror.cluster} while none of its members gets requests`, origin);
+  note(`${what} to ${mirror.cluster} while none of its members receives requests`, origin);
   return undefined;
 }
 

@@ -52,7 +52,9 @@ export function readLine(line: string): ReadLine {
       end = ++at;
     } else {
       const word = readWord(line, at);
-      if (word === undefined) return { ok: false, why: "an end of each quote, with a space or a semicolon behind it" };
+      if (word === undefined) {
+        return { ok: false, why: "a closing quote for each quote, followed by a space or a semicolon" };
+      }
       current.push(word.text);
       isOpen = true;
       end = at = word.end;

@@ -28,9 +28,9 @@ Deno.test.each([
   { line: "location / {", why: "as many } as {" },
   { line: "a { b }", why: "a semicolon before each }" },
   { line: ";", why: "a directive before each ;" },
-  { line: '"open', why: "an end of each quote, with a space or a semicolon behind it" },
-  { line: "'a'b", why: "an end of each quote, with a space or a semicolon behind it" },
-  { line: "a \\", why: "an end of each quote, with a space or a semicolon behind it" },
+  { line: '"open', why: "a closing quote for each quote, followed by a space or a semicolon" },
+  { line: "'a'b", why: "a closing quote for each quote, followed by a space or a semicolon" },
+  { line: "a \\", why: "a closing quote for each quote, followed by a space or a semicolon" },
 ])("readLine() rejects $line, which would affect other lines", ({ line, why }) => {
   assert.deepEqual(readLine(line), { ok: false, why });
 });

@@ -56,13 +56,13 @@ function render(wanted: Wanted<SupervisedConfig>): Rendered {
     }]
   );
   const unheard = pending.length === 0 ? [] : [{
-    text: `Cannot make the command line: no registry has reported the cluster ${pending.join(", ")} yet`,
+    text: `Cannot build the command line: no registry has reported the cluster ${pending.join(", ")} yet`,
     origin: { path: ["command"] },
     isOfData: true,
     isPending: true,
   }];
   const invalid = unknown.length === 0 ? [] : [{
-    text: `Cannot make the command line: the cluster file is invalid or unreadable: ${unknown.join(", ")}`,
+    text: `Cannot build the command line: the cluster file is invalid or unreadable: ${unknown.join(", ")}`,
     origin: { path: ["command"] },
     isOfData: true,
   }];
@@ -74,7 +74,7 @@ const supervised: BalancerPlugin<SupervisedConfig, object, Seen> = {
   kind: "balancer",
   apiVersion: 1,
   name: "supervised",
-  summary: "Runs a program whose arguments are the members of clusters",
+  summary: "Runs a program with the members of clusters as arguments",
   stability: "stable",
   ignoresMetadata: true,
   example: {

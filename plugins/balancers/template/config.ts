@@ -46,8 +46,8 @@ const balancer = houseSchema(keys({
   files: v.pipe(
     list(
       keys({
-        template: optional(word("the path of a template, as seen from the config directory")),
-        text: optional(text("the text of a template")),
+        template: optional(word("the path of a template, relative to the config directory")),
+        text: optional(text("the content of a template")),
         dest: filePath(),
         keys: optional(keys({
           discovery: word("the name of a discovery"),

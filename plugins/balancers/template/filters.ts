@@ -39,7 +39,7 @@ export const FILTERS: { readonly [name: string]: Filter } = {
 /** A text that is written with one of these cannot end a line, nor hide a part of it. */
 function refuseControls(text: string, where: string): string {
   if (/[\p{Cc}\p{Cs}\u2028\u2029]/u.test(text)) {
-    throw new Error(`cannot write ${quote(text)} into ${where}: it has control characters`);
+    throw new Error(`cannot write ${quote(text)} into ${where}: control characters found`);
   }
   return text;
 }
@@ -57,7 +57,7 @@ export function nginxString(text: string): string {
 
 /** A word of a shell's command line. */
 export function shellWord(text: string): string {
-  if (text.includes("\0")) throw new Error(`cannot write ${quote(text)} into a command line: it has a NUL character`);
+  if (text.includes("\0")) throw new Error(`cannot write ${quote(text)} into a command line: NUL character found`);
   if (/\p{Cs}/u.test(text)) throw new Error(`cannot write ${quote(text)} into a command line: it is not valid Unicode`);
   return `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -12,7 +12,7 @@ const template: BalancerPlugin<TemplateConfig, object, Seen> = {
   kind: "balancer",
   apiVersion: 1,
   name: "template",
-  summary: "Renders files from Liquid templates, and reloads what reads them",
+  summary: "Renders files from Liquid templates, and reloads the programs that read them",
   stability: "stable",
   rendersInWorker: true,
   example: { files: [{ text: "{{ clusters | json }}\n", dest: "/etc/app.json" }] },

@@ -52,7 +52,7 @@ const NEVER_ASKED = /(?:^|\.)(?:localhost|invalid|onion)$/i;
 function faults({ name }: Pick<DnsConfig, "name">): readonly Issue[] {
   if (!NEVER_ASKED.test(name)) return [];
   return [{
-    message: "Cannot use name: no server is asked for localhost, .invalid and .onion; current value is " +
+    message: "Cannot use name: localhost, .invalid and .onion are never queried; current value is " +
       JSON.stringify(name),
     path: ["name"],
   }];

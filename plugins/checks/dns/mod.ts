@@ -13,7 +13,7 @@ const dns: CheckPlugin<DnsConfig> = {
   kind: "check",
   apiVersion: 1,
   name: "dns",
-  summary: "Passes when a name server answers with records of a name",
+  summary: "Passes when a name server returns records of a name",
   stability: "stable",
   example: { name: "health.example.com" },
   config: lazySchema(async () => (await import("./config.ts")).schema),
@@ -25,10 +25,12 @@ const dns: CheckPlugin<DnsConfig> = {
     signal.throwIfAborted();
     const address = parseEndpoint(target);
     if (address === undefined || !(isIpv4(address.host) || isIpv6(address.host))) {
-      return { status: "unknown", reason: `Cannot query ${target}: a name server needs an IP address in host` };
+      return { status: "unknown", reason: `Cannot query ${target}: host of a name server must be an IP address` };
     }
     if (isInHostsFile(record) && await isKnownHere(name)) {
-      const reason = `Cannot query ${quote(name)}: ${HOSTS_FILE} of this machine has it, so no server would be queried`;
+      const reason = `Cannot query ${
+        quote(name)
+      }: ${HOSTS_FILE} of this machine lists the name, so no name server would be queried`;
       return { status: "unknown", reason };
     }
     const nameServer = { ipAddr: address.host, port: address.port };
@@ -101,10 +103,10 @@ function explain(error: unknown, what: string, target: string): ProbeOutcome {
   // Deno has one error for all of these.
   if (error instanceof Deno.errors.NotFound) {
     return fail(
-      `Got no ${what} from ${target}: no records, no such name, or the server rejects or fails the query`,
+      `Got no ${what} from ${target}: no records, no such name, or the query was rejected or failed`,
     );
   }
-  if (error instanceof Deno.errors.TimedOut) return fail(`Got no answer from ${target} to the question for ${what}`);
+  if (error instanceof Deno.errors.TimedOut) return fail(`Query to ${target} for ${what} timed out`);
   if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) throw error;
   return fail(`Cannot query ${target} for ${what}: ${error.message}`);
 }

@@ -7,9 +7,9 @@ Deno.test.each([
   { raw: { name: "a..b" }, message: /^Cannot use name: must be a domain name.*current value is "a..b"$/ },
   { raw: { name: "a b" }, message: /^Cannot use name/ },
   { raw: { name: `${"x".repeat(64)}.example` }, message: /^Cannot use name: must be .* at most 63 characters/ },
-  { raw: { name: "localhost" }, message: /^Cannot use name: no server is asked for localhost/ },
-  { raw: { name: "web.Localhost." }, message: /^Cannot use name: no server is asked for localhost/ },
-  { raw: { name: "x.onion" }, message: /^Cannot use name: no server is asked/ },
+  { raw: { name: "localhost" }, message: /^Cannot use name: localhost, .invalid and .onion are never queried/ },
+  { raw: { name: "web.Localhost." }, message: /^Cannot use name: localhost, .invalid and .onion are never queried/ },
+  { raw: { name: "x.onion" }, message: /^Cannot use name: localhost, .invalid and .onion are never queried/ },
   { raw: { name: "a.example", record: "ANY" }, message: /^Cannot use record: must be one of A, AAAA, CNAME/ },
   { raw: { name: "a.example", expect: "" }, message: /^Cannot use expect: must be a non-empty string/ },
   { raw: { name: "a.example", expect: [1] }, message: /^Cannot use expect/ },
@@ -39,7 +39,7 @@ Deno.test("dns requests its target, and the hosts file if that could contain the
 Deno.test("dns is unknown for a target that is not an IP address", async () => {
   assert.equal(
     await reasonOf(dns, { name: "a.example" }, "ns.example:53"),
-    "Cannot query ns.example:53: a name server needs an IP address in host",
+    "Cannot query ns.example:53: host of a name server must be an IP address",
   );
 });
 

@@ -40,7 +40,7 @@ export const schema = refined(
       command: matching(PATH, "the absolute path of a program, without //, . and .."),
       args: optional(list(converted(toText, "a string without NUL"), "a list of strings"), []),
       env: optional(mapOf(converted(toText, "a string without NUL")), {}),
-      directory: optional(matching(FOLDER, "the absolute path of a folder"), "/"),
+      directory: optional(matching(FOLDER, "the absolute path of a directory"), "/"),
       status: optional(converted(toStatuses, "an exit status from 0 to 255, or a list of them"), 0),
       output: optional(word()),
       output_limit: optional(integer({ min: 1, max: 1_048_576 }), 65_536),
@@ -75,7 +75,7 @@ function nameFaults({ env }: Pick<ExecConfig, "env">): readonly Issue[] {
       : undefined;
     if (wanted === undefined) continue;
     issues.push({
-      message: `Cannot use the variable's name: must be ${wanted}; current value is ${JSON.stringify(name)}`,
+      message: `Cannot use the variable name: must be ${wanted}; current value is ${JSON.stringify(name)}`,
       path: ["env", name],
     });
   }
@@ -84,5 +84,5 @@ function nameFaults({ env }: Pick<ExecConfig, "env">): readonly Issue[] {
 
 function outputFaults({ output, output_limit }: Pick<ExecConfig, "output" | "output_limit">): readonly Issue[] {
   if (output === undefined || new TextEncoder().encode(output).length <= output_limit) return [];
-  return [{ message: `Cannot use output: it is longer than output_limit, ${output_limit}`, path: ["output"] }];
+  return [{ message: `Cannot use output: longer than output_limit, ${output_limit}`, path: ["output"] }];
 }

@@ -122,7 +122,7 @@ function outcomeOf(config: ExecConfig, { output, complaint, status }: Ended): Pr
   const said = quoteFirstLine(config, output);
   const complained = quoteFirstLine(config, complaint) || said;
   if (status.signal !== null) {
-    return { status: "fail", reason: `${command} was ended by ${status.signal}${complained}` };
+    return { status: "fail", reason: `${command} was killed by ${status.signal}${complained}` };
   }
   if (!config.status.includes(status.code)) {
     const wanted = config.status.join(", ");

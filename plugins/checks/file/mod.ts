@@ -11,7 +11,7 @@ const file: CheckPlugin<FileConfig> = {
   kind: "check",
   apiVersion: 1,
   name: "file",
-  summary: "Fails while a flag file exists, or while it does not",
+  summary: "Fails while a flag file exists, or while the file is absent",
   stability: "stable",
   example: { path: "/etc/lighthouse/web.out" },
   config: lazySchema(async () => (await import("./config.ts")).schema),

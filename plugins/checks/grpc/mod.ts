@@ -9,10 +9,10 @@ import { parseResponse } from "./message.ts";
 
 /** Explanations of gRPC statuses. */
 const HINTS: ReadonlyMap<string, string> = new Map([
-  ["5", "NOT_FOUND: it does not know the service"],
+  ["5", "NOT_FOUND: unknown service"],
   ["7", "PERMISSION_DENIED"],
   ["8", "RESOURCE_EXHAUSTED"],
-  ["12", "UNIMPLEMENTED: it does not serve grpc.health.v1.Health"],
+  ["12", "UNIMPLEMENTED: the server does not serve grpc.health.v1.Health"],
   ["13", "INTERNAL"],
   ["14", "UNAVAILABLE"],
   ["16", "UNAUTHENTICATED"],

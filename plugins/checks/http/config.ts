@@ -103,7 +103,7 @@ function headerFaults({ headers }: Pick<HttpConfig, "headers">): readonly Issue[
     const wanted = !TOKEN.test(name)
       ? "the name of a header: letters, digits and dashes"
       : FRAMING.has(name.toLowerCase())
-      ? "another header: a check sends no body"
+      ? "another header, because a check sends no body"
       : undefined;
     if (wanted !== undefined) {
       issues.push({
@@ -117,5 +117,5 @@ function headerFaults({ headers }: Pick<HttpConfig, "headers">): readonly Issue[
 
 function bodyFaults({ body, method }: Pick<HttpConfig, "body" | "method">): readonly Issue[] {
   if (body === undefined || method !== "HEAD") return [];
-  return [{ message: "Cannot use body: the answer to HEAD has none: omit it, or use GET", path: ["body"] }];
+  return [{ message: "Cannot use body: a response to HEAD has no body; omit the key, or use GET", path: ["body"] }];
 }

@@ -83,7 +83,7 @@ async function readOneHead(connection: Connection): Promise<Head> {
     throw new ProbeError(`Got ${quoteBytes(line)} from ${target}, want an HTTP response`);
   }
   const { bytes, terminated } = await connection.readLines(HEAD_BYTES_MAX - first.bytes.length, tooLong);
-  if (!terminated) throw new ProbeError(`${target} closed the connection within the headers`);
+  if (!terminated) throw new ProbeError(`${target} closed the connection in the middle of the headers`);
   // Most checks want nothing but the status.
   return { status: Number(status), headers: () => headersOf(toText(bytes)) };
 }
@@ -152,7 +152,7 @@ async function* readChunks(connection: Connection): AsyncGenerator<Uint8Array> {
     const opening = toText((await connection.readLine(CHUNK_LINE_BYTES_MAX)).bytes);
     const size = /^([0-9A-Fa-f]{1,8})[ \t]*(?:;.*)?\r?$/.exec(opening)?.[1];
     if (size === undefined) {
-      throw new ProbeError(`Got ${quote(opening)} from ${connection.target}, want a chunk's size`);
+      throw new ProbeError(`Got ${quote(opening)} from ${connection.target}, want a chunk size`);
     }
     if (parseInt(size, 16) === 0) return;
     yield* readExactly(connection, parseInt(size, 16));

@@ -37,7 +37,7 @@ async function ask(connection: Connection, config: HttpConfig, target: Endpoint)
     const wanted = quoteBytes(new TextEncoder().encode(config.body));
     return {
       status: "fail",
-      reason: `Got status ${status}, but ${wanted} is not in the first ${BODY_BYTES_MAX} bytes of the body`,
+      reason: `Got status ${status}, but ${wanted} not found in the first ${BODY_BYTES_MAX} bytes of the body`,
     };
   }
   return { status: "pass", detail: `Got status ${status}` };

@@ -65,7 +65,9 @@ function userFaults(
   const issues: Issue[] = [];
   if (user === undefined) {
     for (const [key, value] of Object.entries({ password, database, query })) {
-      if (value !== undefined) issues.push({ message: `Missing key user: without it ${key} is of no use`, path: [] });
+      if (value !== undefined) {
+        issues.push({ message: `Missing key user: ${key} has no effect without user`, path: [] });
+      }
     }
   }
   return issues;
@@ -73,5 +75,5 @@ function userFaults(
 
 function expectFaults({ query, expect }: Pick<PostgresConfig, "query" | "expect">): readonly Issue[] {
   if (expect === undefined || query !== undefined) return [];
-  return [{ message: "Missing key query: expect must say what it is the answer to", path: [] }];
+  return [{ message: "Missing key query: expect requires a query", path: [] }];
 }

@@ -26,7 +26,7 @@ export async function logIn(
 ): Promise<Message | undefined> {
   const { target } = connection;
   const known = () => {
-    if (password === undefined) throw new ProbeError(`${target} wants a password of user ${JSON.stringify(user)}`);
+    if (password === undefined) throw new ProbeError(`${target} requires a password for user ${JSON.stringify(user)}`);
     return password;
   };
   const send = (...parts: readonly (string | Uint8Array)[]) => connection.write(formatMessage("p", ...parts));
@@ -46,7 +46,9 @@ export async function logIn(
       case SASL: {
         const mechanisms = new TextDecoder().decode(data).split("\0");
         if (!mechanisms.includes(SCRAM_SHA_256)) {
-          throw new ProbeError(`${target} does not offer ${SCRAM_SHA_256}, and a check knows no other SASL`);
+          throw new ProbeError(
+            `${target} does not offer ${SCRAM_SHA_256}, the only SASL mechanism that checks support`,
+          );
         }
         const refused = await proveByScram(reader, known(), send);
         if (refused !== undefined) return refused;
@@ -54,7 +56,7 @@ export async function logIn(
       }
       default:
         throw new ProbeError(
-          `${target} asks for authentication ${method}: a check supports cleartext, MD5 and ${SCRAM_SHA_256}`,
+          `${target} requires authentication method ${method}; checks support cleartext, MD5 and ${SCRAM_SHA_256}`,
         );
     }
   }
@@ -77,7 +79,7 @@ async function proveByScram(
   const last = await reader.next();
   if (last.type !== "R") return last;
   if (saslText(last, SASL_FINAL) !== expected) {
-    throw new ProbeError("The server does not prove that it knows the password: it may be the wrong server");
+    throw new ProbeError("The server did not prove that it knows the password; the target may be the wrong server");
   }
   return undefined;
 }

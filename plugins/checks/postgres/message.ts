@@ -96,7 +96,7 @@ export class MessageReader {
     if (!/[A-Za-z0-9]/.test(type) || length < 4) throw new ProbeError(`${target} does not speak PostgreSQL's protocol`);
     this.#total += length;
     if (length > MESSAGE_BYTES_MAX || this.#total > ALL_BYTES_MAX) {
-      throw new ProbeError(`Got an answer from ${target} that is too long, or none of PostgreSQL's`);
+      throw new ProbeError(`Got an answer from ${target} that is too long, or not PostgreSQL's protocol`);
     }
     return { type, body: await this.#exactly(length - 4) };
   }

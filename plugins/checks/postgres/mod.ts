@@ -21,11 +21,11 @@ const NOBODY = "lighthouse";
 
 /** Explanations of errors, by code. */
 const HINTS: ReadonlyMap<string, string> = new Map([
-  ["28000", "it does not allow this user"],
-  ["28P01", "it rejects user or password"],
-  ["3D000", "it has no such database"],
-  ["53300", "it has too many connections"],
-  ["57P03", "it is starting up, shutting down or recovering"],
+  ["28000", "user not allowed"],
+  ["28P01", "wrong user or password"],
+  ["3D000", "no such database"],
+  ["53300", "too many connections"],
+  ["57P03", "the server is starting up, shutting down or recovering"],
 ]);
 
 /** Classes of errors that mean the server itself cannot serve: resources, operators, system, internal. */
@@ -61,7 +61,7 @@ function refusal(answer: string, target: string): ProbeError {
       ? `${target} does not offer TLS`
       : answer === ""
       ? `${target} closed the connection without an answer`
-      : `Got ${quote(answer)} from ${target}, want its word on TLS`,
+      : `Got ${quote(answer)} from ${target}, want S or N as the answer to SSLRequest`,
   );
 }
 
@@ -86,7 +86,7 @@ async function judgeReadiness(connection: Connection, first: Message): Promise<P
   const complaint = complaintOf(first, connection);
   return UNWELL.test(complaint.code)
     ? { status: "fail", reason: explain(complaint, connection) }
-    : { status: "pass", detail: "Accepts connections, but not this login" };
+    : { status: "pass", detail: "Accepts connections, but rejects this login" };
 }
 
 async function judgeSession(
@@ -140,7 +140,7 @@ async function query(connection: Connection, reader: MessageReader, text: string
       case "G":
       case "H":
       case "W":
-        throw new ProbeError("Cannot use query: it copies data: a check only reads rows");
+        throw new ProbeError("Cannot use query: COPY is not supported; a check only reads rows");
     }
   }
 }
@@ -149,7 +149,7 @@ function judgeAnswer({ complaint, value }: Answer, config: PostgresConfig, conne
   const { expect, password } = config;
   if (complaint !== undefined) return { status: "fail", reason: explain(complaint, connection, password) };
   const got = value === undefined
-    ? "Got no row"
+    ? "Got no rows"
     : value === null
     ? "Got NULL"
     : `Got ${quote(masked(value, password))}`;

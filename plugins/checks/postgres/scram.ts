@@ -51,7 +51,7 @@ export async function answerChallenge(
     throw new ProbeError("The server does not speak SCRAM-SHA-256 as expected");
   }
   if (rounds > ROUNDS_MAX) {
-    throw new ProbeError(`The server wants ${rounds} rounds of SCRAM-SHA-256: at most ${ROUNDS_MAX} are made`);
+    throw new ProbeError(`The server requires ${rounds} SCRAM-SHA-256 iterations: at most ${ROUNDS_MAX} are allowed`);
   }
   const salted = await saltPassword(password, fromBase64(salt), rounds);
   const clientKey = await hmac(salted, "Client Key");

@@ -28,7 +28,7 @@ Deno.test("answerChallenge() limits the iterations", async () => {
   const challenge = `r=${BOTH},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4000000000`;
   await assert.rejects(
     answerChallenge(challenge, EXAMPLE),
-    /wants 4000000000 rounds of SCRAM-SHA-256: at most 1000000/,
+    /requires 4000000000 SCRAM-SHA-256 iterations: at most 1000000/,
   );
 });
 

@@ -9,13 +9,13 @@ const REPLY_BYTES_MAX = 16_384;
 
 /** Explanations of error replies, by their first word. */
 const HINTS: ReadonlyMap<string, string> = new Map([
-  ["DENIED", "it is in protected mode"],
-  ["LOADING", "it is still loading its data"],
-  ["MASTERDOWN", "it has lost its master"],
-  ["MISCONF", "it cannot save its data"],
-  ["NOAUTH", "it requires a password"],
-  ["NOPERM", "the user may not PING"],
-  ["WRONGPASS", "it rejects username or password"],
+  ["DENIED", "the server is in protected mode"],
+  ["LOADING", "the server is still loading its data"],
+  ["MASTERDOWN", "the replica has lost its link to the master"],
+  ["MISCONF", "the server cannot save its data"],
+  ["NOAUTH", "the server requires a password"],
+  ["NOPERM", "the user has no permission to run PING"],
+  ["WRONGPASS", "wrong username or password"],
 ]);
 
 /** The check `redis`; its keys are in the README beside this file. */
@@ -66,7 +66,7 @@ async function fault(connection: Connection, wanted: string, secret: string | un
   if (terminated && reply === wanted) return undefined;
   // A server may quote an unknown command, password included.
   const shown = quoteBytes(new TextEncoder().encode(secret === undefined ? reply : reply.replaceAll(secret, MASK)));
-  if (!terminated) return `${target} closed the connection within its answer ${shown}`;
+  if (!terminated) return `${target} closed the connection in the middle of its answer ${shown}`;
   const hint = HINTS.get(/^-([A-Z]+)/.exec(reply)?.[1] ?? "");
   return `Got ${shown} from ${target}${hint === undefined ? "" : `: ${hint}`}`;
 }

@@ -32,14 +32,18 @@ Deno.test.each([
   {
     what: "is loading",
     reply: "-LOADING Redis is loading the dataset in memory\r\n",
-    reason: /: it is still loading its data$/,
+    reason: /: the server is still loading its data$/,
   },
   {
     what: "requires a password",
     reply: "-NOAUTH Authentication required.\r\n",
-    reason: /^Got "-NOAUTH Authentication required\." from .*: it requires a password$/,
+    reason: /^Got "-NOAUTH Authentication required\." from .*: the server requires a password$/,
   },
-  { what: "has lost its master", reply: "-MASTERDOWN Link with MASTER is down\r\n", reason: /lost its master/ },
+  {
+    what: "has lost its master",
+    reply: "-MASTERDOWN Link with MASTER is down\r\n",
+    reason: /lost its link to the master/,
+  },
   {
     what: "answers with an unknown error",
     reply: "-ERR max number of clients reached\r\n",
@@ -51,7 +55,7 @@ Deno.test.each([
     reason: /^Got "HTTP\/1.1 400 Bad Request" from/,
   },
   { what: "closes without an answer", reply: "", reason: /without an answer/ },
-  { what: "closes within its answer", reply: "+PO", reason: /within its answer "\+PO"/ },
+  { what: "closes within its answer", reply: "+PO", reason: /in the middle of its answer "\+PO"/ },
   { what: "sends an endless line", reply: "+".repeat(20_000), reason: /a line of more than 16384 bytes/ },
 ])("redis fails when the server $what", async ({ reply, reason }) => {
   await using server = new ScriptedServer(replies([], reply));

@@ -16,14 +16,14 @@ export const schema = refined(houseSchema(keys({ query: optional(text()), respon
 
 function faults({ query, response }: TcpConfig): readonly Issue[] {
   if (query !== undefined && response === undefined) {
-    return [{ message: "Missing key response: a query must say what answer it wants", path: [] }];
+    return [{ message: "Missing key response: query requires a response", path: [] }];
   }
   if (response !== undefined && query === undefined) {
-    return [{ message: "Missing key query: a response must say what it is the answer to", path: [] }];
+    return [{ message: "Missing key query: response requires a query", path: [] }];
   }
   if (response?.includes("\n")) {
     return [{
-      message: "Cannot use response: must be one line, without its line feed; current value is " +
+      message: "Cannot use response: must be one line, without a line feed; current value is " +
         JSON.stringify(response),
       path: ["response"],
     }];

@@ -20,6 +20,6 @@ export function readDsn(value: unknown): Dsn | undefined {
 /** A file of `notifiers/` with the type `sentry`. */
 export const schema = houseSchema(keys({
   dsn: converted(readDsn, "the DSN of a project: https://KEY@HOST/PROJECT"),
-  environment: optional(matching(/^[^\s/]{1,64}$/, "a name without spaces and slashes")),
+  environment: optional(matching(/^[^\s/]{1,64}$/, "a name without spaces or slashes")),
   ca: optional(matching(/^\/[^\0]+$/, "the absolute path of a PEM file")),
 }));

@@ -42,7 +42,7 @@ const slack: NotifierPlugin<SlackConfig> = {
   kind: "notifier",
   apiVersion: 1,
   name: "slack",
-  summary: "Posts events to a channel of Slack",
+  summary: "Posts events to a Slack channel",
   stability: "stable",
   example: { url: "http://127.0.0.1:8080", path: "/services/T0/B0/x", channel: "#ops" },
   config: schema,

@@ -5,7 +5,7 @@ import { pathKey, urlKey } from "../http_post.ts";
 export const schema = houseSchema(keys({
   url: urlKey(),
   path: pathKey(),
-  token: optional(matching(/^[\x21-\x7e]+$/, "printable characters without a space")),
+  token: optional(matching(/^[\x21-\x7e]+$/, "printable characters without spaces")),
   headers: optional(mapOf(matching(/^[\x20-\x7e]*$/, "printable characters")), {}),
   ca: optional(matching(/^\/[^\0]+$/, "the absolute path of a PEM file")),
 }));

@@ -52,7 +52,7 @@ function mapOf<T>(keys: { readonly [K in keyof T]: (value: unknown) => string | 
     }
     const given = value as Record<string, unknown>;
     const issues: SchemaIssue[] = Object.keys(given).filter((key) => !known.includes(key)).map((key) => ({
-      message: `Cannot use ${key}: this balancer does not know it`,
+      message: `Cannot use ${key}: unknown key`,
       path: [key],
       unknownKey: { known },
     }));
@@ -189,7 +189,7 @@ const plugin: BalancerPlugin<Config, ClusterConfig, Observed> = {
   pid: ([pid = ""]) => /^\d+$/.test(pid.trim()) ? Number(pid) : undefined,
   observe({ answers, files }: Seen, { config_file }: Config): Observed {
     const [pid, running] = answers ?? [];
-    if (pid !== undefined && !/^\d+\s*$/.test(pid)) throw new Error(`not an answer of my_balancer: ${pid}`);
+    if (pid !== undefined && !/^\d+\s*$/.test(pid)) throw new Error(`unexpected answer from my_balancer: ${pid}`);
     return { runs: answers !== undefined, running: running?.trimEnd(), file: files?.get(config_file) };
   },
   adopt,

@@ -27,7 +27,7 @@ function validate(value: unknown): SchemaResult<Config> {
   }));
   if (typeof expect === "string" && issues.length === 0) return { value: { expect } };
   if (typeof expect !== "string") {
-    const message = `Cannot use expect: must be a text; current value is ${JSON.stringify(expect)}`;
+    const message = `Cannot use expect: must be a string; current value is ${JSON.stringify(expect)}`;
     issues.push({ message, path: ["expect"] });
   }
   return { issues };

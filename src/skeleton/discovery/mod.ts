@@ -31,7 +31,7 @@ function validate(value: unknown): SchemaResult<Config> {
   }
   const { address, ...others } = value as Record<string, unknown>;
   const issues: SchemaIssue[] = Object.keys(others).map((key) => ({
-    message: `Cannot use ${key}: this discovery does not know it`,
+    message: `Cannot use ${key}: unknown key`,
     path: [key],
     unknownKey: { known: ["address"] },
   }));
@@ -112,7 +112,7 @@ class Session implements DiscoverySession {
       const response = await fetch(`http://${this.#address}/${path}`, { ...init, signal: either });
       if (!response.ok) {
         await response.body?.cancel();
-        throw new Error(`${this.#address} answers ${response.status}`);
+        throw new Error(`${this.#address} returned HTTP status ${response.status}`);
       }
       this.#context.connection("connected");
       return response;

@@ -20,7 +20,7 @@ function validate(value: unknown): SchemaResult<Config> {
   }
   const { address, path = "/", ...others } = value as Record<string, unknown>;
   const issues: SchemaIssue[] = Object.keys(others).map((key) => ({
-    message: `Cannot use ${key}: this notifier does not know it`,
+    message: `Cannot use ${key}: unknown key`,
     path: [key],
     unknownKey: { known: ["address", "path"] },
   }));
@@ -52,7 +52,7 @@ const plugin: NotifierPlugin<Config> = {
     const response = await fetch(`http://${address}${path}`, { method: "POST", body: JSON.stringify(events), signal });
     await response.body?.cancel();
     // Throwing is right: Lighthouse retries the same events.
-    if (!response.ok) throw new Error(`Cannot deliver to ${address}: the answer is ${response.status}, want 2xx`);
+    if (!response.ok) throw new Error(`Cannot deliver to ${address}: got status ${response.status}, want 2xx`);
   },
 };
 
