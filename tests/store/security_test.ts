@@ -141,7 +141,10 @@ Deno.test("lighthouse store reports why it does not start, and exits with 1", as
   await using dir = new TempDir();
   await using store = new StoreProcess(["--data.d", dir.path, "--bind", "0.0.0.0:0"]);
   assert.equal(await store.ended(), 1);
-  assert.match(store.log, /Cannot listen on 0\.0\.0\.0:0: without authentication, every client could change every value/);
+  assert.match(
+    store.log,
+    /Cannot listen on 0\.0\.0\.0:0: without authentication, every client could change every value/,
+  );
 });
 
 Deno.test("a store on loopback answers no foreign host name (DNS rebinding)", async () => {
