@@ -187,7 +187,7 @@ Deno.test("a plugin that hung stays disabled after a restart until its record is
     await using second = Lighthouse.start("reporter", host.configDir, client.flags);
     await second.event("config.invalid", {
       file: /plugins\.yaml$/,
-      msg: /no answer to describe.*not run again until it changes, or .*\/hung\/[0-9a-f]{64} is removed/,
+      msg: /no answer to describe.*stays disabled until it changes, or .*\/hung\/[0-9a-f]{64} is removed/,
     });
     assert.equal(second.count("worker.stuck"), 0, second.log);
     const { hungPlugins } = await client.status();
@@ -257,7 +257,7 @@ Deno.test("a balancer plugin that hung stays disabled after a restart, while HAP
   }
   await using second = Lighthouse.start("run", host.configDir, client.flags);
   await second.logged(
-    /plugins\.yaml.*no answer to decide.*not run again until it changes, or .*\/hung\/[0-9a-f]{64} is removed/,
+    /plugins\.yaml.*no answer to decide.*stays disabled until it changes, or .*\/hung\/[0-9a-f]{64} is removed/,
   );
   await host.untilServing("web", [service.port]);
   assert.deepEqual((await client.status()).hungPlugins.map(({ plugin }) => plugin), ["balancer/odd"]);
