@@ -179,11 +179,14 @@ Deno.test("PluginHost: a flood of log records costs the host fifty per second, a
       }
       return { status: "pass" };`),
   );
+  const startedMs = performance.now();
   await startCheck(made);
   const probing = made.call({ type: "probe", instance: "check", timeoutMs: 3_000 }, WAIT);
   assert.equal((await probing).type, "outcome");
   assert.deepEqual(made.deaths, []);
-  assert.ok(made.events.length <= 300, "log records are bounded");
+  // The plugin makes a thousand each turn. A busy machine takes longer than the probe's three seconds.
+  const seconds = (performance.now() - startedMs) / 1_000;
+  assert.ok(made.events.length <= 50 * (seconds + 2), `${made.events.length} log records in ${seconds} s`);
   assert.match(made.refused.join(), /\d{3,} log records dropped in one second/);
 });
 
