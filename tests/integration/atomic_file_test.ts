@@ -100,7 +100,7 @@ Deno.test(
     await using _folder = await Mount.readOnly(dir.file("folder"));
     await assert.rejects(
       writeAtomically(dir.file("folder/a"), "new", { mode: 0o640 }),
-      new RegExp(`Read-only file system.*; want ${dir.file("folder/a")} or its directory to be writable$`),
+      new RegExp(`Read-only file system.*; ${dir.file("folder/a")} or its directory must be writable$`),
     );
     await using _file = await Mount.alone(dir.file("folder/a"), { from: dir.file("writable") });
     await writeAtomically(dir.file("folder/a"), "new", { mode: 0o640, check: async () => {} });
