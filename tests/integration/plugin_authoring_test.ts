@@ -58,7 +58,7 @@ Deno.test("plugin new rejects an invalid plugin name", async () => {
   const { code, stderr } = await runCli(["plugin", "new", "check", "My-Own"]);
   assert.deepEqual([code, stderr], [
     2,
-    'Invalid plugin name "My-Own": want lower case letters, digits and _, a letter first\n',
+    'Invalid plugin name "My-Own": must be lower-case letters, digits and _, starting with a letter\n',
   ]);
 });
 
