@@ -88,7 +88,7 @@ Deno.test("a plugin that keeps all its connections, in twelve workers, does not 
     throw new Error(`${error.message}\n${reporter.log}`);
   });
   await reporter.logged(/check=keeps reason="Cannot probe: the plugin holds too many open/);
-  await reporter.logged(/worker="check keeps.*Cannot start another worker: .*promised to plugins.*LimitNOFILE/);
+  await reporter.logged(/worker="check keeps.*Cannot start another worker: .*reserved for plugins.*LimitNOFILE/);
   for (let round = 0; round < 5; round++) {
     const { probes } = service;
     await eventually("the good service is probed on", () => service.probes > probes + 5);

@@ -43,7 +43,7 @@ Deno.test(
     await Deno.symlink(dir.file("victim"), dir.file("pid"));
     await new Deno.Command("chown", { args: ["--no-dereference", "65534", dir.file("pid")] }).output();
     const sources = sourcesAt(dir.file("file"), dir.file("socket"), dir.file("pid"));
-    await assert.rejects(verifyWrittenPaths(sources), /pid is a link that user 65534 made/);
+    await assert.rejects(verifyWrittenPaths(sources), /pid is a symlink created by user 65534/);
     const [obstacle, ...others] = await findWritingObstacles(sources);
     assert.deepEqual([obstacle?.severity, others], ["warning", []]);
   },
