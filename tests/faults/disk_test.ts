@@ -78,7 +78,7 @@ Deno.test("the config directory is moved away and back: no request fails, and la
   const { configDir } = stage.host;
   const aftermath = await stage.during(async () => {
     await Deno.rename(configDir, `${configDir}.away`);
-    await stage.writer.event("config.suspect", { msg: /does not exist/ });
+    await stage.writer.event("config.suspect", { msg: /no such directory/ });
     await Deno.rename(`${configDir}.away`, configDir);
     await stage.host.write("clusters/late", { discovery: "file", haproxy: {} });
   }, async () => {
