@@ -10,15 +10,20 @@ const SPANS: { readonly [Name in MetricName<"histogram">]?: string } = {
 };
 /** What OpenTelemetry calls an error in the status of a span. */
 const ERROR = 2;
+/** The first runtime that is asked: older ones may end the process (2.4.2 does) instead of throwing. */
+const SINCE = { major: 2, minor: 9 } as const;
 
 /**
  * Opens what makes a span of OpenTelemetry of each duration of some, once it is over. Its attributes are the labels of
  * the metric and a few names of the config: no address, no reason, no text of others. `undefined` unless
  * the runtime exports spans (`OTEL_DENO=true`), which is found out by trying: the variable needs a permission.
+ * Needs Deno 2.9.
  */
 export function openSpans(
   { version, wallNow }: { readonly version: string; readonly wallNow: () => number },
 ): Meter | undefined {
+  const [major = 0, minor = 0] = Deno.version.deno.split(".").map(Number);
+  if (major < SINCE.major || major === SINCE.major && minor < SINCE.minor) return undefined;
   const tracer = Deno.telemetry.tracerProvider.getTracer("lighthouse", version);
   try {
     // Without an end it is never exported.

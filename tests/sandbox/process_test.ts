@@ -202,7 +202,7 @@ Deno.test("a plugin at its connection limit is denied more, until it closes some
   assert.deepEqual([code, stderr], [0, ""]);
   assert.match(
     stdout,
-    /^DONE (\d+) Cannot have more than \1 connections and files open at once: close some ELIMIT; ended in order\n$/,
+    /^DONE (\d+) Cannot have more than \1 connections and files open at once; close some ELIMIT; ended in order\n$/,
   );
 });
 
