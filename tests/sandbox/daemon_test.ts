@@ -22,7 +22,7 @@ const ATTACKERS: Readonly<Record<string, Attacker & { readonly told: RegExp }>> 
   },
   claims: {
     members: `kind: "discovery", capabilities: ["watch"], open() {},`,
-    told: /Cannot use the plugin as a check: it is a discovery/,
+    told: /Cannot use the plugin as a check: the plugin is a discovery/,
   },
   floods: {
     probe: "for (let i = 0; i < 20_000; i++) { log.info('noise', new Uint8Array(1e6)); } return new Promise(() => {});",
