@@ -1,3 +1,4 @@
+import { HEARTBEAT_OPTIONS } from "../../src/supervisor/plugin_host.ts";
 import type { BalancerEffects, ProgramVersion } from "../../src/balance/effects.ts";
 import { FakeClock } from "../../src/kernel/fake_clock.ts";
 import { type Random, seededRandom } from "../../src/kernel/random.ts";
@@ -301,6 +302,10 @@ export class World implements AsyncDisposable {
       for (const key of Object.keys(faults)) Object.assign(now, { [key]: NO_FAULTS[key as keyof WorkerFaults] });
       if ("blind" in faults || "unloadable" in faults) this.#state(name).blindedAt = this.#clock.now();
       else this.#trouble(name);
+      // A ping that was swallowed counts as missed only now: the worker may end for it.
+      if ("silent" in faults || "lost" in faults) {
+        this.#clock.after(HEARTBEAT_OPTIONS.everyMs, () => this.#trouble(name));
+      }
     };
   }
 
