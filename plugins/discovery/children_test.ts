@@ -64,7 +64,7 @@ function heavy(host: string, note: string): Uint8Array {
   return encodeNode({ host, ip: "10.0.0.1", port: 80, metadata: { note } });
 }
 
-Deno.test("readChild() ignores metadata that nobody reads, keeps none of its bytes, and sees no change in it", () => {
+Deno.test("readChild() ignores unused metadata, stores none of its bytes, and reports no change to it", () => {
   const before = readChild(heavy("a", "x".repeat(60_000)), { withoutMetadata: true });
   assert.deepEqual([before.node?.metadata, before.data.length, before.size], [{}, 0, 0]);
   const after = readChild(heavy("a", "y".repeat(60_000)), { withoutMetadata: true, before });
@@ -74,7 +74,7 @@ Deno.test("readChild() ignores metadata that nobody reads, keeps none of its byt
   assert.match(readChild(heavy("a", "x".repeat(90_000))).fault ?? "", /metadata must be at most 65536 characters/);
 });
 
-Deno.test("composeNodes() leaves out metadata of a cluster that has too much of it, and serves every node", () => {
+Deno.test("composeNodes() drops a cluster's metadata above the limit, and serves every node", () => {
   const count = Math.floor(CLUSTER_BYTES_MAX / 60_000) + 20;
   const children = new Map(Array.from({ length: count }, (_, at): [string, Child] => {
     const name = `n${String(at).padStart(4, "0")}`;

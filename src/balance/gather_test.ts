@@ -216,7 +216,7 @@ Deno.test("gather() removes no served cluster because it is rejected", async () 
   assert.deepEqual([target.held, plan, meanwhile], [true, undefined, [COMMAND]]);
 });
 
-Deno.test("gather() plans no reload while a cluster is served whose config is invalid", async () => {
+Deno.test("gather() plans no reload while the config of a served cluster is invalid", async () => {
   const bench = new Bench();
   bench.served = "web api";
   bench.plan = (_, { reload }) => reload ? [RELOAD] : [COMMAND];

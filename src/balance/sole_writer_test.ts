@@ -27,7 +27,7 @@ Deno.test("SoleWriter lets a writer work whose directory takes no lock file", as
   await other.claim([lockless]);
 });
 
-Deno.test("SoleWriter keeps off a writer that shares one of several files, and releases a partial claim", async () => {
+Deno.test("SoleWriter blocks a writer that shares one of several files, and releases a partial claim", async () => {
   await using dir = new TempDir();
   using first = new SoleWriter();
   using second = new SoleWriter();
@@ -37,7 +37,7 @@ Deno.test("SoleWriter keeps off a writer that shares one of several files, and r
   await third.claim([dir.file("two.cfg")]);
 });
 
-Deno.test("SoleWriter whose lock file was removed locks it again, or yields to a faster one", async () => {
+Deno.test("SoleWriter locks a removed lock file again, or yields to a faster writer", async () => {
   await using dir = new TempDir();
   using first = new SoleWriter();
   using second = new SoleWriter();
@@ -50,7 +50,7 @@ Deno.test("SoleWriter whose lock file was removed locks it again, or yields to a
   await assert.rejects(first.claim([dir.file("a")]), OtherWriterError);
 });
 
-Deno.test("SoleWriter writes to no file but its own: not through a link, nor to a file with two names", async () => {
+Deno.test("SoleWriter writes only to its own file: not through a symlink, and not to a file with two hard links", async () => {
   await using dir = new TempDir();
   await dir.write("precious", "keep me");
   for (
@@ -70,7 +70,7 @@ Deno.test("SoleWriter writes to no file but its own: not through a link, nor to 
   await assert.rejects(Deno.lstat(dir.file("nothing")), Deno.errors.NotFound);
 });
 
-Deno.test("SoleWriter has a lock that only its own user can hold", async () => {
+Deno.test("SoleWriter uses a lock that only its own user can hold", async () => {
   await using dir = new TempDir();
   using writer = new SoleWriter();
   await writer.claim([dir.file("a")]);

@@ -249,7 +249,7 @@ Deno.test("Writer changes members in proportion to the change: no look first, ea
   assert.equal(bench.count("balancer.drift"), 0);
 });
 
-Deno.test("Writer looks at once where a server reads back differently", async () => {
+Deno.test("Writer reads HAProxy's state at once if a server reads back differently", async () => {
   await using bench = new Bench();
   await bench.put(wants({ web: { nodes: [A] } }));
   bench.model.swallows = (command) => command.includes("state ready");
@@ -264,7 +264,7 @@ Deno.test("Writer looks at once where a server reads back differently", async ()
   assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80", "b.int:80 10.0.0.2:80"]);
 });
 
-Deno.test("Writer looks at once where the process it commands was replaced, although that still talks", async () => {
+Deno.test("Writer reads HAProxy's state at once if the commanded process was replaced but still responds", async () => {
   await using bench = new Bench();
   await bench.put(wants({ web: { nodes: [A] } }));
   await bench.pass(1_000);
@@ -413,7 +413,7 @@ Deno.test("Writer applies the newest of the changes that arrived while it was bu
   assert(!bench.steps.some((step) => step.includes("b.int")));
 });
 
-Deno.test("Writer keeps the rate of reloads, and members join and leave meanwhile", async () => {
+Deno.test("Writer limits the rate of reloads, and members join and leave meanwhile", async () => {
   await using bench = new Bench();
   await bench.put(wants({ web: { port: 8000, nodes: [A] } }));
   await bench.pass(3_000);
@@ -434,7 +434,7 @@ Deno.test("Writer keeps the rate of reloads, and members join and leave meanwhil
   assert.match(bench.reloads[1]?.reason ?? "", /frontend web changed/);
 });
 
-Deno.test("Writer serves current members with the last good config when the new one is rejected, and logs that once", async () => {
+Deno.test("Writer serves current members with the last good config when the new config is rejected, and logs the rejection once", async () => {
   await using bench = new Bench();
   await bench.put(wants({ web: { port: 8000, nodes: [A] } }));
   bench.forget();
@@ -591,7 +591,7 @@ Deno.test("Writer does not remove a serving cluster whose file was broken while 
   assert.deepEqual(bench.reloads, []);
 });
 
-Deno.test("Writer restores the old file when no process could be started with the new one, and retries later", async () => {
+Deno.test("Writer restores the previous file when no process starts with the new one, and retries later", async () => {
   await using bench = new Bench();
   await bench.put(wants({ web: { port: 8000, nodes: [A] } }));
   await bench.pass(3_000);
@@ -768,7 +768,7 @@ Deno.test("Writer restores a file that was changed by hand", async () => {
   ]);
 });
 
-Deno.test("Writer reports no drift for a file that it cannot write, says since when it lags behind, and retries it", async () => {
+Deno.test("Writer reports no drift for a file that it cannot write, shows since when the file is outdated, and retries the write", async () => {
   await using bench = new Bench();
   await bench.put(wants({ web: { nodes: [A] } }));
   await bench.pass(2_000);
@@ -790,7 +790,7 @@ Deno.test("Writer reports no drift for a file that it cannot write, says since w
   assert.deepEqual(bench.logged("warn"), []);
 });
 
-Deno.test("Writer notices that someone else reloaded, and adds the current members again", async () => {
+Deno.test("Writer detects an external reload, and adds the current members again", async () => {
   await using bench = new Bench();
   await bench.put(wants({ web: { nodes: [A] } }));
   await bench.put(wants({ web: { nodes: [B] } }));
@@ -819,7 +819,7 @@ Deno.test("Writer leaves a server with connections in maintenance and deletes it
   assert.deepEqual(bench.reloads, []);
 });
 
-Deno.test("Writer looks again after a failed command, and reloads after the second", async () => {
+Deno.test("Writer reads the state again after a failed command, and reloads after a second failure", async () => {
   await using bench = new Bench();
   await bench.put(wants({ web: { nodes: [A] } }));
   await bench.pass(3_000);
@@ -1003,7 +1003,7 @@ Deno.test("Writer reloads once for a config file that moved, and logs that", asy
   assert.deepEqual(bench.reloads.map((step) => step.reason), ["its config file has moved"]);
 });
 
-Deno.test("Writer does not blame the config for a program that does not exit", async () => {
+Deno.test("Writer does not reject the config when a program does not exit", async () => {
   await using bench = new Bench();
   bench.model.fault = (step) => step.do === "start" ? { kind: "late", message: "did not exit" } : undefined;
   await bench.put(wants({ web: { port: 8000, nodes: [A] } }));
@@ -1016,7 +1016,7 @@ Deno.test("Writer does not blame the config for a program that does not exit", a
   assert.deepEqual(bench.model.serving("web"), ["a.int:80 10.0.0.1:80"]);
 });
 
-Deno.test("Writer does nothing when nothing is to be done", async () => {
+Deno.test("Writer takes no step when nothing has changed", async () => {
   await using bench = new Bench();
   const wanted = wants({ web: { nodes: [A] } });
   await bench.put(wanted);

@@ -180,7 +180,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       for (let i = 0; i < 2; i++) await change(started, "deregisterOwn", 8001);
       await untilPorts(started, []);
     }),
-    rule("drains a node, or removes it where no state can be written, and restores it", async ({ config }) => {
+    rule("drains a node, or removes it if no state can be written, and restores it", async ({ config }) => {
       await using started = await open(config);
       await change(started, "register", 8001);
       await watch(started);
@@ -301,7 +301,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       { why: addressless },
     ),
     {
-      title: "reports no members while the registry is unreachable, and still stops",
+      title: "reports no members while the registry is unreachable, and can still be stopped",
       skipped: lacks("watch") ?? addressless,
       async run() {
         await using server = new ScriptedServer(sends("this is no registry\n"));

@@ -39,7 +39,7 @@ Deno.test("Damper lets no change wait longer than maxMs, however low the rate", 
   assert.deepEqual(runs.map((run) => parseInt(run)), [0, 501, 1_001, 1_501, 2_001, 2_501]);
 });
 
-Deno.test("Damper runs at once for others while a flapping source has spent its budget", () => {
+Deno.test("Damper runs at once for other sources while a flapping source has used up its budget", () => {
   const { clock, damper, runs } = make();
   for (let i = 0; i < 1_000; i++) {
     if (i === 250 || i === 555) damper.trigger("calm");

@@ -48,7 +48,7 @@ Deno.test("Connectivity logs an outage that lasts, although another ended a mome
   assert.deepEqual(stage.log.slice(-2), ["info registry.connected", "warn registry.unreachable"]);
 });
 
-Deno.test("Connectivity logs an outage that lasts five seconds, however often it is reported again meanwhile", () => {
+Deno.test("Connectivity logs an outage of five seconds, even if it is reported repeatedly meanwhile", () => {
   const stage = new Stage();
   stage.hear("disconnected", 1_000);
   stage.hear("connected", 1_000);
@@ -87,7 +87,7 @@ Deno.test("Connectivity logs nothing about a registry that was removed before it
   assert.equal(stage.connectivity.of(WORKER), undefined);
 });
 
-Deno.test("Connectivity: the last state in the log is the one of the last five seconds, whatever came before", () => {
+Deno.test("Connectivity: the last logged state is the state of the last five seconds, regardless of earlier flapping", () => {
   const spell = fc.tuple(fc.constantFrom("connected" as const, "disconnected" as const), fc.nat(90_000));
   fc.assert(fc.property(fc.array(spell), fc.constantFrom("connected", "disconnected"), (spells, last) => {
     const stage = new Stage();

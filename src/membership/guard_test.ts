@@ -64,7 +64,7 @@ Deno.test("applyGuard() accepts no empty answer right after the registry became 
   assert.equal(cluster.hear([], 6_000), 0);
 });
 
-Deno.test("applyGuard() does not count the time of an outage towards the duration of a large loss", () => {
+Deno.test("applyGuard() does not count an outage toward the duration of a large loss", () => {
   const cluster = new Cluster(nodes(10), { maxShrinkPercent: 30, shrinkGraceMs: 60_000 });
   assert.equal(cluster.hear(nodes(2), 1_000), 10);
   // It was restarted meanwhile: its first answer may not be up to date yet.
@@ -94,7 +94,7 @@ Deno.test("applyGuard() never removes the nodes of a cluster that must not be em
   assert.deepEqual([cluster.memory.hold?.cause, cluster.memory.hold?.askAt], ["empty", Infinity]);
 });
 
-Deno.test("applyGuard() keeps what is missing below min_nodes, and accepts new nodes", () => {
+Deno.test("applyGuard() keeps missing nodes while fewer than min_nodes remain, and accepts new nodes", () => {
   const cluster = new Cluster(nodes(3), { minNodes: 2 });
   assert.equal(cluster.hear([node(9000)], 0), 4);
   assert.equal(cluster.memory.hold?.cause, "few");
@@ -131,7 +131,7 @@ Deno.test("applyGuard() holds a large loss until it has lasted for shrink_grace"
   assert.equal(cluster.hear(nodes(3), 60_000), 3);
 });
 
-Deno.test("applyGuard() notices a large loss in small steps", () => {
+Deno.test("applyGuard() detects a large loss in small steps", () => {
   const cluster = new Cluster(nodes(10), { maxShrinkPercent: 50, shrinkGraceMs: 60_000 });
   const served = [9, 8, 7, 6, 5, 4, 3].map((count, i) => cluster.hear(nodes(count), i * 100));
   assert.deepEqual(served, [9, 8, 7, 6, 5, 5, 5]);
@@ -143,7 +143,7 @@ Deno.test("applyGuard() forgets old losses", () => {
   assert.equal(cluster.hear(nodes(3), 2_000), 3);
 });
 
-Deno.test("applyGuard() lets one flapping node come and go, however often", () => {
+Deno.test("applyGuard() never holds the changes of a single flapping node", () => {
   const cluster = new Cluster(nodes(10), { maxShrinkPercent: 20, shrinkGraceMs: 60_000 });
   for (let i = 0; i < 20; i++) {
     assert.equal(cluster.hear(nodes(9), i * 2_000), 9);
@@ -151,7 +151,7 @@ Deno.test("applyGuard() lets one flapping node come and go, however often", () =
   }
 });
 
-Deno.test("applyGuard() never holds a rolling restart, whatever its size, order and pace", () => {
+Deno.test("applyGuard() never holds a rolling restart, regardless of its size, order and pace", () => {
   const restarts = fc.record({
     count: fc.integer({ min: 1, max: 40 }),
     percent: fc.integer({ min: 1, max: 99 }),
@@ -177,7 +177,7 @@ Deno.test("applyGuard() never holds a rolling restart, whatever its size, order 
   }));
 });
 
-Deno.test("applyGuard() holds each loss of more than max_shrink_percent within shrink_grace, in whatever steps", () => {
+Deno.test("applyGuard() holds each loss of more than max_shrink_percent within shrink_grace, in any number of steps", () => {
   const losses = fc.record({
     count: fc.integer({ min: 2, max: 40 }),
     percent: fc.integer({ min: 0, max: 90 }),
@@ -272,7 +272,7 @@ Deno.test("applyGuard() holds a smaller answer of a changed epoch until every li
   assert.equal(cluster.hear(nodes(2), 31_001, { epoch: "2", leaseMs: 30_000 }), 2, "its history is known by then");
 });
 
-Deno.test("applyGuard() does not take an answer of an earlier epoch as confirmation of an empty cluster", () => {
+Deno.test("applyGuard() does not accept a response from an earlier epoch as confirmation of an empty cluster", () => {
   const cluster = new Cluster(nodes(3));
   assert.equal(cluster.hear(nodes(3), 0), 3);
   assert.equal(cluster.hear([], 100), 3);

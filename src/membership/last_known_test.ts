@@ -31,7 +31,7 @@ function bench(given: Partial<LastKnownOptions>) {
   return { clock, live, known: new LastKnown(options) };
 }
 
-Deno.test("LastKnown adopts a member that runs and is not in the file yet", async () => {
+Deno.test("LastKnown adopts a member of the running HAProxy that is not in the file yet", async () => {
   const wanted = wantedOf({
     balancer: { defaults: ["mode http"] },
     clusters: [{ name: "web", haproxy: {}, nodes: ["a.int:80 10.0.0.1"] }],
@@ -68,7 +68,7 @@ Deno.test("LastKnown reports once that its file cannot be written, although the 
   assert.equal(warnings.length, 1);
 });
 
-Deno.test("LastKnown writes its file once that is possible, although no members change meanwhile", async () => {
+Deno.test("LastKnown writes its file as soon as it can, even if no member changes meanwhile", async () => {
   const told: string[] = [];
   const tell = (text: string) => void told.push(text);
   const log = { debug: tell, info: tell, warn: tell, error: tell };
@@ -99,7 +99,7 @@ Deno.test("LastKnown writes its file once that is possible, although no members 
   assert.match(written[0] ?? "", /"web"/);
 });
 
-Deno.test("LastKnown starts without a file that is not regular, and reports it", async () => {
+Deno.test("LastKnown reports a file that is not a regular file, and starts without it", async () => {
   await using dir = new TempDir();
   await Deno.mkdir(dir.file("directory"));
   const ignore = () => {};
@@ -176,7 +176,7 @@ const hear = (...clusters: readonly string[]) => (live: LiveTopology) => {
   for (const cluster of clusters) live.replace({ cluster, nodes: [NODE] });
 };
 
-Deno.test("LastKnown reports the age of members of an earlier run, over runs in which no registry confirmed them", async () => {
+Deno.test("LastKnown reports the age of stored members across runs in which no registry confirmed them", async () => {
   const disk = new OneFile();
   await liveFrom(0, disk, { wanted: ["web"], act: hear("web"), forMs: DAY_MS });
   const second = await liveFrom(3 * DAY_MS, disk, { wanted: ["web"], forMs: DAY_MS });
@@ -188,7 +188,7 @@ Deno.test("LastKnown reports the age of members of an earlier run, over runs in 
   assert.deepEqual(third.warnings, ["cluster.outdated"]);
 });
 
-Deno.test("LastKnown forgets an undesired cluster once it is older than max_age, and no other", async () => {
+Deno.test("LastKnown forgets a cluster that is no longer configured once it is older than max_age, and no other cluster", async () => {
   const disk = new OneFile();
   await liveFrom(0, disk, { wanted: ["web", "old"], act: hear("web", "old") });
   await liveFrom(6 * DAY_MS, disk, { wanted: ["web"] });

@@ -61,7 +61,7 @@ function node(port: number): Node {
   return { host: "a.test", ip: "10.0.0.1", port, metadata: {} };
 }
 
-Deno.test("MembershipGuard asks a second time before a cluster is emptied, and logs that", () => {
+Deno.test("MembershipGuard queries the registry again before it empties a cluster, and logs the hold", () => {
   using stage = new Stage();
   stage.hear(3);
   assert.equal(stage.hear(0), 3);
@@ -75,7 +75,7 @@ Deno.test("MembershipGuard asks a second time before a cluster is emptied, and l
   ]);
 });
 
-Deno.test("MembershipGuard accepts an empty cluster only some time after its registry became reachable", () => {
+Deno.test("MembershipGuard accepts an empty cluster only after a delay once its registry is reachable", () => {
   using stage = new Stage();
   stage.live.adopt("web", [node(8000)]);
   stage.membership.connected([{ cluster: "web", source: "zoo" }]);
@@ -100,7 +100,7 @@ Deno.test("MembershipGuard accepts what returns while something is held, and rep
   ]);
 });
 
-Deno.test("MembershipGuard asks at once when the operator changes the guard of a held cluster", () => {
+Deno.test("MembershipGuard queries the registry at once when an operator changes the guard of a held cluster", () => {
   using stage = new Stage({ minNodes: 2 });
   stage.hear(3);
   assert.equal(stage.hear(1), 3);
@@ -141,7 +141,7 @@ Deno.test("MembershipGuard: a held answer is an answer", () => {
   assert.deepEqual([stage.changes, stage.live.heard("web")], [1, true]);
 });
 
-Deno.test("MembershipGuard takes no report from before a cluster left the config as confirmation when it returns", () => {
+Deno.test("MembershipGuard does not accept a report from before a cluster's removal from the config as confirmation after its return", () => {
   using stage = new Stage();
   stage.hear(3);
   assert.equal(stage.hear(0), 3);

@@ -48,7 +48,7 @@ Deno.test("decodeTopology() rejects a file of another format", async () => {
   assert.match(await reasonOf("lighthouse-topology-3 00\n{}\n"), /not in format/);
 });
 
-Deno.test("decodeTopology() rejects whatever is truncated or edited", async () => {
+Deno.test("decodeTopology() rejects truncated and edited files", async () => {
   const text = await encodeTopology(MEMBERS);
   await fc.assert(fc.asyncProperty(fc.nat(text.length - 1), fc.nat(255), async (at, code) => {
     const altered = text.slice(0, at) + String.fromCharCode(code) + text.slice(at + 1);

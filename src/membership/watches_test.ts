@@ -102,7 +102,7 @@ Deno.test("Watches starts what is new, ends what is gone, and leaves the rest", 
   ]);
 });
 
-Deno.test("Watches asks for metadata only while a balancer reads it", () => {
+Deno.test("Watches requests metadata only while a balancer reads it", () => {
   const bench = new Bench();
   assert.deepEqual(bench.apply({ web: "zoo" }, true), ["discovery zoo: watch web"]);
   assert.deepEqual(bench.apply({ web: "zoo", api: "dns" }, true, false), [

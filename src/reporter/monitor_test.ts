@@ -98,7 +98,7 @@ Deno.test("Monitor.ports reports since when a port is up or down, when each chec
   assert.equal(seen()?.checks[0]?.probedMs, probedMs, "a probe that does not end counts for nothing");
 });
 
-Deno.test("Monitor keeps the last verdict for unknown_grace while no probe can be made, and then counts the check as down", async () => {
+Deno.test("Monitor keeps the last result for unknown_grace while no probe can run, and then counts the check as down", async () => {
   await using bench = new Bench();
   bench.monitor.apply([PORT]);
   const seen = () => bench.monitor.ports.get("web:80")?.checks[0];
@@ -128,7 +128,7 @@ Deno.test("Monitor counts nothing while no probe can be made: passes and failure
   assert.deepEqual(bench.said, ["web:80 up", "web:80 down"]);
 });
 
-Deno.test("Monitor counts a service whose checks could never be made as neither up nor down", async () => {
+Deno.test("Monitor counts a service as neither up nor down if its checks could never run", async () => {
   await using bench = new Bench();
   bench.blind = "no worker";
   bench.monitor.apply([PORT]);

@@ -294,7 +294,7 @@ Deno.test("Registrar requests nothing twice while nothing changes, but renews re
   assert.deepEqual(bench.said, ["info: Registered"], "an assertion is no news");
 });
 
-Deno.test("Registrar restores registrations that somebody else removed", async () => {
+Deno.test("Registrar restores registrations that another client removed", async () => {
   await using bench = new Bench();
   await bench.apply([want()]);
   bench.known.clear();
@@ -441,7 +441,7 @@ Deno.test("Registrar: a removal while a registration is in flight leaves no regi
   assert.equal(bench.known.size, 0);
 });
 
-Deno.test("Registrar.renew() registers everything of its registry again, once each, spread over the jitter", async () => {
+Deno.test("Registrar.renew() registers each node of its registry again once, spread over the jitter", async () => {
   const random = seededRandom(1);
   await using bench = new Bench({ random });
   const names = ["web:80", "web:81", "web:82", "web:83"];
@@ -552,7 +552,7 @@ Deno.test("Registrar.renew() does not wait for a node that is removed meanwhile"
   assert.deepEqual(bench.registrar.report, [], "nothing is left of it");
 });
 
-Deno.test("Registrar reports a node that another host keeps taking over as contested, for as long as it does", async () => {
+Deno.test("Registrar reports a node as contested while another host keeps taking it over", async () => {
   await using bench = new Bench();
   const contested = () => bench.registrar.report.map(({ contestedBy }) => contestedBy);
   bench.takenFrom = "10.0.0.2";

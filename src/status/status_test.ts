@@ -163,7 +163,7 @@ Deno.test("statusOf() shows each of several sources, which of them have a member
   ]);
 });
 
-Deno.test("statusOf() shows for how long a cluster has been stale and why, until its connection is back", () => {
+Deno.test("statusOf() shows how long and why a cluster has been stale, until its connection is restored", () => {
   using stage = new Stage();
   stage.hear("a");
   stage.membership.lostSight([{ cluster: "web", source: "zk" }], "the server hung up", { until: "connected" });
@@ -187,7 +187,7 @@ Deno.test("statusOf() shows held changes", () => {
   assert.match(stage.web()?.reason ?? "", /registry reports no nodes/);
 });
 
-Deno.test("statusOf() shows members as stale when their discovery is gone", () => {
+Deno.test("statusOf() shows members as stale if their discovery is not configured", () => {
   using stage = new Stage();
   stage.hear("a");
   const { accepted } = stage.parts;
@@ -196,7 +196,7 @@ Deno.test("statusOf() shows members as stale when their discovery is gone", () =
   assert.deepEqual([stage.web()?.state, stage.web()?.reason], ["stale", "No usable discovery/zk.yaml"]);
 });
 
-Deno.test("statusOf() shows whether a registry is reachable, and unknown when its worker is gone", () => {
+Deno.test("statusOf() shows whether a registry is reachable, or unknown if its worker has ended", () => {
   using stage = new Stage();
   const zk = () => stage.status().discovery["zk"];
   assert.deepEqual(zk(), { worker: "serving", registry: "unknown", forSeconds: null, detail: null });
@@ -367,7 +367,7 @@ Deno.test("nameMembers() depends only on names and addresses, not on their order
   assert.equal(nameMembers([a]), "74ef861b561278d0");
 });
 
-Deno.test("Beat returns how late the last beat was, and how late the next one is by now", () => {
+Deno.test("Beat returns the delay of the last beat, and the current delay of the next", () => {
   const clock = new FakeClock();
   using beat = new Beat(clock);
   clock.advance(5_000);

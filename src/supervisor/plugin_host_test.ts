@@ -400,7 +400,7 @@ Deno.test.each([
     dead: "stopped",
     isSilent: false,
   },
-])("PluginHost.stop() recognises a worker that hangs: one that $what", async ({ says, dead, isSilent }) => {
+])("PluginHost.stop() distinguishes a hung worker from a slow one: a worker that $what", async ({ says, dead, isSilent }) => {
   await using forged = new Forged("discovery");
   forged.say({ type: "loaded", kind: "discovery", apiVersion: 1, name: "forged" });
   const stopped = forged.host.stop({ graceMs: 2_000 });

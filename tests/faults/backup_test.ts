@@ -14,7 +14,7 @@ const SERVERS: readonly {
 ];
 
 Deno.test.each(SERVERS)(
-  "$name is restored from a backup with one node of three: no request fails, and every node is registered again",
+  "$name is restored from a backup with one of three nodes: no request fails, and every node is registered again",
   async ({ make }, t) => {
     await using stack = new AsyncDisposableStack();
     const registry = await make(stack);
@@ -39,7 +39,7 @@ Deno.test.each(SERVERS)(
   },
 );
 
-Deno.test("file is unreadable, then restored from a backup with one node of three: no request fails, and every node is registered again", async (t) => {
+Deno.test("the file registry is unreadable, then restored from a backup with one of three nodes: no request fails, and every node is registered again", async (t) => {
   await using stage = await FaultStage.set();
   const { registryDir: registry, dir } = stage.host;
   const [first, ...others] = stage.services;

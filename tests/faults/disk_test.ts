@@ -149,7 +149,7 @@ Deno.test(`${FILES} config files are added at once: no request fails, members le
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("the clock jumps an hour ahead, then two back: no request fails, and members join and leave", async (t) => {
+Deno.test("the clock jumps an hour ahead, then two hours back: no request fails, and members join and leave", async (t) => {
   await using dir = new TempDir();
   await using zookeeper = await ZooKeeper.start();
   const clock = await dir.write("clock", "+0\n");

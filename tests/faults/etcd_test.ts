@@ -42,7 +42,7 @@ Deno.test("etcd is killed and restarted: no request fails, and every node is reg
   await survivesKill(t, etcd, { endpoints: [etcd.address] }, () => untilRegistered(etcd, 3));
 });
 
-Deno.test("etcd is killed and restarted, over TLS with a client's certificate: no request fails", async (t) => {
+Deno.test("etcd is killed and restarted, over TLS with a client certificate: no request fails", async (t) => {
   await using dir = new TempDir();
   const pem = await makeCertificates(dir);
   const args = ["--cert-file", pem.good, "--key-file", pem.key, "--client-cert-auth", "--trusted-ca-file", pem.ca];
@@ -108,7 +108,7 @@ Deno.test("etcd's history is compacted while it is unreachable: no request fails
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("the leader of three is killed, then silent, then back: no request fails", async (t) => {
+Deno.test("the leader of three servers is killed, then silent, then returns: no request fails", async (t) => {
   await using members = await Etcd.cluster();
   const leader = () =>
     eventually("one leads", async () => {

@@ -60,7 +60,7 @@ function server(port: number | undefined): string {
   return `web/${ANNOUNCED.host}:${port}`;
 }
 
-Deno.test("HAProxy is killed: connections are refused while nobody listens, then one process serves all members again", async (t) => {
+Deno.test("HAProxy is killed: connections are refused while no process listens, then one process serves all members again", async (t) => {
   await using stage = await FaultStage.set();
   const pid = await stage.host.haproxy.pid();
   const aftermath = await stage.during(() => Promise.resolve(kill(pid)), () => untilReplaced(stage, { pid }));
@@ -84,7 +84,7 @@ Deno.test("HAProxy is paused and resumed: no request fails, and changes made mea
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("the worker below a master is killed: the service manager and the writer end up with one HAProxy", async (t) => {
+Deno.test("the worker of a master is killed: the service manager and the writer end up with one HAProxy", async (t) => {
   await using held = await withUnit();
   const { stage } = held;
   const pid = await stage.host.haproxy.pid();
@@ -108,7 +108,7 @@ Deno.test("the master is killed: the service manager and the writer end up with 
   assertHealed(t, aftermath);
 });
 
-Deno.test("the service manager restarts HAProxy: all members serve from the first request on", async (t) => {
+Deno.test("the service manager restarts HAProxy: all members serve from the first request", async (t) => {
   await using held = await withUnit();
   const { stage, unit } = held;
   const pid = await stage.host.haproxy.pid();
@@ -154,7 +154,7 @@ Deno.test("somebody else reloads HAProxy from the file: no request fails, and al
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("somebody else starts a second HAProxy beside the first: no request fails, and the first exits", async (t) => {
+Deno.test("another process starts a second HAProxy: no request fails, and the first exits", async (t) => {
   await using stage = await FaultStage.set();
   const { haproxy } = stage.host;
   await fileHas(stage, stage.ports);

@@ -54,7 +54,7 @@ Deno.test("the writer is restarted in order: no request fails, and HAProxy keeps
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test(`the writer is killed ${KILLS} times during changes: no request fails, and the next one converges each time`, async (t) => {
+Deno.test(`the writer is killed ${KILLS} times during changes: no request fails, and the next writer converges each time`, async (t) => {
   await using stage = await FaultStage.set({ instances: 4 });
   const random = seededRandom(20);
   // One instance stays, so that somebody always answers.

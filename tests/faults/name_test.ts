@@ -27,7 +27,7 @@ const REGISTRIES: readonly {
 ];
 
 Deno.test.each(REGISTRIES)(
-  "$name has a name with two addresses: the first is dead, then the second, then the first again: no request fails",
+  "$name has a host name with two addresses: the first is dead, then the second, then the first again: no request fails",
   { ignore: WHY_NO_MOUNT !== undefined },
   async ({ make }, t) => {
     await using stack = new AsyncDisposableStack();

@@ -74,7 +74,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a connection to ZooKeeper is half-open: no request fails, and a new one replaces it",
+  "a connection to ZooKeeper is half-open: no request fails, and a new connection replaces it",
   { ignore },
   async (t) => {
     await using namespace = await NetworkNamespace.make();

@@ -45,7 +45,7 @@ Deno.test("ZooKeeper is silent for longer than a session: no request fails, and 
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("ZooKeeper is killed, then silent for longer than a session, over TLS with a client's certificate: no request fails", async (t) => {
+Deno.test("ZooKeeper is killed, then silent for longer than a session, over TLS with a client certificate: no request fails", async (t) => {
   await using dir = new TempDir();
   const pem = await makeCertificates(dir);
   const tls = { ca: pem.ca, cert: pem.good, key: pem.key };
@@ -68,7 +68,7 @@ Deno.test("ZooKeeper is killed, then silent for longer than a session, over TLS 
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("a serverset's znode is deleted by hand, and ZooKeeper is killed and wiped: no request fails", async (t) => {
+Deno.test("a serverset znode is deleted by hand, and ZooKeeper is killed and wiped: no request fails", async (t) => {
   await using zookeeper = await ZooKeeper.start();
   const section = { path: "/aurora/web", format: "serverset", endpoint: "http" };
   await using stage = await FaultStage.set({
@@ -112,7 +112,7 @@ Deno.test("ZooKeeper returns without its data: no request fails, and every node 
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("the leader of three is killed, then silent, then back: no request fails", async (t) => {
+Deno.test("the leader of three servers is killed, then silent, then returns: no request fails", async (t) => {
   await using ensemble = await ZooKeeperEnsemble.start();
   await using stage = await FaultStage.set({ zookeeper: { hosts: ensemble.hosts, session_timeout: 4 } });
   const aftermath = await stage.during(async () => {
@@ -131,7 +131,7 @@ Deno.test("the leader of three is killed, then silent, then back: no request fai
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("a session is ended by another client with its id: no request fails, and every node is registered again", async (t) => {
+Deno.test("another client ends a session by its id: no request fails, and every node is registered again", async (t) => {
   await using zookeeper = await ZooKeeper.start();
   await using stage = await FaultStage.set({ zookeeper: { hosts: [zookeeper.address], session_timeout: 10 } });
   await using kazoo = await KazooPeer.start(zookeeper.address);

@@ -23,7 +23,7 @@ const DENIALS: readonly Denial[] = [
   { name: "zookeeper", what: "permissions of the znode", make: faultyZooKeeper, reason: /no auth/, endsLeases: false },
   {
     name: "etcd by API 2",
-    what: "permissions of a certificate's role, over TLS,",
+    what: "permissions of a client certificate's role",
     make: guardedEtcdV2,
     reason: /Insufficient credentials/,
     endsLeases: true,

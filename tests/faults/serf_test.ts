@@ -26,7 +26,7 @@ Deno.test("a serf agent is killed and restarted without state: no request fails,
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("a serf agent is silent, then back: no request fails", async (t) => {
+Deno.test("a serf agent is silent, then responds again: no request fails", async (t) => {
   await using agent = await Serf.start();
   await using stage = await stageWith(agent);
   const aftermath = await stage.during(async () => {

@@ -1,5 +1,5 @@
 import { survivesFaultsOfEach } from "../support/listed_registries.ts";
 
-Deno.test("etcd beside etcd (union): each is killed, paused and partitioned for longer than a session, and no request fails", async (t) => {
+Deno.test("etcd and a second etcd (union): each is killed, paused and partitioned for longer than a session, and no request fails", async (t) => {
   await survivesFaultsOfEach({ name: "etcd", combine: "union", t });
 });

@@ -88,7 +88,7 @@ Deno.test("one of two registries is partitioned from this host for longer than a
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test("the writer restarts while one of two registries is gone: that registry's own nodes are served, and no request fails", async (t) => {
+Deno.test("the writer restarts while one of two registries is down: that registry's own nodes are served, and no request fails", async (t) => {
   await using east = await Etcd.start();
   await using west = await Etcd.start();
   await using extra = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => new Response("ok"));

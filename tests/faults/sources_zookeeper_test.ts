@@ -1,5 +1,5 @@
 import { survivesFaultsOfEach } from "../support/listed_registries.ts";
 
-Deno.test("zookeeper beside etcd (union): each is killed, paused and partitioned for longer than a session, and no request fails", async (t) => {
+Deno.test("zookeeper and etcd (union): each is killed, paused and partitioned for longer than a session, and no request fails", async (t) => {
   await survivesFaultsOfEach({ name: "zookeeper", combine: "union", t });
 });

@@ -59,7 +59,7 @@ Deno.test("a store returns without its data: no request fails, and every node is
   assert.deepEqual({ failed, reasons }, { failed: 0, reasons: [] });
 });
 
-Deno.test("one of two instances is killed, then silent, then back: no request fails", async () => {
+Deno.test("one of two instances is killed, then silent, then returns: no request fails", async () => {
   await using dir = new TempDir("lighthouse-store-");
   await using stack = new AsyncDisposableStack();
   const hosts = [freePort(), freePort()].map((port) => `127.0.0.1:${port}`);

@@ -22,7 +22,7 @@ const GOOD: Readonly<Record<string, string>> = {
     "version: 1\nroot: {level: INFO, handlers: [console]}\nhandlers: {console: {class: logging.StreamHandler}}\n",
 };
 
-Deno.test("an almost valid config file is reported with its position, and harms no other file", async () => {
+Deno.test("an almost valid config file is reported with its position, and affects no other file", async () => {
   await using dir = new TempDir("lighthouse-fuzz-");
   for (const [path, text] of Object.entries(GOOD)) await dir.write(path, text);
   const options = { role: "run", signal: new AbortController().signal, clock: new FakeClock() } as const;

@@ -21,7 +21,7 @@ const WANTED = {
   }],
 };
 
-Deno.test("an almost valid answer of HAProxy is parsed or rejected, and gives sound steps", async () => {
+Deno.test("an almost valid response from HAProxy is parsed or rejected, and leads only to valid steps", async () => {
   const rendered = haproxy.render(WANTED);
   const model = new HaproxyModel();
   const { text } = rendered.files.get(CONFIG.configFile) ?? {};

@@ -61,7 +61,7 @@ function check(data: unknown): void {
   assert.equal(Object.getPrototypeOf(validated.message), Object.prototype);
 }
 
-Deno.test("any data of a worker is a valid message, or rejected with a reason", () => {
+Deno.test("any data from a worker is a valid message, or is rejected with a reason", () => {
   fc.assert(fc.property(anything, check), { numRuns: RUNS });
   fc.assert(fc.property(altered, check), { numRuns: RUNS });
 });

@@ -29,7 +29,7 @@ function check(bytes: Uint8Array): void {
   assert.equal(Object.getPrototypeOf({}), Object.prototype);
 }
 
-Deno.test("an almost valid payload of a znode is a harmless node, or rejected with a reason", () => {
+Deno.test("an almost valid znode payload is a harmless node, or is rejected with a reason", () => {
   const payload = nearly(GOOD, GOOD.replaceAll('"', "'"), "{}", "[]", "");
   fc.assert(fc.property(payload, (text) => check(new TextEncoder().encode(text))), { numRuns: RUNS });
 });
@@ -74,7 +74,7 @@ function checkEntry(section: FormatSection, name: string, data: Uint8Array): voi
   assert.deepEqual(parseNode(node), { ok: true, node });
 }
 
-Deno.test("whatever stands in an entry of any format is a node that can do no harm, no node, or a fault with a reason", () => {
+Deno.test("an entry with any content, in any format, is a harmless node, is no node, or is rejected with a reason", () => {
   const name = fc.oneof(
     fc.string(),
     fc.string().map((text) => `member_${text}`),

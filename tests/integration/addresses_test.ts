@@ -32,7 +32,7 @@ ${LIVE.first} hole.test
 `;
 
 Deno.test({
-  name: "connections try all addresses of a name, with a permission for the name only",
+  name: "connections try all addresses of a host name, with permission for the name alone",
   ignore: WHY_NO_NAMESPACE !== undefined || WHY_NO_MOUNT !== undefined,
   async fn() {
     await using dir = new TempDir("lighthouse-addresses-");

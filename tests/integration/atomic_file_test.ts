@@ -72,7 +72,7 @@ Deno.test("writeAtomically() removes candidates of killed processes, but not tho
 });
 
 Deno.test(
-  "writeAtomically() writes a single-file mount in place, once the check has passed",
+  "writeAtomically() writes a single-file mount in place after the check has passed",
   { ignore: WHY_NO_MOUNT !== undefined },
   async () => {
     await using dir = new TempDir();

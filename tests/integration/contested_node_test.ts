@@ -62,7 +62,7 @@ Deno.test.each([
   { what: "ZooKeeper", start: zookeeper },
   { what: "a store", start: store },
   { what: "a directory", start: directory },
-])("two hosts that register one node in $what each log the other's address", async ({ start }) => {
+])("two hosts that register the same node in $what log each other's address", async ({ start }) => {
   await using registry = await start();
   await using one = await registry.open();
   await using two = await registry.open();

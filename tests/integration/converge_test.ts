@@ -53,7 +53,7 @@ Deno.test("manual changes of members are reverted, and the log names each differ
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("a frontend closed by hand is open again: a disabled one at once, one that was shut down after a reload", async () => {
+Deno.test("a frontend closed by hand is reopened: a disabled frontend at once, a shut-down frontend by a reload", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using server = new NamedServer("app.test");
   await using running = new RunningWriter({ reconcileMs: 100 });
@@ -98,7 +98,7 @@ Deno.test("a deleted or edited config file is restored, and the log reports it",
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("a worker that replaced another in somebody's reload is noticed, and gets the current members under load", async () => {
+Deno.test("a worker started by an external reload is detected, and gets the current members under load", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");
@@ -160,7 +160,7 @@ Deno.test("a HAProxy that a service manager has restarted is brought up to date,
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("of two HAProxys that a service manager and the writer start at the same moment, one exits", async () => {
+Deno.test("when a service manager and the writer start HAProxy at the same moment, one of the two processes exits", async () => {
   await using box = new HaproxyBox();
   await using one = new NamedServer("one.test");
   await using running = new RunningWriter({ reconcileMs: 100 });
@@ -194,7 +194,7 @@ Deno.test("a HAProxy in a container with a file of the same name is not replaced
   container.kill("SIGKILL");
 });
 
-Deno.test("a cluster without nodes has its listener, and answers 503 at once", async () => {
+Deno.test("a cluster without nodes keeps its listener, and responds with 503 at once", async () => {
   await using box = new HaproxyBox();
   await using one = new NamedServer("one.test");
   await using running = new RunningWriter();

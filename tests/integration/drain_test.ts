@@ -141,7 +141,7 @@ Deno.test("a writer that starts times a drain that it finds from its own start",
   assert.equal(second.reloads, 0);
 });
 
-Deno.test("nodes that are drained and return under load fail no request", async () => {
+Deno.test("draining and returning nodes under load fails no request", async () => {
   await using box = new HaproxyBox();
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");

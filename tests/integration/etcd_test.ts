@@ -62,7 +62,7 @@ async function metric(etcd: Etcd, name: string): Promise<number> {
   return Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1] ?? NaN);
 }
 
-Deno.test("100 clusters share one stream, and a change of one is delivered without a read", async () => {
+Deno.test("100 clusters share one stream, and a change to one is delivered without a read", async () => {
   await using etcd = await Etcd.start();
   // Exclude the session's renewals from the counts below.
   await using reporter = await open({ endpoints: [etcd.address], session_timeout: 600 });
@@ -573,7 +573,7 @@ Deno.test("in a worker of its own it follows keys, with the permissions it reque
   assert.equal(host.dead, undefined);
 });
 
-Deno.test("keys() yields all keys below a prefix with their values, and each change of them", async () => {
+Deno.test("keys() yields all keys below a prefix with their values, and each change", async () => {
   await using etcd = await Etcd.start();
   await using session = await open({ endpoints: [etcd.address] });
   const all: unknown[] = [];
@@ -641,7 +641,7 @@ Deno.test("over API 2, nodes are registered, drained, taken over, renewed, and w
   assert.ok(other.snapshots.every(({ exists }) => !exists));
 });
 
-Deno.test("over API 2, a node without renewals expires, and an emptied store has another epoch", async () => {
+Deno.test("over API 2, a node without renewals expires, and an emptied store has a new epoch", async () => {
   await using etcd = await startV2();
   await using proxy = TcpProxy.start(etcd.port);
   for (let at = 0; at < 5; at++) await v2(etcd, "PUT", "/elsewhere", { value: "x" });
@@ -662,7 +662,7 @@ Deno.test("over API 2, a node without renewals expires, and an emptied store has
   assert.notEqual(web.snapshots.at(-1)?.epoch, epoch);
 });
 
-Deno.test("over API 2, a change is seen though other changes have pushed it out of the history", async () => {
+Deno.test("over API 2, a change is delivered even if other changes have pushed it out of the history", async () => {
   await using etcd = await startV2();
   await using proxy = TcpProxy.start(etcd.port);
   await using writer = await open({ endpoints: [proxy.address], api: "v2" });
@@ -682,7 +682,7 @@ Deno.test("over API 2, a change is seen though other changes have pushed it out 
   await web.has(8002);
 });
 
-Deno.test("over API 2, keys() yields all keys below a prefix with their values, and each change of them", async () => {
+Deno.test("over API 2, keys() yields all keys below a prefix with their values, and each change", async () => {
   await using etcd = await startV2();
   await using session = await open({ endpoints: [etcd.address], api: "v2" });
   const controller = new AbortController();

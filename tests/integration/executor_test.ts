@@ -46,7 +46,7 @@ function failureOf(outcome: StepOutcome | undefined): string {
   return `${outcome.failure.kind}: ${outcome.failure.message}`;
 }
 
-Deno.test("the executor keeps a program's output, and its environment has nothing but PATH", async () => {
+Deno.test("the executor captures a program's output, and the program's environment has only PATH", async () => {
   Deno.env.set("LIGHTHOUSE_TEST_SECRET", "s3cret");
   const outcome = await perform(start("sh", "-c", "env; echo to stderr >&2"));
   Deno.env.delete("LIGHTHOUSE_TEST_SECRET");
@@ -62,7 +62,7 @@ Deno.test("the executor reports a program's exit status and output", async () =>
     "program: Cannot start the balancer: exit status 3: it is broken",
   ));
 
-Deno.test("the executor kills a program that does not end in time", async () =>
+Deno.test("the executor kills a program that exceeds its timeout", async () =>
   assert.equal(
     failureOf(await perform(start("sh", "-c", "echo thinking; exec sleep 60"), { programDeadlineMs: 200 })),
     "late: Cannot start the balancer: did not exit within 200ms: thinking",
@@ -186,7 +186,7 @@ Deno.test("the executor reads a program's version, and has none for a missing or
   assert.equal(await new Executor().version("false", signal), undefined);
 });
 
-Deno.test("the executor does not wait for a lock file that is a pipe", async () => {
+Deno.test("the executor does not block on a lock file that is a pipe", async () => {
   await using dir = new TempDir();
   const { file } = sources(dir);
   assert((await new Deno.Command("mkfifo", { args: [`${file}.lock`] }).output()).success);
@@ -215,7 +215,7 @@ Deno.test("the executor signals only the balancer's program, and asks no other p
   await ending;
 });
 
-Deno.test("the executor carries nothing out while another writer uses the file or the socket", async () => {
+Deno.test("the executor runs no step while another writer uses the file or the socket", async () => {
   await using dir = new TempDir();
   using first = new Executor({ isSole: true });
   await first.execute([start("true")], sources(dir), signal);
@@ -231,7 +231,7 @@ Deno.test("the executor carries nothing out while another writer uses the file o
   assert.equal(names(dir).includes("done"), false);
 });
 
-Deno.test("the executor notices at once when an attended process closes the connection", async () => {
+Deno.test("the executor detects at once that the observed process has closed the connection", async () => {
   await using dir = new TempDir();
   const at = sources(dir);
   const executor = new Executor();

@@ -106,7 +106,7 @@ Deno.test("file: a renewed lease lasts many times its TTL without events", async
   assert.equal(follower.snapshots.length, 1);
 });
 
-Deno.test("file: the node of a process that is killed is removed with its lease", async () => {
+Deno.test("file: the node of a killed process is removed when its lease expires", async () => {
   await using dir = new TempDir();
   await using reader = await open(dir);
   await using follower = new GuardedFollower(reader, "web");
@@ -167,7 +167,7 @@ Deno.test("file: a reader that starts gives nodes of unknown age the time of one
   assert.deepEqual(patient.snapshots.map(({ nodes }) => nodes.length), [1]);
 });
 
-Deno.test("file: a clock that jumps ends no lease", async () => {
+Deno.test("file: a clock jump ends no lease", async () => {
   await using dir = new TempDir();
   let jumpMs = 0;
   const wallMs = () => Date.now() + jumpMs;
@@ -426,7 +426,7 @@ Deno.test("file: an aborted connection deregisters its nodes", async () => {
   assert.deepEqual(await filesOf(dir, "web"), []);
 });
 
-Deno.test("file: hundreds of nodes that are added and removed at once are all seen", async () => {
+Deno.test("file: hundreds of nodes that are added and removed at the same time are all reported", async () => {
   await using dir = new TempDir();
   await using reader = await open(dir, { ttlMs: 5_000 });
   await using writer = await open(dir, { ttlMs: 5_000 });

@@ -561,7 +561,7 @@ Deno.test("Fleet counts stuck threads, and keeps working", async () => {
   assert.equal(code, 75);
 });
 
-Deno.test("when open files run out, Fleet ends only the worker of the plugin that holds the most", async () => {
+Deno.test("when open files run out, Fleet ends only the worker of the plugin with the most open files", async () => {
   await using server = new ScriptedServer(isSilent);
   const files = { open: 40, limit: 256 };
   const room = new Room({ clock: QUICK, read: () => Promise.resolve({ ...files }) });

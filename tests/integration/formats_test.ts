@@ -163,7 +163,7 @@ for (const [format, { section: more, entries, wanted }] of Object.entries(ENTRIE
     assert.doesNotMatch(lines, /vector_|log_replicas|member_0000000003/);
   };
 
-  Deno.test(`zookeeper reads the format ${format} as kazoo writes it, below a chroot too`, async () => {
+  Deno.test(`zookeeper reads the ${format} format as kazoo writes it, even below a chroot`, async () => {
     await using kazoo = await KazooPeer.start(zookeeper.address);
     for (const [name, value] of Object.entries(entries)) {
       await kazoo.make(`/chroot/read/${format}/${name}`, text(value));
@@ -174,7 +174,7 @@ for (const [format, { section: more, entries, wanted }] of Object.entries(ENTRIE
     await isRead(below, `/read/${format}`);
   });
 
-  Deno.test(`etcd reads the format ${format} as etcdctl and curl write it`, async () => {
+  Deno.test(`etcd reads the ${format} format as etcdctl and curl write it`, async () => {
     for (const [at, [name, value]] of Object.entries(entries).entries()) {
       const key = `/read/${format}/${name}`;
       if (at % 2 === 0) await etcd.ctl("put", key, "--", text(value));
@@ -263,7 +263,7 @@ const parsed = (value: string | undefined) => value?.startsWith("{") ? JSON.pars
 for (const [format, { section: more, name, inEtcd, up: wantedUp, draining }] of Object.entries(WRITTEN)) {
   const node: Node = { ...testNode(8001), weight: 7 };
 
-  Deno.test(`zookeeper writes the format ${format} as kazoo reads it, changes it in place, and removes it`, async () => {
+  Deno.test(`zookeeper writes the ${format} format as kazoo reads it, changes an entry in place, and removes it`, async () => {
     await using kazoo = await KazooPeer.start(zookeeper.address);
     const path = `/write/${format}`;
     const options = await section({ path, format, ...more });
@@ -289,7 +289,7 @@ for (const [format, { section: more, name, inEtcd, up: wantedUp, draining }] of 
     assert.deepEqual(await entries(), []);
   });
 
-  Deno.test(`etcd writes the format ${format} as etcdctl reads it, changes it in place, and removes it`, async () => {
+  Deno.test(`etcd writes the ${format} format as etcdctl reads it, changes an entry in place, and removes it`, async () => {
     const path = `/write/${format}`;
     const options = await section({ path, format, ...more });
     await using session = await openEtcd();
@@ -307,7 +307,7 @@ for (const [format, { section: more, name, inEtcd, up: wantedUp, draining }] of 
   });
 }
 
-Deno.test("a sequential znode that somebody deletes is created again once, with another number, and belongs to this session", async () => {
+Deno.test("a sequential znode that another client deletes is created again once, with a new number, in the current session", async () => {
   await using kazoo = await KazooPeer.start(zookeeper.address);
   const path = "/numbered/deleted";
   const options = await section({ path, format: "serverset" });
@@ -423,7 +423,7 @@ Deno.test("the next master in line is the node when the leader's znode is gone",
   await leader("10.0.0.3");
 });
 
-Deno.test("keys() of zookeeper yields all znodes below a path that kazoo makes, changes and deletes, and no directories", async () => {
+Deno.test("keys() of zookeeper yields all znodes below a path as kazoo creates, changes and deletes them, and no directories", async () => {
   await using kazoo = await KazooPeer.start(zookeeper.address);
   await using session = await openZooKeeper("/chroot");
   const all: unknown[] = [];

@@ -62,7 +62,7 @@ const STATES: readonly {
 ];
 
 for (const { what, change, section: more = { backend: HTTP }, hasFallback = false } of STATES) {
-  Deno.test(`a reload by hand under load sends nothing to a node ${what}, and no request fails`, async () => {
+  Deno.test(`a manual reload under load sends no requests to a node ${what}, and no request fails`, async () => {
     await using box = new HaproxyBox();
     await using idle = new CountedServer("idle.test");
     await using one = new CountedServer("one.test");

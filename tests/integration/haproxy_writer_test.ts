@@ -33,7 +33,7 @@ Deno.test("the writer starts HAProxy, and a client is served", async () => {
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("the writer changes members without a reload: the process stays, and so do its connections", async () => {
+Deno.test("the writer changes members without a reload: the process and its connections stay", async () => {
   await using box = new HaproxyBox();
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");
@@ -650,7 +650,7 @@ Deno.test("a table shared with peers works though this host is no member, and me
   assert.match(peers, /other\.test/);
 });
 
-Deno.test("members join and leave without a poll of the whole HAProxy, each read back, and the file is updated", async () => {
+Deno.test("members join and leave without a full poll of HAProxy, each change is read back, and the file is updated", async () => {
   await using box = new HaproxyBox();
   const executor = new Executor();
   let looks = 0;
@@ -692,7 +692,7 @@ Deno.test("members join and leave without a poll of the whole HAProxy, each read
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("new members reach the serving process, though somebody else has reloaded and the old process still answers", async () => {
+Deno.test("new members reach the serving process even if the old process still responds after an external reload", async () => {
   await using box = new HaproxyBox();
   await using running = new RunningWriter({ reconcileMs: 60_000 });
   const wanted = (count: number) => box.wanted({ web: { section: { backend: ["mode http"] }, nodes: nodes(count) } });

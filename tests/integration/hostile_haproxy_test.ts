@@ -130,7 +130,7 @@ const VARIANTS = 5;
 const SLOW = /never|without an end|half|100,000/;
 
 Deno.test.each(Object.keys(HOSTILE).map((what) => ({ what })))(
-  "a socket that $what is logged, delays no other balancer, and is replaced when HAProxy is back",
+  "a socket that $what is logged, delays no other balancer, and is replaced when HAProxy returns",
   async ({ what }) => {
     await setUp(["haproxy"]);
     await using box = new HaproxyBox();

@@ -226,7 +226,7 @@ Deno.test("hostile entries of other tools' formats affect only themselves, and n
   for (const line of stage.writer.log.split("\n")) assert.ok(line.length < 4_000);
 });
 
-Deno.test("two znodes that claim one name are one server, and the znode with that name wins", async () => {
+Deno.test("two znodes that claim the same name become one server, and the znode with that name wins", async () => {
   await using stage = await Stage.set();
   const { port } = stage.victim;
   const claim = new TextEncoder().encode(JSON.stringify({ host: "good", ip: "127.6.6.6", port }));

@@ -249,7 +249,7 @@ Deno.test("HttpServer aborts a request whose client is gone, and a stream that n
   await eventually("both are forgotten", () => served.server.connections === 0);
 });
 
-Deno.test("HttpServer at its connection limit closes the connection that has been idle longest, and serves the new one", async () => {
+Deno.test("HttpServer at its connection limit closes the longest-idle connection, and serves the new one", async () => {
   const told: string[] = [];
   const warn = (message: string, properties: Readonly<Record<string, unknown>> = {}) =>
     void told.push(`${message} ${properties.event}`);

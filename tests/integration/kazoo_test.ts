@@ -91,7 +91,7 @@ Deno.test("zookeeper takes a node over from a live kazoo session, and kazoo from
   assert.deepEqual(follower.counts, [1], "it never left");
 });
 
-Deno.test("zookeeper keeps the node of a kazoo process that was killed until its session expires", async () => {
+Deno.test("zookeeper keeps the node of a killed kazoo process until its session expires", async () => {
   await using reader = await open();
   await using follower = new GuardedFollower(reader, "killed");
   const kazoo = await KazooPeer.start(server.address, { timeoutMs: 1_000 });

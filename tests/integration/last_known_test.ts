@@ -60,7 +60,7 @@ async function readTopology(host: TestHost): Promise<string> {
   return await Deno.readTextFile(`${host.haproxy.configFile}.topology`);
 }
 
-Deno.test("a writer that starts with nothing but the last known members serves them while the registry is unreachable", async () => {
+Deno.test("a writer that starts with only the last known good members serves them while the registry is unreachable", async () => {
   await using after = await Aftermath.of();
   const { host, web } = after;
   await Deno.remove(host.haproxy.configFile);
@@ -73,7 +73,7 @@ Deno.test("a writer that starts with nothing but the last known members serves t
   assert.match(await readTopology(host), /"peer":\{/, "the peer of a node is kept");
 });
 
-Deno.test("a torn topology file is logged and ignored, and rewritten once the registry answers", async () => {
+Deno.test("a truncated topology file is logged and ignored, and rewritten once the registry responds", async () => {
   await using after = await Aftermath.of();
   const { host, web } = after;
   const file = `${host.haproxy.configFile}.topology`;
@@ -87,7 +87,7 @@ Deno.test("a torn topology file is logged and ignored, and rewritten once the re
   await eventually("the file is whole again", async () => (await readTopology(host)).includes('"peer":{'));
 });
 
-Deno.test("a cluster is edited and HAProxy and the writer are killed while the registry is unreachable: all members stay", async () => {
+Deno.test("a cluster is edited, and HAProxy and the writer are killed, while the registry is unreachable: all members stay", async () => {
   await using after = await Aftermath.of();
   const { host, web } = after;
   await using stack = new AsyncDisposableStack();
@@ -137,7 +137,7 @@ Deno.test("a cluster is edited and HAProxy and the writer are killed while the r
   assert.equal(writer.count("registry.connected"), 0, writer.log);
 });
 
-Deno.test("a pipe in place of the topology file is logged, and delays nothing", async () => {
+Deno.test("a pipe in place of the topology file is logged, and causes no delay", async () => {
   await using host = new TestHost();
   await using web = new WebService();
   await host.configure();
@@ -150,7 +150,7 @@ Deno.test("a pipe in place of the topology file is logged, and delays nothing", 
   await run.event("last_known.unusable", { reason: "not a regular file" });
 });
 
-Deno.test("a writer that starts with an invalid file, or without a folder, leaves the running cluster unchanged until that is fixed", async () => {
+Deno.test("a writer that starts with an invalid file or a missing directory leaves the running cluster unchanged until the problem is fixed", async () => {
   await using host = new TestHost();
   await using web = new WebService();
   await using api = new WebService();

@@ -261,7 +261,7 @@ Deno.test("workers whose master was killed are replaced by a new nginx", async (
   await eventually("the new workers answer", async () => await get(port) === "other");
 });
 
-Deno.test("an nginx that was killed with all its workers is started, although its socket still exists", async () => {
+Deno.test("an nginx that was killed with all its workers is restarted even if its socket still exists", async () => {
   await using scene = await running();
   const { box, port, writer } = scene;
   for (const pid of box.processes()) kill(pid);
@@ -281,7 +281,7 @@ Deno.test("nginx follows a status socket that is configured elsewhere, in anothe
   await eventually("the former socket is gone", () => Deno.stat(box.socketFile).then(() => false, () => true));
 });
 
-Deno.test("a file that was edited and loaded by hand is restored and reloaded; a reload by hand alone is not reverted", async () => {
+Deno.test("a file that was edited and loaded by hand is restored and reloaded; a manual reload alone is not reverted", async () => {
   await using scene = await running();
   const { box, port, writer } = scene;
   const text = await box.text();
@@ -298,7 +298,7 @@ Deno.test("a file that was edited and loaded by hand is restored and reloaded; a
   assert.equal(writer.count("balancer.reloaded"), 1);
 });
 
-Deno.test("a pid file that names another process by now causes no signal to it", async () => {
+Deno.test("a stale pid file causes no signal to the process that now has the pid", async () => {
   await using scene = await running();
   const { box, port, wanted, other, writer } = scene;
   const sleeper = new Deno.Command("sleep", { args: ["600"] }).spawn();

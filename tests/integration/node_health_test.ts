@@ -148,7 +148,7 @@ Deno.test("failing nodes get no requests, all keep their shares if all fail, and
   assert.equal(writer.count("balancer.reloaded"), 0);
 });
 
-Deno.test("a node that cannot be checked keeps its share, and a node whose process is gone gets none", async () => {
+Deno.test("a node that cannot be checked keeps its share, and a node whose process has ended gets no requests", async () => {
   await using stage = new Stage("a.test", "b.test", "c.test");
   const [a, b, c] = stage.patients;
   assert(a !== undefined && b !== undefined && c !== undefined);
@@ -205,7 +205,7 @@ Deno.test("50 nodes share a worker, and verdicts survive the replacement of work
   assert.equal(writer.count("node.passing"), 0);
 });
 
-Deno.test("nginx, which has no checks, sends requests to passing nodes, with the others marked down in its file", async () => {
+Deno.test("nginx, which has no health checks, sends requests only to passing nodes, and the others are marked down in its file", async () => {
   await setUp(["nginx"]);
   await using box = new NginxBox();
   await using stage = new Stage("a.test", "b.test");

@@ -22,7 +22,7 @@ async function writeService(host: TestHost, name: string, port: number): Promise
   });
 }
 
-Deno.test("with more checks than open files the running ones continue, the others name the setting to change, and nothing is deregistered", async () => {
+Deno.test("with more checks than open files, running checks continue, the others report the setting to change, and no node is deregistered", async () => {
   await using host = new TestHost();
   await using service = new WebService();
   await host.write("discovery/file", { path: host.registryDir, ttl: 5 });
@@ -59,7 +59,7 @@ Deno.test("with more checks than open files the running ones continue, the other
   });
 });
 
-Deno.test("a plugin that keeps all its connections, in twelve workers, does not affect those of others", async () => {
+Deno.test("a plugin that leaks all its connections, in twelve workers, does not affect other plugins", async () => {
   await using host = new TestHost();
   await using service = new WebService();
   await using sink = new ScriptedServer(isSilent);

@@ -9,7 +9,7 @@ import { Sandbox } from "../support/sandbox.ts";
 
 const PROBES = new URL("../support/probe_without_files.ts", import.meta.url).pathname;
 
-Deno.test("a shipped check has no verdict while its process has no file descriptor left", async () => {
+Deno.test("a built-in check has no result while its process has no free file descriptor", async () => {
   const script = `ulimit -n 128; exec "$0" run --no-check -A ${PROBES}`;
   const child = new Deno.Command("sh", { args: ["-c", script, Deno.execPath()], stdin: "null" });
   const { stdout, stderr } = await child.output();

@@ -55,7 +55,7 @@ const SECTION = {
   panic_threshold: 50,
 };
 
-Deno.test("panic_threshold: with three of four nodes down all get requests, and once enough are back only those do", async () => {
+Deno.test("panic_threshold: with three of four nodes down, all get requests; once enough are up again, only those do", async () => {
   await using box = new HaproxyBox();
   await using a = new Patient("a.test");
   await using b = new Patient("b.test");
@@ -113,7 +113,7 @@ Deno.test("panic_threshold: the share is of the current nodes, which come and go
   assert.equal(running.reloads, 2);
 });
 
-Deno.test("panic_threshold: in a meta cluster, and with tcp, and without a writer", async () => {
+Deno.test("panic_threshold works in a meta cluster, with TCP, and without a writer", async () => {
   await using box = new HaproxyBox();
   await using a = new Patient("a.test");
   await using b = new Patient("b.test");

@@ -29,7 +29,7 @@ async function ask(port: number): Promise<string> {
   return response.status === 200 ? text : `${response.status}`;
 }
 
-Deno.test("a line that HAProxy rejects is left out of a new cluster, reported with its file and line, and all clusters are served (B9a)", async () => {
+Deno.test("a line that HAProxy rejects is omitted from a new cluster and reported with its file and line, and all clusters are served (B9a)", async () => {
   await using host = new TestHost();
   await using server = new NamedServer("app.test");
   await host.configure({ restart_interval: 0 });

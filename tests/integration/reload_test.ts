@@ -198,7 +198,7 @@ exec haproxy -W -D -f ${box.configFile} -p ${box.pidFile} -L lb.test
   assert.equal(running.reloads, 2);
 });
 
-Deno.test("reload_command: a hanging one is ended at its deadline, logged and retried, and everything continues meanwhile", async () => {
+Deno.test("reload_command: a hanging command is killed at its deadline, logged and retried, and everything else continues meanwhile", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");
@@ -229,7 +229,7 @@ Deno.test("reload_command: a hanging one is ended at its deadline, logged and re
   }
 });
 
-Deno.test("a pid file that names another process causes no signal, in each way to reload", async () => {
+Deno.test("a pid file with another process's pid causes no signal, with any reload method", async () => {
   for (const file of [{}, { master_socket: "master.sock" }]) {
     await using box = new HaproxyBox({ restart_interval: 0 });
     await using server = new NamedServer("app.test");
@@ -295,7 +295,7 @@ Deno.test("a maxconn beyond the limit of open files is rejected before HAProxy g
   assert.equal(await get(port), "app.test");
 });
 
-Deno.test("a second writer of one HAProxy names the first one and touches nothing, and takes over when that has ended", async () => {
+Deno.test("a second writer for one HAProxy reports the first and changes nothing, and takes over when the first has ended", async () => {
   await using box = new HaproxyBox();
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");
@@ -337,7 +337,7 @@ Deno.test("a spare writer reports itself as one while idle, and signals no proce
   assert(box.processes().includes(before));
 });
 
-Deno.test("commands are held from the write of the file until the new process answers, and none is lost", async () => {
+Deno.test("commands are held from the file write until the new process responds, and none is lost", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");
@@ -367,7 +367,7 @@ exec haproxy -D -f ${box.configFile} -p ${box.pidFile} -x ${box.socketFile} -sf 
   assert.equal((await box.serving("web")).length, 2);
 });
 
-Deno.test("old workers with connections are logged when the next one serves, and counted until they exit", async () => {
+Deno.test("old workers with connections are logged when the next worker serves, and counted until they exit", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   await using running = new RunningWriter({ reconcileMs: 100 });
@@ -386,7 +386,7 @@ Deno.test("old workers with connections are logged when the next one serves, and
   await eventually("nobody is left", () => running.writer.standing.oldWorkers.length === 0);
 });
 
-Deno.test("reload_jitter: a reload waits for a random part of it, and members come and go meanwhile", async () => {
+Deno.test("reload_jitter: a reload is delayed at random, and members join and leave meanwhile", async () => {
   await using box = new HaproxyBox({ restart_interval: 0, reload_jitter: 3_600 });
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");

@@ -64,7 +64,7 @@ async function store(): Promise<Registry> {
 }
 
 Deno.test.each([{ what: "ZooKeeper", start: zookeeper }, { what: "a store", start: store }])(
-  "exit 75 leaves the nodes in $what until the next process has taken them over",
+  "exit status 75 leaves the nodes in $what until the next process has taken them over",
   async ({ start }) => {
     await using registry = await start();
     await using host = new TestHost();

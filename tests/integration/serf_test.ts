@@ -39,7 +39,7 @@ async function has(follower: Follower, ...wanted: readonly string[]): Promise<vo
   });
 }
 
-Deno.test("members with a tag of the cluster's name are its nodes, as they join, change, leave and fail", async () => {
+Deno.test("members with a tag of the cluster's name are its nodes as they join, change, leave and fail", async () => {
   await using one = await Serf.start({ name: "one.test" });
   await using two = await Serf.start({
     name: "two.test",
@@ -167,7 +167,7 @@ Deno.test("a tag that the agent rejects fails its registration, and closes no co
   await eventually("the tag is set", async () => /8001/.test((await one.tags())["a-cluster-with-a-long-name"] ?? ""));
 });
 
-Deno.test("the agent's key is sent, and a wrong one is reported with the agent's error", async () => {
+Deno.test("the agent's key is sent, and a wrong key is reported with the agent's error", async () => {
   await using dir = new TempDir();
   const config = await dir.write("serf.json", JSON.stringify({ rpc_auth: "sesame" }));
   await using one = await Serf.start({ tags: { web: "8001" }, args: [`-config-file=${config}`] });

@@ -100,7 +100,7 @@ const STATES: readonly { readonly what: string; readonly change: Partial<WantedN
 ];
 
 for (const { what, change, counts } of STATES) {
-  Deno.test(`a HAProxy started by hand sends no more to a member with ${what} than the writer's`, async () => {
+  Deno.test(`a HAProxy started by hand sends no more requests to a member with ${what} than the writer's HAProxy`, async () => {
     await using box = new HaproxyBox();
     await using one = new NamedServer("one.test");
     await using other = new NamedServer("other.test");

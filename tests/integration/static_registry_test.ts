@@ -34,7 +34,7 @@ Deno.test("nodes in a cluster's file are served, and an edit changes them withou
   assert.equal(await host.haproxy.pid(), pid, "the same HAProxy process serves");
 });
 
-Deno.test("a node in a cluster's file drains with its state, and serves again without it", async () => {
+Deno.test("a node in a cluster's file drains while its state is drain, and then serves again", async () => {
   await using host = new TestHost();
   await using first = new WebService();
   await using second = new WebService();

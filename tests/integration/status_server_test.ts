@@ -136,7 +136,7 @@ Deno.test("StatusServer ends despite an open connection", async () => {
   await server[Symbol.asyncDispose]();
 });
 
-Deno.test("StatusServer without a free file descriptor makes room, and answers again at once", async () => {
+Deno.test("StatusServer without a free file descriptor closes connections, and responds again at once", async () => {
   // A process of its own with a low limit, which uses all its file descriptors itself.
   const script = `
     import { StatusServer } from "./src/status/status_server.ts";

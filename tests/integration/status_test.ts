@@ -16,7 +16,7 @@ function isCurrent({ clusters, balancers }: Status, name = "web"): boolean {
   return clusters[name]?.state === "current" && clusters[name].members === served;
 }
 
-Deno.test("status: while ZooKeeper is silent or down, age grows, members stay, and health is degraded, not failing", async () => {
+Deno.test("status: while ZooKeeper is silent or down, the age grows, members stay, and health is degraded, not failing", async () => {
   await using zookeeper = await ZooKeeper.start();
   await using host = new TestHost();
   await host.configure();
@@ -116,7 +116,7 @@ Deno.test("status: a removed config directory is shown as unreadable, and its la
   await client.until("it is read again", ({ config }) => config.unreadable === null);
 });
 
-Deno.test("status: writers that serve the same members of a cluster show the same digest, and others a different one", async () => {
+Deno.test("status: writers that serve the same members of a cluster show the same digest, and other writers show a different one", async () => {
   await using reporting = new TestHost();
   await reporting.configure();
   await using one = new WebService();
@@ -151,7 +151,7 @@ Deno.test("status: writers that serve the same members of a cluster show the sam
   assert.notEqual(before[0], after[0]);
 });
 
-Deno.test("status: a HAProxy that is silent is shown, and health is degraded, not failing", async () => {
+Deno.test("status: a silent HAProxy is shown, and health is degraded, not failing", async () => {
   await using host = new TestHost();
   await host.configure();
   await host.write("clusters/web", { discovery: "file", ...BACKEND });
@@ -230,7 +230,7 @@ Deno.test("status: a check whose worker hangs or dies makes health fail, with th
   assert.equal(status.services["good:1"]?.status, "up");
 });
 
-Deno.test("status: a web page cannot read it, and it ends with the daemon", async () => {
+Deno.test("status: a web page cannot read the status, and the server stops with the daemon", async () => {
   await using host = new TestHost();
   await host.configure();
   const client = new StatusClient();

@@ -34,7 +34,7 @@ const STORMY = discoveryModule(`
     await new Promise((resolve) => signal.addEventListener("abort", resolve));
   }`);
 
-Deno.test("a storm of a thousand changes a second takes few turns, no reload, and delays no other cluster", async () => {
+Deno.test("a storm of a thousand changes a second causes few reconciles and no reload, and delays no other cluster", async () => {
   await using host = new TestHost();
   await host.write("balancers/haproxy", host.haproxy.file);
   await host.write("discovery/stormy", {});

@@ -15,7 +15,7 @@ function service(type: string, port: number) {
   return { discovery: "file", port, checks: { interval: 0.1, made_up: check } };
 }
 
-Deno.test("two stuck threads end the process with 75, and HAProxy keeps running", async () => {
+Deno.test("two stuck threads end the process with exit status 75, and HAProxy keeps running", async () => {
   await using host = new TestHost();
   await host.configure();
   await host.write("services/one", service("busy", 1));

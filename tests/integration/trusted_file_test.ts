@@ -23,7 +23,7 @@ const OTHER_WAYS: Readonly<Record<string, string>> = {
   "src/packaging/pack.ts": "a developer's checkout",
 };
 
-Deno.test("every file is written by the one rule", async () => {
+Deno.test("every file is written under the same rule", async () => {
   const writes =
     /\b(?:writeTextFile|writeFile|copyFile|mkdir|symlink|truncate|create|link)(?:Sync)?\(|\bopen(?:Sync)?\([^;]*?\b(?:write|append|create|createNew|truncate): true/;
   const found: string[] = [];
@@ -135,7 +135,7 @@ async function sharedDir(): Promise<TempDir> {
 
 const ignore = Deno.uid() !== 0;
 
-Deno.test("no write goes through a link that another user put into a shared directory", { ignore }, async () => {
+Deno.test("no write follows a symlink that another user created in a shared directory", { ignore }, async () => {
   await using dir = await sharedDir();
   await Deno.symlink(dir.file("victim"), dir.file("trap"));
   await new Deno.Command("chown", { args: ["--no-dereference", "65534", dir.file("trap")] }).output();

@@ -130,7 +130,7 @@ Deno.test("PluginHost reports why a module cannot be loaded", async () => {
   await assert.rejects(unknown.loaded(), /no such built-in plugin/);
 });
 
-Deno.test("PluginHost: a worker that closes itself is noticed by its silence", async () => {
+Deno.test("PluginHost: a worker that closes itself is detected by its missing heartbeats", async () => {
   await using made = host(checkModule("", { top: `setTimeout(() => self.close(), 20);` }), "none", QUICK);
   await eventually("the death is reported", () => made.deaths.length === 1);
   assert.match(made.deaths[0] ?? "", /no answer to 3 pings/);
@@ -379,7 +379,7 @@ Deno.test("PluginHost: the next snapshot waits until the last was acknowledged",
   await eventually("the second comes", () => made.events.length === 2);
 });
 
-Deno.test("PluginHost: a watch that throws is reported as failed, and can be started again", async () => {
+Deno.test("PluginHost: a watch that throws is reported as failed, and can be restarted", async () => {
   const module = discoveryModule(`async *watch() { throw new Error("registry is away"); }`);
   await using made = host(module);
   await made.loaded();

@@ -34,7 +34,7 @@ Deno.test("a missing directory is named before the balancer starts, and by check
 });
 
 Deno.test(
-  "no balancer is started whose pid file is a link that another user put into a shared directory",
+  "a balancer is not started if its pid file is a symlink that another user created in a shared directory",
   { ignore: Deno.uid() !== 0 },
   async () => {
     await using dir = new TempDir();

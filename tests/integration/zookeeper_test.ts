@@ -167,7 +167,7 @@ Deno.test("zookeeper: a persistent znode is never released, but removed when its
   assert.equal(await ownerOf(other, path), undefined);
 });
 
-Deno.test("zookeeper: a node deleted or changed by hand is restored at once, with its parents", async () => {
+Deno.test("zookeeper: a node deleted or changed by hand is restored at once, with its parent znodes", async () => {
   await using other = await connect(calm.address);
   await using session = open(calm.address);
   const path = `${PATH}/mended/web.test:1`;
@@ -316,7 +316,7 @@ Deno.test("zookeeper: a deleted cluster znode removes no nodes, and is followed 
   assert.deepEqual(follower.counts, [1, 2, 1], "no node was removed earlier");
 });
 
-Deno.test("zookeeper: invalid znodes are left out with one line each, and the others are served", async () => {
+Deno.test("zookeeper: invalid znodes are skipped with one log line each, and the others are served", async () => {
   await using proxy = TcpProxy.start(calm.port);
   await using other = await connect(calm.address);
   await using reader = open(proxy.address);
@@ -341,7 +341,7 @@ Deno.test("zookeeper: invalid znodes are left out with one line each, and the ot
   await follower.has(1, 2, 3);
 });
 
-Deno.test("zookeeper: children deleted while they are read are no error", async () => {
+Deno.test("zookeeper: a child that is deleted during a read causes no error", async () => {
   await using other = await connect(calm.address);
   await using reader = open(calm.address);
   const path = `${PATH}/storm`;
@@ -361,7 +361,7 @@ Deno.test("zookeeper: children deleted while they are read are no error", async 
   assert.deepEqual(reader.context.lines.filter((line) => line.startsWith("warn")), []);
 });
 
-Deno.test("zookeeper: a thousand nodes are read at once, and after a change only the changed ones", async () => {
+Deno.test("zookeeper: a thousand nodes are read at once; after a change, only the changed nodes are read", async () => {
   await using zk = await ZooKeeper.start();
   await using other = await connect(zk.address);
   const path = `${PATH}/large`;
@@ -401,7 +401,7 @@ Deno.test("zookeeper: a session without read permission gets an error; one with 
   assert.doesNotMatch(said, /s3cret/);
 });
 
-Deno.test("zookeeper: readable znodes are read by all and changed only by their owner", async () => {
+Deno.test("zookeeper: with acl readable, all clients can read znodes, and only the owner can change them", async () => {
   await using other = await connect(calm.address);
   await makePath(other, PATH);
   const path = `${PATH}/public`;
@@ -427,7 +427,7 @@ Deno.test.each([{ cluster: "a/b" }, { cluster: ".." }, { cluster: "" }, { cluste
   },
 );
 
-Deno.test("zookeeper: a killed and restarted server changes nothing, and is read again", async () => {
+Deno.test("zookeeper: a killed and restarted server changes no members, and is read again", async () => {
   await using zk = await ZooKeeper.start();
   await using writer = open(zk.address, { sessionTimeoutMs: 10_000 });
   await using reader = open(zk.address, { sessionTimeoutMs: 10_000 });
@@ -446,7 +446,7 @@ Deno.test("zookeeper: a killed and restarted server changes nothing, and is read
   assert.equal(new Set(sessions).size, 1, "the session is the same");
 });
 
-Deno.test("zookeeper: a server that is down when a session opens is waited for", async () => {
+Deno.test("zookeeper: a session waits for a server that is down when the session opens", async () => {
   await using zk = await ZooKeeper.start();
   await zk.stop();
   await using session = open(zk.address);
@@ -476,7 +476,7 @@ Deno.test("zookeeper: members removed while the registry was unreachable are gon
   await follower.has();
 });
 
-Deno.test("zookeeper: a session that expires ends, and the next one registers again", async () => {
+Deno.test("zookeeper: after a session expires, the next session registers its nodes again", async () => {
   await using proxy = TcpProxy.start(calm.port);
   await using observer = open(calm.address);
   await using observed = new GuardedFollower(observer, "expiry");
@@ -557,7 +557,7 @@ Deno.test("zookeeper: a silent server is replaced by another before the session 
   await follower.has(1, 2);
 });
 
-Deno.test("zookeeper: fifty lost connections leave nothing behind, on either side", async () => {
+Deno.test("zookeeper: fifty lost connections leak nothing on either side", async () => {
   await using zk = await ZooKeeper.start();
   await using proxy = TcpProxy.start(zk.port);
   // Without jitter the waits are the shortest.
@@ -626,7 +626,7 @@ Deno.test("zookeeper: a request larger than jute.maxbuffer is rejected locally a
   assert.deepEqual([data.length, stat.version, stat.ephemeralOwner], [700_000, 1, other.sessionId]);
 });
 
-Deno.test("zookeeper: a server that accepts and closes connections is neither hammered nor trusted", async () => {
+Deno.test("zookeeper: a server that accepts and closes connections is retried, and logged as one outage", async () => {
   await using zk = await ZooKeeper.start();
   await using proxy = TcpProxy.start(zk.port);
   await using session = open(proxy.address, { sessionTimeoutMs: 10_000 });

@@ -27,7 +27,7 @@ async function open(host: string, tls: Readonly<Record<string, unknown>> | undef
   return Object.assign(await zookeeper.open(config, context), { context });
 }
 
-Deno.test("zookeeper speaks TLS with the configured CA, client certificate and server name, as kazoo does", async () => {
+Deno.test("zookeeper uses TLS with the configured CA, client certificate and server name, as kazoo does", async () => {
   await using world = await stage();
   const { pem, server } = world;
   const tls = { ca: pem.ca, cert: pem.good, key: pem.key };

@@ -225,7 +225,7 @@ Deno.test("a plugin that keeps failing leaves no thread behind, and the daemon k
   assert.doesNotMatch(reporter.log, /Stuck worker thread/);
 });
 
-Deno.test("a balancer plugin that hung stays disabled after a restart, while HAProxy beside it is managed", async () => {
+Deno.test("a balancer plugin that hung stays disabled after a restart, while the HAProxy balancer is managed", async () => {
   await setUp(["haproxy"]);
   const client = new StatusClient();
   await using host = new TestHost();
@@ -286,7 +286,7 @@ const plugin: any = {
 export default plugin;
 `;
 
-Deno.test("a plugin that loops in its dispose costs one thread: its second edit is rejected, and its worker keeps running", async () => {
+Deno.test("a plugin that loops in dispose() causes one stuck thread: its second edit is rejected, and its worker keeps running", async () => {
   await setUp(["haproxy"]);
   const client = new StatusClient();
   await using host = new TestHost();

@@ -32,7 +32,7 @@ async function pass(clock: FakeClock, ms: number): Promise<void> {
   }
 }
 
-Deno.test("after a mass expiry the registrations of a fleet return spread over the configured time", async () => {
+Deno.test("after a mass expiry, a fleet registers again, spread over the configured time", async () => {
   const clock = new FakeClock();
   const times: number[] = [];
   await using fleet = new AsyncDisposableStack();
@@ -81,7 +81,7 @@ Deno.test("hosts renew their registrations at different times", async () => {
   assertSpread(times, 12_000);
 });
 
-Deno.test("a fleet that starts at once spreads its first probes over one interval", async () => {
+Deno.test("a fleet that starts at the same time spreads its first probes over one interval", async () => {
   const clock = new FakeClock();
   const times: number[] = [];
   await using fleet = new AsyncDisposableStack();

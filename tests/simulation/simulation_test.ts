@@ -5,7 +5,7 @@ import { live } from "./live.ts";
 /** The number of worlds that are tried for each bug. */
 const SEEDS_FOR_A_BUG = 200;
 
-Deno.test("equal seeds give equal simulations, different seeds different ones", async () => {
+Deno.test("equal seeds give equal simulations, and different seeds give different ones", async () => {
   const runs: string[][] = [];
   for (let run = 0; run < 2; run++) {
     runs.push([]);

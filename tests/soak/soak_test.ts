@@ -7,7 +7,7 @@ const GROWTH_MOST = { rssKb: 0.35, handles: 0.2, threads: 0.1 };
 /** Never do more calls block at once, whatever happens; a slow leak of such is for the long form to show. */
 const POOL_MOST = 64;
 
-Deno.test("memory, handles and threads stay flat through reconnects and changes of members (the short form)", async () => {
+Deno.test("memory, handles and threads stay constant through reconnects and member changes (short form)", async () => {
   const { reconnects, changes, samples } = await soak({ reconnects: 40, changes: 800, mostMs: 18_000 });
   const found = trends(samples);
   const told = `${reconnects} reconnects, ${changes} changes: ` +

@@ -14,7 +14,7 @@ Deno.test.each(
     { how: "over TLS", tls: "server", flags: ["--max-connections", "10000"] },
     { how: "over TLS with clients' certificates", tls: "clients", flags: ["--max-connections", "10000"] },
   ] as const,
-)("a store with more connections than open files keeps answering, $how", async ({ tls, flags }) => {
+)("a store with more connections than open files keeps responding, $how", async ({ tls, flags }) => {
   await using dir = new TempDir("lighthouse-connections-");
   const files = await makeCertificates(dir);
   const port = freePort();

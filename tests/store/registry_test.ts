@@ -86,7 +86,7 @@ class Client implements AsyncDisposable {
   }
 }
 
-Deno.test("lighthouse: a registered node appears, changes, and ends with its session", async () => {
+Deno.test("lighthouse: a registered node appears, changes, and is removed with its session", async () => {
   await using store = await TestStore.start();
   await using reader = await open([store]);
   await using follower = new GuardedFollower(reader, "web");
@@ -107,7 +107,7 @@ Deno.test("lighthouse: a registered node appears, changes, and ends with its ses
   await assert.rejects(writer.register("web", up(testNode(1)), soon()), /the session is closed/);
 });
 
-Deno.test("lighthouse: the node of a killed process ends with its lease, and of a suspended one returns", async () => {
+Deno.test("lighthouse: the node of a killed process is removed with its lease, and the node of a suspended process returns", async () => {
   await using store = await TestStore.start();
   await using reader = await open([store]);
   await using follower = new GuardedFollower(reader, "web");
@@ -455,7 +455,7 @@ Deno.test("lighthouse: an instance that lags removes no member", async () => {
   assert.deepEqual(follower.counts, [1, 2]);
 });
 
-Deno.test("lighthouse: a token without rights is rejected with a reason that hides the token; others continue", async () => {
+Deno.test("lighthouse: a token without permission is rejected with a reason that hides the token; other registrations continue", async () => {
   await using dir = new TempDir();
   const token = "web-rights-0123456789";
   const tokensFile = await dir.write("tokens.yaml", `- {name: web, token: ${token}, write: [/services/web]}\n`);
@@ -479,7 +479,7 @@ Deno.test("lighthouse: a token without rights is rejected with a reason that hid
   assert.ok(said.every((line) => !line.includes("0123456")));
 });
 
-Deno.test("lighthouse: TLS with a private authority; an instance of another one is rejected", async () => {
+Deno.test("lighthouse: TLS with a private CA; an instance with a certificate from another CA is rejected", async () => {
   await using dir = new TempDir();
   const { good, selfSigned, key, ca } = await makeCertificates(dir);
   await using store = await TestStore.start({ tls: { cert: good, key } });
@@ -499,7 +499,7 @@ Deno.test("lighthouse: requests permission only for its hosts and the CA file", 
   assert.deepEqual(lighthouse.permissions(told, { instance: "x" }), { net: hosts, read: ["/etc/ca.pem"] });
 });
 
-Deno.test("lighthouse: a partition removes no member on either side, and heals", async () => {
+Deno.test("lighthouse: a partition removes no member on either side, and both sides see all members after it ends", async () => {
   await using dir = new TempDir("lighthouse-partition-");
   await using network = await Network.of(4);
   await using stack = new AsyncDisposableStack();

@@ -68,7 +68,7 @@ Deno.test("backendTraits() knows the servers that the lines themselves define", 
   assert.deepEqual([...ownServers.ids], [7]);
 });
 
-Deno.test("assignServerIds() gives each name an id of its own, in any order, and keeps it when others join", () =>
+Deno.test("assignServerIds() gives each name a unique id in any order, and keeps it when others join", () =>
   fc.assert(fc.property(fc.uniqueArray(fc.string({ minLength: 1, maxLength: 8 }), { maxLength: 60 }), (names) => {
     const ids = assignServerIds(names, new Set([1, 2, 3]));
     assert.deepEqual(

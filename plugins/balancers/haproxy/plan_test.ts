@@ -140,7 +140,7 @@ Deno.test("plan() opens a frontend that was disabled, and reloads for one that w
   assert.deepEqual(new Set(model.process?.frontends.values()), new Set(["OPEN"]));
 });
 
-Deno.test("plan() never reloads for members of a backend that accepts them at run time", () =>
+Deno.test("plan() never reloads for member changes in a backend that accepts them at run time", () =>
   fc.assert(fc.asyncProperty(membership, membership, async (before, after) => {
     const model = new HaproxyModel();
     await carryOut(model, wants({ ...before, fixed: [] }));
@@ -150,7 +150,7 @@ Deno.test("plan() never reloads for members of a backend that accepts them at ru
     assert.equal(model.process?.pid, pid);
   })));
 
-Deno.test("plan() disables no server before all new ones are added", () =>
+Deno.test("plan() disables no server before all new servers are added", () =>
   fc.assert(fc.asyncProperty(membership, membership, async (before, after) => {
     const model = new HaproxyModel();
     await carryOut(model, wants({ ...before, fixed: [] }));

@@ -43,7 +43,7 @@ function wanted(of: HaproxyWanted["clusters"]): HaproxyWanted {
   return { config: CONFIG, host: { fqdn: "lb.test", ip: "10.0.0.9" }, version: [2, 6, 12], clusters: of };
 }
 
-Deno.test("render() depends on the desired state, not on the order in which it is given", () =>
+Deno.test("render() depends on the desired state, not on the order of its entries", () =>
   fc.assert(fc.property(
     clusters.chain((given) => {
       const anyOrder = <T>(items: readonly T[]) =>

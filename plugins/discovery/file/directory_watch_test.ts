@@ -88,7 +88,7 @@ Deno.test("DirectoryWatch looks at the file that a hint names, and at no other",
   assert.deepEqual([left.result.length, left.files], [100, [name]]);
 });
 
-Deno.test("DirectoryWatch looks at all files after a hint without a name, and finds what no event named", async () => {
+Deno.test("DirectoryWatch reads all files after an event without a name, and finds changes that no event named", async () => {
   await using stage = new Stage();
   const [first] = [await stage.put(1_000), await stage.put(1_001)];
   await stage.next();

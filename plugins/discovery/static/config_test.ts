@@ -22,7 +22,7 @@ Deno.test.each([
   for (const { message } of issues) assert.doesNotMatch(message, /[\p{Cc}\p{Cf}]/u);
 });
 
-Deno.test("static names the second of two equal nodes, in time in proportion to their number", async () => {
+Deno.test("static reports the second of two equal nodes, in time proportional to the number of nodes", async () => {
   const fleet = (length: number) =>
     Array.from({ length }, (_, i) => `10.${i >> 16 & 255}.${i >> 8 & 255}.${i & 255}:80`);
   const took = async (length: number) => {
