@@ -154,7 +154,7 @@ Deno.test("Writer adds and removes members without a reload, and the file follow
   assert.deepEqual(bench.reloads, []);
 });
 
-Deno.test("Writer combines the files of a storm: the first one soon, then one a second", async () => {
+Deno.test("Writer batches the file writes of a storm: the first write promptly, then one a second", async () => {
   await using bench = new Bench();
   await bench.put(wants({ web: {} }));
   bench.forget();

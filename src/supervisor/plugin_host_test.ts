@@ -400,17 +400,20 @@ Deno.test.each([
     dead: "stopped",
     isSilent: false,
   },
-])("PluginHost.stop() distinguishes a hung worker from a slow one: a worker that $what", async ({ says, dead, isSilent }) => {
-  await using forged = new Forged("discovery");
-  forged.say({ type: "loaded", kind: "discovery", apiVersion: 1, name: "forged" });
-  const stopped = forged.host.stop({ graceMs: 2_000 });
-  forged.clock.advance(1_000);
-  says(forged);
-  forged.clock.advance(1_000);
-  await stopped;
-  assert.deepEqual([forged.host.dead, forged.host.fellSilent, forged.deaths], [dead, isSilent, []]);
-  assert.equal(forged.clock.pending, 0);
-});
+])(
+  "PluginHost.stop() distinguishes a hung worker from a slow one: a worker that $what",
+  async ({ says, dead, isSilent }) => {
+    await using forged = new Forged("discovery");
+    forged.say({ type: "loaded", kind: "discovery", apiVersion: 1, name: "forged" });
+    const stopped = forged.host.stop({ graceMs: 2_000 });
+    forged.clock.advance(1_000);
+    says(forged);
+    forged.clock.advance(1_000);
+    await stopped;
+    assert.deepEqual([forged.host.dead, forged.host.fellSilent, forged.deaths], [dead, isSilent, []]);
+    assert.equal(forged.clock.pending, 0);
+  },
+);
 
 Deno.test("PluginHost drops log records unread when they take too much time, and reports how many", async () => {
   await using forged = new Forged("check", { tookMs: 50 });

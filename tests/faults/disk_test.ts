@@ -41,7 +41,7 @@ async function untilFile({ host }: FaultStage, has: boolean, what: string): Prom
 }
 
 Deno.test(
-  "the disk of HAProxy's file is full and the writer restarts: no request fails, members join and leave, and the file is updated once there is room",
+  "the disk of HAProxy's file is full and the writer restarts: no request fails, members join and leave, and the file is updated once space is available",
   {
     ignore: noMount,
   },

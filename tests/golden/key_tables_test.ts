@@ -152,7 +152,7 @@ for (const table of TABLES) {
     const rows = await rowsOf(table);
     for (const [key, facts] of keysOf(table)) {
       const said = rows.get(key)?.default ?? "";
-      assert.equal(/^[*_]needed[*_]$/.test(said), facts.isNeeded, `${key} is needed: ${said}`);
+      assert.equal(/^[*_]required[*_]$/.test(said), facts.isNeeded, `${key} is required: ${said}`);
       const value = facts.default;
       const isEmpty = value === undefined || value === "" || (Array.isArray(value) && value.length === 0);
       if (facts.isNeeded || isEmpty) continue;

@@ -263,7 +263,7 @@ const parsed = (value: string | undefined) => value?.startsWith("{") ? JSON.pars
 for (const [format, { section: more, name, inEtcd, up: wantedUp, draining }] of Object.entries(WRITTEN)) {
   const node: Node = { ...testNode(8001), weight: 7 };
 
-  Deno.test(`zookeeper writes the ${format} format as kazoo reads it, changes an entry in place, and removes it`, async () => {
+  Deno.test(`zookeeper writes the ${format} format so that kazoo can read it, changes an entry in place, and removes it`, async () => {
     await using kazoo = await KazooPeer.start(zookeeper.address);
     const path = `/write/${format}`;
     const options = await section({ path, format, ...more });
@@ -289,7 +289,7 @@ for (const [format, { section: more, name, inEtcd, up: wantedUp, draining }] of 
     assert.deepEqual(await entries(), []);
   });
 
-  Deno.test(`etcd writes the ${format} format as etcdctl reads it, changes an entry in place, and removes it`, async () => {
+  Deno.test(`etcd writes the ${format} format so that etcdctl can read it, changes an entry in place, and removes it`, async () => {
     const path = `/write/${format}`;
     const options = await section({ path, format, ...more });
     await using session = await openEtcd();

@@ -50,7 +50,7 @@ Deno.test("the writer changes members without a reload: the process and its conn
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("the writer adds a thousand nodes of one snapshot without a reload, and removes them", async () => {
+Deno.test("the writer adds and removes a thousand nodes of one snapshot without a reload", async () => {
   await using box = new HaproxyBox();
   await using running = new RunningWriter();
   const section = { port: freePort() };

@@ -310,7 +310,7 @@ Deno.test("a stale pid file causes no signal to the process that now has the pid
   assert.equal((await sleeper.status).signal, "SIGKILL");
 });
 
-Deno.test("a reload that nginx abandons although its check accepts the file is noticed, and the last good file is restored", async () => {
+Deno.test("a reload that nginx abandons after its check has accepted the file is detected, and the last good file is restored", async () => {
   await using scene = await running();
   const { box, port, wanted, other, writer } = scene;
   await writer.apply(wanted(["limit_req_zone $binary_remote_addr zone=one:1m rate=100r/s"]));

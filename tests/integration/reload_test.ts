@@ -386,7 +386,7 @@ Deno.test("old workers with connections are logged when the next worker serves, 
   await eventually("nobody is left", () => running.writer.standing.oldWorkers.length === 0);
 });
 
-Deno.test("reload_jitter: a reload is delayed at random, and members join and leave meanwhile", async () => {
+Deno.test("reload_jitter: a reload is delayed by a random time, and members join and leave meanwhile", async () => {
   await using box = new HaproxyBox({ restart_interval: 0, reload_jitter: 3_600 });
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");

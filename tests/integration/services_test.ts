@@ -377,7 +377,7 @@ Deno.test("a second signal ends a reporter in its deregister_grace at once", asy
   assert.equal(reporter.count("process.killed"), 1, reporter.log);
 });
 
-Deno.test("a stopped reporter deregisters its nodes, waits for deregister_grace, and ends in order", async () => {
+Deno.test("a stopped reporter deregisters its nodes, waits for deregister_grace, and exits cleanly", async () => {
   await using host = await fileHost();
   await using web = new WebService();
   await host.write("services/web", service({ port: web.port }));

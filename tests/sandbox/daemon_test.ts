@@ -225,7 +225,7 @@ Deno.test("a plugin that keeps failing leaves no thread behind, and the daemon k
   assert.doesNotMatch(reporter.log, /Stuck worker thread/);
 });
 
-Deno.test("a balancer plugin that hung stays disabled after a restart, while the HAProxy balancer is managed", async () => {
+Deno.test("a balancer plugin that hung stays disabled after a restart, while HAProxy is still managed", async () => {
   await setUp(["haproxy"]);
   const client = new StatusClient();
   await using host = new TestHost();

@@ -479,7 +479,7 @@ Deno.test("lighthouse: a token without permission is rejected with a reason that
   assert.ok(said.every((line) => !line.includes("0123456")));
 });
 
-Deno.test("lighthouse: TLS with a private CA; an instance with a certificate from another CA is rejected", async () => {
+Deno.test("lighthouse: TLS with a private CA; an instance with an untrusted certificate is rejected", async () => {
   await using dir = new TempDir();
   const { good, selfSigned, key, ca } = await makeCertificates(dir);
   await using store = await TestStore.start({ tls: { cert: good, key } });
