@@ -136,7 +136,7 @@ async function untilHolds(what: string, probe: () => Promise<boolean>): Promise<
     stopping.signal.throwIfAborted();
     if (await probe().catch(() => false)) return performance.now() - began;
     if (performance.now() - began > STEP_DEADLINE_MS) {
-      throw new Error(`Timed out after ${STEP_DEADLINE_MS} ms: ${what}`);
+      throw new Error(`Timed out after ${STEP_DEADLINE_MS}ms: ${what}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
@@ -271,10 +271,10 @@ async function perform(dir: TempDir): Promise<boolean> {
   say();
   say(`  Try it:      curl http://127.0.0.1:${port}/`);
   say(`  Config:      ${dir.file("config")} (edit it while it runs)`);
-  say(`  HAProxy's:   ${dir.file("haproxy.cfg")}`);
+  say(`  HAProxy:     ${dir.file("haproxy.cfg")}`);
   say(`  Logs:        ${dir.file("writer.log")} and reporter.log`);
   say();
-  say("Requests go through HAProxy all the time, each over its own connection.");
+  say("Sending requests through HAProxy continuously, each over a new connection.");
   const traffic = stack.use(new Traffic({ port, clients: 4, pauseMs: 2 }));
   const stage: Stage = { dir, port, ports, traffic };
   const began = performance.now();
@@ -326,11 +326,11 @@ function summarize(changes: readonly Change[], traffic: Traffic, tookS: number):
   }
   const reloads = changes.reduce((sum, change) => sum + change.reloads, 0);
   say();
-  say(`  requests sent    ${sent} (${(sent / tookS).toFixed(0)} a second)`);
+  say(`  requests sent    ${sent} (${(sent / tookS).toFixed(0)} per second)`);
   say(`  requests failed  ${failed}${failed > 0 ? `: ${reasons.join("; ")}` : ""}`);
   say(`  reloads          ${reloads}`);
-  say(`  answered by      ${[...answers].toSorted().map(([from, count]) => `${from}: ${count}`).join(", ")}`);
-  say("  (checks run every 250 ms and two results in a row decide, which accounts for most of the time above)");
+  say(`  served by        ${[...answers].toSorted().map(([from, count]) => `${from}: ${count}`).join(", ")}`);
+  say("  (most of the time above is the checks': one every 250ms, and two consecutive results are required)");
   return failed === 0;
 }
 

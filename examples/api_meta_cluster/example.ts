@@ -21,7 +21,7 @@ export const apiMetaCluster: Example = {
       programs: (place) => [script("api_meta_cluster/widgets.ts", 8000, place)],
     },
     sprockets: {
-      summary: "the other part; needs the partner",
+      summary: "the other part of the API; requires the partner",
       files: ["services/api_sprockets", "clusters/cache", "clusters/proxy"],
       programs: (place) => [script("api_meta_cluster/sprockets.ts", 8000, place)],
     },
@@ -30,7 +30,7 @@ export const apiMetaCluster: Example = {
       programs: (place) => [script("api_meta_cluster/partner.ts", 8088, place)],
     },
     proxy: {
-      summary: "connects to the partner on behalf of the others",
+      summary: "forwards requests from the other hosts to the partner",
       files: ["services/partner-proxy"],
       balancer: "proxy",
       needs: ["partnerapi"],

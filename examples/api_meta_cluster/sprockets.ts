@@ -21,7 +21,7 @@ async function askPartner(path: string): Promise<Response> {
   const response = await fetch(`${PARTNER}${path}`, { client, signal: AbortSignal.timeout(DEADLINE_MS) });
   if (response.ok) return response;
   await response.body?.cancel();
-  throw new Error(`The partner answered ${response.status} to ${path}`);
+  throw new Error(`The partner responded with ${response.status} to ${path}`);
 }
 
 async function token(): Promise<string> {

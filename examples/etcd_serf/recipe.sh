@@ -1,11 +1,11 @@
 #!/bin/sh
-# Starts and ends what a host of this example runs; each program's pid and log are in $DIR.
+# Starts and stops the programs of this example's hosts; each program's pid and log are in $DIR.
 #
 #     recipe.sh etcd                 the registry, at 127.90.0.1
 #     recipe.sh host NAME ADDRESS    a web application and its serf agent
 #     recipe.sh balancer             serf agent, Lighthouse and HAProxy, at 127.90.0.2
-#     recipe.sh kill NAME            kill all that runs on a host, at once
-#     recipe.sh stop                 end everything
+#     recipe.sh kill NAME            kill all programs on a host at once
+#     recipe.sh stop                 stop everything
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 : "${DIR:=/tmp/lighthouse-etcd-serf}" "${NET:=127.90.0}"
@@ -19,7 +19,7 @@ start() {
   setsid sh -c 'echo $$ >"$0.pid"; exec "$@" >>"$0.log" 2>&1 </dev/null' "$DIR/$name" "$@" &
 }
 
-# Starts a serf agent that knows the others by that of the balancer: NAME ADDRESS TAG=VALUE
+# Starts a serf agent that joins through the balancer's agent: NAME ADDRESS TAG=VALUE
 agent() {
   start "$1.serf" serf agent -node="$1" -bind="$2:7946" -rpc-addr="$2:7373" -profile=local -tag "$3" \
     -retry-join="$NET.2:7946" -retry-interval=1s

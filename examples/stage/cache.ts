@@ -26,7 +26,7 @@ export async function askCache(...command: readonly string[]): Promise<Reply> {
     await connection.write(new TextEncoder().encode(`*${command.length}\r\n${bulks.join("")}`));
     return await new ReplyReader(connection).read();
   } catch (error) {
-    throw late ? new Error(`No cache answered within ${DEADLINE_MS} ms`, { cause: error }) : error;
+    throw late ? new Error(`No cache responded within ${DEADLINE_MS}ms`, { cause: error }) : error;
   } finally {
     clearTimeout(timer);
   }
@@ -61,7 +61,7 @@ class ReplyReader {
         return replies;
       }
       default:
-        throw new Error(`The cache answered ${JSON.stringify(line)}`);
+        throw new Error(`Unexpected response from the cache: ${JSON.stringify(line)}`);
     }
   }
 
@@ -83,7 +83,7 @@ class ReplyReader {
   async #more(): Promise<void> {
     const chunk = new Uint8Array(4_096);
     const length = await this.#connection.read(chunk);
-    if (length === null) throw new Error("The cache closed the connection before it had answered");
+    if (length === null) throw new Error("The cache closed the connection without a response");
     const joined = new Uint8Array(this.#buffer.length + length);
     joined.set(this.#buffer);
     joined.set(chunk.subarray(0, length), this.#buffer.length);

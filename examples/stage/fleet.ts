@@ -58,7 +58,9 @@ export class Fleet {
       );
     }
     if (!isNetwork(network)) {
-      throw new UsageError(`Cannot use the network ${JSON.stringify(network)}: want three numbers, such as 127.88.0`);
+      throw new UsageError(
+        `Cannot use the network ${JSON.stringify(network)}: must be three numbers, such as 127.88.0`,
+      );
     }
     await Deno.mkdir(dir, { recursive: true });
     return new Fleet(dir, network);

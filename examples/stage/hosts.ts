@@ -19,7 +19,7 @@ const REGISTRY_PORT = 2181;
 
 /** The type of the host that the registry runs on: every example has it. */
 const REGISTRY_TYPE: HostType = {
-  summary: "ZooKeeper; launched by itself before the first other host",
+  summary: "ZooKeeper; launched automatically before the first host",
   programs: ({ address, dir }) => [{
     name: "zookeeper",
     args: ["java", ...serverArgs({ configFile: `${dir}/zoo.cfg`, logFile: `${dir}/zookeeper-server.log` })],
@@ -95,18 +95,18 @@ function checkOrders(
   for (const { type, name } of orders) {
     const kind = types.get(type);
     if (kind === undefined) {
-      throw new UsageError(`Unknown host type ${JSON.stringify(type)}: want ${[...types.keys()].join(", ")}`);
+      throw new UsageError(`Unknown host type ${JSON.stringify(type)}: must be one of ${[...types.keys()].join(", ")}`);
     }
     if (!isName(name)) {
-      throw new UsageError(`Cannot launch a host named ${JSON.stringify(name)}: want ${NAME}`);
+      throw new UsageError(`Cannot launch a host named ${JSON.stringify(name)}: must be ${NAME}`);
     }
     if ((type === "zookeeper") !== (name === REGISTRY_HOST)) {
-      throw new UsageError(`Cannot launch ${type} ${name}: the registry, and only that, is called ${REGISTRY_HOST}`);
+      throw new UsageError(`Cannot launch ${type} ${name}: the name ${REGISTRY_HOST} is reserved for the registry`);
     }
     if (names.has(name)) throw new UsageError(`Cannot launch ${name}: a host with this name exists; stop it first`);
     const missing = kind.needs?.find((needed) => !names.has(needed));
     if (missing !== undefined) {
-      throw new UsageError(`Cannot launch ${name}: its files name ${missing}, which is not launched; launch it first`);
+      throw new UsageError(`Cannot launch ${name}: it requires ${missing}; launch ${missing} first`);
     }
     names.add(name);
   }

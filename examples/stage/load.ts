@@ -19,7 +19,7 @@ export async function loadWhile(
   const { sent, failed, reasons, answers } = traffic.count;
   return [
     `requests sent ${sent}, failed ${failed}${failed > 0 ? `: ${reasons.join("; ")}` : ""}`,
-    ...[...answers].toSorted().map(([from, count]) => `  answered by ${from}: ${count}`),
+    ...[...answers].toSorted().map(([from, count]) => `  served by ${from}: ${count}`),
   ];
 }
 

@@ -66,12 +66,14 @@ async function obey(fleet: Fleet, example: Example, [command, ...rest]: readonly
       (await describeFleet(fleet)).forEach(say);
       break;
     case "connect":
-      if (rest.length !== 1) throw new UsageError("Want one host's name after connect");
+      if (rest.length !== 1) throw new UsageError("Missing argument: connect requires the name of one host");
       for (const host of await named()) (await describeHost(fleet, host)).forEach(say);
       break;
     case "load": {
       const [, hostname = "", port, path = ""] = /^([\d.]+):(\d+)(\/\S*)?$/.exec(rest[0] ?? "") ?? [];
-      if (hostname === "" || rest.length < 2) throw new UsageError("Want an address, a port and a command after load");
+      if (hostname === "" || rest.length < 2) {
+        throw new UsageError("Missing argument: load requires an address, a port and a command");
+      }
       const job = () => obey(fleet, example, rest.slice(1));
       (await loadWhile({ hostname, port: Number(port), path: path || "/" }, job)).forEach(say);
       break;
@@ -83,7 +85,7 @@ async function obey(fleet: Fleet, example: Example, [command, ...rest]: readonly
       break;
     }
     case "kill":
-      if (rest.length === 0) throw new UsageError("Want a host's name after kill");
+      if (rest.length === 0) throw new UsageError("Missing argument: kill requires the name of a host");
       for (const host of await named()) {
         await kill(fleet, host);
         say(`${host.name} is killed`);
@@ -95,7 +97,9 @@ async function obey(fleet: Fleet, example: Example, [command, ...rest]: readonly
 }
 
 function ordersOf(words: readonly string[]): readonly Order[] {
-  if (words.length === 0 || words.length % 2 > 0) throw new UsageError("Want a type and a name after launch");
+  if (words.length === 0 || words.length % 2 > 0) {
+    throw new UsageError("Missing argument: launch requires a type and a name for each host");
+  }
   const orders: Order[] = [];
   for (let i = 0; i < words.length; i += 2) orders.push({ type: words[i] ?? "", name: words[i + 1] ?? "" });
   return orders;

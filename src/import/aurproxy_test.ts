@@ -45,13 +45,13 @@ Deno.test.each([
     adjusters: [adjuster("Ramping", { ramp_delay: 1, ramp_seconds: 2 }), adjuster("DelayStart", { seconds: 9 })],
     wanted: { delay: 9, ramp: 0, from: "100%" },
   },
-])("a delay and a ramp of aurproxy are one slow start: $wanted", ({ adjusters, wanted }) => {
+])("aurproxy's delay and ramp are combined into one slow start: $wanted", ({ adjusters, wanted }) => {
   const config = { servers: [{ ports: [80], routes: [route(["/"], { ...SOURCE, share_adjusters: adjusters })] }] };
   const { traffic } = file(aurproxy({ config }), "clusters/web.yaml");
   assert.deepEqual(traffic, { slow_start: wanted, warm_up: 180 });
 });
 
-Deno.test("options of aurproxy have a counterpart or are named", () => {
+Deno.test("each aurproxy option is converted or reported", () => {
   const config = { servers: [{ ports: [80], routes: [route(["/"])] }] };
   const words = [
     ...["run", "--management-port=31325", "--update_period", "2", "--max_update_frequency=7", "--setup"],
@@ -102,7 +102,7 @@ Deno.test.each([
     words: ["run_replay", "--replay-source", "{}", "--replay-port", "12346"],
     wanted: ["--input-tcp", "0.0.0.0:12346", { each: "replay", arguments: ["--output-http", "{address}"] }],
   },
-])("gor is a supervised program, for mirroring and for replay: $kind", ({ kind, words, wanted }) => {
+])("gor runs as a supervised program, for mirroring and for replay: $kind", ({ kind, words, wanted }) => {
   const imported = aurproxy({ source: SOURCE, words });
   const { type, command } = file(imported, `balancers/${kind}.yaml`);
   assert.deepEqual([type, ...command.slice(3)], ["supervised", ...wanted]);
@@ -161,7 +161,7 @@ Deno.test("with HAProxy, a check is HAProxy's own, unless it uses another port",
   assert.equal(of({ port_name: "admin" }).traffic.health.http.port_name, "admin");
 });
 
-Deno.test("streams of aurproxy become a cluster for each port", () => {
+Deno.test("aurproxy streams are converted to one cluster per port", () => {
   const config = { servers: [{ ports: [5432, "5433"], streams: [{ sources: [SOURCE] }] }] };
   const stream = (port: number) => ({ listen: `0.0.0.0:${port}`, stream: "tcp", balance: "least_conn" });
   const imported = aurproxy({ config });

@@ -73,14 +73,14 @@ Deno.test.each([
     discovery: "zookeeper",
     wanted: { hosts: ["zk01:2181"], path: "/lighthouse/services" },
   },
-])("backends of confd become discoveries: $discovery $words", ({ settings, words, discovery, wanted }) => {
+])("confd backends are converted to discoveries: $discovery $words", ({ settings, words, discovery, wanted }) => {
   const imported = confd({ settings, words });
   assert.deepEqual(file(imported, `discovery/${discovery}.yaml`), wanted);
   assert.ok(imported.files.has("balancers/app.yaml"));
 });
 
 Deno.test.each(["consul", "redis", "vault", "rancher", "env", "file", "dynamodb", "ssm"])(
-  "backends of confd become discoveries, and without one the resources are disabled: %s",
+  "confd backends are converted to discoveries; without an equivalent, the resources are disabled: %s",
   (backend) => {
     const imported = confd({ words: ["-backend", backend] });
     assert.ok(imported.files.has("balancers/app.yaml.disabled"));
@@ -89,7 +89,7 @@ Deno.test.each(["consul", "redis", "vault", "rancher", "env", "file", "dynamodb"
   },
 );
 
-Deno.test("options of confd without a counterpart are named", () => {
+Deno.test("confd options without an equivalent are reported", () => {
   const words = ["-sync-only", "-keep-stage-file", "-client-insecure", "-srv-domain", "x", "-scheme=https", "-odd=1"];
   const { report } = confd({ words });
   const named = report.filter(({ outcome }) => outcome === "not supported").map(({ key }) => key);
@@ -119,7 +119,7 @@ Deno.test.each([
   { template: "{{ if true }}x", what: "template", line: 1, column: 4 },
   { template: "x{{", what: "template", line: 1, column: 2 },
 ])(
-  "a construct without a counterpart in Liquid is named at its position: $template",
+  "a construct without an equivalent in Liquid is reported with its position: $template",
   ({ template, what, line, column }) => {
     const imported = confd({ template });
     const faults = imported.report.filter(({ file }) => file === "app.tmpl");

@@ -14,7 +14,7 @@ const said = ({ report }: Imported, key: string) =>
 
 const SERVICE = { host: "10.0.1.11", port: 80, zk_hosts: ["zk01"], zk_path: "/web", checks: [{ type: "tcp" }] };
 
-Deno.test("a nerve service with another address than the host's is reported", () => {
+Deno.test("a nerve service with an address other than the host's is reported", () => {
   const services = { a: SERVICE, b: SERVICE, c: { ...SERVICE, host: "10.0.1.12" } };
   const imported = nerve({ instance_id: "app01", services });
   assert.deepEqual(file(imported, "host.yaml"), { name: "app01", ip: "10.0.1.11" });
@@ -23,7 +23,7 @@ Deno.test("a nerve service with another address than the host's is reported", ()
 });
 
 Deno.test.each([{ checks: [] }, { checks: [{ type: "http" }], check_mocked: true }, {}])(
-  "a nerve service without checks gets noop: %o",
+  "a nerve service without checks gets the noop check: %o",
   (checks) => {
     const { checks: _checks, ...rest } = SERVICE;
     const imported = nerve({ services: { web: { ...rest, ...checks } } });
@@ -47,7 +47,7 @@ Deno.test("weight and labels of nerve become those of the service", () => {
   assert.match(said(nerve({ services: { web: { ...SERVICE, weight: 1_000 } } }), "services.web.weight").join(), /^not/);
 });
 
-Deno.test("backend_port_override of synapse replaces the port of every node", () => {
+Deno.test("synapse's backend_port_override replaces the port of every node", () => {
   const discovery = { method: "zookeeper", hosts: ["zk01:2181"], path: "nerve/web/" };
   const imported = synapse({ services: { web: { discovery, backend_port_override: 9000, haproxy: {} } }, haproxy: {} });
   assert.deepEqual(file(imported, "clusters/web.yaml").zookeeper, {
@@ -58,7 +58,7 @@ Deno.test("backend_port_override of synapse replaces the port of every node", ()
   });
 });
 
-Deno.test("Ruby in a synapse file is named at its position", () => {
+Deno.test("Ruby in a synapse file is reported with its position", () => {
   const text = "services:\n  web:\n    haproxy: {port: <%= ENV['P'] %>}\n<% if true %>\nhaproxy: {}\n<% end %>\n";
   const { text: plain, tags } = withoutErb(text);
   const imported = importSynapse(documentOf("s.yaml", plain), new Map(), new Map([["s.yaml", tags]]));

@@ -101,7 +101,7 @@ Deno.test("registrations() announces the zone of the host", () => {
   assert.ok(!Object.hasOwn(registrations({ services }, HOST, () => "up")[0]?.node ?? {}, "zone"));
 });
 
-Deno.test("the weight and the labels of a service are announced", () => {
+Deno.test("a service's weight and labels are announced", () => {
   const labels = { az: "a" };
   const services = map(["web", accepted(service("web", [80], { weight: 5, labels }))]);
   const [{ node } = assert.fail()] = registrations({ services }, HOST, () => "up");

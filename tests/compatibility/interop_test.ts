@@ -110,7 +110,7 @@ Deno.test("interop: two writers on one ensemble agree on the servers and on the 
   }
 });
 
-Deno.test("interop: a host moves over and back, and its node is never absent", async () => {
+Deno.test("interop: a host migrates and rolls back, and its node is never absent", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
   await using web = new WebService();
@@ -153,7 +153,7 @@ Deno.test("interop: a host moves over and back, and its node is never absent", a
   assert.deepEqual(await host.serving("web"), [web.port]);
 });
 
-Deno.test("interop: a reporter of 1.0's that stops gives way to ours under the same name", async () => {
+Deno.test("interop: the 2.0 reporter registers the node of a stopped 1.0 reporter under the same name", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
   await using web = new WebService();

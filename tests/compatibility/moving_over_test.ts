@@ -60,7 +60,7 @@ async function ended(child: Deno.ChildProcess, signal?: Deno.Signal): Promise<De
   return await child.output();
 }
 
-Deno.test("moving over: the programs of 1.0 are two lines each, with its arguments and exit codes", async () => {
+Deno.test("moving over: two-line scripts provide the programs of 1.0, with the same arguments and exit statuses", async () => {
   await using programs = new OldNames();
   await programs.make();
   for (const name of ["lighthouse-writer", "lighthouse-reporter"]) {
@@ -104,7 +104,7 @@ Deno.test("moving over: SIGINT and SIGTERM end both programs with 0, and the nod
   }
 });
 
-Deno.test("moving over: what 1.0 does to HAProxy when a host goes back takes over from ours", async () => {
+Deno.test("moving over: on rollback, 1.0's HAProxy command replaces the running HAProxy of 2.0", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
   await using web = new WebService();
@@ -127,7 +127,7 @@ Deno.test("moving over: what 1.0 does to HAProxy when a host goes back takes ove
   assert.deepEqual(await host.serving("web"), [web.port]);
 });
 
-Deno.test("moving over: a reporter of 1.0 that starts beside ours and deletes its node takes nothing down for long", async () => {
+Deno.test("moving over: a node that a 1.0 reporter deletes is registered again", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost({ port: freePort() });
   await using web = new WebService();

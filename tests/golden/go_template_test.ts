@@ -97,7 +97,7 @@ const CASES: Readonly<Record<string, string>> = {
 
 for (const [template, expected] of Object.entries(CASES)) {
   for (const below of ["", "/app"]) {
-    Deno.test(`a template of confd renders the same text: ${template} with keys below ${below || "/"}`, () => {
+    Deno.test(`a converted confd template renders the same text: ${template} with keys below ${below || "/"}`, () => {
       assert.equal(rendered(template, below), expected);
     });
   }

@@ -36,7 +36,7 @@ Deno.test("each case of an import has arguments", () => {
 });
 
 for (const [name, argumentsOf] of Object.entries(ARGUMENTS)) {
-  Deno.test(`the files and the report of an import are the golden ones, valid, and the input is unchanged: ${name}`, async () => {
+  Deno.test(`an import writes a valid config, matches the golden files and report, and leaves its input unchanged: ${name}`, async () => {
     const folder = `${CASES}${name}`;
     await using temp = new TempDir();
     const out = temp.file("config");

@@ -69,7 +69,7 @@ Deno.test("nodes and sources added over the admin interface can be removed, expi
   }
 });
 
-Deno.test("a scheduler sees the health, adds sources in aurproxy's paths, and ends the process, which deregisters", async () => {
+Deno.test("a scheduler reads the health, adds sources at aurproxy's paths, and stops the process, which deregisters its nodes", async () => {
   await using host = new TestHost();
   await host.configure();
   await host.write("discovery/static", {});

@@ -372,7 +372,7 @@ Deno.test("a reload for a new cluster fails no request", async () => {
   assert(done >= 500, `${done}`);
 });
 
-Deno.test("a HAProxy started by 1.0 is taken over", async () => {
+Deno.test("the writer takes over a HAProxy started by 1.0", async () => {
   await using box = new HaproxyBox();
   await using server = new NamedServer("app.test");
   const port = freePort();

@@ -19,7 +19,7 @@ const PATH = "/aurora/myrole/devel/web";
 /** The number of requests that shows a share. */
 const REQUESTS = 200;
 
-Deno.test("an aurproxy host migrates and returns with its migration page", async () => {
+Deno.test("an aurproxy host migrates and rolls back with the commands of its migration page", async () => {
   await using zookeeper = await ZooKeeper.start();
   await using kazoo = await KazooPeer.start(zookeeper.address);
   await using temp = new TempDir("lighthouse-nginx-");

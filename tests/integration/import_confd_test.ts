@@ -14,7 +14,7 @@ import { get } from "../support/http_load.ts";
 import { Lighthouse, WebService } from "../support/lighthouse.ts";
 import { MigrationPage } from "../support/migration_page.ts";
 
-Deno.test("a confd host migrates and returns with its migration page", async () => {
+Deno.test("a confd host migrates and rolls back with the commands of its migration page", async () => {
   await using etcd = await Etcd.start();
   await using haproxy = new HaproxyBox();
   await using first = new WebService();

@@ -18,7 +18,7 @@ import { ZooKeeper } from "../support/zookeeper.ts";
 
 const PATH = "/nerve/services/web/services";
 
-Deno.test("a SmartStack host migrates and returns with its migration page", async () => {
+Deno.test("a SmartStack host migrates and rolls back with the commands of its migration page", async () => {
   await using zookeeper = await ZooKeeper.start();
   await using kazoo = await KazooPeer.start(zookeeper.address);
   await using haproxy = new HaproxyBox();

@@ -13,16 +13,16 @@ Deno.test("an example rejects invalid commands and does nothing", async () => {
   const of = { name: "api_meta_cluster", network: stage.network };
   for (
     const [command, message] of [
-      ["launch", "Want a type and a name after launch"],
-      ["launch webapp app01", 'Unknown host type "webapp": want zookeeper, client, cache, widgets'],
+      ["launch", "Missing argument: launch requires a type and a name for each host"],
+      ["launch webapp app01", 'Unknown host type "webapp": must be one of zookeeper, client, cache, widgets'],
       [
         "launch cache Cache_1",
-        'Cannot launch a host named "Cache_1": want at most 20 lower-case letters, digits and -',
+        'Cannot launch a host named "Cache_1": must be at most 20 lower-case letters, digits and -',
       ],
       ["connect app01", 'No host "app01"; launched hosts: none'],
       ["lunch cache cache01", 'Unknown command "lunch"'],
-      ["status --network 10.0.0", 'Cannot use the network "10.0.0": want three numbers, such as 127.88.0'],
-      ["load 127.0.0.1 status", "Want an address, a port and a command after load"],
+      ["status --network 10.0.0", 'Cannot use the network "10.0.0": must be three numbers, such as 127.88.0'],
+      ["load 127.0.0.1 status", "Missing argument: load requires an address, a port and a command"],
     ] as const
   ) {
     const { code, stderr } = await stage.run(`deno task example ${of.name} ${command}`, of);
@@ -40,7 +40,7 @@ Deno.test("a host that cannot be launched leaves nothing behind, and stop ends o
 
   const early = await example("launch proxy proxy01");
   assert.equal(early.code, 2, early.stderr);
-  assert.match(early.stderr, /Cannot launch proxy01: its files name partnerapi, which is not launched/);
+  assert.match(early.stderr, /Cannot launch proxy01: it requires partnerapi; launch partnerapi first/);
 
   {
     using _taken = Deno.listen({ hostname: `${stage.network}.2`, port: 8088 });

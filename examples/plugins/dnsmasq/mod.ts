@@ -104,7 +104,7 @@ const dnsmasq: BalancerPlugin<Config, Section, Seen> = {
     },
   }),
   permissions: ({ hosts_file, notify: [program = ""] }) => ({ write: [hosts_file], run: [program] }),
-  weighing: () => ({ by: "other", reason: "DNS answers all addresses of a name", path: [] }),
+  weighing: () => ({ by: "other", reason: "a DNS response contains all addresses of a name", path: [] }),
   sources: ({ hosts_file }) => ({ kind: "files", file: hosts_file, reloadIntervalMs: 1_000 }),
   pid: () => undefined,
   observe: (seen) => seen,
@@ -119,7 +119,7 @@ function render({ config, clusters }: Wanted<Config, Section>): Rendered {
   const notices: Notice[] = [];
   const lines = clusters.flatMap(({ name, config: section, nodes }) => {
     const serving = nodes.filter(({ state, pool }) => state === "ready" && pool === "primary");
-    const text = `Cluster ${name} has no members: ${section.name} has no address`;
+    const text = `Cluster ${name} has no members: no address for ${section.name}`;
     if (serving.length === 0) notices.push({ text, origin: { cluster: name, path: ["name"] } });
     // The comment is for `adopt`: DNS has no ports.
     const own = serving.filter(({ from }) => from === undefined);
