@@ -212,7 +212,7 @@ Deno.test("no password reaches the log or the plan", async () => {
   });
   await using writer = Lighthouse.start("writer", host.configDir, ["--log-level", "debug"]);
   const rejected = await writer.event("balancer.config_rejected", { level: "error" });
-  await writer.event("balancer.notice", { msg: /is passed on/ }, { after: rejected });
+  await writer.event("balancer.notice", { msg: /is passed to HAProxy/ }, { after: rejected });
   assert.doesNotMatch(writer.log, /hunter2/);
 });
 

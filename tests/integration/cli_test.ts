@@ -248,7 +248,7 @@ Deno.test("lighthouse check reports lines that HAProxy rejects, and lines that 1
   assert.match(stdout, /clusters\/other\.yaml:5:7: error: haproxy rejects it: balance only supports/);
   assert.match(
     stdout,
-    /balancers\/haproxy\.yaml:2:12: warning: global: line "nbthread 2" is passed on, 1\.0 left it out/,
+    /balancers\/haproxy\.yaml:2:12: warning: global: line "nbthread 2" is passed to HAProxy; 1\.0 skipped it/,
   );
   assert.deepEqual(await Array.fromAsync(Deno.readDir(own.path), ({ name }) => name), []);
   await assert.rejects(Deno.stat(box.configFile), Deno.errors.NotFound);

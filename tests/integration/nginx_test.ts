@@ -252,7 +252,7 @@ Deno.test("workers whose master was killed are replaced by a new nginx", async (
   const { box, port, wanted, writer, other } = scene;
   const master = await box.master();
   kill(master);
-  await writer.event("balancer.restarted", { reason: "orphan processes are serving instead" });
+  await writer.event("balancer.restarted", { reason: "only orphan processes are serving" });
   await eventually(
     "there is a new master",
     async () => await box.master().catch(() => 1) > 1 && await box.master() !== master,

@@ -180,14 +180,14 @@ Deno.test("a new member of a backend with cookies takes a reload before 3.0, whi
   const takesReload = !isHaproxyAtLeast(3, 0);
   if (takesReload) {
     await running.event("balancer.notice", {
-      msg: /backend fixed: with its cookie line each new member needs a reload; a dynamic cookie/,
+      msg: /backend fixed: its cookie line requires a reload for each new member; to avoid this, use a dynamic cookie/,
     });
   }
   await running.apply(box.wanted({ fixed: { ...fixed, nodes: nodes(1) }, dynamic: { ...dynamic, nodes: nodes(2) } }));
   assert.equal(running.reloads, 1);
   await running.apply(box.wanted({ fixed: { ...fixed, nodes: nodes(2) }, dynamic: { ...dynamic, nodes: nodes(2) } }));
   assert.equal(running.reloads, takesReload ? 2 : 1);
-  const reason = /^fixed\/n1\.test:20002: a server with a cookie cannot be added at run time/;
+  const reason = /^fixed\/n1\.test:20002: HAProxy before 3\.0 cannot add a server with a cookie at run time/;
   assert.equal(running.count("balancer.reloaded", { reason }) > 0, takesReload);
 });
 

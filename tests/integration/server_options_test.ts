@@ -133,6 +133,6 @@ Deno.test("the first member that needs a file HAProxy has not read takes one rel
   }
   await running.apply(wanted([2, 2, 2]));
   assert.equal(running.reloads, 4);
-  const reason = /^tls\d.*loads a file of its server options only at/;
+  const reason = /^tls\d.*loads files in server options only at/;
   assert.equal(running.count("balancer.reloaded", { reason }), 3);
 });

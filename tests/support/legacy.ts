@@ -159,7 +159,7 @@ export function withoutTold({ text, notices, origins }: HaproxyFile): string {
   const place = ({ cluster, path }: Origin) => JSON.stringify([cluster, path]);
   const told = new Set(
     notices.flatMap(({ text, origin }) =>
-      / (?:is passed on|has no effect), /.test(text) && origin ? [place(origin)] : []
+      / (?:is passed to HAProxy;|has no effect,) /.test(text) && origin ? [place(origin)] : []
     ),
   );
   return text.split("\n").filter((line, index) => {

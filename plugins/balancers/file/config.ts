@@ -90,19 +90,19 @@ const related = refined(balancer, (file) => {
   const needed = isPerCluster(format) ? "directory" : "path";
   return [
     ...file[needed] === undefined
-      ? [{ message: `Missing key ${needed}: format ${format} needs an absolute path here`, path: [] }]
+      ? [{ message: `Missing key ${needed}: must be an absolute path, which format ${format} requires`, path: [] }]
       : [],
     ...Object.entries(OWN_KEYS).flatMap(([key, formats]) => {
       const value = file[key as keyof File];
       const standard = DEFAULTS[key as keyof typeof DEFAULTS];
       const isUsed = value !== undefined && JSON.stringify(value) !== JSON.stringify(standard);
       const isKnown = (formats as readonly string[]).includes(format);
-      return isUsed && !isKnown ? [unwanted([key], `absent with the format ${format}`, value)] : [];
+      return isUsed && !isKnown ? [unwanted([key], `absent when format is ${format}`, value)] : [];
     }),
-    ...isPerCluster(format) && file.rollback ? [unwanted(["rollback"], `absent with the format ${format}`, true)] : [],
+    ...isPerCluster(format) && file.rollback ? [unwanted(["rollback"], `absent when format is ${format}`, true)] : [],
     ...file.path?.endsWith(".pid") ? [unwanted(["path"], "a path that does not end in .pid", file.path)] : [],
     ...Object.keys(file.labels).filter((name) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)).map((name) =>
-      unwanted(["labels", name], "named with letters, digits and underscores", file.labels[name])
+      unwanted(["labels", name], "named with only letters, digits and underscores", file.labels[name])
     ),
     ...fileFaults(file, []),
   ];

@@ -186,7 +186,7 @@ const env: CommonFormat = {
       const owner = owners.get(variable);
       if (owner !== undefined) {
         throw new Error(
-          `clusters ${owner} and ${cluster.name} would both be ${variable}_ADDRESSES; rename one of them`,
+          `clusters ${owner} and ${cluster.name} both map to ${variable}_ADDRESSES; rename one of them`,
         );
       }
       owners.set(variable, cluster.name);

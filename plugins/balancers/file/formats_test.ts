@@ -109,7 +109,7 @@ Deno.test("hosts and env have the addresses of each cluster", () => {
   );
   const { files, faults } = file.render(wantedOf({ format: "env", path: "/e" }, { "a-b": [], a_b: [] }));
   assert.equal(files.size, 0);
-  assert.match(faults?.[0]?.text ?? "", /clusters a-b and a_b would both be A_B_ADDRESSES/);
+  assert.match(faults?.[0]?.text ?? "", /clusters a-b and a_b both map to A_B_ADDRESSES/);
 });
 
 Deno.test("a label of any text is only a label in a JSON format", () => {

@@ -33,7 +33,7 @@ function render({ config, clusters, unheard = [] }: Wanted<FileConfig>): Rendere
   const { format, directory, path } = config;
   const ofCluster = CLUSTER_FORMATS[format];
   const pending = (path: string, names: readonly string[]): RenderFault => ({
-    text: `Cannot render ${path}: no registry has reported the cluster ${names.join(", ")} yet`,
+    text: `Cannot render ${path}: no registry has reported cluster ${names.join(" or ")} yet`,
     origin: { path: [] },
     isOfData: true,
     isPending: true,

@@ -162,7 +162,7 @@ const balancer = houseSchema(
     config_file: path,
     socket_file: socketPath,
     pid_file: path,
-    program: optional(word("the name or the path of the program"), "haproxy"),
+    program: optional(word("the name or path of the program"), "haproxy"),
     directives: optional(v.picklist(DIRECTIVES, DIRECTIVES.join(" or "))),
     global: optional(lines, []),
     defaults: optional(lines, []),
@@ -180,7 +180,7 @@ const balancer = houseSchema(
     ),
     stats: optional(keys({
       port,
-      uri: optional(v.pipe(v.string(ONE_LINE), v.regex(/^[^\s\p{Cc}]+$/u, "a path of a URL without spaces")), "/"),
+      uri: optional(v.pipe(v.string(ONE_LINE), v.regex(/^[^\s\p{Cc}]+$/u, "a URL path without spaces")), "/"),
       timeouts: optional(
         keys({ client: optional(timeout), connect: optional(timeout), server: optional(timeout) }),
         {},
@@ -198,7 +198,7 @@ const balancer = houseSchema(
 
 /** Names of sections come from keys. */
 function nameFaults(key: "meta_clusters" | "meta_cluster_ports" | "proxies", map: object): readonly Issue[] {
-  const wanted = "named with letters, digits and . : _ - only, as HAProxy requires";
+  const wanted = "named with only letters, digits and . : _ -, as HAProxy requires";
   return Object.entries(map).flatMap(([name, value]) =>
     isSectionName(name) ? [] : [unwanted([key, name], wanted, value)]
   );
@@ -217,9 +217,9 @@ const RULES: readonly {
   {
     of: ["master_socket", "reload_command"],
     faults: ({ master_socket, reload_command }) =>
-      master_socket === undefined || reload_command === undefined
-        ? []
-        : [unwanted(["reload_command"], "absent beside master_socket, as either reloads HAProxy", reload_command)],
+      master_socket === undefined || reload_command === undefined ? [] : [
+        unwanted(["reload_command"], "absent when master_socket is set, because both reload HAProxy", reload_command),
+      ],
   },
   {
     of: ["meta_clusters", "meta_cluster_ports"],

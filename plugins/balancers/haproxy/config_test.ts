@@ -74,7 +74,7 @@ Deno.test("the balancer's schema says what is wrong, where, and what is required
     'Cannot use meta_clusters.x: must be a map with a port; current value is {"frontend":[]}',
   ]);
   assert.deepEqual(issues(balancerSchema, { ...PLACES, proxies: { "a b": { port: 1, upstreams: [] } } }), [
-    "Cannot use proxies.a b: must be named with letters, digits and . : _ - only, as HAProxy requires; " +
+    "Cannot use proxies.a b: must be named with only letters, digits and . : _ -, as HAProxy requires; " +
     'current value is {"port":1,"upstreams":[],"options":[],"bind_address":""}',
   ]);
   assert.match(

@@ -18,9 +18,9 @@ export function fallbackTwin(cluster: ServedCluster, { taken, tell }: {
   if (!hasFallback) return undefined;
   const twin = name + FALLBACK_SUFFIX;
   const obstacle = taken.has(twin)
-    ? `a cluster is named ${twin}`
+    ? `another cluster is named ${twin}`
     : lines.some(({ text }) => ["server", "server-template"].includes(words(text)[0] ?? ""))
-    ? "lines of its backend define servers"
+    ? "its own backend lines define servers"
     : undefined;
   if (obstacle !== undefined) {
     const loss = "if all preferred nodes go down, requests fail until the writer reacts";

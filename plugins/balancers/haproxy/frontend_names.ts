@@ -40,7 +40,7 @@ export function frontendNames(
     let candidate = name + SUFFIX;
     while (taken.has(candidate)) candidate += SUFFIX;
     if (candidate !== name + SUFFIX) {
-      tell(`${of}: frontend named ${candidate}, as ${name + SUFFIX} is taken`, origin);
+      tell(`${of}: frontend is named ${candidate}, because ${name + SUFFIX} is taken`, origin);
     }
     taken.add(candidate);
     return candidate;

@@ -40,7 +40,7 @@ Deno.test("a frontend whose name is taken gets another one, with a notice", () =
   assert.match(text, /^frontend web:in:in\n[^]*?\tdefault_backend web$/m);
   assert.match(text, /^frontend web:in:in:in\n[^]*?\tdefault_backend web:in$/m);
   const told = notices.find(({ text }) => text.startsWith("Cluster web: "));
-  assert.equal(told?.text, "Cluster web: frontend named web:in:in, as web:in is taken");
+  assert.equal(told?.text, "Cluster web: frontend is named web:in:in, because web:in is taken");
   assert.deepEqual(told?.origin, { cluster: "web", path: ["port"] });
 });
 

@@ -56,25 +56,27 @@ export function passLines(
   { directives, leftOut, tell }: Passing,
 ): readonly Line[] {
   return texts.flatMap((text, index): Line[] => {
-    assert(isOneLine(text), `a line of ${where} is one line`);
+    assert(isOneLine(text), `a line of ${where} contains no line break`);
     const at = { ...origin, path: [...origin.path, index] };
     // Empty lines and comments say nothing, so nothing is lost without them.
     if (words(text).length === 0 || isLeftOut(at, leftOut)) return [];
     if (reachesBeyond(text)) {
-      tell(`${where}: line ${quote(text)} is left out: it would affect more than its section`, at);
+      tell(`${where}: line ${quote(text)} is skipped: it would affect more than its section`, at);
       return [];
     }
     if (!accepts(section, text)) {
       if (directives === "predecessor") {
-        const why = "as directives: predecessor passes only directives of HAProxy 1.5";
-        tell(`${where}: line ${quote(text)} is left out, ${why}`, at);
+        const why = "because directives: predecessor passes only HAProxy 1.5 directives";
+        tell(`${where}: line ${quote(text)} is skipped, ${why}`, at);
         return [];
       }
       if (directives === undefined) {
         // HAProxy accepts a frontend's directive elsewhere, and ignores it.
         const isIdle = section === "backend" && accepts("frontend", text);
-        const what = isIdle ? "has no effect, as HAProxy uses it in frontends only" : "is passed on, 1.0 left it out";
-        const remedy = "directives: predecessor leaves it out again, directives: all ends this notice";
+        const what = isIdle
+          ? "has no effect, because HAProxy uses it only in frontends"
+          : "is passed to HAProxy; 1.0 skipped it";
+        const remedy = "directives: predecessor skips it again, directives: all disables this notice";
         tell(`${where}: line ${quote(text)} ${what}; ${remedy}`, at);
       }
     }

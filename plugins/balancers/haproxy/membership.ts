@@ -127,19 +127,19 @@ export function obstacleToAdding(
   { learnt, lacking }: { readonly learnt: ReadonlySet<string>; readonly lacking: ReadonlyMap<string, string> },
 ): string | undefined {
   if (!isAtLeast(version, 2, 6)) {
-    return `HAProxy ${version?.join(".") ?? "of an unknown version"} cannot add servers at run time; 2.6 can`;
+    return `HAProxy ${version?.join(".") ?? "(unknown version)"} cannot add servers at run time; 2.6 and later can`;
   }
   if (!traits.takesServers) {
-    const remedy = /^static-rr/.test(traits.balance) ? "roundrobin can" : "it can with hash-type consistent";
+    const remedy = /^static-rr/.test(traits.balance) ? "use balance roundrobin" : "use hash-type consistent";
     return `balance ${traits.balance} cannot add servers at run time; ${remedy}`;
   }
   if (traits.cookie === "keyword" && !isAtLeast(version, 3, 0)) {
-    return "a server with a cookie cannot be added at run time before HAProxy 3.0; a dynamic cookie can";
+    return "HAProxy before 3.0 cannot add a server with a cookie at run time, unless the cookie is dynamic";
   }
   const refused = rejectedOption(options, { version, learnt });
   if (refused !== undefined) return `server option ${refused} cannot be set at run time`;
   const words = lacking.get(name);
-  return words === undefined ? undefined : `HAProxy loads a file of its server options only at start: ${words}`;
+  return words === undefined ? undefined : `HAProxy loads files in server options only at start: ${words}`;
 }
 
 /** Adds a member; its id is unused so far, and added to `used`. */

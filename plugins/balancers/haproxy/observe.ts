@@ -140,7 +140,7 @@ export function observe(
   const pid = pidOf(answers);
   if (pid === undefined) {
     throw new UnreadableAnswerError(
-      `Cannot read the answer at ${socketFile}: "show info" must have a Pid, current answer is ${quote(info)}`,
+      `Invalid response from ${socketFile}: "show info" must return a Pid; current response is ${quote(info)}`,
     );
   }
   return {

@@ -67,7 +67,7 @@ Deno.test("a node that is a frontend of this HAProxy is left out of any cluster,
   for (const { members } of served) assert.deepEqual(members.map(({ name }) => name), ["good.test:8000"]);
   assert(
     told.includes(
-      "Cluster web: node evil.test:8200 at 127.0.0.1 is left out: it is this HAProxy itself, which listens on 127.0.0.1:8200",
+      "Cluster web: node evil.test:8200 at 127.0.0.1 is skipped: it is this HAProxy itself, which listens on 127.0.0.1:8200",
     ),
     told.join("\n"),
   );

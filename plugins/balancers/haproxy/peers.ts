@@ -44,11 +44,11 @@ export function otherPeers(
   const peers = new Map<string, Peer>();
   for (const peer of candidates.toSorted(comparePeers)) {
     if (!isHostName(peer.name) || !(isIpv4(peer.ip) || isIpv6(peer.ip)) || !isPort(peer.port)) {
-      tell(`Cluster ${cluster}: peer left out, as it is invalid: ${quote(peer)}`);
+      tell(`Cluster ${cluster}: invalid peer skipped: ${quote(peer)}`);
     } else if (peer.name === host.fqdn) {
       // A reporter that does not know `peer_port` announces another port, and does no harm.
       if (peer.ip !== host.ip) {
-        tell(`Cluster ${cluster}: peer left out, as it claims to be this host: ${quote(peer)}`);
+        tell(`Cluster ${cluster}: peer skipped, because it claims to be this host: ${quote(peer)}`);
       }
     } else if (!peers.has(peer.name)) {
       peers.set(peer.name, peer);

@@ -83,7 +83,9 @@ function structuralReason(
       : describeDifference(file ?? "", text) ?? "the config file was changed";
   }
   if (running.structure === mark) return undefined;
-  if (running.structure === undefined) return "the running HAProxy was started from a foreign config file";
+  if (running.structure === undefined) {
+    return "the running HAProxy was started from a config file that Lighthouse did not write";
+  }
   const told = file !== undefined && structureMark(file) === running.structure
     ? describeDifference(file, text)
     : undefined;
@@ -95,7 +97,7 @@ function structuralReason(
 function upgrade({ version: installed }: HaproxyWanted, { version: runs }: RunningHaproxy): string | undefined {
   if (installed === undefined || runs === undefined) return undefined;
   if (installed[0] === runs[0] && installed[1] === runs[1]) return undefined;
-  return `HAProxy ${installed.join(".")} is installed and ${runs.join(".")} runs`;
+  return `HAProxy ${installed.join(".")} is installed, but ${runs.join(".")} is running`;
 }
 
 function listReason(reasons: readonly string[]): string | undefined {

@@ -21,7 +21,7 @@ export function startStep(
   { orphans, listens }: { readonly orphans: readonly number[]; readonly listens: readonly Endpoint[] },
 ): Step {
   const { config } = wanted;
-  const why = `nobody answers at ${config.socketFile}`;
+  const why = `no process responds at ${config.socketFile}`;
   const { reloadCommand, reloadTimeoutMs } = config;
   if (reloadCommand !== undefined) return { do: "start", reason: why, run: reloadCommand, deadlineMs: reloadTimeoutMs };
   const run = startCommand(wanted);
@@ -65,8 +65,8 @@ export function reloadWay(wanted: HaproxyWanted, running: RunningHaproxy, reason
   if (reloadCommand !== undefined) return { run: reloadCommand, deadlineMs: reloadTimeoutMs };
   if (running.isContained) {
     throw new Error(
-      `Cannot reload HAProxy: its process ${running.pid} is not one of this host, or not HAProxy: ` +
-        `is it in another container? It is wanted as ${reason}`,
+      `Cannot reload HAProxy (${reason}): pid ${running.pid} is not a HAProxy process on this host; ` +
+        "check whether HAProxy runs in another container",
     );
   }
   if (running.masterPid !== undefined) {
@@ -135,8 +135,8 @@ export function openFiles(
   if (of === "unknown") return undefined;
   const needed = 2 * maxconn + OPEN_FILES_RESERVED;
   const refusal = `[ALERT] (0) : config : parsing [${config.configFile}:${from + at + 1}] : ` +
-    `at least ${needed} open files needed, two for each connection, but the limit is {limit}: ` +
-    "raise it (LimitNOFILE, ulimit -n), or lower maxconn";
+    `at least ${needed} open files required (two per connection), but the limit is {limit}; ` +
+    "raise the limit (LimitNOFILE, ulimit -n) or lower maxconn";
   return { needed, refusal, ...of === "ours" ? {} : { of } };
 }
 

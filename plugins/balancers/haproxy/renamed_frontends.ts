@@ -50,7 +50,9 @@ export function tellRenamedFrontends({ config, clusters }: HaproxyWanted, names:
       for (const { name, hasTable, now } of renamed) {
         if (!namesFrontend(line, name) && !(hasTable && namesTable(line, name))) continue;
         tell(
-          `${where}: line ${quote(line)} names frontend ${name}, which is ${now} from HAProxy 3.1 on; write ${now}`,
+          `${where}: line ${
+            quote(line)
+          } refers to frontend ${name}, which is named ${now} since HAProxy 3.1; use ${now}`,
           { ...origin, path: [...origin.path, index] },
         );
       }

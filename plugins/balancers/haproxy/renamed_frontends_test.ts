@@ -23,7 +23,7 @@ function told(
     ],
   });
   const out = leftOut ? { leftOut: [{ cluster: "api", path: ["backend", 1] }] } : {};
-  return render({ ...wanted, ...out }).notices.filter(({ text }) => /names frontend/.test(text));
+  return render({ ...wanted, ...out }).notices.filter(({ text }) => /refers to frontend/.test(text));
 }
 
 Deno.test.each([
@@ -35,8 +35,9 @@ Deno.test.each([
   "http-request deny if { src,table_conn_rate(web) gt 10 }",
   "http-request deny if { fe_conn(web) gt 10 }",
 ])("a line that names the frontend of a cluster gets a notice with its new name from HAProxy 3.1 on: %s", (line) => {
-  const text = `backend api: line ${JSON.stringify(line)} names frontend web, which is web:in from HAProxy 3.1 on; ` +
-    "write web:in";
+  const text =
+    `backend api: line ${JSON.stringify(line)} refers to frontend web, which is named web:in since HAProxy 3.1; ` +
+    "use web:in";
   const notice = { text, origin: { cluster: "api", path: ["backend", 1] } };
   assert.deepEqual(told(line), [notice]);
   assert.deepEqual(told(line, { leftOut: true }), [notice], "also for a line that HAProxy has rejected");

@@ -85,7 +85,7 @@ export function render(wanted: HaproxyWanted): HaproxyFile {
   const chapters = withPeers(sections, scene);
   tellSharedListeners(chapters, notices.tell);
   for (const name of unreachedClusters(wanted)) {
-    const why = "it has neither a port nor a meta_cluster, and no line uses its backend";
+    const why = "neither port nor meta_cluster is set, and no line refers to its backend";
     notices.tell(`Cluster ${name} is unreachable: ${why}`, { cluster: name, path: [] });
   }
   const structure = shortHash(structureOf(head, chapters));
@@ -211,8 +211,8 @@ function metaStanzas({ wanted: { config }, clusters, names, passing }: Scene): r
     const choices = of.flatMap(({ wanted: { name, config: { acl } } }): Line[] => {
       const at: Origin = { cluster: name, path: ["acl"] };
       if (acl === undefined) {
-        const fate = "it gets no requests from there";
-        tell(`Cluster ${name} is part of the meta cluster ${meta.name} without an acl; ${fate}`, at);
+        const fate = "the meta cluster sends no requests to this cluster";
+        tell(`Cluster ${name} is part of the meta cluster ${meta.name} but has no acl; ${fate}`, at);
       }
       if (acl === undefined || isLeftOut(at, leftOut)) return [];
       return [
@@ -281,12 +281,12 @@ function backendStanza(
     [...inherited, ...lines].findLast(({ text }) => words(text)[0] === keyword)?.origin;
   if (members.length === 0) tell(`Cluster ${name} has no nodes`);
   if (traits.cookie === "keyword" && !isAtLeast(version, 3, 0)) {
-    const remedy = "a dynamic cookie with a dynamic-cookie-key needs none, nor does HAProxy 3.0";
-    tell(`backend ${name}: with its cookie line each new member needs a reload; ${remedy}`, originOf("cookie"));
+    const remedy = "to avoid this, use a dynamic cookie with a dynamic-cookie-key, or HAProxy 3.0 or later";
+    tell(`backend ${name}: its cookie line requires a reload for each new member; ${remedy}`, originOf("cookie"));
   }
   if (spreadsConsistently) {
     const why = "so that members change without a reload";
-    const remedy = "a hash-type line of your own, or directives: predecessor, ends this";
+    const remedy = "to prevent this, set your own hash-type line, or directives: predecessor";
     tell(
       `backend ${name}: ${HASH_CONSISTENT} is added to balance ${traits.balance} ${why}; ${remedy}`,
       originOf("balance"),

@@ -62,11 +62,11 @@ export function serve(wanted: HaproxyWanted, tell: Tell): readonly ServedCluster
   for (const wanted of clusters.toSorted((a, b) => compare(a.name, b.name))) {
     const { name } = wanted;
     if (!isSectionName(name)) {
-      tell(`Cluster ${quote(name)} is left out: HAProxy does not accept such a name`, { cluster: name, path: [] });
+      tell(`Cluster ${quote(name)} is skipped: HAProxy does not accept this name`, { cluster: name, path: [] });
       continue;
     }
     if (names.has(name)) {
-      tell(`Cluster ${name} is configured twice; the second is left out`, { cluster: name, path: [] });
+      tell(`Cluster ${name} is configured twice; the second entry is skipped`, { cluster: name, path: [] });
       continue;
     }
     names.add(name);
@@ -146,24 +146,24 @@ function membersOf(
     const { node } = wanted;
     const { member, fault } = readMember(wanted);
     if (fault !== undefined) {
-      tell(`Cluster ${cluster}: node left out, ${fault}`);
+      tell(`Cluster ${cluster}: node skipped: ${fault}`);
       continue;
     }
     const { name } = member;
     const frontend = ownFrontend(node);
     if (frontend !== undefined) {
       tell(
-        `Cluster ${cluster}: node ${name} at ${node.ip} is left out: it is this HAProxy itself, which listens on ${frontend}`,
+        `Cluster ${cluster}: node ${name} at ${node.ip} is skipped: it is this HAProxy itself, which listens on ${frontend}`,
       );
       continue;
     }
     const known = found.get(name);
     if (ownServers.has(name)) {
-      tell(`Cluster ${cluster}: node ${name} is left out: a line of its backend defines a server of that name`);
+      tell(`Cluster ${cluster}: node ${name} is skipped: a line of its backend defines a server with that name`);
     } else if (known === undefined) {
       found.set(name, member);
     } else if (known.ip !== node.ip) {
-      tell(`Cluster ${cluster}: node ${name} is reported twice; ${known.ip} is used, ${node.ip} is left out`);
+      tell(`Cluster ${cluster}: node ${name} is reported twice; ${known.ip} is used, ${node.ip} is skipped`);
     }
   }
   return [...found.values()];

@@ -32,7 +32,7 @@ export function withoutOwnSockets(
     if (isSocketFile && said.length > 0) access = said.includes("mode") ? said : [...MODE, ...said];
     const key = isSocketFile ? "socket_file" : "master_socket";
     const fate = isSocketFile && said.length > 0 ? `; ${said.join(" ")} is kept` : "";
-    tell(`global: line ${JSON.stringify(text)} is left out, as ${key} has the socket at that path${fate}`, origin);
+    tell(`global: line ${JSON.stringify(text)} is skipped: ${key} already configures that socket${fate}`, origin);
     return false;
   });
   return { lines: kept, access: access.join(" ") };

@@ -19,7 +19,7 @@ Deno.test.each([
   assert.deepEqual([found.lines.map(({ text }) => text), found.access], [[other.text, "stats timeout 30s"], access]);
   assert.match(
     told.join(),
-    /^global: line .* is left out, as (?:socket_file|master_socket) has the socket at that path/,
+    /^global: line .* is skipped: (?:socket_file|master_socket) already configures that socket/,
   );
   assert.equal(told.length, 1);
 });

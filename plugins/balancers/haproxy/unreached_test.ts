@@ -39,7 +39,7 @@ Deno.test.each([
 Deno.test("render() adds a notice for a cluster that no request can reach, at its section", () => {
   assert.deepEqual(render(wanted({})).notices.filter(({ text }) => text.includes("unreachable")), [
     {
-      text: "Cluster web is unreachable: it has neither a port nor a meta_cluster, and no line uses its backend",
+      text: "Cluster web is unreachable: neither port nor meta_cluster is set, and no line refers to its backend",
       origin: { cluster: "web", path: [] },
     },
   ]);

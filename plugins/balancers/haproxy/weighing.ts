@@ -16,15 +16,17 @@ export function weighing(
   );
   const path = backend.some((line) => words(line)[0] === "balance") ? ["backend"] : [];
   const no = (reason: string): Weighing => ({ by: "other", path, reason });
-  if (algorithm === "first") return no("balance first fills one server after the other, whatever their weights");
-  if (algorithm === "static-rr") return no("balance static-rr cannot change weights at run time; roundrobin can");
+  if (algorithm === "first") return no("balance first fills one server after another, regardless of weight");
+  if (algorithm === "static-rr") {
+    return no("balance static-rr cannot change weights at run time; use balance roundrobin");
+  }
   // A hash type that is added here does not make a share of the clients of one address.
   const isMapped = isHashed && !takesServers && !(lacksHashType && directives !== "predecessor");
   if (isMapped || (algorithm === "source" && lacksHashType)) {
-    return no(`balance ${balance} cannot change weights at run time; it can with hash-type consistent`);
+    return no(`balance ${balance} cannot change weights at run time; use hash-type consistent`);
   }
   if ([...defaultOptions, ...words(serverOptions)].includes("agent-check")) {
-    const reason = "an agent check decides on the weight of its server";
+    const reason = "an agent check controls the weight of its server";
     return { by: "other", path: words(serverOptions).includes("agent-check") ? ["server_options"] : [], reason };
   }
   return { by: "weight", movesKeys: isHashed };

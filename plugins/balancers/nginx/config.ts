@@ -123,13 +123,13 @@ const EMPTY_STATUS = 503;
 /** The longest useful timeout. */
 const TIMEOUT_S_MAX = 86_400;
 
-const LINE = "a line of nginx that closes each quote and each brace that it opens";
+const LINE = "an nginx line that closes every quote and brace it opens";
 /** A line that does not affect the lines around it. */
 const nginxLine = v.pipe(
   line,
   v.rawCheck<string>(({ dataset, addIssue }) => {
     const read = dataset.typed ? readLine(dataset.value) : undefined;
-    if (read?.ok === false) addIssue({ message: `a line of nginx with ${read.why}` });
+    if (read?.ok === false) addIssue({ message: `an nginx line with ${read.why}` });
   }),
 );
 const lines = linesOf(nginxLine, `a list of lines, each ${LINE}`);
@@ -167,10 +167,10 @@ const host = v.pipe(
   v.check((name) => name === "_" || isHostName(name.replace(/^\*\.|\.\*$|^\./, "")), HOST),
 );
 
-const ROUTE = "a path of a URL that starts with /, without spaces";
+const ROUTE = "a URL path that starts with /, without spaces";
 const route = v.pipe(v.string(ROUTE), v.regex(/^\/[^\s\p{Cc}]*$/u, ROUTE));
 
-const LOCATION = "a location of nginx, such as /, = /exact, ^~ /prefix or ~ \\.png$";
+const LOCATION = "an nginx location, such as /, = /exact, ^~ /prefix or ~ \\.png$";
 const location = v.pipe(
   v.string(LOCATION),
   v.regex(/^(?:(?:= ?|\^~ ?)?\/[^\s\p{Cc}]*|~\*? ?[^\s\p{Cc}=~^*][^\s\p{Cc}]*|~\*? ?\^[^\s\p{Cc}]*)$/u, LOCATION),
@@ -187,7 +187,7 @@ const balance = v.pipe(
 
 const timeout = seconds({ min: 0.001, max: TIMEOUT_S_MAX });
 
-const NAME = "named with letters, digits and . _ - only";
+const NAME = "named with only letters, digits and . _ -";
 
 /** A map that may be left empty in YAML. */
 function mapOrNull<const S extends v.GenericSchema>(value: S) {
@@ -198,7 +198,7 @@ const balancer = houseSchema(keys({
   config_file: path,
   pid_file: path,
   status_socket: path,
-  program: optional(word("the name or the path of the program"), "nginx"),
+  program: optional(word("the name or path of the program"), "nginx"),
   reload_interval: optional(seconds({ min: 0, max: 3_600 }), RELOAD_INTERVAL_S),
   main: optional(lines, []),
   events: optional(lines, []),
@@ -222,9 +222,12 @@ type BalancerFile = typeof balancer extends HouseSchema<infer File> ? File : nev
 
 /** Directives of the main context that the writer depends on. */
 const OWN_DIRECTIVES: ReadonlyMap<string, string> = new Map([
-  ["pid", "absent, as pid_file sets it"],
-  ["daemon", "absent, as the writer starts a daemon, and a service manager passes daemon off as an argument"],
-  ["master_process", "absent, as no reload is possible without a master process"],
+  ["pid", "absent, because pid_file sets it"],
+  [
+    "daemon",
+    "absent, because the writer starts nginx as a daemon (a service manager passes daemon off as an argument)",
+  ],
+  ["master_process", "absent, because a reload requires a master process"],
 ]);
 
 function mainFaults({ main }: Pick<BalancerFile, "main">): readonly Issue[] {
@@ -251,7 +254,7 @@ function serverFaults({ servers }: Pick<BalancerFile, "servers">): readonly Issu
       }
       const mixed = others.find(({ isTls }) => isTls !== (server.tls !== undefined));
       if (mixed !== undefined) {
-        const wanted = `as in server ${mixed.name}, which shares port ${port}: both with tls, or both without`;
+        const wanted = `the same as in server ${mixed.name}, which shares port ${port}: both with tls, or both without`;
         faults.push(unwanted(["servers", name, "tls"], wanted, server.tls));
       }
     }
@@ -290,7 +293,7 @@ export const balancerSchema: HouseSchema<NginxConfig> = mapped(
 );
 
 const clusterKeys = houseSchema(keys({
-  server: optional(word("the name of a server of the balancer's file")),
+  server: optional(word("the name of a server in the balancer's file")),
   locations: optional(list(location, `a list, each item ${LOCATION}`), ["/"]),
   listen: optional(address),
   stream: optional(v.picklist(["tcp", "udp"], "tcp or udp")),
@@ -319,7 +322,7 @@ function clusterFaults(file: ClusterFile): readonly Issue[] {
   const onlyHttp = "absent when stream is set, because the key is for HTTP only";
   if (server !== undefined) faults.push(unwanted(["server"], onlyHttp, server));
   if (listen === undefined) {
-    faults.push(unwanted(["stream"], "omitted, or set together with listen, the port of the stream", stream));
+    faults.push(unwanted(["stream"], "omitted, or set together with listen, which is the port of the stream", stream));
   }
   if (balance === "ip_hash") {
     faults.push(

@@ -39,16 +39,16 @@ Deno.test.each([
   {
     why: "a line that closes what it did not open",
     file: { http: ["}"] },
-    message: /Cannot use http\[0\]: must be a line of nginx with as many \{ as \}/,
+    message: /Cannot use http\[0\]: must be an nginx line with as many \{ as \}/,
   },
   { why: "an open quote", file: { http: ['log_format x "$host'] }, message: /a closing quote/ },
-  { why: "pid in main", file: { main: ["pid /x"] }, message: /main\[0\]: must be absent, as pid_file sets it/ },
+  { why: "pid in main", file: { main: ["pid /x"] }, message: /main\[0\]: must be absent, because pid_file sets it/ },
   {
     why: "daemon in main",
     file: { main: ["daemon off"] },
     message: /a service manager passes daemon off as an argument/,
   },
-  { why: "no master", file: { main: ["master_process off"] }, message: /no reload is possible/ },
+  { why: "no master", file: { main: ["master_process off"] }, message: /a reload requires a master process/ },
   {
     why: "a variable in a path",
     file: { config_file: "/x/$y" },
@@ -118,7 +118,7 @@ Deno.test.each([
     message: /balance: must be round_robin, least_conn/,
   },
   { why: "a balance that goes on", section: { balance: "hash $a; server 1.2.3.4" }, message: /balance: must be/ },
-  { why: "a named location", section: { locations: ["@x"] }, message: /locations\[0\]: must be a location/ },
+  { why: "a named location", section: { locations: ["@x"] }, message: /locations\[0\]: must be an nginx location/ },
   {
     why: "no location",
     section: { locations: [] },

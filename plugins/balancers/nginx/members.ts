@@ -143,4 +143,5 @@ export function adopt(file: string): ReadonlyMap<ClusterName, readonly Node[]> {
 }
 
 /** The first line of a rendered file. */
-export const FIRST_LINE = "# Written by Lighthouse. Edits are reverted: change the files of its config directory.";
+export const FIRST_LINE =
+  "# Written by Lighthouse. Manual edits are reverted; edit the files in Lighthouse's config directory.";

@@ -26,8 +26,8 @@ export function observe(
   const [answer = ""] = answers;
   const status = parseStatus(answer);
   if (status === undefined) {
-    const wanted = "the status of an nginx with a config of Lighthouse";
-    throw new Error(`${statusSocket} answers ${JSON.stringify(answer.slice(0, 200))}: want ${wanted}`);
+    const wanted = "the status of an nginx that runs a Lighthouse config";
+    throw new Error(`Got ${JSON.stringify(answer.slice(0, 200))} from ${statusSocket}, want ${wanted}`);
   }
   return { hash: status.hash, masterPid: masterPid ?? pid, isContained, orphans: [], file };
 }

@@ -38,7 +38,7 @@ export function plan(
   if (hash === undefined) {
     return [...install, {
       do: "start",
-      reason: orphans.length === 0 ? "not running" : "orphan processes are serving instead",
+      reason: orphans.length === 0 ? "not running" : "only orphan processes are serving",
       run: [program, "-c", configFile],
       serves: wanted,
       relieves: orphans,
@@ -47,10 +47,12 @@ export function plan(
   }
   const change = file === undefined || hashIn(file) !== hash ? undefined : changeOf(file, text);
   const drift = install.length === 0 ? undefined : "config file edited";
-  const reason = because ?? (hash === wanted ? drift : change?.reason ?? "a different config is served");
+  const reason = because ?? (hash === wanted ? drift : change?.reason ?? "nginx serves a different config");
   if (reason === undefined || !reload) return [];
   if (isContained || masterPid === undefined) {
-    throw new Error("Cannot reload nginx: its process is in another PID namespace; run it in the writer's");
+    throw new Error(
+      "Cannot reload nginx: nginx runs in a different PID namespace than the writer; run both in the same one",
+    );
   }
   return [...install, {
     do: "reload",

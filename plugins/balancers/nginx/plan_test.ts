@@ -72,10 +72,10 @@ Deno.test("plan() starts an nginx that does not answer, and replaces workers wit
   const gone = { hash: undefined, masterPid: undefined };
   assert.deepEqual(planned([1], { ...gone, file: undefined }), ["install", "start not running  0.0.0.0:8080"]);
   assert.deepEqual(planned([1], { ...gone, orphans: [8, 9] }), [
-    "start orphan processes are serving instead 8,9 0.0.0.0:8080",
+    "start only orphan processes are serving 8,9 0.0.0.0:8080",
   ]);
 });
 
 Deno.test("plan() says why an nginx of another PID namespace cannot be reloaded", () => {
-  assert.throws(() => planned([2], { isContained: true }), /in another PID namespace/);
+  assert.throws(() => planned([2], { isContained: true }), /in a different PID namespace/);
 });

@@ -81,8 +81,8 @@ export function render({ config, clusters, leftOut = [] }: NginxWanted): NginxFi
 function noteOf({ cluster, isEmpty, lacksBackup }: Served, note: Scene["note"]): void {
   const { name, config } = cluster;
   if (isEmpty) {
-    const what = isStream(cluster) ? "connections are closed" : `requests are answered with ${config.emptyStatus}`;
-    note(`No member of cluster ${name} gets requests; ${what}`, originOf(cluster));
+    const what = isStream(cluster) ? "nginx closes client connections" : `nginx responds with ${config.emptyStatus}`;
+    note(`No member of cluster ${name} receives requests; ${what}`, originOf(cluster));
   }
   if (lacksBackup) {
     const loss = "if all preferred nodes go down, requests fail until the writer reloads nginx";
@@ -117,7 +117,7 @@ function httpLines(scene: Scene, servers: readonly NginxServer[]): readonly Line
   for (const { cluster } of clusters) {
     const { server } = cluster.config;
     if (server === undefined || known.has(server)) continue;
-    const which = known.size === 0 ? "the key servers is not set" : `known servers are ${[...known].join(", ")}`;
+    const which = known.size === 0 ? "no servers are configured" : `known servers are ${[...known].join(", ")}`;
     scene.note(
       `Cluster ${cluster.name} is not served: no server ${quote(server)}; ${which}`,
       originOf(cluster, "server"),
@@ -215,7 +215,7 @@ function clusterLocations(served: Served, taken: Map<string, string>, scene: Sce
     const key = keyOf(location);
     const other = taken.get(key);
     if (other !== undefined) {
-      scene.note(`Location ${quote(location)} of cluster ${name} is not served, as ${other} has it`, origin);
+      scene.note(`Location ${quote(location)} of cluster ${name} is not served: ${other} already serves it`, origin);
       return [];
     }
     // Of two regular expressions nginx uses the first.
@@ -273,9 +273,9 @@ function mirrorOf({ cluster: { name, config }, isEmpty }: Served, { clusters, no
   if (mirror === undefined || isEmpty) return undefined;
   const origin: Origin = { cluster: name, path: ["mirror", "cluster"] };
   const shadow = clusters.find(({ cluster }) => cluster.name === mirror.cluster);
-  const what = `Requests of cluster ${name} are not mirrored`;
+  const what = `Requests for cluster ${name} are not mirrored`;
   if (shadow === undefined || isStream(shadow.cluster)) {
-    const section = "no cluster of that name has an nginx section without stream";
+    const section = "no cluster with that name has an nginx section without stream";
     note(`${what} to ${quote(mirror.cluster)}: ${section}`, origin);
     return undefined;
   }

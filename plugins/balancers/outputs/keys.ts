@@ -19,7 +19,7 @@ export const command = () =>
   );
 
 /** An absolute path of a file that may be written. */
-export const filePath = (wanted = "an absolute path without control characters, `//`, `.` and `..`") =>
+export const filePath = (wanted = "an absolute path without control characters, `//`, `.` or `..`") =>
   converted((value) => isWritable(value) ? value : undefined, wanted);
 
 function isWritable(value: unknown): value is string {
@@ -60,7 +60,7 @@ export const clusters = () =>
           : Array.isArray(value) && value.every((name) => typeof name === "string" && NAME.test(name))
           ? value
           : undefined,
-      "all, or a list of names of clusters",
+      "all, or a list of cluster names",
     ),
   );
 
@@ -77,13 +77,17 @@ export function fileFaults(
     ...file.check_command !== undefined && !file.check_command.slice(1).includes("%")
       ? [unwanted(
         [...path, "check_command"],
-        "a command with the argument %, which stands for the file to be checked",
+        "a command with the argument %, which is replaced by the path of the file to check",
         file.check_command,
       )]
       : [],
     ...file.rollback && file.reload_command === undefined
       ? [
-        unwanted([...path, "rollback"], "absent, or beside reload_command, as a failed reload restores the file", true),
+        unwanted(
+          [...path, "rollback"],
+          "absent unless reload_command is set, because only a failed reload restores the file",
+          true,
+        ),
       ]
       : [],
   ];

@@ -42,7 +42,7 @@ Deno.test("commandLine() is empty without a ready node, unless the program runs 
 Deno.test.each([
   { command: ["gor"], fault: /absolute path of a program/ },
   { command: [], fault: /absolute path of a program/ },
-  { command: ["/bin/gor", "{address}"], fault: /\{host\} and \{ip\}, of this host, only in braces/ },
+  { command: ["/bin/gor", "{address}"], fault: /\{host\} and \{ip\} \(of this host\)/ },
   { command: ["/bin/gor", { each: "web", arguments: ["{metadata}"] }], fault: /command\[1\].arguments\[0\]/ },
   { command: ["/bin/gor", "a\nb"], fault: /without control characters/ },
 ])("the command $command is rejected", ({ command, fault }) => {

@@ -38,9 +38,9 @@ export interface SupervisedConfig {
 }
 
 const SIGNALS: readonly EndSignal[] = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"];
-const ARGUMENT = "a string without control characters, or a map of each and arguments";
+const ARGUMENT = "a string without control characters, or a map with the keys each and arguments";
 const argument = v.pipe(v.string(ARGUMENT), v.check((text) => !/[\n\r\0]/.test(text), ARGUMENT));
-const COMMAND = "a list that starts with an absolute path of a program";
+const COMMAND = "a list that starts with the absolute path of a program";
 
 /** The placeholders, and what they stand for. */
 export const PLACEHOLDERS: readonly string[] = ["address", "cluster", "host", "ip", "port", "share", "weight"];
@@ -76,7 +76,7 @@ export const balancerSchema: HouseSchema<SupervisedConfig> = mapped(
         ? [
           unwanted(
             ["output"],
-            "absent, or beside ends_with_writer: true, as a pipe to the log ends with the writer",
+            "none unless ends_with_writer is true, because the pipe to the log ends with the writer",
             output,
           ),
         ]
@@ -90,8 +90,8 @@ export const balancerSchema: HouseSchema<SupervisedConfig> = mapped(
             isText ? name !== "host" && name !== "ip" : !PLACEHOLDERS.includes(name)
           );
           const path = isText ? ["command", i] : ["command", i, "arguments", j];
-          const known = isText ? "{host} and {ip}, of this host," : PLACEHOLDERS.map((name) => `{${name}}`).join(" ");
-          return unknown.length === 0 ? [] : [unwanted(path, `a string with ${known} only in braces`, text)];
+          const known = isText ? "{host} and {ip} (of this host)" : PLACEHOLDERS.map((name) => `{${name}}`).join(" ");
+          return unknown.length === 0 ? [] : [unwanted(path, `a string with no placeholders except ${known}`, text)];
         });
       }),
     ],

@@ -51,18 +51,18 @@ function render(wanted: Wanted<SupervisedConfig>): Rendered {
   const excused = new Set([...clusters.map(({ name }) => name), ...unknown]);
   const notices = command.flatMap((part, i) =>
     typeof part === "string" || excused.has(part.each) ? [] : [{
-      text: `Cluster ${part.each} is not rendered by this balancer; name it in clusters, or give its file a section`,
+      text: `Cluster ${part.each} is not rendered by this balancer; add it to clusters, or add a section to its file`,
       origin: { path: ["command", i, "each"] },
     }]
   );
   const unheard = pending.length === 0 ? [] : [{
-    text: `Cannot build the command line: no registry has reported the cluster ${pending.join(", ")} yet`,
+    text: `Cannot build the command line: no registry has reported cluster ${pending.join(" or ")} yet`,
     origin: { path: ["command"] },
     isOfData: true,
     isPending: true,
   }];
   const invalid = unknown.length === 0 ? [] : [{
-    text: `Cannot build the command line: the cluster file is invalid or unreadable: ${unknown.join(", ")}`,
+    text: `Cannot build the command line: invalid or unreadable cluster file: ${unknown.join(", ")}`,
     origin: { path: ["command"] },
     isOfData: true,
   }];

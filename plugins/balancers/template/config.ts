@@ -51,7 +51,7 @@ const balancer = houseSchema(keys({
         dest: filePath(),
         keys: optional(keys({
           discovery: word("the name of a discovery"),
-          prefix: word("a prefix of keys, such as /app"),
+          prefix: word("a key prefix, such as /app"),
         })),
         ...FILE_KEYS,
       }),
@@ -73,7 +73,7 @@ export const balancerSchema: HouseSchema<TemplateConfig> = mapped(
         ...file.template === undefined && file.text === undefined
           ? [{ message: `Missing key files[${i}].template: must be the path of a template`, path: ["files", i] }]
           : [],
-        ...isTaken ? [unwanted(["files", i, "dest"], "another path than those of the other files", file.dest)] : [],
+        ...isTaken ? [unwanted(["files", i, "dest"], "a path that no other file uses", file.dest)] : [],
         ...file.dest.endsWith(".pid")
           ? [unwanted(["files", i, "dest"], "a path that does not end in .pid", file.dest)]
           : [],

@@ -46,25 +46,25 @@ function refuseControls(text: string, where: string): string {
 
 /** A word of HAProxy's config: only strong quotes need escaping inside strong quotes. */
 export function haproxyWord(text: string): string {
-  return `'${refuseControls(text, "HAProxy's config").replaceAll("'", "'\\''")}'`;
+  return `'${refuseControls(text, "HAProxy config").replaceAll("'", "'\\''")}'`;
 }
 
 /** A string of nginx' config. A dollar sign starts a variable there, and cannot be escaped. */
 export function nginxString(text: string): string {
-  if (text.includes("$")) throw new Error(`cannot write ${quote(text)} into nginx' config: $ starts a variable`);
-  return `"${refuseControls(text, "nginx' config").replace(/["\\]/g, "\\$&")}"`;
+  if (text.includes("$")) throw new Error(`cannot write ${quote(text)} into nginx config: $ starts a variable`);
+  return `"${refuseControls(text, "nginx config").replace(/["\\]/g, "\\$&")}"`;
 }
 
 /** A word of a shell's command line. */
 export function shellWord(text: string): string {
   if (text.includes("\0")) throw new Error(`cannot write ${quote(text)} into a command line: NUL character found`);
-  if (/\p{Cs}/u.test(text)) throw new Error(`cannot write ${quote(text)} into a command line: it is not valid Unicode`);
+  if (/\p{Cs}/u.test(text)) throw new Error(`cannot write ${quote(text)} into a command line: invalid Unicode found`);
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function treeOf(value: unknown): KeyTree {
   if (value instanceof KeyTree) return value;
-  throw new Error(`cannot look for keys in ${quote(value)}; write keys before the filter`);
+  throw new Error(`cannot look up keys in ${quote(value)}; apply the filter to keys`);
 }
 
 function textOf(value: unknown): string {
@@ -76,7 +76,7 @@ function textOf(value: unknown): string {
 
 function partsOf(value: unknown): { readonly host: string; readonly port: number } {
   const parts = parseEndpoint(textOf(value));
-  if (parts === undefined) throw new Error(`cannot split ${quote(value)}; want ADDRESS:PORT`);
+  if (parts === undefined) throw new Error(`cannot split ${quote(value)}: must be ADDRESS:PORT`);
   return parts;
 }
 
@@ -101,13 +101,15 @@ const SEQUENCE_MAX = 10_000;
 
 function sequence(first: number, last: number): readonly number[] {
   const length = Math.max(0, last - first + 1);
-  if (length > SEQUENCE_MAX) throw new Error(`cannot count from ${first} to ${last}: at most ${SEQUENCE_MAX} numbers`);
+  if (length > SEQUENCE_MAX) {
+    throw new Error(`cannot count from ${first} to ${last}: at most ${SEQUENCE_MAX} numbers are allowed`);
+  }
   return Array.from({ length }, (_, i) => first + i);
 }
 
 /** The shortest first: strings, or keys with their values. */
 function sortByLength(value: unknown): readonly unknown[] {
-  if (!Array.isArray(value)) throw new Error(`cannot sort ${quote(value)} by length; want a list`);
+  if (!Array.isArray(value)) throw new Error(`cannot sort ${quote(value)} by length: must be a list`);
   const lengthOf = (each: unknown) =>
     textOf(typeof each === "object" && each !== null && "key" in each ? each.key : each).length;
   return value.toSorted((a, b) => lengthOf(a) - lengthOf(b));

@@ -110,11 +110,11 @@ Deno.test.each([
 );
 
 Deno.test.each([
-  { filter: "address_host", given: ["10.0.0.1"], fault: /want ADDRESS:PORT/ },
+  { filter: "address_host", given: ["10.0.0.1"], fault: /must be ADDRESS:PORT/ },
   { filter: "parse_json", given: ["{"], fault: /as JSON/ },
   { filter: "integer", given: ["1.5"], fault: /as an integer/ },
   { filter: "sequence", given: [1, 1_000_000], fault: /at most 10000/ },
-  { filter: "get", given: ["text", "/a"], fault: /write keys before the filter/ },
+  { filter: "get", given: ["text", "/a"], fault: /apply the filter to keys/ },
 ])(
   "$filter rejects $given",
   ({ filter, given: [value, ...more], fault }) => assert.throws(() => FILTERS[filter]?.(value, ...more), fault),

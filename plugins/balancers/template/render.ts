@@ -92,7 +92,7 @@ function renderFile(
   }
   const silent = unheard.filter((name) => used.has(name));
   if (silent.length > 0) {
-    return cannot(`no registry has reported the cluster ${silent.join(", ")} yet`, true, { isPending: true });
+    return cannot(`no registry has reported cluster ${silent.join(" or ")} yet`, true, { isPending: true });
   }
   if (missing.names.length > 0 && place !== undefined) {
     const prefix = place.prefix.replace(/\/+$/, "");

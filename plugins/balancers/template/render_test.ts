@@ -78,7 +78,7 @@ Deno.test.each([
   { template: "a\n  {{ cluster.absent.nodes }}", fault: /text:2:6: undefined variable: cluster.absent/ },
   { template: "{{ cluster.web.constructor }}", fault: /undefined variable/ },
   { template: "{% include 'other' %}", fault: /text:1:1: .*other/ },
-  { template: "{{ 'x' | get: '/a' }}", fault: /write keys before the filter/ },
+  { template: "{{ 'x' | get: '/a' }}", fault: /apply the filter to keys/ },
   { template: "{{ 'a\nb' | haproxy }}", fault: /control characters/ },
 ])(
   "render() reports where $template is wrong",
