@@ -91,7 +91,7 @@ export async function readAuthorities(path: string, signal: AbortSignal): Promis
     throw new CannotProbeError(`Cannot read ca ${path}: ${error instanceof Error ? error.message : error}`);
   }
   if (!pem.includes("-----BEGIN CERTIFICATE-----")) {
-    throw new CannotProbeError(`Cannot use ca ${path}: no certificate (PEM) found`);
+    throw new CannotProbeError(`Cannot use ca ${path}: no PEM certificate found`);
   }
   return pem;
 }
@@ -252,7 +252,7 @@ function explain(error: unknown, target: Endpoint): string {
     case "ENOTFOUND":
       return `Cannot resolve ${target}: ${error.message}`;
   }
-  if (isCertificateCode(code)) return `Invalid certificate of ${target}: ${error.message}`;
-  if (code.startsWith("ERR_SSL_")) return `${target} does not speak TLS as expected: ${error.message}`;
-  return `Cannot talk to ${target}: ${error.message}`;
+  if (isCertificateCode(code)) return `Invalid certificate from ${target}: ${error.message}`;
+  if (code.startsWith("ERR_SSL_")) return `TLS error from ${target}: ${error.message}`;
+  return `Connection to ${target} failed: ${error.message}`;
 }

@@ -65,7 +65,7 @@ Deno.test.each([
   assert.equal(
     await reasonOf(dns, config, server.target),
     `Got no ${record} records of "${name}" from ${server.target}: ` +
-      "no records, no such name, or the query was rejected or failed",
+      "no such records, no such name, or the query was rejected or failed",
   );
 });
 
@@ -91,7 +91,7 @@ Deno.test("dns never passes with a name from this machine's hosts file", async (
   if (own === undefined) return;
   assert.equal(
     outcome.status === "unknown" && outcome.reason,
-    `Cannot query "${own}": /etc/hosts of this machine lists the name, so no name server would be queried`,
+    `Cannot query "${own}": /etc/hosts on this host lists the name, so no name server would be queried`,
   );
 });
 

@@ -51,8 +51,8 @@ Deno.test.each([
   },
   { service: "locked", reason: /^Got gRPC status "16" \(UNAUTHENTICATED\)/ },
   { service: "broken", reason: /^Got gRPC status "13" \(INTERNAL\) from .*: "broken (?:\\u001b|%1B)\[2J"$/ },
-  { service: "nonsense", reason: /did not answer with a HealthCheckResponse$/ },
-  { service: "large", reason: /^Got an answer of more than 4096 bytes from/ },
+  { service: "nonsense", reason: /^Got no HealthCheckResponse from/ },
+  { service: "large", reason: /^Got a response of more than 4096 bytes from/ },
 ])("grpc fails on a real server for the service $service", async ({ service, reason }) => {
   assert.match(await reasonOf(grpc, { service }, server.target), reason);
 });
@@ -61,7 +61,7 @@ Deno.test("grpc fails on a real server without a health service", async () => {
   await using other = await GrpcServer.start({ health: false });
   assert.match(
     await reasonOf(grpc, {}, other.target),
-    /UNIMPLEMENTED: the server does not serve grpc\.health\.v1\.Health/,
+    /UNIMPLEMENTED: the server does not implement grpc\.health\.v1\.Health/,
   );
 });
 
@@ -74,7 +74,7 @@ Deno.test("grpc speaks TLS to a real server, in a worker with no more than its t
 });
 
 Deno.test("grpc rejects a certificate that is not trusted, or for another name", async () => {
-  const invalid = /^Invalid certificate of 127\.0\.0\.1:\d+: /;
+  const invalid = /^Invalid certificate from 127\.0\.0\.1:\d+: /;
   assert.match(await reasonOf(grpc, { tls: true }, secured.target), invalid);
   assert.match(await reasonOf(grpc, { tls: true, ca: pem.selfSigned }, secured.target), invalid);
   const misnamed = { tls: true, ca: pem.ca, server_name: "elsewhere.example" };
@@ -84,7 +84,7 @@ Deno.test("grpc rejects a certificate that is not trusted, or for another name",
 
 Deno.test("grpc reports a mismatch of TLS between server and config", async () => {
   assert.match(await reasonOf(grpc, {}, secured.target), /127\.0\.0\.1:\d+/);
-  assert.match(await reasonOf(grpc, { tls: true, verify: false }, server.target), /does not speak TLS|reset by/);
+  assert.match(await reasonOf(grpc, { tls: true, verify: false }, server.target), /TLS error from|reset by/);
 });
 
 Deno.test("grpc fails on an HTTP server without gRPC", async () => {
@@ -92,7 +92,7 @@ Deno.test("grpc fails on an HTTP server without gRPC", async () => {
   const reason = await reasonOf(grpc, {}, `127.0.0.1:${http2.addr.port}`);
   assert.match(
     reason,
-    /^Got HTTP status 200 and content-type "text\/plain;charset=UTF-8" from .*, want a gRPC answer$/,
+    /^Got HTTP status 200 and content-type "text\/plain;charset=UTF-8" from .*, want a gRPC response$/,
   );
   await http2.shutdown();
 });

@@ -77,7 +77,7 @@ Deno.test.each([
   {
     what: "a user that is rejected",
     config: { ...LOGIN, user: "seal" },
-    reason: /^Got error "28000" \(user not allowed\)/,
+    reason: /^Got error "28000" \(login not permitted\)/,
   },
   {
     what: "a database that does not exist",
@@ -157,7 +157,7 @@ Deno.test("postgres speaks TLS to a real server, in a worker with no more than i
 });
 
 Deno.test("postgres rejects a certificate that is not trusted, or for another name", async () => {
-  const invalid = /^Invalid certificate of 127\.0\.0\.1:\d+: /;
+  const invalid = /^Invalid certificate from 127\.0\.0\.1:\d+: /;
   assert.match(await reasonOf(postgres, { tls: true }, server.target), invalid);
   assert.match(await reasonOf(postgres, { tls: true, ca: pem.selfSigned }, server.target), invalid);
   assert.match(
@@ -178,9 +178,9 @@ Deno.test.each([
   {
     what: "answers more than it was asked",
     script: sends("Sand more"),
-    reason: /^Got "Sand more" from .*, want S or N as the answer to SSLRequest$/,
+    reason: /^Got "Sand more" from .*, want S or N in response to SSLRequest$/,
   },
-  { what: "hangs up", script: sends(), reason: /closed the connection without an answer$|reset by/ },
+  { what: "hangs up", script: sends(), reason: /closed the connection without a response$|reset by/ },
   { what: "accepts, but does not speak TLS", script: sends("S"), reason: /127\.0\.0\.1:\d+/ },
 ])("postgres fails when a server that is asked for TLS $what, and leaves nothing open", async ({ script, reason }) => {
   await using other = new ScriptedServer(async (connection) => {

@@ -13,7 +13,7 @@ const dns: CheckPlugin<DnsConfig> = {
   kind: "check",
   apiVersion: 1,
   name: "dns",
-  summary: "Passes when a name server returns records of a name",
+  summary: "Passes when a name server returns records for a name",
   stability: "stable",
   example: { name: "health.example.com" },
   config: lazySchema(async () => (await import("./config.ts")).schema),
@@ -25,12 +25,12 @@ const dns: CheckPlugin<DnsConfig> = {
     signal.throwIfAborted();
     const address = parseEndpoint(target);
     if (address === undefined || !(isIpv4(address.host) || isIpv6(address.host))) {
-      return { status: "unknown", reason: `Cannot query ${target}: host of a name server must be an IP address` };
+      return { status: "unknown", reason: `Cannot query ${target}: the host of a name server must be an IP address` };
     }
     if (isInHostsFile(record) && await isKnownHere(name)) {
       const reason = `Cannot query ${
         quote(name)
-      }: ${HOSTS_FILE} of this machine lists the name, so no name server would be queried`;
+      }: ${HOSTS_FILE} on this host lists the name, so no name server would be queried`;
       return { status: "unknown", reason };
     }
     const nameServer = { ipAddr: address.host, port: address.port };
@@ -39,7 +39,7 @@ const dns: CheckPlugin<DnsConfig> = {
       records = await resolve(name, record, { nameServer, signal });
     } catch (error) {
       signal.throwIfAborted();
-      return explain(error, `${record} records of ${quote(name)}`, target);
+      return explain(error, `${record} records for ${quote(name)}`, target);
     }
     const missing = expect.find((each) => !records.some((found) => isSame(found, each, record)));
     const got = `Got ${record} ${quote(records)}`;
@@ -103,10 +103,10 @@ function explain(error: unknown, what: string, target: string): ProbeOutcome {
   // Deno has one error for all of these.
   if (error instanceof Deno.errors.NotFound) {
     return fail(
-      `Got no ${what} from ${target}: no records, no such name, or the query was rejected or failed`,
+      `Got no ${what} from ${target}: no such records, no such name, or the query was rejected or failed`,
     );
   }
-  if (error instanceof Deno.errors.TimedOut) return fail(`Query to ${target} for ${what} timed out`);
+  if (error instanceof Deno.errors.TimedOut) return fail(`Query for ${what} to ${target} timed out`);
   if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) throw error;
   return fail(`Cannot query ${target} for ${what}: ${error.message}`);
 }

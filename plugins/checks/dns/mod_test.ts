@@ -39,7 +39,7 @@ Deno.test("dns requests its target, and the hosts file if that could contain the
 Deno.test("dns is unknown for a target that is not an IP address", async () => {
   assert.equal(
     await reasonOf(dns, { name: "a.example" }, "ns.example:53"),
-    "Cannot query ns.example:53: host of a name server must be an IP address",
+    "Cannot query ns.example:53: the host of a name server must be an IP address",
   );
 });
 

@@ -37,9 +37,9 @@ const FOLDER = /^\/[^\0]*$/;
 export const schema = refined(
   refined(
     houseSchema(keys({
-      command: matching(PATH, "the absolute path of a program, without //, . and .."),
-      args: optional(list(converted(toText, "a string without NUL"), "a list of strings"), []),
-      env: optional(mapOf(converted(toText, "a string without NUL")), {}),
+      command: matching(PATH, "the absolute path of a program, without //, . or .."),
+      args: optional(list(converted(toText, "a string without NUL characters"), "a list of strings"), []),
+      env: optional(mapOf(converted(toText, "a string without NUL characters")), {}),
       directory: optional(matching(FOLDER, "the absolute path of a directory"), "/"),
       status: optional(converted(toStatuses, "an exit status from 0 to 255, or a list of them"), 0),
       output: optional(word()),
@@ -69,9 +69,9 @@ function nameFaults({ env }: Pick<ExecConfig, "env">): readonly Issue[] {
   for (const name of Object.keys(env)) {
     // The variables of the dynamic linker could turn the granted program into another one; Deno rejects them.
     const wanted = !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)
-      ? "letters, digits and _"
+      ? "letters, digits and _, not starting with a digit"
       : /^(?:LD|DYLD)_/i.test(name)
-      ? "not a variable of the dynamic linker"
+      ? "a name that does not start with LD_ or DYLD_"
       : undefined;
     if (wanted === undefined) continue;
     issues.push({
@@ -84,5 +84,8 @@ function nameFaults({ env }: Pick<ExecConfig, "env">): readonly Issue[] {
 
 function outputFaults({ output, output_limit }: Pick<ExecConfig, "output" | "output_limit">): readonly Issue[] {
   if (output === undefined || new TextEncoder().encode(output).length <= output_limit) return [];
-  return [{ message: `Cannot use output: longer than output_limit, ${output_limit}`, path: ["output"] }];
+  return [{
+    message: `Cannot use output: must be at most output_limit bytes long; output_limit is ${output_limit}`,
+    path: ["output"],
+  }];
 }

@@ -130,8 +130,8 @@ function outcomeOf(config: ExecConfig, { output, complaint, status }: Ended): Pr
   }
   if (config.output !== undefined && !new TextDecoder().decode(output).includes(config.output)) {
     const wanted = quoteBytes(new TextEncoder().encode(config.output));
-    const where = `the first ${config.output_limit} bytes that ${command} wrote`;
-    return { status: "fail", reason: `${wanted} is not in ${where}${complained}` };
+    const where = `the first ${config.output_limit} bytes of output of ${command}`;
+    return { status: "fail", reason: `${wanted} not found in ${where}${complained}` };
   }
   return { status: "pass", detail: `Got exit status ${status.code}${said}` };
 }

@@ -18,8 +18,8 @@ Deno.test.each([
     raw: { command: "/x", env: { "A-B": "c" } },
     message: /^Cannot use the variable name: .*current value is "A-B"$/,
   },
-  { raw: { command: "/x", env: { LD_PRELOAD: "/y.so" } }, message: /a variable of the dynamic linker/ },
-  { raw: { command: "/x", env: { DYLD_LIBRARY_PATH: "/y" } }, message: /a variable of the dynamic linker/ },
+  { raw: { command: "/x", env: { LD_PRELOAD: "/y.so" } }, message: /a name that does not start with LD_ or DYLD_/ },
+  { raw: { command: "/x", env: { DYLD_LIBRARY_PATH: "/y" } }, message: /a name that does not start with LD_ or DYLD_/ },
   { raw: { command: "/x", env: { DB_PASSWORD: ["s3cret"] } }, message: /current value is \*\*\*\*\*$/ },
   { raw: { command: "/x", directory: "tmp" }, message: /^Cannot use directory: must be the absolute path/ },
   { raw: { command: "/x", status: 256 }, message: /^Cannot use status: must be an exit status from 0 to 255/ },
@@ -27,7 +27,7 @@ Deno.test.each([
   { raw: { command: "/x", status: [0, "ok"] }, message: /^Cannot use status/ },
   { raw: { command: "/x", output: "" }, message: /^Cannot use output: must be a string that is not empty/ },
   { raw: { command: "/x", output_limit: 0 }, message: /^Cannot use output_limit: must be an integer from 1 to/ },
-  { raw: { command: "/x", output: "ü", output_limit: 1 }, message: /^Cannot use output: longer than output_l/ },
+  { raw: { command: "/x", output: "ü", output_limit: 1 }, message: /^Cannot use output: must be at most output_limit/ },
   { raw: { command: "/x", shell: true }, message: /^Unknown key shell$/ },
 ])("exec rejects the config $raw", async ({ raw, message }) => {
   const issues = await issuesOf(exec, raw);

@@ -11,7 +11,7 @@ const file: CheckPlugin<FileConfig> = {
   kind: "check",
   apiVersion: 1,
   name: "file",
-  summary: "Fails while a flag file exists, or while the file is absent",
+  summary: "Fails while a flag file exists or, if configured, while it is absent",
   stability: "stable",
   example: { path: "/etc/lighthouse/web.out" },
   config: lazySchema(async () => (await import("./config.ts")).schema),

@@ -85,7 +85,7 @@ export async function callCheck(
       size += chunk.length;
       chunks.push(chunk);
       if (size <= ANSWER_BYTES_MAX) return;
-      sessionFault ??= new ProbeError(`Got an answer of more than ${ANSWER_BYTES_MAX} bytes from ${target}`);
+      sessionFault ??= new ProbeError(`Got a response of more than ${ANSWER_BYTES_MAX} bytes from ${target}`);
       session.destroy();
     });
     stream.on("error", (error) => streamFault ??= error);

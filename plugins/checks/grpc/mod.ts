@@ -12,7 +12,7 @@ const HINTS: ReadonlyMap<string, string> = new Map([
   ["5", "NOT_FOUND: unknown service"],
   ["7", "PERMISSION_DENIED"],
   ["8", "RESOURCE_EXHAUSTED"],
-  ["12", "UNIMPLEMENTED: the server does not serve grpc.health.v1.Health"],
+  ["12", "UNIMPLEMENTED: the server does not implement grpc.health.v1.Health"],
   ["13", "INTERNAL"],
   ["14", "UNAVAILABLE"],
   ["16", "UNAUTHENTICATED"],
@@ -56,10 +56,10 @@ async function readTls({ verify, ca, server_name: serverName }: GrpcConfig, sign
 }
 
 function outcomeOfReply(reply: Reply, { service }: GrpcConfig, target: Endpoint): ProbeOutcome {
-  if (reply.status === undefined) throw new ProbeError(`${target} closed the connection without an answer`);
+  if (reply.status === undefined) throw new ProbeError(`${target} closed the connection without a response`);
   if (reply.status !== 200 || !/^application\/grpc\b/.test(reply.contentType ?? "")) {
     const what = `HTTP status ${reply.status} and content-type ${quote(reply.contentType ?? "")}`;
-    return { status: "fail", reason: `Got ${what} from ${target}, want a gRPC answer` };
+    return { status: "fail", reason: `Got ${what} from ${target}, want a gRPC response` };
   }
   if (reply.grpcStatus === undefined) {
     return { status: "fail", reason: `${target} closed the call without a gRPC status` };
@@ -71,8 +71,8 @@ function outcomeOfReply(reply: Reply, { service }: GrpcConfig, target: Endpoint)
     return { status: "fail", reason: `Got gRPC status ${quote(reply.grpcStatus)}${meaning} from ${target}${said}` };
   }
   const serving = parseResponse(reply.body);
-  const whose = service === "" ? "" : ` of ${quote(service)}`;
-  if (serving === undefined) return { status: "fail", reason: `${target} did not answer with a HealthCheckResponse` };
+  const whose = service === "" ? "" : ` for ${quote(service)}`;
+  if (serving === undefined) return { status: "fail", reason: `Got no HealthCheckResponse from ${target}` };
   return serving === "SERVING"
     ? { status: "pass", detail: `Got SERVING${whose}` }
     : { status: "fail", reason: `Got ${serving}${whose} from ${target}, want SERVING` };

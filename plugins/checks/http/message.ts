@@ -75,7 +75,7 @@ async function readOneHead(connection: Connection): Promise<Head> {
   const tooLong = `more than ${HEAD_BYTES_MAX} bytes of headers`;
   const first = await connection.readLine(HEAD_BYTES_MAX, tooLong);
   if (first.bytes.length === 0 && !first.terminated) {
-    throw new ProbeError(`${target} closed the connection without an answer`);
+    throw new ProbeError(`${target} closed the connection without a response`);
   }
   const status = /^[ \t]*HTTP\/(?:0\.9|1\.[0-9]+)[ \t]+([1-5][0-9]{2})(?:[ \t\r]|$)/.exec(toText(first.bytes))?.[1];
   if (status === undefined) {
@@ -83,7 +83,7 @@ async function readOneHead(connection: Connection): Promise<Head> {
     throw new ProbeError(`Got ${quoteBytes(line)} from ${target}, want an HTTP response`);
   }
   const { bytes, terminated } = await connection.readLines(HEAD_BYTES_MAX - first.bytes.length, tooLong);
-  if (!terminated) throw new ProbeError(`${target} closed the connection in the middle of the headers`);
+  if (!terminated) throw new ProbeError(`${target} closed the connection before the end of the headers`);
   // Most checks want nothing but the status.
   return { status: Number(status), headers: () => headersOf(toText(bytes)) };
 }

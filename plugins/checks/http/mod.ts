@@ -9,7 +9,7 @@ const http: CheckPlugin<HttpConfig> = {
   kind: "check",
   apiVersion: 1,
   name: "http",
-  summary: "Passes when an HTTP request is answered with an accepted status",
+  summary: "Passes when an HTTP response has an accepted status",
   stability: "stable",
   example: { uri: "/health" },
   config: lazySchema(async () => (await import("./config.ts")).schema),

@@ -7,7 +7,7 @@ const noop: CheckPlugin<NoopConfig> = {
   kind: "check",
   apiVersion: 1,
   name: "noop",
-  summary: "Always passes, or always fails for a drill",
+  summary: "Always passes, or always fails if configured for a drill",
   stability: "stable",
   example: {},
   config: lazySchema(async () => (await import("./config.ts")).schema),
@@ -16,7 +16,7 @@ const noop: CheckPlugin<NoopConfig> = {
     return Promise.resolve(
       status === "pass"
         ? { status, detail: "Nothing probed" }
-        : { status, reason: "Configured to fail (noop with status: fail)" },
+        : { status, reason: "Fails as configured (noop with status: fail)" },
     );
   },
 };

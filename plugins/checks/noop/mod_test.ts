@@ -9,7 +9,7 @@ Deno.test("noop passes, and fails when configured to", async () => {
   assert.equal((await probe(noop, { status: "pass" }, TARGET)).status, "pass");
   assert.deepEqual(await probe(noop, { status: "fail" }, TARGET), {
     status: "fail",
-    reason: "Configured to fail (noop with status: fail)",
+    reason: "Fails as configured (noop with status: fail)",
   });
 });
 

@@ -32,7 +32,7 @@ export interface PostgresConfig {
   readonly server_name?: string | undefined;
 }
 
-const word = () => matching(/^[^\0]+$/, "a string that is not empty, without NUL");
+const word = () => matching(/^[^\0]+$/, "a non-empty string without NUL characters");
 
 /** Validates `postgres:` of a service file. */
 export const schema = refined(

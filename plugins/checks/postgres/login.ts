@@ -86,7 +86,7 @@ async function proveByScram(
 
 function saslText(message: Message, wanted: number): string {
   const { method, data } = parseAuthentication(message);
-  if (method !== wanted) throw new ProbeError(`The server does not speak ${SCRAM_SHA_256} as expected`);
+  if (method !== wanted) throw new ProbeError(`The server sent an invalid ${SCRAM_SHA_256} message`);
   return new TextDecoder().decode(data);
 }
 

@@ -93,10 +93,12 @@ export class MessageReader {
     const head = await this.#exactly(5);
     const type = String.fromCharCode(head[0] ?? 0);
     const length = new DataView(head.buffer, head.byteOffset).getInt32(1);
-    if (!/[A-Za-z0-9]/.test(type) || length < 4) throw new ProbeError(`${target} does not speak PostgreSQL's protocol`);
+    if (!/[A-Za-z0-9]/.test(type) || length < 4) {
+      throw new ProbeError(`${target} does not speak the PostgreSQL protocol`);
+    }
     this.#total += length;
     if (length > MESSAGE_BYTES_MAX || this.#total > ALL_BYTES_MAX) {
-      throw new ProbeError(`Got an answer from ${target} that is too long, or not PostgreSQL's protocol`);
+      throw new ProbeError(`Got a message from ${target} that is too long or not part of the PostgreSQL protocol`);
     }
     return { type, body: await this.#exactly(length - 4) };
   }
@@ -105,7 +107,9 @@ export class MessageReader {
     const bytes = new Uint8Array(count);
     for (let at = 0; at < count;) {
       const some = await this.#connection.readSome(count - at);
-      if (some.length === 0) throw new ProbeError(`${this.#connection.target} closed the connection without an answer`);
+      if (some.length === 0) {
+        throw new ProbeError(`${this.#connection.target} closed the connection without a response`);
+      }
       bytes.set(some, at);
       at += some.length;
     }

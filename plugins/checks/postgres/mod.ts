@@ -21,7 +21,7 @@ const NOBODY = "lighthouse";
 
 /** Explanations of errors, by code. */
 const HINTS: ReadonlyMap<string, string> = new Map([
-  ["28000", "user not allowed"],
+  ["28000", "login not permitted"],
   ["28P01", "wrong user or password"],
   ["3D000", "no such database"],
   ["53300", "too many connections"],
@@ -60,8 +60,8 @@ function refusal(answer: string, target: string): ProbeError {
     answer === "N"
       ? `${target} does not offer TLS`
       : answer === ""
-      ? `${target} closed the connection without an answer`
-      : `Got ${quote(answer)} from ${target}, want S or N as the answer to SSLRequest`,
+      ? `${target} closed the connection without a response`
+      : `Got ${quote(answer)} from ${target}, want S or N in response to SSLRequest`,
   );
 }
 
@@ -159,7 +159,7 @@ function judgeAnswer({ complaint, value }: Answer, config: PostgresConfig, conne
 }
 
 function complaintOf({ type, body }: Message, { target }: Connection): Complaint {
-  if (type !== "E") throw new ProbeError(`${target} does not speak PostgreSQL's protocol as expected`);
+  if (type !== "E") throw new ProbeError(`${target} sent an unexpected PostgreSQL message`);
   return parseComplaint(body);
 }
 

@@ -48,10 +48,10 @@ export async function answerChallenge(
   const [, both = "", salt = "", digits = ""] = match ?? [];
   const rounds = Number(digits);
   if (match === null || !both.startsWith(nonce) || both === nonce || salt.length % 4 !== 0) {
-    throw new ProbeError("The server does not speak SCRAM-SHA-256 as expected");
+    throw new ProbeError("The server sent an invalid SCRAM-SHA-256 message");
   }
   if (rounds > ROUNDS_MAX) {
-    throw new ProbeError(`The server requires ${rounds} SCRAM-SHA-256 iterations: at most ${ROUNDS_MAX} are allowed`);
+    throw new ProbeError(`The server requires ${rounds} SCRAM-SHA-256 iterations; checks allow at most ${ROUNDS_MAX}`);
   }
   const salted = await saltPassword(password, fromBase64(salt), rounds);
   const clientKey = await hmac(salted, "Client Key");

@@ -31,6 +31,6 @@ export const schema = refined(
 
 function faults({ username, password }: Pick<RedisConfig, "username" | "password">): readonly Issue[] {
   return username !== undefined && password === undefined
-    ? [{ message: "Missing key password: a username needs a password", path: [] }]
+    ? [{ message: "Missing key password: username requires a password", path: [] }]
     : [];
 }

@@ -23,7 +23,7 @@ const redis: CheckPlugin<RedisConfig> = {
   kind: "check",
   apiVersion: 1,
   name: "redis",
-  summary: "Passes when Redis answers PING with PONG",
+  summary: "Passes when Redis responds to PING with PONG",
   stability: "stable",
   example: {},
   config: lazySchema(async () => (await import("./config.ts")).schema),
@@ -61,12 +61,12 @@ function formatCommand(words: readonly string[]): string {
 async function fault(connection: Connection, wanted: string, secret: string | undefined): Promise<string | undefined> {
   const { target } = connection;
   const { bytes, terminated } = await connection.readLine(REPLY_BYTES_MAX);
-  if (bytes.length === 0 && !terminated) return `${target} closed the connection without an answer`;
+  if (bytes.length === 0 && !terminated) return `${target} closed the connection without a response`;
   const reply = new TextDecoder().decode(bytes).replace(/\r$/, "");
   if (terminated && reply === wanted) return undefined;
   // A server may quote an unknown command, password included.
   const shown = quoteBytes(new TextEncoder().encode(secret === undefined ? reply : reply.replaceAll(secret, MASK)));
-  if (!terminated) return `${target} closed the connection in the middle of its answer ${shown}`;
+  if (!terminated) return `${target} closed the connection in the middle of its response ${shown}`;
   const hint = HINTS.get(/^-([A-Z]+)/.exec(reply)?.[1] ?? "");
   return `Got ${shown} from ${target}${hint === undefined ? "" : `: ${hint}`}`;
 }

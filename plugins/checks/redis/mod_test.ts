@@ -54,8 +54,8 @@ Deno.test.each([
     reply: "HTTP/1.1 400 Bad Request\r\n",
     reason: /^Got "HTTP\/1.1 400 Bad Request" from/,
   },
-  { what: "closes without an answer", reply: "", reason: /without an answer/ },
-  { what: "closes within its answer", reply: "+PO", reason: /in the middle of its answer "\+PO"/ },
+  { what: "closes without a response", reply: "", reason: /without a response/ },
+  { what: "closes within its answer", reply: "+PO", reason: /in the middle of its response "\+PO"/ },
   { what: "sends an endless line", reply: "+".repeat(20_000), reason: /a line of more than 16384 bytes/ },
 ])("redis fails when the server $what", async ({ reply, reason }) => {
   await using server = new ScriptedServer(replies([], reply));

@@ -11,7 +11,7 @@ const tcp: CheckPlugin<TcpConfig> = {
   kind: "check",
   apiVersion: 1,
   name: "tcp",
-  summary: "Passes when a connection succeeds, or a query is answered with the expected line",
+  summary: "Passes when a connection succeeds, or a query gets the expected response",
   stability: "stable",
   example: { query: "PING", response: "PONG" },
   config: lazySchema(async () => (await import("./config.ts")).schema),
@@ -28,7 +28,7 @@ async function ask(connection: Connection, { query = "", response = "" }: TcpCon
   await connection.write(query);
   const { bytes, terminated } = await connection.readLine(ANSWER_BYTES_MAX);
   if (bytes.length === 0 && !terminated) {
-    const reason = `${connection.target} closed the connection without an answer, want ${quoteText(response)}`;
+    const reason = `${connection.target} closed the connection without a response, want ${quoteText(response)}`;
     return { status: "fail", reason };
   }
   const wanted = new TextEncoder().encode(response);

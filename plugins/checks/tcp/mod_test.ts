@@ -62,7 +62,7 @@ Deno.test.each([
     what: "nothing before the end",
     pieces: [],
     wanted: "",
-    reason: /closed the connection without an answer|reset by/,
+    reason: /closed the connection without a response|reset by/,
   },
   {
     what: "an endless line",
