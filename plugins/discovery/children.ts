@@ -130,8 +130,8 @@ export function composeNodes(
   }
   const [first] = bared;
   const excess = first &&
-    `Nodes larger than ${CLUSTER_BYTES_MAX} bytes: metadata of ${bared.length} of ${nodes.length} nodes left out, ` +
-      `from ${quote(nodeName(first))} on; all nodes are served`;
+    `Nodes exceed ${CLUSTER_BYTES_MAX} bytes: metadata of ${bared.length} of ${nodes.length} nodes omitted, ` +
+      `starting with ${quote(nodeName(first))}; all nodes are served`;
   return { nodes, faults, excess };
 }
 
@@ -254,7 +254,7 @@ export function newsOfFaults(before: ReadonlyMap<string, string>, now: ReadonlyM
   const news = [...now].filter(([child, fault]) => before.get(child) !== fault);
   const lines = news.slice(0, FAULTS_LOGGED_MAX).map(([child, fault]) => `${quote(child)}: ${fault}`);
   const left = news.length - lines.length;
-  return left === 0 ? lines : [...lines, `${left} more entries left out`];
+  return left === 0 ? lines : [...lines, `${left} more entries skipped`];
 }
 
 /** A node, its name, and how many bytes of it are kept. */

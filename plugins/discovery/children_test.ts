@@ -30,7 +30,7 @@ Deno.test("composeNodes() leaves out invalid entries, and says why", () => {
   const children = new Map([["a:80", child("a")], ["b", readChild(new Uint8Array())], ["c", sealedChild("Sealed")]]);
   const { nodes, faults } = composeNodes(children);
   assert.deepEqual(nodes.map(nodeName), ["a:80"]);
-  assert.deepEqual([...faults], [["b", "Invalid node: it is empty"], ["c", "Sealed"]]);
+  assert.deepEqual([...faults], [["b", "Invalid node: empty"], ["c", "Sealed"]]);
 });
 
 Deno.test.each([
@@ -86,7 +86,7 @@ Deno.test("composeNodes() drops a cluster's metadata above the limit, and serves
   assert.ok(kept >= CLUSTER_BYTES_MAX / 60_200 - 1 && kept <= CLUSTER_BYTES_MAX / 60_000, `${kept}`);
   assert.match(
     excess ?? "",
-    new RegExp(`larger than 8388608 bytes: metadata of ${count - kept} of ${count} nodes left out, from "n0`),
+    new RegExp(`exceed 8388608 bytes: metadata of ${count - kept} of ${count} nodes omitted, starting with "n0`),
   );
   assert.equal(composeNodes(new Map([...children].slice(0, 10))).excess, undefined);
 });
@@ -98,7 +98,7 @@ Deno.test("newsOfFaults() reports each fault once, and few of many", () => {
   assert.deepEqual(newsOfFaults(faults, faults), []);
   const many = new Map(Array.from({ length: 100 }, (_, at) => [String(at), "x"]));
   assert.equal(newsOfFaults(new Map(), many).length, 6);
-  assert.equal(newsOfFaults(new Map(), many).at(-1), "95 more entries left out");
+  assert.equal(newsOfFaults(new Map(), many).at(-1), "95 more entries skipped");
 });
 
 Deno.test("sameNodes() compares the content of nodes", () => {

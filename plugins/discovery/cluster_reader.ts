@@ -46,7 +46,7 @@ export class ClusterReader {
       versions.set(name, version);
       if (before !== undefined && this.#versions.get(name) === version) children.set(name, before);
       else if (name.split("/").length > (format.isNested ? 2 : 1)) {
-        children.set(name, sealedChild("Key not directly below the cluster"));
+        children.set(name, sealedChild("Key is not directly below the cluster"));
       } else children.set(name, format.read(name, data, { withoutMetadata, before }));
     }
     [this.#children, this.#versions] = [children, versions];
@@ -58,11 +58,11 @@ export class ClusterReader {
   #report(faults: ReadonlyMap<string, string>, excess: string | undefined): void {
     const { path, log } = this.#options;
     for (const line of newsOfFaults(this.#faults, faults)) {
-      log.warn("Entry left out", { event: "discovery.entry_skipped", path, reason: line });
+      log.warn("Entry skipped", { event: "discovery.entry_skipped", path, reason: line });
     }
     this.#faults = faults;
     if (excess !== undefined && excess !== this.#excess) {
-      log.warn("Metadata too large, partly left out", { event: "discovery.excess", path, reason: excess });
+      log.warn("Metadata too large, partly omitted", { event: "discovery.excess", path, reason: excess });
     }
     this.#excess = excess;
   }

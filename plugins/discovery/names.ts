@@ -269,7 +269,7 @@ export async function* addressed(
         if (found.failure !== undefined) throw found.failure;
       }
       for (const line of newsOfFaults(faults, found.faults)) {
-        log.warn("Entry left out", {
+        log.warn("Entry skipped", {
           event: "discovery.entry_skipped",
           path: cluster,
           reason: line,

@@ -121,7 +121,7 @@ Deno.test("addressed() replaces names by addresses, and asks nobody where there 
   const all = await stage.say("10.9.9.9", "a.example", "gone.example", "six.example");
   assert.deepEqual(all, ["10.9.9.9=10.9.9.9", "a.example=10.0.0.1", "six.example=::6"]);
   assert.deepEqual(stage.lines, [
-    'Entry left out: "gone.example:80": Cannot resolve gone.example: no such name',
+    'Entry skipped: "gone.example:80": Cannot resolve gone.example: no such name',
   ]);
 });
 

@@ -58,12 +58,12 @@ export function decodeNode(
 export function readObject(
   bytes: Uint8Array,
 ): { readonly ok: true; readonly value: Record<string, unknown> } | { readonly ok: false; readonly reason: string } {
-  if (bytes.length === 0) return refuse("it is empty");
+  if (bytes.length === 0) return refuse("empty");
   try {
     const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    return isRecord(value) ? { ok: true, value } : refuse("it is not a JSON object");
+    return isRecord(value) ? { ok: true, value } : refuse("not a JSON object");
   } catch (error) {
-    return refuse(error instanceof SyntaxError ? "it is not JSON" : "it is not UTF-8");
+    return refuse(error instanceof SyntaxError ? "not JSON" : "not UTF-8");
   }
 }
 

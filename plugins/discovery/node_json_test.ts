@@ -77,20 +77,20 @@ Deno.test("decodeNode() never throws, whatever a registry contains", () => {
 });
 
 Deno.test.each([
-  { what: "nothing", text: "", reason: /it is empty/ },
-  { what: "a text", text: "hello", reason: /it is not JSON/ },
-  { what: "a list", text: "[1]", reason: /it is not a JSON object/ },
+  { what: "nothing", text: "", reason: /: empty/ },
+  { what: "a text", text: "hello", reason: /not JSON/ },
+  { what: "a list", text: "[1]", reason: /not a JSON object/ },
   { what: "no ip", text: `{"port": 1, "host": "a"}`, reason: /ip must be/ },
   { what: "a port out of range", text: `{"port": 70000, "ip": "10.0.0.1"}`, reason: /port must be/ },
   { what: "a command for a host", text: `{"port": 1, "ip": "10.0.0.1", "host": "a\\nquit"}`, reason: /host must be/ },
   { what: "half a peer", text: `{"port": 1, "ip": "10.0.0.1", "peer": "{}"}`, reason: /peer.name must be/ },
   { what: "no JSON for a peer", text: `{"port": 1, "ip": "10.0.0.1", "peer": "x"}`, reason: /peer must be/ },
-  { what: "depth", text: "[".repeat(200_000), reason: /it is not JSON/ },
+  { what: "depth", text: "[".repeat(200_000), reason: /not JSON/ },
 ])("decodeNode() rejects $what", ({ text, reason }) => assert.match(decode(text), reason));
 
 Deno.test("decodeNode() rejects bytes that are not UTF-8", () => {
   const parsed = decodeNode(Uint8Array.of(0x7b, 0xff, 0x7d));
-  assert.equal(parsed.ok === false && parsed.reason, "Invalid node: it is not UTF-8");
+  assert.equal(parsed.ok === false && parsed.reason, "Invalid node: not UTF-8");
 });
 
 Deno.test.each([

@@ -26,7 +26,8 @@ export class ServerClock {
     if (differs === this.#differs) return;
     this.#differs = differs;
     const offsetSeconds = Math.round(offsetMs / 1_000);
-    if (differs) this.#log.warn("Clock of the registry differs", { event: "discovery.clock_differs", offsetSeconds });
-    else this.#log.info("Clock of the registry agrees", { event: "discovery.clock_agrees" });
+    if (differs) {
+      this.#log.warn("Registry clock differs from host clock", { event: "discovery.clock_differs", offsetSeconds });
+    } else this.#log.info("Registry clock matches host clock again", { event: "discovery.clock_agrees" });
   }
 }

@@ -27,5 +27,5 @@ async function readPem(name: string, path: string | undefined, wanted: string): 
   if (path === undefined) return undefined;
   const pem = await Deno.readTextFile(path);
   if (pem.includes(`${wanted}-----`)) return pem;
-  throw new Error(`Cannot use tls.${name} ${path}: must have a ${wanted.toLowerCase()} (PEM)`);
+  throw new Error(`Cannot use tls.${name} ${path}: must contain a PEM ${wanted.toLowerCase()}`);
 }

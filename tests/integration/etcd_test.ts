@@ -425,9 +425,9 @@ Deno.test("an invalid node is left out with its reason, and the others are serve
   await web.has(8001);
   for (const [name] of hostile) {
     const isTold = writer.context.lines.some((line) =>
-      line.startsWith("warn Entry left out") && line.includes(`"${name}"`)
+      line.startsWith("warn Entry skipped") && line.includes(`"${name}"`)
     );
-    assert.ok(isTold || writer.context.lines.some((line) => /more entries left out/.test(line)), name);
+    assert.ok(isTold || writer.context.lines.some((line) => /more entries skipped/.test(line)), name);
   }
 });
 
@@ -454,7 +454,10 @@ Deno.test("TLS uses the configured CA, client certificate and server name", asyn
     await using other = await open({ endpoints: [etcd.address], tls: wrong });
     await assert.rejects(async () => await other.session.register("web", up(testNode(8002)), soon()), says);
   }
-  await assert.rejects(open({ endpoints: [etcd.address], tls: { ca: pem.key } }), /tls.ca .* must have a certificate/);
+  await assert.rejects(
+    open({ endpoints: [etcd.address], tls: { ca: pem.key } }),
+    /tls.ca .* must contain a PEM certificate/,
+  );
 });
 
 Deno.test("a session over TLS can be closed at any moment, without an uncaught error", async () => {
@@ -780,7 +783,7 @@ Deno.test("addresses written by other tools are read by value and by key, and re
     "they are read",
     () => addresses(byValue).join() === "10.0.0.5:8080" && addresses(byName).join() === "10.0.0.6:8080",
   );
-  assert.ok(session.context.lines.some((line) => /Entry left out path=\/proxy\/frontend\/web\/: "two"/.test(line)));
+  assert.ok(session.context.lines.some((line) => /Entry skipped path=\/proxy\/frontend\/web\/: "two"/.test(line)));
   const node = testNode(8080);
   await session.session.register("web", { ...up(node), ...values }, soon());
   await session.session.register("web2", { ...up(node), ...names }, soon());

@@ -112,7 +112,7 @@ Deno.test("zookeeper sees data that kazoo sets, and skips what kazoo breaks", as
   await eventually("the role is seen", () => follower.snapshots.at(-1)?.nodes[0]?.metadata.role === "slave");
   await kazoo.write("set", child, new TextEncoder().encode("{"));
   await follower.has();
-  assert.match(session.context.lines.join("\n"), /warn Entry left out .*"localhost:20101".* it is not JSON/);
+  assert.match(session.context.lines.join("\n"), /warn Entry skipped .*"localhost:20101".* not JSON/);
 });
 
 Deno.test("encodeNode() writes metadata as Python's json does", async () => {

@@ -202,7 +202,7 @@ Deno.test("hostile names and tags affect only themselves", async () => {
   await using web = new Follower(session.session, "web");
   await has(web, "one.test 127.0.0.1:8001");
   const lines = session.context.lines.join("\n");
-  assert.match(lines, /Entry left out path=web: "worse": Cannot use the tag web: must hold ports/);
+  assert.match(lines, /Entry skipped path=web: "worse": Cannot use tag web: must contain ports/);
   assert.match(lines, /host must be a host name/);
   assert.ok(bad.pid !== undefined && worse.pid !== undefined);
 });

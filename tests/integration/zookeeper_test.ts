@@ -130,7 +130,7 @@ Deno.test("zookeeper: a node is taken over from a live session, and stays when t
   await using next = open(calm.address);
   await next.register("takeover", up(testNode(1)), soon());
   const owner = await ownerOf(other, `${PATH}/takeover/web.test:1`);
-  assert.match(next.context.lines.join("\n"), /Taking over node of another session .*session=session 0x/);
+  assert.match(next.context.lines.join("\n"), /Taking over node from another session .*session=session 0x/);
   assert.match(next.context.details.join("\n"), new RegExp(`0x${owner?.toString(16).padStart(16, "0")}`));
   await old[Symbol.asyncDispose]();
   assert.equal(await ownerOf(other, `${PATH}/takeover/web.test:1`), owner);
@@ -188,7 +188,7 @@ Deno.test("zookeeper: a node deleted or changed by hand is restored at once, wit
   });
   assert.match(
     session.context.lines.join("\n"),
-    /warn Node deleted by someone else; registering it again path=.*web\.test:1/,
+    /warn Node deleted externally; registering again path=.*web\.test:1/,
   );
 });
 
@@ -420,7 +420,7 @@ Deno.test.each([{ cluster: "a/b" }, { cluster: ".." }, { cluster: "" }, { cluste
     await using session = open(calm.address);
     await assert.rejects(
       session.register(cluster, up(testNode(1)), soon()),
-      /Cannot use cluster: must be one part/,
+      /Cannot use cluster: must be a single path component/,
     );
     await using follower = new GuardedFollower(session, cluster);
     await eventually("the watch throws", () => follower.error instanceof TypeError);
@@ -509,7 +509,7 @@ Deno.test("zookeeper: a server paused for longer than the session costs only the
   zk.pause();
   await eventually(
     "the silence is noticed",
-    () => session.context.details.some((detail) => /stopped answering/.test(detail)),
+    () => session.context.details.some((detail) => /stopped responding/.test(detail)),
   );
   const noticed = performance.now();
   await eventually("the session's time is over", () => performance.now() - noticed > 800);

@@ -405,7 +405,7 @@ Deno.test.each([{ how: "refuse" }, { how: "pause" }] as const)(
       "used again",
       () =>
         session.context.lines.at(-1) ===
-          `info Using another instance instance=127.0.0.1:${one.port}: preferred instance is back`,
+          `info Using another instance instance=127.0.0.1:${one.port}: preferred instance is available again`,
     );
     await session.deregister("web", up(testNode(1)), soon());
     await follower.has(2);
@@ -425,7 +425,10 @@ Deno.test("lighthouse: a token for one cluster fails over and back", async () =>
   proxy.refuse();
   await eventually("the other has it", () => second.server.store.copy.leases.size === 1);
   proxy.resume();
-  await eventually("it is returned to", () => session.context.lines.at(-1)?.endsWith("preferred instance is back"));
+  await eventually(
+    "it is returned to",
+    () => session.context.lines.at(-1)?.endsWith("preferred instance is available again"),
+  );
 });
 
 Deno.test("lighthouse: an instance that may not serve yet is skipped", async () => {
@@ -488,7 +491,7 @@ Deno.test("lighthouse: TLS with a private CA; an instance with an untrusted cert
   await session.register("web", up(testNode(1)), soon());
   assert.equal(stranger.server.store.copy.leases.size, 0);
   assert.equal(store.server.store.copy.leases.size, 1);
-  await assert.rejects(open([store], { ca: key }), /must have a certificate/);
+  await assert.rejects(open([store], { ca: key }), /must contain a PEM certificate/);
 });
 
 Deno.test("lighthouse: requests permission only for its hosts and the CA file", async () => {

@@ -36,9 +36,9 @@ export interface EtcdConfig {
 
 /** etcd's own port for clients. */
 const DEFAULT_PORT = 2379;
-const ENDPOINTS_WANTED = "a list of host:port, http://host:port or https://host:port, all of them with TLS or none";
-const PREFIX_WANTED = "a path of names, as in /lighthouse/services";
-const PATH_WANTED = "an absolute path of names, as in /proxy/frontend/web";
+const ENDPOINTS_WANTED = "a list of host:port, http://host:port or https://host:port, all with TLS or all without";
+const PREFIX_WANTED = "a path below the root, such as /lighthouse/services";
+const PATH_WANTED = "an absolute path, such as /proxy/frontend/web";
 
 /** A parsed list of endpoints. */
 interface Members {
@@ -84,7 +84,7 @@ export const schema = mapped(
       ...tlsFaults(tls),
       ...tls === undefined || endpoints.isSecure !== false
         ? []
-        : [unwanted(["tls"], "absent where the endpoints are http://", tls)],
+        : [unwanted(["tls"], "absent when the endpoints use http://", tls)],
     ],
   ),
   (

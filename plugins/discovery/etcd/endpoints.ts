@@ -181,10 +181,10 @@ export class Endpoints implements Disposable {
   ): Promise<T> {
     const { clock } = this.#options;
     const address = parseEndpoint(endpoint);
-    if (address === undefined) throw new TypeError(`Cannot ask ${quote(endpoint)}: must be host:port`);
+    if (address === undefined) throw new TypeError(`Cannot query ${quote(endpoint)}: must be host:port`);
     const overdue = new AbortController();
     const cancel = clock.after(answerMs, () => {
-      overdue.abort(new Error(`no answer within ${Math.round(answerMs)} ms`));
+      overdue.abort(new Error(`no response within ${Math.round(answerMs)}ms`));
     });
     try {
       const either = AbortSignal.any([signal, left.signal, overdue.signal]);

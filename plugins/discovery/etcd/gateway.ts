@@ -107,7 +107,7 @@ export class Gateway {
         read: (answer) => {
           const { token } = (answer ?? {}) as { token?: unknown };
           if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) {
-            throw new MalformedAnswerError("The answer to authenticate has no token");
+            throw new MalformedAnswerError("The etcd authentication response contains no token");
           }
           return token;
         },
@@ -157,7 +157,7 @@ function jsonOf(path: string, { status, text }: HttpAnswer): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new MalformedAnswerError("Invalid answer from etcd: it must be JSON");
+    throw new MalformedAnswerError("Invalid response from etcd: must be JSON");
   }
 }
 
@@ -173,7 +173,7 @@ function refusalOf(status: number, text: string, path = "/v3/watch"): Error {
   if (code >= 0) return new RefusedError(code, message || `HTTP ${status}`);
   return new MalformedAnswerError(
     status === 404
-      ? `HTTP 404 for ${path}: want etcd 3.4 or later, with its JSON gateway enabled`
-      : `HTTP ${status} for ${path}, not an error of etcd`,
+      ? `HTTP 404 for ${path}; etcd 3.4 or later with an enabled JSON gateway is required`
+      : `HTTP ${status} for ${path}, not an etcd error`,
   );
 }

@@ -116,7 +116,7 @@ export function readWatchLine(line: string): WatchLine {
   try {
     value = JSON.parse(line);
   } catch {
-    throw malformed("a line of a watch must be JSON", line);
+    throw malformed("a watch line must be JSON", line);
   }
   const { result, error } = recordOf(value);
   if (error !== undefined) return { type: "error", ...readError(error) };
@@ -144,7 +144,7 @@ export function readError(value: unknown): { readonly code: number; readonly mes
 
 function readHeader(value: unknown): Header {
   const { cluster_id, revision, raft_term } = recordOf(value);
-  if (typeof cluster_id !== "string") throw malformed("it must name the cluster", cluster_id);
+  if (typeof cluster_id !== "string") throw malformed("cluster_id must be a string", cluster_id);
   return { clusterId: cluster_id, revision: integerOf(revision), term: integerOf(raft_term) };
 }
 
@@ -169,7 +169,7 @@ function readKeyValue(value: unknown): KeyValue {
 /** The id of a lease: 64 bits, which JSON carries as a string. */
 function leaseOf(value: unknown): string {
   if (typeof value !== "string" || !/^-?[0-9]{1,20}$/.test(value)) {
-    throw malformed("the ID of a lease must be a number", value);
+    throw malformed("a lease ID must be a number", value);
   }
   return value;
 }
@@ -196,15 +196,15 @@ function integerOf(value: unknown): number {
 
 function listOf(value: unknown): readonly unknown[] {
   if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) throw malformed("it must have a list", value);
+  if (!Array.isArray(value)) throw malformed("must contain a list", value);
   return value;
 }
 
 function recordOf(value: unknown): Record<string, unknown> {
-  if (!isRecord(value)) throw malformed("it must have an object", value);
+  if (!isRecord(value)) throw malformed("must contain an object", value);
   return value;
 }
 
 function malformed(wanted: string, value: unknown): MalformedAnswerError {
-  return new MalformedAnswerError(`Invalid answer from etcd: ${wanted}; current value is ${quote(value)}`);
+  return new MalformedAnswerError(`Invalid response from etcd: ${wanted}; current value is ${quote(value)}`);
 }

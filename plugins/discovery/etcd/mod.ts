@@ -9,7 +9,7 @@ const etcd: DiscoveryPlugin<EtcdConfig, FormatSection, FormatSection> = {
   kind: "discovery",
   apiVersion: 1,
   name: "etcd",
-  summary: "Keys in an etcd cluster that vanish with their lease",
+  summary: "Keys in an etcd cluster that expire with their lease",
   stability: "stable",
   capabilities: ["watch", "register", "keys"],
   example: { endpoints: ["etcd01.example.com:2379"], prefix: "/lighthouse/services" },

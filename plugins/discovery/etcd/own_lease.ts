@@ -174,7 +174,7 @@ export class OwnLease {
         success: [{ request_put: { key: name, value: value.toBase64(), lease: id } }],
       }, signal);
       if (isBack) {
-        log.warn("Node deleted by someone else; registered again", { event: "discovery.node_deleted", path: key });
+        log.warn("Node deleted externally; registered again", { event: "discovery.node_deleted", path: key });
       }
     }
   }

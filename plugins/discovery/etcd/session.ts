@@ -80,7 +80,7 @@ export class EtcdSession implements DiscoverySession {
       onDate: (date) => serverClock.note(date),
       onReach: (fault) => this.#report(fault),
       onMove: (instance, reason) =>
-        log.info("Using another instance", { event: "discovery.instance_changed", instance, reason }),
+        log.info("Using another endpoint", { event: "discovery.instance_changed", instance, reason }),
     });
     const renewalMs = Math.min(RENEWAL_MS.max, Math.max(RENEWAL_MS.min, sessionTimeoutMs / RENEWALS_PER_TTL));
     const { signal } = this.#closing;
@@ -166,7 +166,7 @@ export class EtcdSession implements DiscoverySession {
     const before = await this.#store.put(key, entry.data, { signal, mayMark: !format.isForeign });
     if (before === undefined) return;
     const { value, owner: session } = before;
-    this.#context.log.info("Taking over node of another session", {
+    this.#context.log.info("Taking over node from another session", {
       event: "discovery.taking_over",
       path: key,
       session,

@@ -67,7 +67,7 @@ export class V2Client {
       // Faults of a request itself, or its user, are found before the store is involved.
       if (status >= 300) throw refusalOf(status, value, header);
       if (!Number.isInteger(header.index)) {
-        throw new MalformedAnswerError("Invalid answer from etcd: header X-Etcd-Index is missing");
+        throw new MalformedAnswerError("Invalid response from etcd: header X-Etcd-Index is missing");
       }
       return read(value, header);
     });
@@ -78,13 +78,13 @@ function jsonOf({ status, text }: HttpAnswer): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    const hint = status === 404 ? ": want etcd 3.5 or earlier, with --enable-v2" : "";
+    const hint = status === 404 ? "; etcd 3.5 or earlier with --enable-v2 is required" : "";
     throw new MalformedAnswerError(`HTTP ${status}, not JSON${hint}`);
   }
 }
 
 function refusalOf(status: number, value: unknown, header: V2Header): Error {
   const error = readV2Error(value);
-  if (error === undefined) return new MalformedAnswerError(`HTTP ${status}, not an error of etcd`);
+  if (error === undefined) return new MalformedAnswerError(`HTTP ${status}, not an etcd error`);
   return new V2RefusedError(error.code, error.message, header);
 }

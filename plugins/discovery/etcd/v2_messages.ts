@@ -25,7 +25,7 @@ export function readLeaves(answer: unknown): readonly Leaf[] {
   const leaves: Leaf[] = [];
   let level: readonly unknown[] = [recordOf(answer).node];
   for (let depth = 0; level.length > 0; depth++) {
-    if (depth > DEPTH_MAX) throw malformed("directories must not be nested without end", "too deep");
+    if (depth > DEPTH_MAX) throw malformed(`directories must be nested at most ${DEPTH_MAX} levels deep`, "too deep");
     level = level.flatMap((each) => {
       const node = recordOf(each);
       if (node.dir === true) return Array.isArray(node.nodes) ? node.nodes : [];
@@ -42,7 +42,7 @@ export function readChange(
 ): { readonly key: string; readonly index: number; readonly before?: Leaf | undefined } {
   const { node, prevNode } = recordOf(answer);
   const { key, modifiedIndex } = recordOf(node);
-  if (typeof key !== "string") throw malformed("a change must name its key", key);
+  if (typeof key !== "string") throw malformed("a change must contain a key", key);
   const before = isRecord(prevNode) && prevNode.dir !== true ? leafOf(prevNode) : undefined;
   return { key, index: indexOf(modifiedIndex), before };
 }
@@ -61,7 +61,9 @@ export function v2Path(key: string): string {
 }
 
 function leafOf({ key, value = "", modifiedIndex }: Record<string, unknown>): Leaf {
-  if (typeof key !== "string" || typeof value !== "string") throw malformed("a key must have a string", value);
+  if (typeof key !== "string" || typeof value !== "string") {
+    throw malformed("a key and its value must be strings", value);
+  }
   return { key, value, modifiedIndex: indexOf(modifiedIndex) };
 }
 
@@ -71,12 +73,12 @@ function indexOf(value: unknown): number {
 }
 
 function recordOf(value: unknown): Record<string, unknown> {
-  if (!isRecord(value)) throw malformed("it must have an object", value);
+  if (!isRecord(value)) throw malformed("must contain an object", value);
   return value;
 }
 
 function malformed(wanted: string, value: unknown): MalformedAnswerError {
   return new MalformedAnswerError(
-    `Invalid answer from etcd (API 2): ${wanted}; current value is ${quote(value)}`,
+    `Invalid response from etcd (API 2): ${wanted}; current value is ${quote(value)}`,
   );
 }

@@ -134,7 +134,7 @@ export class V2Store implements Store {
         log.info("Node taken over by another session", { event: "discovery.node_taken", node: key });
       } else if (isOneOf(error, [V2_CODE.notFound])) {
         await ignoring([V2_CODE.exists], this.#write(key, held.value, { prevExist: "false" }, signal));
-        log.warn("Node deleted by someone else; registered again", { event: "discovery.node_deleted", path: key });
+        log.warn("Node deleted externally; registered again", { event: "discovery.node_deleted", path: key });
       } else throw error;
     }
   }

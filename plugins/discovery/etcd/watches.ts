@@ -248,7 +248,7 @@ export class Watches {
     }
     const pasts = this.#pasts;
     const whole = await this.#read(range, signal, {});
-    if (whole.hasMore) throw new Error(`etcd answered only part of ${range.prefix}`);
+    if (whole.hasMore) throw new Error(`etcd returned only part of ${range.prefix}`);
     range.view = new RangeView(whole);
     range.wasSeen ||= whole.keyValues.length > 0;
     range.fragments = [];
@@ -303,7 +303,7 @@ export class Watches {
     const watch = await gateway.watch(requests, signal);
     const created = new Set<string>();
     const cancel = clock.after(CREATED_MS, () => {
-      if (created.size < ranges.length) watch.leave(`created only ${created.size} of ${ranges.length} watches`);
+      if (created.size < ranges.length) watch.leave(`etcd created only ${created.size} of ${ranges.length} watches`);
     });
     // Not with its first line: something between here and etcd may end every stream at once.
     const cancelAlive = clock.after(RETRY_MS.maxMs, onAlive);
@@ -330,7 +330,7 @@ export class Watches {
           this.#tell(range);
         }
       }
-      throw new Error("the server ended the watch");
+      throw new Error("etcd ended the watch");
     } catch (error) {
       for (const range of ranges) range.fragments = [];
       const reason = error instanceof Error ? error.message : String(error);

@@ -11,7 +11,7 @@ export interface FileConfig {
   readonly resolveNames?: boolean | undefined;
 }
 
-const PATH_WANTED = "the absolute path of a directory, as in /run/lighthouse/registry";
+const PATH_WANTED = "the absolute path of a directory, such as /run/lighthouse/registry";
 
 /** The validator of `discovery/file.yaml`. */
 export const schema = houseSchema(v.pipe(

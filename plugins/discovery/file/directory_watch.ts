@@ -195,11 +195,11 @@ export class DirectoryWatch {
     }
     const { nodes, faults, excess } = composeNodes(live, { withNames });
     if (excess !== undefined && excess !== this.#excess) {
-      log.warn("Metadata too large, partly left out", { event: "discovery.excess", path, reason: excess });
+      log.warn("Metadata too large, partly omitted", { event: "discovery.excess", path, reason: excess });
     }
     this.#excess = excess;
     for (const line of newsOfFaults(this.#faults, faults)) {
-      log.warn("Entry left out", { event: "discovery.entry_skipped", path, reason: line });
+      log.warn("Entry skipped", { event: "discovery.entry_skipped", path, reason: line });
     }
     this.#faults = faults;
     return { nodes, exists: true, epoch: this.#epoch, leaseMs };
@@ -224,7 +224,7 @@ export class DirectoryWatch {
       this.#isMissing = true;
       return undefined;
     }
-    if (this.#isMissing) log.info("Path exists now", { event: "discovery.path_found", path });
+    if (this.#isMissing) log.info("Path now exists", { event: "discovery.path_found", path });
     this.#isMissing = false;
     return names;
   }

@@ -65,7 +65,7 @@ export class Hints implements AsyncDisposable {
         // Nobody has registered yet, and a reader makes no directory. Or else out of watches: the poll
         // continues.
         if (!(error instanceof Deno.errors.NotFound) && !this.#isDeaf && !signal.aborted) {
-          log.warn("Cannot watch directory, polling only", {
+          log.warn("Cannot watch directory; polling only", {
             event: "discovery.polling",
             path,
             error: String(error),

@@ -9,5 +9,5 @@ export async function refuseLink(folder: string): Promise<void> {
     if (error instanceof Deno.errors.NotFound) return;
     throw error;
   }
-  throw new Error(`Cannot write to ${folder}: must be a directory of its own: it is a symbolic link`);
+  throw new Error(`Cannot write to ${folder}: must be a directory, not a symbolic link`);
 }

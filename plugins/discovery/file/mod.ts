@@ -7,7 +7,7 @@ const file: DiscoveryPlugin<FileConfig> = {
   kind: "discovery",
   apiVersion: 1,
   name: "file",
-  summary: "A directory on this host: one file for each node, with a lease; no server needed",
+  summary: "Files in a directory on this host, one per node, with leases; no server required",
   stability: "stable",
   capabilities: ["watch", "register"],
   example: { path: "/run/lighthouse/registry" },

@@ -40,7 +40,7 @@ function parseAddress(text: string, port: number | undefined): ParsedEntry {
   const endpoint = isIpv4(text) || isIpv6(text) ? { host: text, port } : parseEndpoint(text);
   if (endpoint?.port !== undefined) return parseEntry({ ip: endpoint.host, port: endpoint.port });
   return unusable(
-    port === undefined ? "it must be an IP address with its port" : "it must be an IP address, with or without a port",
+    port === undefined ? "must be an IP address with a port" : "must be an IP address, with or without a port",
     text,
   );
 }

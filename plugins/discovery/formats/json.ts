@@ -43,7 +43,7 @@ function parse(
   const state = value("state");
   const known = STATES.find(([, words]) => typeof state === "string" && words.includes(state.toLowerCase()))?.[0];
   if (state !== undefined && state !== null && known === undefined) {
-    return unusable(`its ${fields.state} must be ready, up, drain or draining`, state);
+    return unusable(`${fields.state} must be ready, up, drain or draining`, state);
   }
   return parseEntry({
     host: value("host"),

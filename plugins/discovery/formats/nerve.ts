@@ -33,12 +33,12 @@ function decodeName(
   if (length === "") return undefined;
   const text = rest.slice(0, Number(length));
   if (text.length !== Number(length) || !/^(?:_-?[0-9]*)?$/.test(rest.slice(text.length))) {
-    return unusable(`its name must hold ${length} characters of base64`, name);
+    return unusable(`the name must contain ${length} base64 characters`, name);
   }
   try {
     return { ok: true, bytes: Uint8Array.fromBase64(text, { alphabet: "base64url" }) };
   } catch {
-    return unusable("its name must hold base64", name);
+    return unusable("the name must contain valid base64", name);
   }
 }
 

@@ -16,7 +16,7 @@ import { FORMAT_NAMES, FORMATS, type FormatSection } from "./table.ts";
 /** A name in a registry: no slash, nothing unprintable. */
 const NAME = /^[^\p{C}\p{Z}\/]{1,128}$/u;
 const field = (standard?: string) => {
-  const schema = matching(/^[^\p{Cc}]{1,128}$/u, "the name of a field, of at most 128 characters");
+  const schema = matching(/^[^\p{Cc}]{1,128}$/u, "a field name of at most 128 characters");
   return standard === undefined ? optional(schema) : optional(schema, standard);
 };
 
@@ -40,7 +40,7 @@ export function sectionSchemas({ wanted, normalise }: PathRules): {
     format: optional(v.picklist(FORMAT_NAMES, wordsOf(FORMAT_NAMES)), "lighthouse"),
     port: optional(integer({ min: 1, max: 65_535 })),
     endpoint: optional(matching(NAME, "the name of an additional endpoint")),
-    member_prefix: optional(matching(NAME, "the prefix of members' names, as in member_")),
+    member_prefix: optional(matching(NAME, "the prefix of member names, such as member_")),
     shard: optional(integer({ min: 0 })),
     fields: optional(keys({
       ip: field("ip"),
@@ -58,7 +58,7 @@ export function sectionSchemas({ wanted, normalise }: PathRules): {
     const own: readonly string[] = FORMATS[format].keys;
     return Object.entries(more)
       .filter(([key, value]) => value !== undefined && !own.includes(key))
-      .map(([key, value]) => unwanted([key], `absent with the format ${format}`, value));
+      .map(([key, value]) => unwanted([key], `absent when format is ${format}`, value));
   });
   const service = refined(
     cluster,

@@ -38,20 +38,20 @@ for (const { name, cluster, service } of [etcd, zookeeper]) {
   });
 
   Deno.test.each([
-    { path: "a/b", says: /path: must be an absolute path of names/ },
+    { path: "a/b", says: /path: must be an absolute path, such as/ },
     { path: "/", says: /path: must be/ },
     { path: "/a\nb", says: /path: must be/ },
     {
       format: "xml",
       says: /format: must be lighthouse, address, key, nerve, serverset, curator, mesos-master or json/,
     },
-    { port: 80, says: /port: must be absent with the format lighthouse/ },
-    { format: "nerve", shard: 1, says: /shard: must be absent with the format nerve/ },
-    { format: "serverset", fields: {}, says: /fields: must be absent with the format serverset/ },
+    { port: 80, says: /port: must be absent when format is lighthouse/ },
+    { format: "nerve", shard: 1, says: /shard: must be absent when format is nerve/ },
+    { format: "serverset", fields: {}, says: /fields: must be absent when format is serverset/ },
     { format: "serverset", member_prefix: "a/b", says: /member_prefix: must be/ },
     { format: "serverset", endpoint: "a b", says: /endpoint: must be the name of an additional endpoint/ },
     { format: "json", fields: { adress: "x" }, says: /Unknown key fields.adress/ },
-    { format: "json", fields: { ip: "" }, says: /fields.ip: must be the name of a field/ },
+    { format: "json", fields: { ip: "" }, says: /fields.ip: must be a field name/ },
   ])(`the section of ${name} rejects $says`, async ({ says, ...section }) => {
     assert.match(String(await validated(cluster, section)), says);
     assert.match(String(await validated(service, section)), says);

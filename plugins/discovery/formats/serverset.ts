@@ -33,7 +33,7 @@ function parse(data: Uint8Array, { endpoint, shard: wantedShard }: ServersetOpti
   const read = readObject(data);
   if (!read.ok) return read;
   const { status = "ALIVE", serviceEndpoint, shard, metadata } = read.value;
-  if (typeof status !== "string") return unusable("its status must be a string", status);
+  if (typeof status !== "string") return unusable("status must be a string", status);
   // Its clients connect to ALIVE only; a stopping member keeps its connections.
   if (status !== "ALIVE" && status !== "STOPPING") return undefined;
   if (wantedShard !== undefined && shard !== wantedShard) return undefined;
@@ -41,8 +41,8 @@ function parse(data: Uint8Array, { endpoint, shard: wantedShard }: ServersetOpti
   const chosen = endpoint === undefined ? serviceEndpoint : Object.hasOwn(more, endpoint) ? more[endpoint] : undefined;
   if (!isRecord(chosen)) {
     return endpoint === undefined
-      ? unusable("its serviceEndpoint must be an object", chosen)
-      : unusable(`its additionalEndpoints must have ${quote(endpoint)}`, Object.keys(more).join(", "));
+      ? unusable("serviceEndpoint must be an object", chosen)
+      : unusable(`additionalEndpoints must contain ${quote(endpoint)}`, Object.keys(more).join(", "));
   }
   const ports = Object.entries(more).flatMap(([name, one]) => {
     const port = isRecord(one) ? parsePort(one.port) : undefined;

@@ -201,9 +201,9 @@ Deno.test.each(READ)("$section.format reads $why", ({ section, value, name, want
 
 Deno.test.each(
   [
-    { section: { format: "address" }, value: "10.0.0.5", says: /an IP address with its port/ },
+    { section: { format: "address" }, value: "10.0.0.5", says: /an IP address with a port/ },
     { section: { format: "address" }, value: "web.example:80", says: /unresolved host name/ },
-    { section: { format: "address" }, value: "10.0.0.5:0", says: /an IP address with its port/ },
+    { section: { format: "address" }, value: "10.0.0.5:0", says: /an IP address with a port/ },
     { section: { format: "address" }, value: "10.0.0.5:80; server evil", says: /an IP address/ },
     { section: { format: "address" }, value: "", says: /an IP address/ },
     { section: { format: "key" }, value: "10.0.0.5:80", says: /current value is "anything"/ },
@@ -214,9 +214,9 @@ Deno.test.each(
       section: { format: "nerve" },
       value: "",
       name: "base64_9_e30_0000000001",
-      says: /must hold 9 characters of base64/,
+      says: /must contain 9 base64 characters/,
     },
-    { section: { format: "nerve" }, value: "", name: "base64_4_!!!!_0000000001", says: /must hold base64/ },
+    { section: { format: "nerve" }, value: "", name: "base64_4_!!!!_0000000001", says: /must contain valid base64/ },
     { section: { format: "serverset" }, value: { status: "ALIVE" }, says: /serviceEndpoint must be an object/ },
     { section: { format: "serverset" }, value: { ...ALIVE, status: 1 }, says: /status must be a string/ },
     { section: { format: "serverset", endpoint: "toString" }, value: MORE, says: /must have "toString"/ },
@@ -340,7 +340,7 @@ Deno.test("every format is tested here, and a read-only format cannot be written
   const node: Node = { host: "web.example", ip: "10.0.0.5", port: 80, metadata: {} };
   assert.throws(
     () => formatIn({ format: "mesos-master" }, "web").write(node),
-    /Cannot register in the format mesos-master/,
+    /Cannot register with format mesos-master/,
   );
 });
 

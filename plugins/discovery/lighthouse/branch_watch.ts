@@ -135,7 +135,7 @@ export class BranchWatch {
     const exists = status === 200;
     const was = this.#facts?.exists ?? true;
     if (was && !exists) log.info("Path does not exist", { event: "discovery.path_missing", path });
-    if (!was && exists) log.info("Path exists now", { event: "discovery.path_found", path });
+    if (!was && exists) log.info("Path now exists", { event: "discovery.path_found", path });
     const nodes = exists ? this.#read(answer.text) : [];
     // Only now: what cannot be read is requested again, as no change would trigger it.
     this.#seen = etag;
@@ -164,11 +164,11 @@ export class BranchWatch {
       { withNames },
     );
     for (const line of newsOfFaults(this.#faults, faults)) {
-      log.warn("Entry left out", { event: "discovery.entry_skipped", path, reason: line });
+      log.warn("Entry skipped", { event: "discovery.entry_skipped", path, reason: line });
     }
     this.#faults = faults;
     if (excess !== undefined && excess !== this.#excess) {
-      log.warn("Metadata too large, partly left out", { event: "discovery.excess", path, reason: excess });
+      log.warn("Metadata too large, partly omitted", { event: "discovery.excess", path, reason: excess });
     }
     this.#excess = excess;
     return nodes;

@@ -22,7 +22,7 @@ export interface LighthouseConfig {
 /** The store's own port. */
 const DEFAULT_PORT = 8001;
 const HOSTS_WANTED = "a list of host:port";
-const PATH_WANTED = "a path of names, as in /services";
+const PATH_WANTED = "a path below the root, such as /services";
 
 /** The validator of `discovery/lighthouse.yaml`. */
 export const schema = houseSchema(v.pipe(

@@ -79,7 +79,7 @@ export class Instances implements Disposable {
           onReach(undefined);
           return answer;
         }
-        fault = `${host} answered ${answer.status} ${describeRefusal(answer)}`.trimEnd();
+        fault = `${host} responded with ${answer.status} ${describeRefusal(answer)}`.trimEnd();
       } catch (error) {
         request.signal.throwIfAborted();
         // The code that left it knows why.
@@ -89,7 +89,7 @@ export class Instances implements Disposable {
       faults.push(fault);
       if (this.#at === at) this.#goTo((at + 1) % hosts.length, fault);
     }
-    const fault = faults.join("; ") || "instance changed meanwhile";
+    const fault = faults.join("; ") || "instance changed during the request";
     if (faults.length > 0) onReach(fault);
     throw new Error(`Cannot reach the store: ${fault}`);
   }
@@ -105,7 +105,7 @@ export class Instances implements Disposable {
       // A token that may read only a part gets no version of the whole.
       const told = answer.headers.etag === undefined ? await ask("/version") : answer;
       if (told === undefined || sequenceOf(told) < newest || at >= this.#at) continue;
-      return this.#goTo(at, "preferred instance is back");
+      return this.#goTo(at, "preferred instance is available again");
     }
   }
 
@@ -124,7 +124,7 @@ export class Instances implements Disposable {
     const { method, path, body, waitsMs = 0, signal } = request;
     const { token, answerMs, clock } = this.#options;
     const address = parseEndpoint(host);
-    if (address === undefined) throw new TypeError(`Cannot ask "${host}": must be host:port`);
+    if (address === undefined) throw new TypeError(`Cannot query "${host}": must be host:port`);
     const overdue = new AbortController();
     const startedMs = clock.now();
     let cancel = () => {};
@@ -135,7 +135,7 @@ export class Instances implements Disposable {
         // An instance that answers others is busy, not gone: thousands of clusters are read at its pace.
         const moreMs = (this.#heardAtMs.get(host) ?? -Infinity) + answerMs - nowMs;
         if (moreMs > 0 && tookMs < waitsMs + PATIENCE * answerMs) return waitFor(moreMs);
-        overdue.abort(new Error(`no answer within ${Math.round(tookMs)} ms`));
+        overdue.abort(new Error(`no response within ${Math.round(tookMs)}ms`));
       });
     };
     waitFor(waitsMs + answerMs);

@@ -7,7 +7,7 @@ const lighthouse: DiscoveryPlugin<LighthouseConfig> = {
   kind: "discovery",
   apiVersion: 1,
   name: "lighthouse",
-  summary: "A Lighthouse store, one instance or several: nodes are keys that vanish with their lease",
+  summary: "A Lighthouse store of one or more instances; nodes are keys that expire with their lease",
   stability: "stable",
   capabilities: ["watch", "register"],
   example: { hosts: ["store01.example.com:8001"], path: "/services" },

@@ -98,7 +98,7 @@ export class LighthouseSession implements DiscoverySession {
     const { ca } = options;
     const pem = ca === undefined ? undefined : await Deno.readTextFile(ca);
     if (pem !== undefined && !pem.includes("-----BEGIN CERTIFICATE-----")) {
-      throw new Error(`Cannot use ca ${ca}: must have a certificate (PEM)`);
+      throw new Error(`Cannot use ca ${ca}: must contain a PEM certificate`);
     }
     return new LighthouseSession(options, context, { ca: pem });
   }
@@ -230,7 +230,7 @@ export class LighthouseSession implements DiscoverySession {
   }
 
   #pathOf(cluster: ClusterName): string {
-    if (cluster === "") throw new TypeError(`Cannot use cluster: must have a name; current value is ""`);
+    if (cluster === "") throw new TypeError(`Cannot use cluster: must be a non-empty name; current value is ""`);
     return `${this.#root}${escape(cluster)}`;
   }
 

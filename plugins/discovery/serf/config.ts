@@ -50,7 +50,7 @@ export interface SerfServiceConfig {
 const DEFAULT_PORT = 7373;
 const ADDRESS_WANTED = "host:port";
 const PATTERN_WANTED = "a regular expression";
-const TAG_WANTED = "the name of a tag, of at most 128 printable characters";
+const TAG_WANTED = "a tag name of at most 128 printable characters";
 
 const pattern = () =>
   converted((value) => typeof value === "string" && compile(value) !== undefined ? value : undefined, PATTERN_WANTED);
@@ -89,10 +89,10 @@ export const clusterSchema = mapped(
     })),
     ({ tags, name, port, port_tag }) => [
       ...port !== undefined && port_tag !== undefined
-        ? [unwanted(["port_tag"], "absent where there is a port", port_tag)]
+        ? [unwanted(["port_tag"], "absent when port is set", port_tag)]
         : [],
       ...port !== undefined && name === undefined && Object.keys(tags ?? {}).length === 0
-        ? [unwanted(["port"], "given with tags or name, or all members are the cluster's", port)]
+        ? [unwanted(["port"], "set together with tags or name, because port alone selects all members", port)]
         : [],
     ],
   ),

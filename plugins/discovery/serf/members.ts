@@ -56,13 +56,13 @@ export interface TagPort {
 export function readMembers(answer: unknown): readonly Member[] {
   const list = isRecord(answer) ? answer.Members : undefined;
   if (!Array.isArray(list)) {
-    throw new Error(`Invalid answer from the serf agent: want a list of members, got ${quote(answer)}`);
+    throw new Error(`Invalid response from the serf agent: want a list of members, got ${quote(answer)}`);
   }
   return list.map((member) => {
     const { Name: name, Addr: bytes, Status: status, Tags: tags } = isRecord(member) ? member : {};
     if (typeof name !== "string" || typeof status !== "string" || !(bytes instanceof Uint8Array)) {
       throw new Error(
-        `Invalid answer from the serf agent: want Name, Addr and Status of a member, got ${quote(member)}`,
+        `Invalid response from the serf agent: want a member with Name, Addr and Status, got ${quote(member)}`,
       );
     }
     const entries = Object.entries(isRecord(tags) ? tags : {}).map(([tag, value]) =>
@@ -86,7 +86,7 @@ export function select(members: readonly Member[], selection: Selection): Select
       const value = member.tags.get(selection.portTag);
       faults.set(
         member.name,
-        `Cannot use the tag ${selection.portTag}: must hold ports; current value is ${quote(value)}`,
+        `Cannot use tag ${selection.portTag}: must contain ports; current value is ${quote(value)}`,
       );
       continue;
     }

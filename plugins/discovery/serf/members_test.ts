@@ -24,7 +24,7 @@ Deno.test("readMembers() throws at an invalid list of members", () => {
   for (
     const answer of [undefined, {}, { Members: 5 }, { Members: [{}] }, { Members: [{ Name: "a", Status: "alive" }] }]
   ) {
-    assert.throws(() => readMembers(answer), /nvalid answer from the serf agent/);
+    assert.throws(() => readMembers(answer), /nvalid response from the serf agent/);
   }
 });
 

@@ -7,7 +7,7 @@ const serf: DiscoveryPlugin<SerfConfig, SerfClusterConfig, SerfServiceConfig> = 
   kind: "discovery",
   apiVersion: 1,
   name: "serf",
-  summary: "The members of a serf cluster, by the local agent: a service is a tag with its port",
+  summary: "Members of a serf cluster, read from the local agent; a service is a tag with its port",
   stability: "stable",
   capabilities: ["watch", "register"],
   example: { address: "127.0.0.1:7373" },

@@ -31,9 +31,9 @@ Deno.test.each([
   { tags: { role: 5 }, says: "tags.role: must be a regular expression" },
   { name: "[", says: "name: must be a regular expression" },
   { name: "a", port: 0, says: "port: must be an integer from 1 to 65535" },
-  { port: 80, says: "port: must be given with tags or name" },
-  { name: "a", port: 80, port_tag: "http", says: "port_tag: must be absent where there is a port" },
-  { port_tag: "", says: "port_tag: must be the name of a tag" },
+  { port: 80, says: "port: must be set together with tags or name" },
+  { name: "a", port: 80, port_tag: "http", says: "port_tag: must be absent when port is set" },
+  { port_tag: "", says: "port_tag: must be a tag name" },
 ])("serf rejects in a cluster $says", async ({ says, ...wrong }) => {
   assert.match((await issuesOf(CLUSTER, wrong)).map(({ message }) => message).join("\n"), new RegExp(says));
 });

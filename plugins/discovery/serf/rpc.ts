@@ -64,7 +64,7 @@ function boundedDecoder(): Decoder<undefined> {
   for (const push of ["pushArrayState", "pushMapState"] as const) {
     const original = stack[push].bind(stack);
     stack[push] = (size: number) => {
-      if (stack.length >= DEPTH_MAX) throw new Error(`answer nested deeper than ${DEPTH_MAX}`);
+      if (stack.length >= DEPTH_MAX) throw new Error(`response nested deeper than ${DEPTH_MAX}`);
       original(size);
     };
   }
@@ -97,7 +97,7 @@ export class SerfRpc implements Disposable {
   static async connect(options: RpcOptions): Promise<SerfRpc> {
     const { address, authKey, answerMs, clock, signal } = options;
     const overdue = new AbortController();
-    const cancel = clock.after(answerMs, () => overdue.abort(new Error(`no answer within ${answerMs} ms`)));
+    const cancel = clock.after(answerMs, () => overdue.abort(new Error(`no response within ${answerMs}ms`)));
     let connection: Deno.TcpConn;
     try {
       connection = await connectTcp(address, AbortSignal.any([signal, overdue.signal]));
@@ -135,7 +135,7 @@ export class SerfRpc implements Disposable {
     const done = Promise.withResolvers<unknown>();
     this.#send(command, body, (seq) => this.#waiting.set(seq, { hasBody, done }), done);
     try {
-      const late = () => new Error(`no answer to ${command} within ${answerMs} ms`);
+      const late = () => new Error(`no response to ${command} within ${answerMs}ms`);
       return await within(done.promise, answerMs, { clock: this.#clock, late });
     } catch (error) {
       if (error instanceof RejectedError) throw error;
@@ -178,7 +178,7 @@ export class SerfRpc implements Disposable {
         const waiting = this.#waiting.get(seq);
         if (waiting === undefined) {
           const onEvent = this.#streams.get(seq);
-          if (onEvent === undefined) throw new Error(`the agent answered an unknown request: Seq ${seq}`);
+          if (onEvent === undefined) throw new Error(`the agent responded to an unknown request: Seq ${seq}`);
           await objects.next();
           onEvent();
           continue;
@@ -216,5 +216,5 @@ function readHeader(value: unknown): { readonly seq: number; readonly error: str
   if (isRecord(value) && typeof value.Seq === "number" && typeof value.Error === "string") {
     return { seq: value.Seq, error: value.Error.slice(0, 200) };
   }
-  throw new Error(`invalid answer from the serf agent: want a map with Seq and Error, got ${quote(value)}`);
+  throw new Error(`invalid response from the serf agent: want a map with Seq and Error, got ${quote(value)}`);
 }

@@ -53,8 +53,8 @@ Deno.test.each([
     says: /the agent reports: Authentication required/,
   },
   { what: "answers what was not asked", script: trickles({ Error: "", Seq: 7 }), says: /Seq 7/ },
-  { what: "is none of serf", script: sends("SSH-2.0-OpenSSH\r\n"), says: /invalid answer from the serf agent/ },
-  { what: "breaks the format", script: trickles(GREETED.Error, [1]), says: /invalid answer from the serf agent/ },
+  { what: "is none of serf", script: sends("SSH-2.0-OpenSSH\r\n"), says: /invalid response from the serf agent/ },
+  { what: "breaks the format", script: trickles(GREETED.Error, [1]), says: /invalid response from the serf agent/ },
   {
     what: "says that lists begin, and no more",
     script: async (connection: Deno.Conn) => {
@@ -64,8 +64,8 @@ Deno.test.each([
     says: /nested deeper than 8/,
   },
   { what: "hangs up", script: sends(""), says: /closed the connection/ },
-  { what: "is silent", script: isSilent, says: /no answer to handshake within 50 ms/, answerMs: 50 },
-])("SerfRpc closes the connection to an agent that $what", async ({ script, says, answerMs }) => {
+  { what: "is silent", script: isSilent, says: /no response to handshake within 50ms/, answerMs: 50 },
+])("SerfRpc ends the connection to an agent that $what", async ({ script, says, answerMs }) => {
   await using server = new ScriptedServer(script);
   await assert.rejects(connect(server, answerMs), says);
   await eventually("the connection is closed", () => server.open === 0);

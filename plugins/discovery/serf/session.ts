@@ -168,7 +168,7 @@ export class SerfSession implements DiscoverySession {
     const tags = new Set([...this.#held.values()].map(({ tag }) => tag));
     this.#held.clear();
     const overdue = new AbortController();
-    const cancel = this.#clock.after(CLOSE_MS, () => overdue.abort(new Error("closing took too long")));
+    const cancel = this.#clock.after(CLOSE_MS, () => overdue.abort(new Error("closing the session took too long")));
     if (tags.size > 0) {
       await abortable(
         this.#tagging.run(() =>
@@ -214,7 +214,7 @@ export class SerfSession implements DiscoverySession {
   async #connect(signal: AbortSignal): Promise<Agent> {
     const { address: endpoint, authKey } = this.#options;
     const address = parseEndpoint(endpoint);
-    if (address === undefined) throw new TypeError(`Cannot ask ${quote(endpoint)}: must be host:port`);
+    if (address === undefined) throw new TypeError(`Cannot query ${quote(endpoint)}: must be host:port`);
     const rpc = await SerfRpc.connect({ address, authKey, answerMs: ANSWER_MS, clock: this.#clock, signal });
     try {
       const stats = await rpc.call("stats", undefined, { hasBody: true });
@@ -325,7 +325,7 @@ export class SerfSession implements DiscoverySession {
 
   #logFaults(cluster: ClusterName, before: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): void {
     for (const line of newsOfFaults(before, now)) {
-      this.#context.log.warn("Entry left out", {
+      this.#context.log.warn("Entry skipped", {
         event: "discovery.entry_skipped",
         path: cluster,
         reason: line,

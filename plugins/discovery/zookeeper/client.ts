@@ -150,7 +150,7 @@ export class ZooKeeperClient implements AsyncDisposable {
       // outage.
       if (this.#over === undefined && this.#ticket !== undefined) {
         const connection = await this.connected(deadline.signal);
-        await abortable(connection.close(), deadline.signal, () => new Error("No answer in time"));
+        await abortable(connection.close(), deadline.signal, () => new Error("No response in time"));
       }
     } catch {
       // Its timeout will close it.
@@ -192,7 +192,7 @@ export class ZooKeeperClient implements AsyncDisposable {
     const firstMs = Math.max(CONNECT_MIN_MS, timeoutMs / this.#hosts.length / 4);
     const deadlineMs = Math.min(firstMs * this.#patience, Math.max(firstMs, timeoutMs));
     const attempt = new AbortController();
-    const late = new Error(`${endpoint} did not answer within ${Math.round(deadlineMs)} ms`);
+    const late = new Error(`${endpoint} did not respond within ${Math.round(deadlineMs)}ms`);
     const cancel = clock.after(deadlineMs, () => attempt.abort(late));
     const stop = () => attempt.abort(this.#over);
     this.#stop.signal.addEventListener("abort", stop, { once: true });
@@ -278,7 +278,7 @@ export class ZooKeeperClient implements AsyncDisposable {
     this.#refused = { sinceMs: isOngoing ? sinceMs : nowMs, lastMs: nowMs };
     const refusedMs = nowMs - this.#refused.sinceMs;
     if (refusedMs > REFUSED_TIMEOUTS_MAX * timeoutMs) {
-      this.#expire(`no server has accepted the session for ${Math.round(refusedMs / 1_000)} s`);
+      this.#expire(`no server has accepted the session for ${Math.round(refusedMs / 1_000)}s`);
     }
   }
 

@@ -75,7 +75,7 @@ Deno.test("ZooKeeperClient tries again when a server accepts a connection and fo
   await using server = new ScriptedServer(inTurn(isSilent, isSilent, letsIn(10_000)));
   const client = connect([server.target]);
   await client.connected(AbortSignal.timeout(60_000));
-  assert.match(client.told.join("\n"), /^disconnected .* did not answer within 250 ms\nconnected /);
+  assert.match(client.told.join("\n"), /^disconnected .* did not respond within 250ms\nconnected /);
   client.abandon();
   await client[Symbol.asyncDispose]();
   assert.equal(client.told.at(-1), "over");
@@ -124,17 +124,17 @@ Deno.test("ZooKeeperClient says why ZooKeeper is unreachable to a caller that st
   await using server = new ScriptedServer(refuses);
   const client = connect([server.target]);
   const waiting = client.connected(AbortSignal.timeout(100));
-  await assert.rejects(waiting, /ZooKeeper unreachable: .* closed the connection without an answer/);
+  await assert.rejects(waiting, /ZooKeeper unreachable: .* closed the connection without a response/);
   await client[Symbol.asyncDispose]();
   await assert.rejects(client.connected(AbortSignal.timeout(100)), /Session ended: closed/);
 });
 
 Deno.test.each([
-  { what: "falls silent", answer: () => [], says: /stopped answering/ },
+  { what: "falls silent", answer: () => [], says: /stopped responding/ },
   {
     what: "answers pings and nothing else",
     answer: (xid: number) => xid === -2 ? [reply(-2, 0)] : [],
-    says: /no answer from .* to: look for \/a/,
+    says: /no response from .* to: look for \/a/,
   },
   {
     what: "answers out of turn",
@@ -144,7 +144,7 @@ Deno.test.each([
   {
     what: "announces a frame of 2 GB",
     answer: () => [new Uint8Array([0x7f, 0xff, 0xff, 0xff])],
-    says: /sent an invalid frame: length 2147483647, at most 67108864 bytes are accepted/,
+    says: /sent an invalid frame: length 2147483647 exceeds the limit of 67108864 bytes/,
   },
   {
     what: "announces a frame of negative length",

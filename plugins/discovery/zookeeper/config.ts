@@ -41,8 +41,8 @@ export interface ZooKeeperConfig {
 
 /** ZooKeeper's own port. */
 const DEFAULT_PORT = 2181;
-const HOSTS_WANTED = "a list of host:port, with an optional /chroot after the last";
-const PATH_WANTED = "a path of names, as in /lighthouse/services";
+const HOSTS_WANTED = "a list of host:port, with an optional /chroot after the last entry";
+const PATH_WANTED = "a znode path, such as /lighthouse/services";
 const AUTH_WANTED = `a map with username and password, or "digest:username:password"`;
 
 /** A parsed connection string. */
@@ -103,7 +103,7 @@ export const schema = mapped(
     refined(
       file,
       ({ auth, acl }) =>
-        acl === "open" || auth !== undefined ? [] : [unwanted(["acl"], "open, as there is no auth", acl)],
+        acl === "open" || auth !== undefined ? [] : [unwanted(["acl"], "open, because auth is not set", acl)],
       ["auth", "acl"],
     ),
     ({ tls }) => tlsFaults(tls),
@@ -123,7 +123,7 @@ export const schema = mapped(
 
 /** The validators of the section of a cluster, and of a service. */
 export const { cluster: clusterSchema, service: serviceSchema } = sectionSchemas({
-  wanted: "an absolute path of names, as in /aurora/www/prod/hello",
+  wanted: "an absolute path, such as /aurora/www/prod/hello",
   normalise: (path) => {
     const normal = normalisePath(path);
     return normal === "/" ? undefined : normal;

@@ -228,7 +228,7 @@ export class Connection {
       });
       const answer = await frames.next(HANDSHAKE_BYTES_MAX);
       signal.throwIfAborted();
-      if (answer === undefined) throw new ConnectionLostError(`${endpoint} closed the connection without an answer`);
+      if (answer === undefined) throw new ConnectionLostError(`${endpoint} closed the connection without a response`);
       const reader = new JuteReader(answer);
       reader.int();
       const granted = { timeoutMs: reader.int(), id: reader.long(), password: reader.buffer() };
@@ -280,9 +280,9 @@ export class Connection {
     // They were sent in this order, so the first is the oldest.
     const [oldest] = this.#inFlight;
     if (this.#tick - this.#heardTick >= silentMax) {
-      this.end(new ConnectionLostError(`${this.endpoint} stopped answering`));
+      this.end(new ConnectionLostError(`${this.endpoint} stopped responding`));
     } else if (oldest !== undefined && this.#tick - oldest.tick > owedMax) {
-      this.end(new ConnectionLostError(`no answer from ${this.endpoint} to: ${oldest.what}`));
+      this.end(new ConnectionLostError(`no response from ${this.endpoint} to: ${oldest.what}`));
     } else if (this.#tick % TICKS_PER_PING === 0) {
       this.#send(new JuteWriter().int(XID.ping).int(OP.ping).frame());
     }

@@ -191,7 +191,7 @@ export class FrameReader {
     if (!await this.#fill(LENGTH_BYTES)) return undefined;
     const length = new DataView(this.#bytes.buffer).getInt32(this.#start);
     if (length < 0 || length > bytesMax) {
-      throw new JuteError(`length ${length}, at most ${bytesMax} bytes are accepted`);
+      throw new JuteError(`length ${length} exceeds the limit of ${bytesMax} bytes`);
     }
     if (!await this.#fill(LENGTH_BYTES + length)) return undefined;
     const from = this.#start + LENGTH_BYTES;

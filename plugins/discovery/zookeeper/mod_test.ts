@@ -52,7 +52,7 @@ Deno.test.each([
   { path: 3, says: "path: must be" },
   { session_timeout: 0, says: "session_timeout: must be a duration from 1s to 10m" },
   { acl: "closed", says: "acl: must be open, creator or readable" },
-  { acl: "creator", says: "acl: must be open, as there is no auth" },
+  { acl: "creator", says: "acl: must be open, because auth is not set" },
   { auth: "digest", says: "auth: must be a map with username and password" },
   { auth: { username: "a:b", password: "secret" }, says: "auth.username: must be a name without a colon" },
   { auth: { username: "a" }, says: "Missing key auth.password" },
@@ -71,7 +71,7 @@ Deno.test.each([
 Deno.test("zookeeper reports that acl needs auth whatever is wrong with other keys", async () => {
   const wrong = { ...MINIMAL, acl: "creator", session_timeout: "soon" };
   const messages = (await issuesOf(zookeeper, wrong)).map(({ message }) => message);
-  assert.match(messages.join("\n"), /session_timeout: must be[^]*acl: must be open, as there is no auth/);
+  assert.match(messages.join("\n"), /session_timeout: must be[^]*acl: must be open, because auth is not set/);
 });
 
 Deno.test("zookeeper reports missing keys", async () => {

@@ -114,7 +114,7 @@ export class ZooKeeperSession implements DiscoverySession {
         const session = connection.sessionId.toString(16).padStart(16, "0");
         context.connection(
           "connected",
-          `${connection.endpoint}, session 0x${session}, timeout ${connection.timeoutMs} ms`,
+          `${connection.endpoint}, session 0x${session}, timeout ${connection.timeoutMs}ms`,
         );
       },
       onDisconnected: (cause) => context.connection("disconnected", cause),
@@ -231,7 +231,7 @@ export class ZooKeeperSession implements DiscoverySession {
         return await abortable(
           job(connection),
           signal,
-          () => new Error(`${connection.endpoint} did not answer in time`),
+          () => new Error(`${connection.endpoint} did not respond in time`),
         );
       } catch (error) {
         if (!(error instanceof ConnectionLostError) || ++losses >= LOSSES_MAX) throw error;
@@ -271,7 +271,7 @@ export class ZooKeeperSession implements DiscoverySession {
   ): Promise<void> {
     const { version, ephemeralOwner } = stat;
     const session = sessionName(ephemeralOwner);
-    this.#context.log.info("Taking over node of another session", { event: "discovery.taking_over", path, session });
+    this.#context.log.info("Taking over node from another session", { event: "discovery.taking_over", path, session });
     if (place.sequence === undefined) {
       return await connection.replace(path, data, { version, acl: ACLS[this.#options.acl] });
     }
@@ -314,7 +314,7 @@ export class ZooKeeperSession implements DiscoverySession {
       // A request that deregisters it comes after the one below, or was seen here.
       if (!this.#own.isKept(place, data)) return;
       if (found === undefined) {
-        log.warn("Node deleted by someone else; registering it again", { event: "discovery.node_deleted", path });
+        log.warn("Node deleted externally; registering again", { event: "discovery.node_deleted", path });
         await this.#create(connection, place, data);
         await this.#look(connection, place);
       } else if (found.stat.ephemeralOwner !== connection.sessionId) {
@@ -373,7 +373,7 @@ export class ZooKeeperSession implements DiscoverySession {
     // deno-lint-ignore no-control-regex -- these are rejected.
     if (cluster === "" || cluster === "." || cluster === ".." || /[\/\u0000-\u001f\u007f-\u009f]/.test(cluster)) {
       throw new TypeError(
-        `Cannot use cluster: must be one part of a path, without a slash; current value is ${quote(cluster)}`,
+        `Cannot use cluster: must be a single path component, without a slash; current value is ${quote(cluster)}`,
       );
     }
     return path === "/" ? `/${cluster}` : `${path}/${cluster}`;

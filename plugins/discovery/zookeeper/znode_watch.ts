@@ -97,7 +97,7 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
     await this.#readChildren(connection);
     const { nodes, faults, excess } = this.#composition.compose(this.#children);
     if (excess !== undefined && excess !== this.#excess) {
-      this.#options.log.warn("Metadata too large, partly left out", {
+      this.#options.log.warn("Metadata too large, partly omitted", {
         event: "discovery.excess",
         path,
         reason: excess,
@@ -106,7 +106,7 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
     this.#excess = excess;
     for (const line of newsOfFaults(this.#faults, faults)) {
       const at = { path, reason: line };
-      this.#options.log.warn("Entry left out", { event: "discovery.entry_skipped", ...at });
+      this.#options.log.warn("Entry skipped", { event: "discovery.entry_skipped", ...at });
     }
     this.#faults = faults;
     return { nodes, exists: true, epoch };
@@ -121,7 +121,7 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
       try {
         const all = await connection.getChildren(path, { watch: true });
         this.#names = format.select?.(all) ?? all;
-        if (this.#isMissing) log.info("Path exists now", { event: "discovery.path_found", path });
+        if (this.#isMissing) log.info("Path now exists", { event: "discovery.path_found", path });
         this.#isMissing = false;
         const listed = new Set(this.#names);
         for (const name of this.#children.keys()) if (!listed.has(name)) this.#children.delete(name);
