@@ -65,7 +65,7 @@ Deno.test.each([
   },
   { what: "hangs up", script: sends(""), says: /closed the connection/ },
   { what: "is silent", script: isSilent, says: /no response to handshake within 50ms/, answerMs: 50 },
-])("SerfRpc ends the connection to an agent that $what", async ({ script, says, answerMs }) => {
+])("SerfRpc closes the connection to an agent that $what", async ({ script, says, answerMs }) => {
   await using server = new ScriptedServer(script);
   await assert.rejects(connect(server, answerMs), says);
   await eventually("the connection is closed", () => server.open === 0);
