@@ -64,7 +64,7 @@ Deno.test.each([
   const { name, record = "A" } = config;
   assert.equal(
     await reasonOf(dns, config, server.target),
-    `Got no ${record} records of "${name}" from ${server.target}: ` +
+    `Got no ${record} records for "${name}" from ${server.target}: ` +
       "no such records, no such name, or the query was rejected or failed",
   );
 });
@@ -125,7 +125,7 @@ Deno.test.each([
     answer[3] = 0x80 | code;
     return answer;
   });
-  assert.match(await reasonOf(dns, { name: "a.test" }, server.target), /^Got no A records of "a\.test" from/);
+  assert.match(await reasonOf(dns, { name: "a.test" }, server.target), /^Got no A records for "a\.test" from/);
 });
 
 Deno.test.each([

@@ -26,8 +26,8 @@ Deno.test.afterAll(async () => {
 
 Deno.test.each([
   { config: {}, detail: "Got SERVING" },
-  { config: { service: "web" }, detail: 'Got SERVING of "web"' },
-  { config: { service: "more" }, detail: 'Got SERVING of "more"' },
+  { config: { service: "web" }, detail: 'Got SERVING for "web"' },
+  { config: { service: "more" }, detail: 'Got SERVING for "more"' },
 ])(
   "grpc passes on a real server with $config, in a worker with no more than its target",
   async ({ config, detail }) => {
@@ -42,9 +42,9 @@ Deno.test("grpc reaches a real server by its name", async () => {
 });
 
 Deno.test.each([
-  { service: "draining", reason: /^Got NOT_SERVING of "draining" from 127\.0\.0\.1:\d+, want SERVING$/ },
-  { service: "starting", reason: /^Got UNKNOWN of "starting"/ },
-  { service: "odd", reason: /^Got status 9 of "odd"/ },
+  { service: "draining", reason: /^Got NOT_SERVING for "draining" from 127\.0\.0\.1:\d+, want SERVING$/ },
+  { service: "starting", reason: /^Got UNKNOWN for "starting"/ },
+  { service: "odd", reason: /^Got status 9 for "odd"/ },
   {
     service: "nobody",
     reason: /^Got gRPC status "5" \(NOT_FOUND: unknown service\) from .*: "unknown service"$/,
