@@ -57,13 +57,13 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "process.failed": {
     level: "error",
     fields: ["reason"],
-    meaning: "an internal error; the process shuts down with exit code 70",
+    meaning: "an internal error occurred; the process exits with status 70",
     action: "report the bug with `reason`; the service manager restarts the process",
   },
   "process.tools": {
     level: "warn",
     fields: ["missing", "unseen"],
-    meaning: "programs that inspect other processes are missing; the information in `unseen` is not available",
+    meaning: "programs for inspecting other processes are missing; `unseen` lists the information that is unavailable",
     action: "install the `missing` programs, or set `master_socket` or `reload_command`",
   },
 
@@ -71,20 +71,20 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "config.applied": {
     level: "info",
     fields: ["clusters", "services", "discovery", "workers"],
-    meaning: "the config was read and is active; the fields count its contents",
+    meaning: "the config was read and applied; the fields count its clusters, services, discoveries and workers",
     action: NO_ACTION,
   },
   "config.reread": {
     level: "info",
     fields: [],
-    meaning: "SIGHUP: the config directory and the host's name are read again",
+    meaning: "SIGHUP was received; the config directory and the host name are read again",
     action: NO_ACTION,
   },
   "config.invalid": {
     level: "error",
     fields: ["file", "line", "column"],
-    meaning: "a file or a part of a file is invalid; the last valid version stays active",
-    action: "fix the position in the message (file:line:col)",
+    meaning: "a file or part of a file is invalid; its last valid version stays active",
+    action: "fix the config at the position in the message (file:line:col)",
     resolvedBy: "config.valid",
   },
   "config.valid": {
@@ -97,25 +97,25 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["file", "line", "column"],
     meaning: "a valid file contains a setting that is probably a mistake",
-    action: "check the position in the message (file:line:col)",
+    action: "check the config at the position in the message (file:line:col)",
   },
   "config.notice": {
     level: "info",
     fields: ["file", "line", "column"],
-    meaning: "a note about a valid file",
+    meaning: "an informational note about a valid file",
     action: NO_ACTION,
   },
   "config.obsolete": {
     level: "info",
     fields: ["of", "worker", "balancer", "cluster", "source", "service", "check"],
     meaning:
-      "the subject of the event `of` was removed from the config. The state ends here; no other event resolves it",
+      "the object of an earlier event was removed from the config; `of` is the id of that event, which this event resolves",
     action: NO_ACTION,
   },
   "config.unwatched": {
     level: "warn",
     fields: ["everyMs", "cause"],
-    meaning: "the config directory cannot be watched and is read every `everyMs` instead",
+    meaning: "the config directory cannot be watched, and is polled every `everyMs` instead",
     action: "raise `fs.inotify.max_user_watches` or `max_user_instances`, or check the directory",
     resolvedBy: "config.watched",
   },
@@ -130,14 +130,14 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "host.identity": {
     level: "info",
     fields: ["host", "ip", "peerPort"],
-    meaning: "the name and address under which the nodes of this host are registered",
+    meaning: "the nodes of this host are registered under `host` and `ip`",
     action: NO_ACTION,
   },
   "host.provisional": {
     level: "warn",
     fields: ["host", "ip", "peerPort"],
     meaning:
-      "DNS does not resolve this host's full name, or is not up yet; the short name is used, and the lookup is retried",
+      "DNS is unavailable or does not resolve this host's FQDN; the short name is used, and the lookup is retried",
     action: "set `name` in host.yaml if the short name is intended; otherwise fix DNS",
     resolvedBy: "host.identity",
   },
@@ -174,14 +174,14 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "check.unknown_expired": {
     level: "error",
     fields: ["service", "check", "forMs", "reason"],
-    meaning: "the check could not run for `unknown_grace` and counts as down; the node is deregistered",
+    meaning: "the check has not run for `unknown_grace` and now counts as down; the node is deregistered",
     action: "fix the cause in `reason`; the node is registered again when the check passes",
     resolvedBy: "check.known",
   },
   "check.known": {
     level: "info",
     fields: ["service", "check"],
-    meaning: "the check runs again",
+    meaning: "the check is running again",
     action: NO_ACTION,
   },
   "probe.failed": {
@@ -193,20 +193,20 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "service.up": {
     level: "info",
     fields: ["service"],
-    meaning: "all checks of a service's port pass; its node is registered",
+    meaning: "all checks of a service port pass; its node is registered",
     action: NO_ACTION,
   },
   "service.down": {
     level: "warn",
     fields: ["service"],
-    meaning: "a check of a service's port fails; its node is deregistered",
-    action: "find the failing check: `check.down` names it",
+    meaning: "a check of a service port fails; its node is deregistered",
+    action: "find the failing check in the preceding `check.down` event",
     resolvedBy: "service.up",
   },
   "service.unchecked": {
     level: "warn",
     fields: ["service"],
-    meaning: "a service has no checks and counts as up; logged once, and again if its checks are removed later",
+    meaning: "a service has no checks and counts as up; logged once, and again if checks are added and later removed",
     action: "add a check to the service",
   },
 
@@ -215,7 +215,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["cluster", "nodes", "names", "reason"],
     meaning:
-      "nodes of a cluster fail the checks of `traffic.health` and get no requests, unless too few nodes pass. `nodes`: their number; `names`: the first five; `reason`: the error of the first",
+      "nodes of a cluster fail the checks of `traffic.health` and get no requests, unless too few nodes pass. `nodes` is the number of failing nodes, `names` lists the first five, and `reason` is the error of the first",
     action: "check the nodes; `lighthouse explain` shows the reason per node",
     resolvedBy: "node.passing",
   },
@@ -229,14 +229,14 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["cluster", "nodes", "names", "reason"],
     meaning:
-      "nodes of a cluster cannot be checked: a problem on this host, or the nodes lack the port. Their shares stay unchanged",
+      "nodes of a cluster cannot be checked, because of a problem on this host or because they lack the port; their traffic shares are unchanged",
     action: "fix the cause in `reason`",
     resolvedBy: "node.known",
   },
   "node.known": {
     level: "info",
     fields: ["cluster", "nodes", "names"],
-    meaning: "all nodes of a cluster are checked again; `nodes` is the number of passing nodes",
+    meaning: "all nodes of a cluster can be checked again; `nodes` is the number of passing nodes",
     action: NO_ACTION,
   },
   "node.crowded": {
@@ -251,19 +251,19 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "registration.registered": {
     level: "info",
     fields: ["discovery", "cluster", "node"],
-    meaning: "a node of this host is registered",
+    meaning: "a node of this host was registered",
     action: NO_ACTION,
   },
   "registration.deregistered": {
     level: "info",
     fields: ["discovery", "cluster", "node"],
-    meaning: "a node of this host is deregistered",
+    meaning: "a node of this host was deregistered",
     action: NO_ACTION,
   },
   "registration.broken": {
     level: "error",
     fields: ["reason"],
-    meaning: "`lighthouse register`: an internal error. The command keeps running, and the node is registered again",
+    meaning: "`lighthouse register` had an internal error; the command keeps running and registers the node again",
     action: "report the bug with `reason`",
     resolvedBy: "registration.registered",
   },
@@ -271,33 +271,33 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     repeats: true,
     fields: ["operation", "discovery", "cluster", "node", "reason"],
-    meaning: "the registry rejected a change or did not answer; the change is retried until it succeeds",
+    meaning: "the registry rejected a change or did not respond; the change is retried until it succeeds",
     action: "check the registry",
     resolvedBy: ["registration.registered", "registration.deregistered"],
   },
   "registration.taken_over": {
     level: "info",
     fields: ["discovery", "cluster", "node", "ours", "theirs"],
-    meaning: "the registry listed the node with another address, `theirs`; the entry was replaced with `ours`",
+    meaning: "the registry listed the node with another address, `theirs`; the address was replaced with `ours`",
     action: NO_ACTION,
   },
   "registration.contested": {
     level: "warn",
     repeats: true,
     fields: ["discovery", "cluster", "node", "ours", "theirs"],
-    meaning: "two hosts register the same node name and overwrite each other's entry; half of the capacity is missing",
+    meaning: "two hosts register the same node name and overwrite each other's entry, so only one of them is in the cluster at a time",
     action: "give each host its own `name` in host.yaml; `ours` and `theirs` are the two addresses",
   },
   "registration.draining": {
     level: "info",
     fields: ["graceMs"],
-    meaning: "all nodes are deregistered; the process waits for `deregister_grace` while clients drain",
+    meaning: "all nodes of this host are deregistered; the process waits for `deregister_grace` while clients drain",
     action: NO_ACTION,
   },
   "registration.kept": {
     level: "info",
     fields: [],
-    meaning: "the process ends to be restarted; its nodes stay registered for the next process",
+    meaning: "the process exits for a restart; its nodes stay registered for the next process",
     action: NO_ACTION,
   },
 
@@ -314,43 +314,43 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     repeats: true,
     fields: ["worker", "detail"],
     meaning:
-      "the connection to a registry is lost; the last known good members are served. A flapping registry is logged once a minute; an outage of five seconds is always logged",
-    action: "no action for HAProxy; check the registry",
+      "the connection to a registry is lost; the last known good members are served. A flapping registry is logged once per minute; an outage of at least five seconds is always logged",
+    action: "check the registry; HAProxy keeps serving",
     resolvedBy: "registry.connected",
   },
   "registry.replacement_unreachable": {
     level: "warn",
     fields: ["worker", "detail"],
-    meaning: "a connection with a changed config cannot reach its registry; the previous connection stays in use",
-    action: "check the config change and the registry",
+    meaning: "after a config change, the new connection cannot reach its registry; the previous connection stays in use",
+    action: "check the changed config and the registry",
     resolvedBy: ["registry.connected", "worker.started"],
   },
   "cluster.changed": {
     level: "info",
     fields: ["cluster", "nodes", "joined", "left", "altered"],
     meaning:
-      "the members of a cluster changed; `nodes` is the new count. `joined` and `left` list members with their source, `altered` lists changed fields, at most 50 each. Without these three fields, the record is a registry's first answer",
+      "the members of a cluster changed; `nodes` is the new count. `joined` and `left` list members with their source, `altered` lists changed fields, at most 50 each. A registry's first response has none of these three fields",
     action: NO_ACTION,
   },
   "cluster.conflict": {
     level: "warn",
     fields: ["cluster", "node", "kept", "ignored", "keys", "nodes"],
     meaning:
-      "two sources of a cluster disagree about `keys` of `node`; the value of `kept` is used, and `ignored` is overridden. At most five nodes per cluster are logged a minute; `nodes` counts all of them if there are more. A conflict that returns after an hour of absence is logged again",
-    action: "check which hosts register the node; the order of the list in the cluster's file sets which source wins",
+      "two sources of a cluster disagree about `keys` of `node`; the value from `kept` is used, and the value from `ignored` is discarded. At most five nodes per cluster are logged per minute; if there are more, `nodes` is the total. A conflict that recurs after an hour is logged again",
+    action: "check which hosts register the node; the order of sources in the cluster's file decides which source wins",
   },
   "cluster.held": {
     level: "warn",
     fields: ["cause", "recheck", "cluster", "source", "known", "said"],
     meaning:
-      "a guard holds a membership change: `known` is the number of served members, `said` the reported number. The registry is read again after `recheck`. `cause`: `empty`, `few`, `many` and `shrunk` are the guards; `missing`: the registry does not have the cluster; `behind`: the registry lacks nodes, and its history is unknown, for example after a new session. `source`: which of several registries reported the change; absent if the change is in their combined members",
-    action: "no action, unless the members were removed on purpose: then see guards in docs/config/clusters.md",
+      "a guard holds a membership change. `known` is the number of served members, `said` is the reported number. The registry is read again after `recheck`. `cause` is a guard (`empty`, `few`, `many`, `shrunk`), `missing` (the registry does not have the cluster) or `behind` (the registry lacks nodes, and its history is unknown, for example after a new session). `source` is the registry that reported the change, if there are several; absent if the change is in their combined members",
+    action: "no action; if the members were removed on purpose, see guards in docs/config/clusters.md",
     resolvedBy: "cluster.released",
   },
   "cluster.released": {
     level: "info",
     fields: ["cluster", "source", "known", "said"],
-    meaning: "a held change was confirmed and applied, or the members have returned",
+    meaning: "a held change was confirmed and applied, or the missing members have returned",
     action: "no action; if `said` is below `known`, members are missing: check their reporters",
   },
   "cluster.watch_failed": {
@@ -358,13 +358,13 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     repeats: true,
     fields: ["cluster", "discovery", "reason", "waitMs"],
     meaning: "a watch failed; the members are kept, and the watch is retried after `waitMs`",
-    action: "no action, unless the failure persists",
+    action: "no action; if the failure persists, check the registry",
   },
   "cluster.silent": {
     level: "warn",
     fields: ["clusters", "unknown"],
     meaning:
-      "no registry answered for these clusters within 2 s of the start; the last known good members are served, and the clusters in `unknown` have none",
+      "no registry responded for these clusters within 2 s of startup; the last known good members are served, and the clusters in `unknown` have no known members",
     action: "start the reporters of these clusters; if they run, check the registry",
     resolvedBy: "cluster.changed",
   },
@@ -378,7 +378,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "cluster.outdated": {
     level: "warn",
     fields: ["cluster", "nodes", "age"],
-    meaning: "the registry has not confirmed the last known good members for `max_age`; they are still served",
+    meaning: "the registry has not confirmed the last known good members for longer than `max_age`; they are still served",
     action: "check the registry, or remove the cluster",
   },
   // Operators.
@@ -404,20 +404,20 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "override.read": {
     level: "info",
     fields: ["path", "overrides", "pauses", "local"],
-    meaning: "overrides of an earlier run are still active",
+    meaning: "overrides from an earlier run are still active",
     action: "list them with `lighthouse overrides`",
   },
   "override.unusable": {
     level: "warn",
     fields: ["path", "reason"],
     meaning: "the overrides file is unreadable or damaged; the process starts without overrides",
-    action: "set the overrides again; the next override replaces the file",
+    action: "set the overrides again; the next override overwrites the file",
   },
   "override.unwritten": {
     level: "warn",
     repeats: true,
     fields: ["path", "reason"],
-    meaning: "overrides are active, but cannot be saved; a restart would lose them",
+    meaning: "overrides are active, but cannot be saved; they would be lost in a restart",
     action: "check the directory, its permissions and the disk",
     resolvedBy: "override.written",
   },
@@ -430,13 +430,13 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "addition.set": {
     level: "info",
     fields: ["cluster", "kind", "name"],
-    meaning: "a node or a source was added to a cluster, or replaced, over the admin interface",
+    meaning: "a node or a source was added to a cluster, or replaced, through the admin interface",
     action: NO_ACTION,
   },
   "addition.removed": {
     level: "info",
     fields: ["cluster", "kind", "name"],
-    meaning: "an added node or source was removed from a cluster over the admin interface",
+    meaning: "an added node or source was removed from a cluster through the admin interface",
     action: NO_ACTION,
   },
   "addition.expired": {
@@ -448,13 +448,13 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "addition.unusable": {
     level: "warn",
     fields: ["path", "reason"],
-    meaning: "the file of additions is unreadable or damaged; the process starts without additions",
-    action: "add the nodes and sources again; the next addition replaces the file",
+    meaning: "the additions file is unreadable or damaged; the process starts without additions",
+    action: "add the nodes and sources again; the next addition overwrites the file",
   },
   "addition.unwritten": {
     level: "warn",
     fields: ["path", "reason"],
-    meaning: "additions are active, but cannot be saved; a restart would lose them",
+    meaning: "additions are active, but cannot be saved; they would be lost in a restart",
     action: "check the directory, its permissions and the disk",
   },
   "lifecycle.listening": {
@@ -466,21 +466,21 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "lifecycle.unavailable": {
     level: "error",
     fields: [],
-    meaning: "the address of `--lifecycle` cannot be bound; the process ends with exit code 1",
+    meaning: "the address of `--lifecycle` cannot be bound; the process exits with status 1",
     action: "free the address, or choose another",
   },
   "lifecycle.quit": {
     level: "info",
     fields: ["path"],
-    meaning: "a scheduler ended the process over the lifecycle interface",
+    meaning: "a scheduler stopped the process through the lifecycle interface",
     action: NO_ACTION,
   },
   "management.paused": {
     level: "warn",
     fields: ["balancer", "override", "author", "reason", "until"],
     meaning:
-      "an operator paused the balancer's management: Lighthouse makes no change, reload or start, and reverts no drift",
-    action: "no action while the work on the balancer lasts; then `lighthouse resume`",
+      "an operator paused the balancer's management: Lighthouse does not change, reload or start the balancer, and does not revert drift",
+    action: "run `lighthouse resume` when the maintenance is complete",
     resolvedBy: "management.resumed",
   },
   "management.resumed": {
@@ -492,14 +492,14 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "local.drained": {
     level: "info",
     fields: ["service", "override", "author", "reason", "until"],
-    meaning: "an operator drained this host's nodes: they are registered as draining, or deregistered",
+    meaning: "an operator drained this host's nodes; the nodes are registered as draining, or deregistered",
     action: NO_ACTION,
     resolvedBy: "local.undrained",
   },
   "local.undrained": {
     level: "info",
     fields: ["service", "author"],
-    meaning: "an operator ended the drain of this host's nodes; they are registered as usual",
+    meaning: "an operator ended the drain of this host's nodes; the nodes are registered as usual",
     action: NO_ACTION,
   },
   "admin.listening": {
@@ -512,14 +512,14 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "error",
     fields: [],
     meaning:
-      "the address, the tokens or the certificates of `--admin` are not usable; the process ends with exit code 1",
+      "the address of `--admin` cannot be bound, or the tokens or certificates are invalid; the process exits with status 1",
     action: "fix the flags or the files",
   },
   "admin.denied": {
     level: "warn",
     fields: ["token", "verb"],
-    meaning: "a request for a change was denied: its token has `read` access only",
-    action: "no action, unless the holder of the token should have write access",
+    meaning: "a request for a change was denied: its token has only `read` access",
+    action: "no action; if the client needs write access, change the access of its token",
   },
   "admin.secrets_reloaded": {
     level: "info",
@@ -530,21 +530,21 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "admin.secrets_invalid": {
     level: "error",
     fields: ["reason"],
-    meaning: "the tokens or certificates of the admin interface cannot be reloaded; the last valid ones stay active",
+    meaning: "the tokens or certificates of the admin interface cannot be reloaded; the previous tokens and certificates stay active",
     action: "fix the file",
   },
 
   "last_known.unusable": {
     level: "warn",
     fields: ["path", "reason"],
-    meaning: "the file of last known good members is unreadable or damaged; the process starts without it",
+    meaning: "the file with the last known good members is unreadable or damaged; the process starts without it",
     action: "check the file, or remove it",
   },
   "last_known.unwritten": {
     level: "warn",
     repeats: true,
     fields: ["path", "reason"],
-    meaning: "the last known good members cannot be saved; a restart would use older ones",
+    meaning: "the last known good members cannot be saved; after a restart, older members would be served",
     action: "check the directory, its permissions and the disk",
     resolvedBy: "last_known.written",
   },
@@ -571,8 +571,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "writer.standby": {
     level: "warn",
     fields: ["balancer"],
-    meaning: "another writer manages this balancer; this writer is on standby and takes over when the other one ends",
-    action: "no action if a standby is intended; otherwise stop one of the two",
+    meaning: "another writer manages this balancer; this writer is on standby, and takes over when the other writer exits",
+    action: "no action if a standby is intended; otherwise stop one of the two writers",
     resolvedBy: "writer.active",
   },
   "balancer.unmanaged": {
@@ -596,13 +596,13 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "balancer.reloaded": {
     level: "info",
     fields: ["balancer", "reason", "tookMs"],
-    meaning: "the balancer was reloaded; `reason` names the structural change",
+    meaning: "the balancer was reloaded; `reason` is the change that required the reload",
     action: NO_ACTION,
   },
   "balancer.notified": {
     level: "info",
     fields: ["balancer", "program", "reason", "tookMs"],
-    meaning: "`program` was run to load the new files, because of `reason`, and exited with status 0",
+    meaning: "`program` was run to load the new files and exited with status 0; `reason` is the cause",
     action: NO_ACTION,
   },
   "balancer.child": {
@@ -614,14 +614,14 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "once.applied": {
     level: "info",
     fields: ["balancers"],
-    meaning: "`writer --once` applied everything and ends with exit code 0",
+    meaning: "`writer --once` applied everything and exits with status 0",
     action: NO_ACTION,
   },
   "once.failed": {
     level: "error",
     fields: ["reason"],
-    meaning: "`writer --once` could not apply everything and ends with exit code 1",
-    action: "fix the cause in `reason`: the registries, clusters and keys without an answer, or the error",
+    meaning: "`writer --once` could not apply everything and exits with status 1",
+    action: "fix the cause in `reason`: the registries, clusters and keys without a response, or the error",
   },
   "keys.changed": {
     level: "info",
@@ -633,7 +633,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["discovery", "prefix", "keys"],
     meaning:
-      "a registry reports no keys below `prefix` any more; the known keys (`keys` is their number) are kept until a second report confirms the loss",
+      "a registry no longer reports keys below `prefix`; the known keys are kept until a second response confirms the loss. `keys` is the number of known keys",
     action: "no action if the keys were removed on purpose; otherwise check the registry",
   },
   "keys.failed": {
@@ -646,21 +646,21 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "balancer.child_output": {
     level: "info",
     fields: ["child", "line"],
-    meaning: "`child`, a supervised program, printed `line`",
+    meaning: "the supervised program `child` printed `line`",
     action: NO_ACTION,
   },
   "balancer.pending": {
     level: "warn",
     repeats: true,
     fields: ["balancer"],
-    meaning: "a file cannot be rendered until registries have reported its data; the existing file stays",
+    meaning: "a file cannot be rendered until registries have reported its data; the existing file stays in place",
     action: "if the state persists, check the registry",
   },
   "balancer.not_rendered": {
     level: "error",
     repeats: true,
     fields: ["balancer"],
-    meaning: "a file cannot be rendered; the existing file stays",
+    meaning: "a file cannot be rendered; the existing file stays in place",
     action: "fix the template or the keys in the message",
   },
   "balancer.file_removed": {
@@ -672,45 +672,45 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "balancer.serving": {
     level: "info",
     fields: ["balancer", "pid", "old"],
-    meaning: "process `pid` serves; the old workers in `old` are draining connections",
+    meaning: "process `pid` serves the current config; the old workers in `old` are draining connections",
     action: "no action; if old workers pile up, see `hard-stop-after`",
   },
   "balancer.replaced": {
     level: "info",
     fields: ["balancer", "pid"],
-    meaning: "process `pid` serves; another program started it",
+    meaning: "another program started process `pid`, which now serves the traffic",
     action: "no action; if the event repeats, look for a second writer",
   },
   "balancer.dismissed": {
     level: "info",
     fields: ["balancer", "pid"],
-    meaning: "a second balancer process is asked to exit, because it would serve beside the managed one",
+    meaning: "a second balancer process is asked to exit, because it would serve alongside the managed process",
     action: NO_ACTION,
   },
   "balancer.commands": {
     level: "info",
     repeats: true,
     fields: ["balancer", "commands", "count"],
-    meaning: "members or states were changed over the socket, without a reload",
+    meaning: "members or server states were changed over the socket, without a reload",
     action: NO_ACTION,
   },
   "balancer.command_failed": {
     level: "warn",
     repeats: true,
     fields: ["balancer", "kind"],
-    meaning: "a command over the socket failed; the change is retried, then made with a reload",
-    action: "no action, unless the failure persists",
+    meaning: "a socket command failed; the change is retried, then applied with a reload",
+    action: "no action; if the failure persists, check the balancer's socket and log",
   },
   "balancer.file_written": {
     level: "debug",
     fields: ["balancer", "path", "tookMs"],
-    meaning: "the balancer's file was replaced",
+    meaning: "the balancer's config file was rewritten",
     action: NO_ACTION,
   },
   "balancer.drift": {
     level: "warn",
     fields: ["balancer", "found"],
-    meaning: "another program or a person changed a server, a frontend or the file; the change is reverted",
+    meaning: "another program or a person changed a server, a frontend or the config file; the change is reverted",
     action: "no action if this happened once; otherwise find the script or the person",
   },
   "balancer.config_rejected": {
@@ -718,7 +718,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     repeats: true,
     fields: ["balancer", "cluster", "fate"],
     meaning:
-      "the balancer rejects lines of a cluster or of its own file; the message lists their positions. `fate`: the lines are omitted, or the last accepted version stays active. All other parts are applied",
+      "the balancer rejected lines from a cluster's file or from the balancer's file; the message lists the positions. `fate` says whether the lines are skipped or the last accepted version stays active. All other parts are applied",
     action: "fix the lines",
   },
   "balancer.address_taken": {
@@ -726,29 +726,29 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     repeats: true,
     fields: ["balancer", "cluster", "fate"],
     meaning:
-      "another process listens on an address that the balancer needs, so no new balancer process was started. The message names the holder and the line; `fate` is the effect on the cluster",
-    action: "stop the holder, or choose another port",
+      "another process listens on an address that the balancer requires, so no new balancer process was started. The message names that process and the config line; `fate` is the effect on the cluster",
+    action: "stop that process, or choose another port",
   },
   "balancer.file_behind": {
     level: "error",
     repeats: true,
     fields: ["balancer", "path", "reason"],
-    meaning: "the balancer serves its members, but its file on disk could not be written",
+    meaning: "the balancer serves the current members, but its config file could not be written",
     action: "check the directory, its permissions and the disk",
   },
   "balancer.clusters_kept": {
     level: "error",
     repeats: true,
     fields: ["balancer", "clusters"],
-    meaning: "the balancer serves clusters whose config is invalid; they keep running unchanged",
-    action: "fix their files",
+    meaning: "the balancer serves clusters whose config is invalid; these clusters are left unchanged",
+    action: "fix the files of these clusters",
   },
   "balancer.failed": {
     level: "error",
     repeats: true,
     fields: ["balancer"],
     meaning:
-      "the balancer cannot be observed, written, started or reloaded; the message has the reason. The running process keeps serving, and the step is retried with backoff",
+      "the balancer's state cannot be read, its config cannot be written, or the balancer cannot be started or reloaded; the message has the reason. The running process keeps serving, and the step is retried with backoff",
     action: "fix the cause: an address in use, the open-files limit, a directory, permissions or a missing program",
   },
   "balancer.notice": {
@@ -756,13 +756,13 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     fields: ["balancer", "more"],
     meaning:
       "a probable mistake in the config of a cluster or the balancer, such as a cluster without nodes (its clients get 503). At most 50 new notices are logged at once; `more` counts the rest",
-    action: "check the position or the cluster in the message",
+    action: "check the cluster or the config position in the message",
   },
   "balancer.output": {
     level: "warn",
     repeats: true,
     fields: ["balancer", "line"],
-    meaning: "the balancer's program printed a warning; each warning is logged only once",
+    meaning: "the balancer's program printed a warning; identical warnings are logged once",
     action: "read the warning in `line`",
   },
 
@@ -777,8 +777,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "worker.ended": {
     level: "warn",
     fields: ["worker", "reason", "waitMs", "attempt"],
-    meaning: "the worker of a check or a connection died because of `reason`; a new one starts after `waitMs`",
-    action: "no action, unless the failure persists",
+    meaning: "the worker of a check or a registry connection died because of `reason`; a new worker starts after `waitMs`",
+    action: "no action; if workers keep dying, fix the cause in `reason`",
     resolvedBy: "worker.started",
   },
   "worker.start_failed": {
@@ -786,34 +786,34 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     repeats: true,
     fields: ["worker", "reason", "waitMs", "attempt"],
     meaning: "a worker could not start; the start is retried after `waitMs`",
-    action: "fix the cause in `reason`; if open files run out, raise `LimitNOFILE` or set `isolation: shared`",
+    action: "fix the cause in `reason`; if the process is out of file descriptors, raise `LimitNOFILE` or set `isolation: shared`",
     resolvedBy: "worker.started",
   },
   "worker.replace_failed": {
     level: "warn",
     fields: ["worker", "reason", "waitMs", "attempt"],
     meaning:
-      "a worker with a changed config could not start; the previous one stays in service, and the start is retried",
+      "a worker with a changed config could not start; the previous worker stays in service, and the start is retried",
     action: "fix the cause in `reason`",
     resolvedBy: "worker.started",
   },
   "worker.kept_out": {
     level: "error",
     fields: ["worker", "reason"],
-    meaning: "a worker is not started again because its plugin hung",
-    action: "fix the plugin, or change its version",
+    meaning: "a worker is not restarted because its plugin hung",
+    action: "fix the plugin, or install another version",
   },
   "worker.stuck": {
     level: "error",
     fields: ["threads", "most"],
     meaning:
-      "a plugin is in an endless loop and its thread cannot be stopped; the process exits with status 75 at `most` such threads",
+      "a plugin is in an endless loop and its thread cannot be stopped; the process exits with status 75 when `most` threads are stuck",
     action: "restart the process; fix the plugin",
   },
   "worker.greedy": {
     level: "error",
     fields: ["worker", "open", "limit"],
-    meaning: "the process was running out of open files; the worker of the plugin with the most open files was stopped",
+    meaning: "the process was running out of file descriptors; the worker of the plugin with the most open files was stopped",
     action: "fix the plugin, or raise `LimitNOFILE`",
     resolvedBy: "worker.started",
   },
@@ -821,7 +821,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["worker", "balancer", "reason"],
     meaning: "a worker sent an invalid node or message, which was skipped",
-    action: "check the host that registered the node, or the plugin",
+    action: "check the plugin, or the host that registered the node",
   },
   "worker.uncounted": {
     level: "debug",
@@ -839,13 +839,13 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "error",
     fields: ["sha256", "reason", "file", "error"],
     meaning:
-      "a plugin's thread could not be stopped; the plugin stays disabled, across restarts too if `file` could be written",
+      "a plugin's thread could not be stopped; the plugin is disabled, and stays disabled across restarts if `file` was written",
     action: "fix the plugin, or remove `file`",
   },
   "plugin.uncached": {
     level: "warn",
     fields: ["dir", "reason"],
-    meaning: "a plugin could not be saved on disk; the next start downloads it again",
+    meaning: "a plugin could not be saved to disk; the next start downloads the plugin again",
     action: "check the directory, its permissions and the disk",
   },
   "plugin.balancer_ended": {
@@ -853,20 +853,20 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     repeats: true,
     fields: ["balancer", "reason", "waitMs", "falls"],
     meaning: "the worker of a balancer plugin died; the running balancer is unchanged, and a new worker starts",
-    action: "fix the cause in the plugin; see `reason`",
+    action: "see `reason`; fix the plugin",
   },
   "plugin.balancer_rejected": {
     level: "warn",
     repeats: true,
     fields: ["balancer", "reason", "refusals"],
     meaning: "a balancer plugin made an invalid request, or exceeded its permissions",
-    action: "fix the cause in the plugin; see `reason`. Or grant the permission",
+    action: "see `reason`; fix the plugin, or grant the permission",
   },
   "plugin.log": {
     level: "info",
     fields: ["worker", "plugin_event"],
     meaning:
-      "a log record of a plugin without an event of this table, at the plugin's own level; `plugin_event` is the plugin's own event id, if any",
+      "a plugin logged a record without an event from this table, at a level of the plugin's choice; `plugin_event` is the plugin's event id, if any",
     action: "read the message",
   },
 
@@ -874,14 +874,14 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "discovery.path_missing": {
     level: "info",
     fields: ["worker", "path"],
-    meaning: "the registry has no `path`: no node was ever registered there, or `path` was removed. Members are kept",
-    action: "no action, unless reporters run: then compare their `path`, or find the client that removed it",
+    meaning: "`path` does not exist in the registry: no node was ever registered below `path`, or `path` was removed. Members are kept",
+    action: "no action; if reporters are running, compare their `path`, or find the client that removed `path`",
     resolvedBy: "discovery.path_found",
   },
   "discovery.path_found": {
     level: "info",
     fields: ["worker", "path"],
-    meaning: "`path` exists now",
+    meaning: "`path` now exists in the registry",
     action: NO_ACTION,
   },
   "discovery.entry_skipped": {
@@ -893,19 +893,19 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "discovery.excess": {
     level: "warn",
     fields: ["worker", "path", "reason"],
-    meaning: "`path` has more entries than the limit; the rest is not read",
+    meaning: "`path` has more entries than the limit; further entries are ignored",
     action: "remove entries, or split the cluster",
   },
   "discovery.lease_expired": {
     level: "info",
     fields: ["worker", "path", "entry"],
-    meaning: "a node's lease expired; the node is omitted",
-    action: "no action, unless its reporter runs: then check the clock and the disk of that host",
+    meaning: "a node's lease expired; the node is no longer a member",
+    action: "no action; if the reporter of the node is running, check the clock and the disk of its host",
   },
   "discovery.polling": {
     level: "warn",
     fields: ["worker", "path", "error"],
-    meaning: "`path` cannot be watched and is polled instead; changes arrive later",
+    meaning: "`path` cannot be watched, and is polled instead; changes are detected later",
     action: "raise `fs.inotify.max_user_watches` or `max_user_instances`",
   },
   "discovery.taking_over": {
@@ -923,7 +923,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "discovery.node_left": {
     level: "info",
     fields: ["worker", "path", "session"],
-    meaning: "a node was not removed, because another session owns it now",
+    meaning: "a node was not removed, because another session now owns the node",
     action: NO_ACTION,
   },
   "discovery.node_deleted": {
@@ -948,7 +948,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "discovery.lease_lost": {
     level: "warn",
     fields: ["worker", "lease"],
-    meaning: "the registry has lost the lease of this session; its nodes are registered again",
+    meaning: "the registry no longer has this session's lease; the nodes of the session are registered again",
     action:
       "no action if the registry was unreachable for longer than `session_timeout`, or was emptied; otherwise find the client that revoked the lease",
   },
@@ -956,20 +956,20 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "info",
     fields: ["worker", "reason"],
     meaning:
-      "the config has a user, but the registry has authentication disabled; the session continues without a token",
+      "the config sets `username`, but authentication is disabled in the registry; the session continues without a token",
     action: "enable authentication in the registry, or remove `username` and `password`",
   },
   "discovery.watch_lost": {
     level: "debug",
     fields: ["worker", "reason"],
-    meaning: "a watch was interrupted; the changes since then are read",
+    meaning: "a watch was interrupted; the changes made in the meantime are read",
     action: NO_ACTION,
   },
   "discovery.watch_behind": {
     level: "warn",
     fields: ["worker", "path", "endpoint"],
-    meaning: "a watch missed a change that a read shows; the cluster is read again",
-    action: "find the cause of dropped idle connections between this host and `endpoint`",
+    meaning: "a watch missed a change that a read revealed; the cluster is read again",
+    action: "find out what drops idle connections between this host and `endpoint`",
   },
   "discovery.clock_differs": {
     level: "warn",
@@ -994,7 +994,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["worker", "path", "instance", "version"],
     meaning:
-      "the registry's history does not continue from `version`; nodes missing in the registry are held for one lease",
+      "the current version of the registry does not descend from `version`; nodes missing from the registry are held for one lease",
     action: "no action if the registry was restored or emptied on purpose",
   },
 
@@ -1021,14 +1021,14 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "store.waiting": {
     level: "warn",
     fields: ["waitMs"],
-    meaning: "the store serves nothing until another instance has answered or `waitMs` have passed",
+    meaning: "the store responds with 503 until another instance has responded or `waitMs` has elapsed",
     action: NO_ACTION,
     resolvedBy: "store.serving",
   },
   "store.serving": {
     level: "info",
     fields: ["reason"],
-    meaning: "the store serves the document from now on",
+    meaning: "the store now serves the document",
     action: NO_ACTION,
   },
   "store.secrets_reloaded": {
@@ -1040,14 +1040,14 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "store.secrets_invalid": {
     level: "error",
     fields: ["reason"],
-    meaning: "tokens or certificates cannot be read; the previous ones stay active",
+    meaning: "tokens or certificates cannot be read; the previous tokens and certificates stay active",
     action: "fix the file and send SIGHUP again",
     resolvedBy: "store.secrets_reloaded",
   },
   "store.request_failed": {
     level: "error",
     fields: ["method", "url", "reason"],
-    meaning: "an internal error; a request was answered with 500",
+    meaning: "an internal error; the response to a request was 500",
     action: "report the bug with `reason`",
   },
   "store.write_failed": {
@@ -1065,7 +1065,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "store.snapshot_corrupt": {
     level: "error",
     fields: ["name", "aside", "reason"],
-    meaning: "a snapshot is corrupt and was renamed to `aside`; the previous one is tried",
+    meaning: "a snapshot is corrupt and was renamed to `aside`; the previous snapshot is tried",
     action: "check the disk; compare the document with another instance's",
   },
   "store.snapshot_unremoved": {
@@ -1083,7 +1083,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "store.peer_unreachable": {
     level: "warn",
     fields: ["address", "reason"],
-    meaning: "another instance is unreachable; this one continues alone",
+    meaning: "another instance is unreachable; this instance continues alone",
     action: "check that instance and the network",
     resolvedBy: "store.peer_reachable",
   },
@@ -1114,25 +1114,25 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "store.conflict_possible": {
     level: "warn",
     fields: ["lost", "newer"],
-    meaning: "a version may have lost against another; the history is too short to decide, and the snapshot is kept",
+    meaning: "a version may have lost a conflict; the history is too short to decide, and the snapshot is kept",
     action: "compare the kept snapshot with the document",
   },
   "store.conflict_unsaved": {
     level: "error",
     fields: ["name", "reason"],
-    meaning: "the snapshot of a version that lost could not be saved",
+    meaning: "the snapshot of a losing version could not be saved",
     action: "check the disk, and copy the snapshot before it is removed",
   },
   "store.lease_expired": {
     level: "info",
     fields: ["name"],
     meaning: "a lease was not renewed; its keys are removed",
-    action: "no action, unless the lease holder still runs",
+    action: "no action; if the lease holder is still running, find out why it did not renew the lease",
   },
   "store.lock_broken": {
     level: "warn",
     fields: ["holder", "by"],
-    meaning: "`by` broke the lock of a transaction of `holder`",
+    meaning: "`by` broke the transaction lock of `holder`",
     action: "no action if intended",
   },
 
@@ -1141,7 +1141,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["at", "closed", "connections", "limit", "reason"],
     meaning: "connections were closed to make room for new ones",
-    action: "find the client that opens so many, or raise the limit",
+    action: "find the client that opens too many connections, or raise the limit",
   },
   "http.handler_failed": {
     level: "error",
@@ -1158,13 +1158,13 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "status.unavailable": {
     level: "error",
     fields: [],
-    meaning: "the address of `--status` cannot be bound; the process ends",
+    meaning: "the address of `--status` cannot be bound; the process exits",
     action: "free the address in the message, or choose another",
   },
   "status.failed": {
     level: "error",
     fields: ["reason"],
-    meaning: "an internal error; a status request was answered with 500",
+    meaning: "an internal error; the response to a status request was 500",
     action: "report the bug with `reason`",
   },
   "log.handler_failed": {
@@ -1185,8 +1185,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["reason"],
     meaning:
-      "the history or the last files of a balancer cannot be written; records are dropped until writing succeeds",
-    action: "check the directory `history_dir`, its permissions and the disk",
+      "the history or a balancer's last files cannot be written; records are dropped until writes succeed",
+    action: "check `history_dir`, its permissions and the disk",
     resolvedBy: "history.written",
   },
   "history.written": {
@@ -1220,7 +1220,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     repeats: true,
     fields: ["publisher", "reason"],
-    meaning: "metrics cannot be sent to a publisher of `lighthouse.yaml`; samples are dropped until sending succeeds",
+    meaning: "metrics cannot be sent to a publisher in `lighthouse.yaml`; samples are dropped until sending succeeds",
     action: "fix the cause in `reason`; check the address and the server",
     resolvedBy: "publisher.sent",
   },
@@ -1233,7 +1233,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "log.internal": {
     level: "warn",
     fields: [],
-    meaning: "the logging library reports an internal problem at `warn` or above",
+    meaning: "the logging library reports an internal problem, at `warn` or above",
     action: "report the bug",
   },
 
@@ -1247,14 +1247,14 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "plan.unreachable": {
     level: "error",
     fields: ["discovery", "detail"],
-    meaning: "a registry is unreachable, so the plan lacks its members",
+    meaning: "a registry is unreachable, so its members are missing from the plan",
     action: "check the registry, or its config",
   },
   "plan.incomplete": {
     level: "warn",
     fields: ["clusters", "keys", "waitMs"],
     meaning:
-      "some clusters or keys sent no data within `waitMs`; the plan uses the last known good members, and omits files that need the keys",
+      "registries sent no data for some clusters or keys within `waitMs`; the plan uses the last known good members, and omits files that require the keys",
     action: "raise `--wait`, or check the registry",
   },
 };
