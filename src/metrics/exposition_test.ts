@@ -25,7 +25,7 @@ Deno.test("write() writes Prometheus' text format: help and type once, buckets c
     'lighthouse_registration_duration_seconds_bucket{discovery="zk",operation="register",le="+Inf"} 2',
     'lighthouse_registration_duration_seconds_sum{discovery="zk",operation="register"} 100.3',
     'lighthouse_registration_duration_seconds_count{discovery="zk",operation="register"} 2',
-    "# HELP lighthouse_watch_failures_total Failed watches of the cluster.",
+    "# HELP lighthouse_watch_failures_total Watch failures for the cluster.",
     "# TYPE lighthouse_watch_failures_total counter",
     'lighthouse_watch_failures_total{cluster="web"} 2',
     "",

@@ -30,7 +30,7 @@ The [\`publishers\`](config/lighthouse.md#publishers) of lighthouse.yaml push th
 Metrics are only collected with \`--status\` or a publisher. [examples/monitoring](../examples/monitoring/README.md) has a scrape config, alert rules and a dashboard.
 
 The response is in Prometheus' text format 0.0.4, or in OpenMetrics 1.0.0 if the \`Accept\` header prefers it. Names follow the Prometheus
-conventions: base units, \`_total\` for counters. Ages are gauges in seconds, computed at the scrape, so clocks need not be synchronized.
+conventions: base units, \`_total\` for counters. Ages are gauges in seconds, computed at scrape time, so clocks need not be synchronized.
 
 Label values are names from the config, kinds and results; node addresses are never label values. A metric has at most ${
   SERIES_MAX.toLocaleString("en")
@@ -42,10 +42,10 @@ until the process restarts.
 
 const TAIL = `## Propagation
 
-\`lighthouse_propagation_seconds\` is the time from the arrival of a membership change in the host process until an observation of the balancer
+\`lighthouse_propagation_seconds\` is the time from the arrival of a membership change in the host process until a read of the balancer's state
 confirms that the change is served. Every change counts, including changes applied in one batch. For a change held by a
-[guard](config/clusters.md), the time starts with the snapshot that confirms it. The registry's own delay, and the worker that reads its answer
-(under a millisecond), are not included.
+[guard](config/clusters.md), the time starts with the snapshot that confirms it. The registry's own delay, and the time in the worker that reads
+the response (under a millisecond), are not included.
 
 \`\`\`promql
 histogram_quantile(0.99, sum by (le, cluster) (rate(lighthouse_propagation_seconds_bucket[5m])))
@@ -81,7 +81,7 @@ scrape_configs:
 
 | signal | query |
 | --- | --- |
-| requests a second by cluster | \`sum by (proxy) (rate(haproxy_backend_http_requests_total[5m]))\` |
+| requests per second by cluster | \`sum by (proxy) (rate(haproxy_backend_http_requests_total[5m]))\` |
 | share of 5xx | \`sum by (proxy) (rate(haproxy_backend_http_responses_total{code="5xx"}[5m])) / sum by (proxy) (rate(haproxy_backend_http_responses_total[5m]))\` |
 | servers that accept requests | \`haproxy_backend_active_servers\`, compared with \`lighthouse_balancer_members\` |
 | queued requests | \`haproxy_backend_current_queue\` |
