@@ -69,7 +69,7 @@ export function boundOpen(openMax: number, resources: Core["resources"] | undefi
   let opening = 0;
   const enter = () => {
     if ((countOpen() ?? 0) + opening >= openMax) {
-      const message = `Cannot have more than ${openMax} connections and files open at once; close some`;
+      const message = `Cannot open more than ${openMax} connections and files at once; close some`;
       // The error code marks it as a local shortage: it says nothing about a service.
       throw Object.assign(new errors.Busy(message), { code: "ELIMIT" });
     }
@@ -98,7 +98,7 @@ export function boundOpen(openMax: number, resources: Core["resources"] | undefi
   const wrapped: Record<string, Callable> = {
     connect: later((options: Deno.ConnectOptions) => {
       const copy = copyOf(options);
-      if (!isTransport(copy.transport)) throw new TypeError("Cannot connect: expected the transport tcp or unix");
+      if (!isTransport(copy.transport)) throw new TypeError("Cannot connect: transport must be tcp or unix");
       return connect(copy);
     }),
     connectTls: later((options) => connectTls(copyOf(options))),
@@ -107,12 +107,14 @@ export function boundOpen(openMax: number, resources: Core["resources"] | undefi
       let clients = 0;
       for (let i = 0; i < open.length; i++) if (open[i] === "httpClient") clients++;
       if (clients >= CLIENTS_MAX) {
-        throw new errors.Busy(`Cannot have more than ${CLIENTS_MAX} HTTP clients at once; close some`);
+        throw new errors.Busy(`Cannot create more than ${CLIENTS_MAX} HTTP clients at once; close some`);
       }
       const copy = copyOf(options);
       if (copy.proxy !== undefined) {
         copy.proxy = copyOf(copy.proxy);
-        if (!isProxyTransport(copy.proxy.transport)) throw new TypeError("Cannot use the transport of this proxy");
+        if (!isProxyTransport(copy.proxy.transport)) {
+          throw new TypeError("Cannot use this proxy: unsupported transport");
+        }
       }
       const { poolMaxIdlePerHost: idle } = copy;
       copy.poolMaxIdlePerHost = typeof idle === "number" && idle < IDLE_PER_HOST_MAX ? idle : IDLE_PER_HOST_MAX;

@@ -15,7 +15,9 @@ import { parseModule } from "./parse.ts";
 self.onmessage = ({ data }: MessageEvent<Init>) => {
   self.onmessage = null;
   const { v, port } = data;
-  if (v !== PROTOCOL_VERSION) throw new Error(`Cannot use protocol ${v}: this worker uses ${PROTOCOL_VERSION}`);
+  if (v !== PROTOCOL_VERSION) {
+    throw new Error(`Cannot use protocol version ${v}: this worker uses version ${PROTOCOL_VERSION}`);
+  }
   const send = (message: ToHost) => port.postMessage(JSON.stringify(message));
   port.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
     switch (message.type) {

@@ -7,19 +7,19 @@ import { CAPABILITIES, REQUIRED_FUNCTIONS } from "../src/protocol/functions.ts";
  * another API version only the version is checked: the host rejects it.
  */
 export function shapeFault(value: unknown): string | undefined {
-  if (value === undefined) return "no default export";
-  if (!isRecord(value)) return "the default export is not an object";
+  if (value === undefined) return "the module has no default export";
+  if (!isRecord(value)) return "the default export must be an object";
   const { kind, apiVersion, config } = value;
   if (typeof kind !== "string" || !Object.hasOwn(REQUIRED_FUNCTIONS, kind)) {
-    return `kind is not one of ${Object.keys(REQUIRED_FUNCTIONS).join(", ")}`;
+    return `kind must be one of ${Object.keys(REQUIRED_FUNCTIONS).join(", ")}`;
   }
-  if (typeof apiVersion !== "number") return "apiVersion is not a number";
+  if (typeof apiVersion !== "number") return "apiVersion must be a number";
   if (apiVersion !== PLUGIN_API_VERSION) return undefined;
   for (const key of ["name", "summary", "stability"]) {
-    if (typeof value[key] !== "string") return `${key} is not a string`;
+    if (typeof value[key] !== "string") return `${key} must be a string`;
   }
-  if (!isSchema(config)) return "config is not a Standard Schema";
-  if (kind === "balancer" && !isSchema(value.cluster)) return "cluster is not a Standard Schema";
+  if (!isSchema(config)) return "config must be a Standard Schema";
+  if (kind === "balancer" && !isSchema(value.cluster)) return "cluster must be a Standard Schema";
   const lacks = ["permissions", ...REQUIRED_FUNCTIONS[kind as keyof typeof REQUIRED_FUNCTIONS]].find((key) =>
     typeof value[key] !== "function"
   );
@@ -27,10 +27,10 @@ export function shapeFault(value: unknown): string | undefined {
   if (kind === "discovery") {
     const { capabilities } = value;
     if (!Array.isArray(capabilities) || !capabilities.every((each) => CAPABILITIES.includes(each))) {
-      return `capabilities is not a list of ${CAPABILITIES.join(", ")}`;
+      return `capabilities must be a list of ${CAPABILITIES.join(", ")}`;
     }
     for (const key of ["cluster", "service"]) {
-      if (value[key] !== undefined && !isSchema(value[key])) return `${key} is not a Standard Schema`;
+      if (value[key] !== undefined && !isSchema(value[key])) return `${key} must be a Standard Schema`;
     }
   }
   return undefined;

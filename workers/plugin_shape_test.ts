@@ -19,20 +19,20 @@ Deno.test("shapeFault() accepts the built-in plugins", async () => {
 });
 
 Deno.test.each([
-  { what: "no export", value: undefined, fault: "no default export" },
-  { what: "a string", value: "check", fault: "the default export is not an object" },
+  { what: "no export", value: undefined, fault: "the module has no default export" },
+  { what: "a string", value: "check", fault: "the default export must be an object" },
   {
     what: "another kind",
     value: { ...CHECK, kind: "toString" },
-    fault: "kind is not one of check, discovery, notifier, balancer",
+    fault: "kind must be one of check, discovery, notifier, balancer",
   },
   {
     what: "a version that is not a number",
     value: { ...CHECK, apiVersion: "1" },
-    fault: "apiVersion is not a number",
+    fault: "apiVersion must be a number",
   },
-  { what: "no name", value: { ...CHECK, name: undefined }, fault: "name is not a string" },
-  { what: "no validator", value: { ...CHECK, config: {} }, fault: "config is not a Standard Schema" },
+  { what: "no name", value: { ...CHECK, name: undefined }, fault: "name must be a string" },
+  { what: "no validator", value: { ...CHECK, config: {} }, fault: "config must be a Standard Schema" },
   { what: "no permissions", value: { ...CHECK, permissions: {} }, fault: "missing function permissions()" },
   { what: "no probe", value: { ...CHECK, probe: undefined }, fault: "missing function probe()" },
   {
@@ -43,12 +43,12 @@ Deno.test.each([
   {
     what: "a discovery without capabilities",
     value: { ...CHECK, kind: "discovery", open: () => {} },
-    fault: "capabilities is not a list of watch, register, keys",
+    fault: "capabilities must be a list of watch, register, keys",
   },
   {
     what: "a discovery whose section has no validator",
     value: { ...CHECK, kind: "discovery", open: () => {}, capabilities: ["watch"], cluster: {} },
-    fault: "cluster is not a Standard Schema",
+    fault: "cluster must be a Standard Schema",
   },
   { what: "a notifier without notify", value: { ...CHECK, kind: "notifier" }, fault: "missing function notify()" },
   {

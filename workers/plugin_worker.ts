@@ -38,7 +38,9 @@ self.onmessage = ({ data }: MessageEvent<Init>) => {
   // Messages of a plugin on the global channel reach nobody.
   self.onmessage = null;
   const { v, module, port, openMax } = data;
-  if (v !== PROTOCOL_VERSION) throw new Error(`Cannot use protocol ${v}: this worker uses ${PROTOCOL_VERSION}`);
+  if (v !== PROTOCOL_VERSION) {
+    throw new Error(`Cannot use protocol version ${v}: this worker uses version ${PROTOCOL_VERSION}`);
+  }
   const wire = new Wire(port);
   const broken = (error: unknown) => wire.end(error);
   // Reported as data: otherwise Deno writes the plugin's error, with escape codes, to our stderr.
@@ -181,7 +183,7 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
     const { config, target, log } = started(name);
     const beganMs = performance.now();
     const overdue = Promise.withResolvers<{ status: "fail"; reason: string }>();
-    const giveUp = () => overdue.resolve({ status: "fail", reason: `No answer within ${formatDuration(timeoutMs)}` });
+    const giveUp = () => overdue.resolve({ status: "fail", reason: `No response within ${formatDuration(timeoutMs)}` });
     signal.addEventListener("abort", giveUp, { once: true });
     const probing = (plugin as CheckPlugin).probe(config, { target, signal, log });
     // After the deadline nobody waits for the plugin; a later error is dropped.

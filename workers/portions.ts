@@ -51,9 +51,9 @@ export class Portions {
   /** The next answer as messages. Throws an `InvalidMessage` if it is invalid, or exceeds the limits of a snapshot. */
   next({ nodes, exists, epoch, leaseMs }: ClusterFacts): string[] {
     if (typeof exists !== "boolean") {
-      throw new InvalidMessage("A snapshot must have the key exists: true or false");
+      throw new InvalidMessage("In a snapshot, exists must be true or false");
     }
-    if (typeof epoch !== "string") throw new InvalidMessage("A snapshot must have the key epoch: a string");
+    if (typeof epoch !== "string") throw new InvalidMessage("In a snapshot, epoch must be a string");
     const { texts, refused, length } = read(nodes, this.#sent ?? [], this.#withoutMetadata);
     const cluster = stringify(this.#cluster);
     const facts = stringify({ exists, epoch: epoch.slice(0, TEXT_LENGTH_MAX), leaseMs }).slice(1, -1);
@@ -84,9 +84,9 @@ export class Portions {
 /** All keys of a stream as one message. Throws an `InvalidMessage` if the answer is invalid or too large. */
 export function keysPortion(stream: number, { entries, exists, epoch }: KeysFacts): string {
   if (typeof exists !== "boolean") {
-    throw new InvalidMessage("An answer must have the key exists: true or false");
+    throw new InvalidMessage("In a response, exists must be true or false");
   }
-  if (typeof epoch !== "string") throw new InvalidMessage("An answer must have the key epoch: a string");
+  if (typeof epoch !== "string") throw new InvalidMessage("In a response, epoch must be a string");
   const facts = { entries: keysOf(entries), exists, epoch: epoch.slice(0, TEXT_LENGTH_MAX) };
   const text = stringify({ type: "keys", stream, ...facts });
   if (text.length <= MESSAGE_LENGTH_MAX) return text;
@@ -156,7 +156,7 @@ function read(nodes: unknown, before: readonly Encoded[], withoutMetadata: boole
   readonly refused: ReadonlySet<string>;
   readonly length: number;
 } {
-  if (!Array.isArray(nodes)) throw new InvalidMessage("A snapshot must have a list of nodes");
+  if (!Array.isArray(nodes)) throw new InvalidMessage("In a snapshot, nodes must be a list");
   if (nodes.length > NODES_MAX) {
     throw new InvalidMessage(`A snapshot must have at most ${NODES_MAX} nodes; current count is ${nodes.length}`);
   }
@@ -188,7 +188,7 @@ function read(nodes: unknown, before: readonly Encoded[], withoutMetadata: boole
   const texts: Encoded[] = [];
   for (let i = 0; i < named.length; i++) {
     const node = named[i] as Encoded;
-    if (texts[texts.length - 1]?.name === node.name) refused.add(`Two nodes have the name ${node.name}`);
+    if (texts[texts.length - 1]?.name === node.name) refused.add(`Two nodes have the same name, ${node.name}`);
     else texts[texts.length] = node;
   }
   return { texts, refused, length };

@@ -37,7 +37,7 @@ Deno.test("Portions sends the whole again when most of it has changed", () => {
 
 Deno.test("Portions reports rejected and duplicate nodes when they change", () => {
   const portions = new Portions("web");
-  const twice = { refused: "Two nodes have the name a:1" };
+  const twice = { refused: "Two nodes have the same name, a:1" };
   const [first] = said(portions.next(facts([node(1), node(1, "10.0.0.9"), node(2), node(3)])));
   assert.deepEqual(first?.snapshot.nodes, [twice, node(1), node(2), node(3)]);
   const [same] = said(portions.next(facts([node(1), node(1, "10.0.0.9"), node(2)])));
@@ -146,7 +146,7 @@ Deno.test("PluginHost ends a worker whose change has an unknown base, and ignore
   assert.deepEqual(crossing.heard.at(-1), [node(1)]);
   assert.deepEqual(crossing.deaths, []);
   crossing.say(...portions.next(facts([node(2), node(3)])));
-  assert.deepEqual(crossing.deaths, ["sent an invalid change of a snapshot"]);
+  assert.deepEqual(crossing.deaths, ["sent an invalid change to a snapshot"]);
   await crossing.host.stop({ graceMs: 0 });
 });
 

@@ -76,7 +76,7 @@ export class Wire {
     const text = stringify({ ...value, seq });
     if (text.length > lengthMax) {
       throw new InvalidMessage(
-        `An answer must have at most ${lengthMax} characters of JSON; current length is ${text.length}`,
+        `A response must have at most ${lengthMax} characters of JSON; current length is ${text.length}`,
       );
     }
     this.#post(text, lengthMax);
@@ -97,7 +97,7 @@ export class Wire {
   /** Reports whether the registry is reachable: the newest state is always sent, states in between are not. */
   connection(state: "connected" | "disconnected", detail: unknown = ""): void {
     if (state !== "connected" && state !== "disconnected") {
-      throw new TypeError("Unknown state of a connection: expected connected or disconnected");
+      throw new TypeError("Unknown connection state: expected connected or disconnected");
     }
     const text = typeof detail === "string" ? detail.slice(0, TEXT_LENGTH_MAX) : errorText(detail);
     this.#connection = stringify({ type: "connection", state, detail: text });

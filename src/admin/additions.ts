@@ -50,7 +50,7 @@ const address = () =>
 
 const TTL = { ttl: optional(seconds({ min: 1, max: TTL_MAX_S })) } as const;
 const NODE = houseSchema(keys({ ...TTL, address: address(), metadata: optional(json("a map")) }));
-const SOURCE = houseSchema(keys({ ...TTL, discovery: json("a map of one discovery to its options") }));
+const SOURCE = houseSchema(keys({ ...TTL, discovery: json("a map of one discovery name to its options") }));
 
 /** Reads the body of a PUT; a string says what is wrong. Pure. */
 export function readAddition(

@@ -166,7 +166,10 @@ async function answer(request: HttpRequest, serving: Serving): Promise<HttpAnswe
   const { log, tokens, operator } = serving;
   const bearer = tokens === undefined ? ANYONE : tokens.identify(headers.get("authorization"));
   if (bearer === undefined) {
-    return reject(401, "Unknown or missing token: send Authorization: Bearer TOKEN", [["www-authenticate", "Bearer"]]);
+    return reject(401, "Cannot authenticate: unknown or missing token; send Authorization: Bearer TOKEN", [[
+      "www-authenticate",
+      "Bearer",
+    ]]);
   }
   const path = url.slice(url.indexOf("/", url.indexOf("//") + 2)).replace(/[?#].*$/s, "");
   const author = tokens === undefined ? undefined : bearer.name;

@@ -656,7 +656,7 @@ export class App {
     const id = discoveryId(discovery);
     // A connection that is gone took all that it had registered with it.
     if (!this.#fleet.status.has(id)) {
-      if (operation === "register") throw new Error(`No usable discovery/${discovery}.yaml`);
+      if (operation === "register") throw new Error(`No valid discovery/${discovery}.yaml`);
       return;
     }
     const request = {

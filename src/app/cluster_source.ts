@@ -77,7 +77,7 @@ export function sourceIn(
   if (discovery === undefined) {
     const meant = suggest(named, [...accepted.discovery.keys()]);
     const hint = meant === undefined ? "" : `: did you mean ${meant}?`;
-    return { ok: false, reason: `No usable discovery/${named}.yaml${hint}` };
+    return { ok: false, reason: `No valid discovery/${named}.yaml${hint}` };
   }
   if (!discovery.traits.capabilities.includes(capability)) {
     const { name, type } = discovery.file;

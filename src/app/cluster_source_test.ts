@@ -66,8 +66,8 @@ Deno.test("a missing name is reported with a suggestion", () => {
     reason(findClusterSources(config, "payments")),
     "No file in clusters/ or services/ has the cluster payments: set its discovery with --source",
   );
-  assert.equal(reason(findClusterSources(config, "web", "eats")), "No usable discovery/eats.yaml: did you mean east?");
-  assert.equal(reason(findClusterSources(config, "old")), "No usable discovery/gone.yaml");
+  assert.equal(reason(findClusterSources(config, "web", "eats")), "No valid discovery/eats.yaml: did you mean east?");
+  assert.equal(reason(findClusterSources(config, "old")), "No valid discovery/gone.yaml");
   assert.equal(
     reason(sourceIn(config, "web", { named: "list", capability: "register" })),
     "discovery/list.yaml (list) cannot register",

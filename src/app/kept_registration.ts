@@ -94,7 +94,7 @@ export function requestedConfig(desired: Desired, request: RegistrationRequest):
   });
   const { discovery: name, cluster, ttlMs } = request;
   const file = desired.discovery.get(name);
-  if (file === undefined) return fault(`No usable discovery/${name}.yaml`);
+  if (file === undefined) return fault(`No valid discovery/${name}.yaml`);
   const ttlKey = TTL_KEYS[file.type];
   if (ttlMs !== undefined && ttlKey === undefined) {
     return fault(`Cannot apply --ttl: nodes of discovery/${name}.yaml (${file.type}) have no lease`);

@@ -17,7 +17,7 @@ export async function loadBalancer(name: string): Promise<BalancerPlugin> {
   const load = HOST_PARTS.get(`balancer/${name}`) ?? BUILTINS.get(`balancer/${name}`);
   const plugin = (await load?.())?.default;
   if (plugin?.kind !== "balancer") {
-    throw new Error(`Cannot load the balancer ${name}: no built-in balancer has this name`);
+    throw new Error(`Cannot load the ${name} balancer: no built-in balancer has this name`);
   }
   return plugin;
 }

@@ -374,7 +374,7 @@ Deno.test("Writer backs off from looks that fail, although a file waits for one"
   let looks = 0;
   bench.model.beforeObserve = () => {
     looks++;
-    throw new Error("No answer within 5000 ms");
+    throw new Error("No response within 5000 ms");
   };
   await bench.pass(10_000);
   assert(looks > 1 && looks < 20, `${looks} looks`);
@@ -896,7 +896,7 @@ Deno.test("Writer survives a silent socket, and continues when it answers", asyn
   await bench.put(wants({ web: { nodes: [A] } }));
   bench.forget();
   bench.model.beforeObserve = () => {
-    throw new Error("No answer within 5000 ms");
+    throw new Error("No response within 5000 ms");
   };
   await bench.put(wants({ web: { nodes: [B] } }));
   await bench.pass(10_000);

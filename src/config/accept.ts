@@ -317,14 +317,14 @@ async function judgeSource(
   if (accepted === undefined || file === undefined || source === undefined) return { value: {}, findings: [] };
   const { capability, cannot } = NEEDED[of];
   if (!accepted.traits.capabilities.includes(capability)) {
-    const message = `Cannot use the discovery ${name} here: ${file.type} ${cannot}`;
+    const message = `Cannot use the ${name} discovery here: ${file.type} ${cannot}`;
     return { value: undefined, findings: [{ severity: "error", path: at.name, at: "value", message }] };
   }
   if (!accepted.traits.sections.includes(of)) {
     if (raw === undefined) return { value: {}, findings: [] };
     const isSection = at.options.length === 1;
     const message = isSection
-      ? `Section ${name} is not used: ${file.type} has no options for a ${of}`
+      ? `Section ${name} is ignored: ${file.type} has no options for a ${of}`
       : `Cannot use options for ${name} here: ${file.type} has no options for a ${of}`;
     const severity = isSection ? "warning" : "error";
     return { value: isSection ? {} : undefined, findings: [{ severity, path: at.options, at: "key", message }] };
@@ -399,7 +399,7 @@ async function judgeBalancer(
     return { value: { file, plugin, config: value, ...inputs && { inputs } }, findings: [...findings, ...lacking] };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    const message = error instanceof UndecidedError ? reason : `Cannot load the balancer ${type}: ${reason}`;
+    const message = error instanceof UndecidedError ? reason : `Cannot load the ${type} balancer: ${reason}`;
     const findings: readonly Finding[] = [{ severity: "error", path: ["type"], at: "value", message }];
     return { value: undefined, findings, isDoubtful: isPassing(error) };
   }
@@ -430,9 +430,9 @@ function inputFindings(
     const file = discovery.get(name);
     if (file !== undefined && catalog.find("discovery", file.type) !== undefined) return [];
     const meant = suggest(name, [...discovery.keys()]);
-    const hint = meant === undefined ? `there is no usable discovery/${name}.yaml` : `did you mean ${meant}?`;
+    const hint = meant === undefined ? `discovery/${name}.yaml is missing or invalid` : `did you mean ${meant}?`;
     const path = pathTo(config, "discovery", name) ?? [];
-    return [{ severity: "warning", path, at: "value", message: `No discovery named ${name} for keys: ${hint}` }];
+    return [{ severity: "warning", path, at: "value", message: `No discovery named ${name} (used by keys): ${hint}` }];
   });
   return [...named, ...places];
 }
@@ -575,7 +575,7 @@ function placed(finding: Finding, owners: ReadonlyMap<string, string>): Finding 
   const key = String(finding.path.at(0));
   const section = finding.path.length === 1 ? owners.get(key) : undefined;
   if (section === undefined) return finding;
-  const message = `Cannot use ${key} here: it is a key of ${section}; ${key} belongs under ${section}`;
+  const message = `Cannot use ${key} here: ${key} belongs under ${section}`;
   return { ...finding, severity: "error", message };
 }
 
@@ -583,7 +583,7 @@ function placed(finding: Finding, owners: ReadonlyMap<string, string>): Finding 
 function raised(finding: Finding, misplaced: readonly string[]): Finding {
   const key = String(finding.path.at(0));
   if (finding.path.length !== 1 || !misplaced.includes(key)) return finding;
-  const message = `Cannot use ${key}: it is a key of the cluster; ${key} belongs at the top level of the file`;
+  const message = `Cannot use ${key} here: ${key} belongs at the top level of the file`;
   return { ...finding, severity: "error", message };
 }
 
@@ -665,13 +665,13 @@ function withoutNameService({ instance, target }: Scope): Scope {
 function unknownPlugin(kind: PluginKind, name: string, path: Path, catalog: AcceptOptions["catalog"]): Judged<never> {
   const missing = catalog.missing?.(kind, name);
   if (missing !== undefined) {
-    const message = `Cannot use the ${kind} ${name} of plugins.yaml: ${missing}`;
+    const message = `Cannot use the ${name} ${kind} in plugins.yaml: ${missing}`;
     return { value: undefined, findings: [{ severity: "error", path, at: "key", message }] };
   }
   const known = catalog.names(kind);
   const meant = suggest(name, known);
   const hint = meant === undefined
-    ? known.length === 0 ? "none is available" : `available are ${known.join(", ")}`
+    ? known.length === 0 ? `no ${kind} is available` : `available are ${known.join(", ")}`
     : `did you mean ${meant}?`;
   const message = `Unknown ${kind} ${JSON.stringify(name)}: ${hint}`;
   return { value: undefined, findings: [{ severity: "error", path, at: "key", message }] };

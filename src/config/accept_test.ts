@@ -221,7 +221,7 @@ Deno.test("accept() rejects a key of a section that is beside it, and warns of a
   const unknownKeys = [unknown("port"), unknown("comment")];
   const [accepted, findings] = await judge(desired({ cluster: { ...cluster({ haproxy: {} }), unknownKeys } }));
   assert.deepEqual(findings.map((finding) => finding.replace(/^\S+ /, "")).toSorted(), [
-    "error: Cannot use port here: it is a key of haproxy; port belongs under haproxy",
+    "error: Cannot use port here: port belongs under haproxy",
     "warning: Unknown key",
   ]);
   assert.equal(accepted.clusters.size, 0);
@@ -234,7 +234,7 @@ Deno.test("accept() rejects a key of the cluster that is in a section, unless th
     openBalancer: () => Promise.resolve(named),
   });
   assert.deepEqual(findings.map((finding) => finding.replace(/^\S+ /, "").replace(/ is ignored.*/, "")).toSorted(), [
-    "error: Cannot use haproxy.min_nodes: it is a key of the cluster; min_nodes belongs at the top level of the file",
+    "error: Cannot use haproxy.min_nodes here: min_nodes belongs at the top level of the file",
     "warning: Unknown key haproxy.odd",
   ]);
   assert.equal(accepted.clusters.size, 0);
@@ -295,7 +295,7 @@ Deno.test("accept() keeps a service whose check can no longer be fetched, and ad
   };
   const [after, findings] = await judge(desired({ web }), { catalog, lastGood: before });
   assert.equal(after.services.get("web"), before.services.get("web"), "its checks go on, and count what they count");
-  assert.match(findings.join("\n"), /error: Cannot use the check memcached of plugins\.yaml: nobody answers/);
+  assert.match(findings.join("\n"), /error: Cannot use the memcached check in plugins\.yaml: nobody answers/);
   const [fresh] = await judge(desired({ web }), { catalog });
   assert.equal(fresh.services.size, 0);
 });
@@ -320,7 +320,7 @@ Deno.test("accept() never throws: a balancer that cannot be loaded is a finding"
   const [accepted, findings] = await judge(desired(), {
     openBalancer: () => Promise.reject(new Error("no such file")),
   });
-  assert.match(findings.join(), /error: Cannot load the balancer haproxy: no such file/);
+  assert.match(findings.join(), /error: Cannot load the haproxy balancer: no such file/);
   assert.equal(accepted.balancers.size, 0);
   assert.equal(accepted.services.size, 1);
 });
@@ -389,7 +389,7 @@ Deno.test("accept() reports a port that another last good service uses", async (
   assert.deepEqual([...now.services].map(([file, { service }]) => `${file}:${service.ports}`), ["one:80", "other:81"]);
   assert.match(
     findings.join("\n"),
-    /other:1:1: error: Cannot use port 80 of the service web: already used by services\/one/,
+    /other:1:1: error: Cannot use port 80 of service web: already used by services\/one/,
   );
 });
 
@@ -421,7 +421,7 @@ Deno.test("accept() leaves a port to the cluster that has it when a cluster or b
   assert.deepEqual(findings.map((line) => line.replace(/^[^:]+:1:1: /, "")).toSorted(), [
     "error: Cannot use port 80: already used by clusters/b",
     "error: Cannot use port 80: already used by clusters/b",
-    "warning: Port 80 is also used by clusters/b on this host: the service's check reaches the balancer",
+    "warning: Port 80 is also used by clusters/b on this host: the service's checks connect to the balancer",
   ]);
 });
 
@@ -455,14 +455,14 @@ Deno.test("accept() warns of a section for a discovery without sections", async 
   const [accepted, findings] = await judge(withOptions({ nodes: 1 }), {
     describe: async (...asked) => ({ ...await describe(...asked), traits: { ...TRAITS, sections: [] } }),
   });
-  assert.match(findings.join("\n"), /warning: Section zoo is not used: zookeeper has no options for a cluster$/);
+  assert.match(findings.join("\n"), /warning: Section zoo is ignored: zookeeper has no options for a cluster$/);
   assert.equal(accepted.clusters.get("web")?.options, undefined);
 });
 
 Deno.test.each(
   [
-    { capabilities: ["register"], then: "Cannot use the discovery zoo here: zookeeper cannot watch clusters" },
-    { capabilities: ["watch"], then: "Cannot use the discovery zoo here: zookeeper cannot register nodes" },
+    { capabilities: ["register"], then: "Cannot use the zoo discovery here: zookeeper cannot watch clusters" },
+    { capabilities: ["watch"], then: "Cannot use the zoo discovery here: zookeeper cannot register nodes" },
   ] as const,
 )("accept() rejects what needs more than a discovery that can $capabilities", async ({ capabilities, then }) => {
   const [accepted, findings] = await judge(withOptions(), {
@@ -518,7 +518,7 @@ Deno.test("accept() treats a cluster as unknown to a balancer whose plugin has n
   const config = desired();
   const [good] = await judge(config);
   const plugin = await OPTIONS.openBalancer({} as never);
-  const late = () => Promise.reject(new UndecidedError("Cannot use the plugin of the balancer haproxy: it is late"));
+  const late = () => Promise.reject(new UndecidedError("Cannot use the plugin of balancer haproxy: it is late"));
   const openBalancer = () =>
     Promise.resolve({ ...plugin, cluster: { "~standard": { ...plugin.cluster["~standard"], validate: late } } });
   const [first] = await judge(config, { openBalancer });

@@ -107,6 +107,6 @@ export function badCheckNames(path: Path, names: readonly string[]): readonly Fi
     severity: "error",
     path: [...path, check],
     at: "key",
-    message: `Cannot use ${JSON.stringify(check)} as the name of a check: must be ${NAME_WANTED}`,
+    message: `Cannot use ${JSON.stringify(check)} as a check name: must be ${NAME_WANTED}`,
   }));
 }

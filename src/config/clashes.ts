@@ -37,13 +37,13 @@ export function findServiceClashes(services: ReadonlyMap<string, AcceptedService
     const taken = owners.get(name) ?? new Map<number, string>();
     const clash = ports.find((port) => taken.has(port));
     if (clash !== undefined) {
-      const message = `Cannot use port ${clash} of the service ${name}: already used by services/${taken.get(clash)}`;
+      const message = `Cannot use port ${clash} of service ${name}: already used by services/${taken.get(clash)}`;
       relations.push(relation("error", `services/${file}`, ["name"], message));
       continue;
     }
     const other = taken.values().next().value;
     if (other !== undefined) {
-      const message = `Service ${name} is also defined by services/${other}: both register their ports`;
+      const message = `Service ${name} is also defined in services/${other}: both files register their ports`;
       relations.push(relation("warning", `services/${file}`, ["name"], message));
     }
     for (const port of ports) taken.set(port, file);
@@ -90,7 +90,7 @@ export function findServicePortClashes(
       const holder = held.find({ host, port, path: [] });
       if (holder === undefined) return [];
       const message =
-        `Port ${port} is also used by ${holder.owner} on this host: the service's check reaches the balancer`;
+        `Port ${port} is also used by ${holder.owner} on this host: the service's checks connect to the balancer`;
       return [{ key: `services/${file}`, finding: { severity: "warning", path: ["ports"], at: "value", message } }];
     })
   );

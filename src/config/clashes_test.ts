@@ -104,7 +104,7 @@ Deno.test.each([
     found.map(({ key, finding }) => `${key} ${finding.severity}: ${finding.message}`),
     clash
       ? [
-        "services/app warning: Port 80 is also used by clusters/web on this host: the service's check reaches the balancer",
+        "services/app warning: Port 80 is also used by clusters/web on this host: the service's checks connect to the balancer",
       ]
       : [],
   );

@@ -66,7 +66,7 @@ export function readCluster(
   const noSection: Issue = {
     path: [],
     message: names.length === 0
-      ? "A cluster must have a section for at least one balancer: none is known"
+      ? "A cluster must have a section for at least one balancer: no balancer is known"
       : `Missing key ${names[0]}: a cluster must have a section for at least one balancer (${names.join(", ")})`,
   };
   const named = isRecord(raw) && typeof raw.name === "string" ? raw.name : fileName;
@@ -131,8 +131,8 @@ export function balancersWithSection(names: readonly string[]): readonly string[
 
 /** Who else has a section or a key of that name in a cluster's file; `undefined` if nobody has. */
 export function clusterSectionOwner(name: string, balancers: Iterable<string>): string | undefined {
-  if (Object.hasOwn(CLUSTER_ENTRIES, name)) return `the key ${name} of a cluster`;
-  return [...balancers].includes(name) ? `the balancer ${name}` : undefined;
+  if (Object.hasOwn(CLUSTER_ENTRIES, name)) return `the cluster key ${name}`;
+  return [...balancers].includes(name) ? `the ${name} balancer` : undefined;
 }
 
 /** Answers what a cluster's file that is wrong says to the balancers, and what it calls the cluster, if it does. */

@@ -100,7 +100,7 @@ Deno.test("readCluster() reads the section of its discovery, and warns of that o
   const { value, findings } = readCluster(raw, names);
   assert.deepEqual(value?.sources[0]?.options, { nodes: [] });
   assert.deepEqual(findings.map(({ severity, path, message }) => [severity, path, message]), [
-    ["warning", ["zookeeper"], "Section zookeeper is not used: discovery is static"],
+    ["warning", ["zookeeper"], "Section zookeeper is ignored: discovery is static"],
   ]);
   assert.match(value?.unknownKeys[0]?.message ?? "", /^Unknown key statik is ignored: did you mean static\?$/);
   assert.equal(readCluster({ discovery: "static", haproxy: {} }, names).value?.sources[0]?.options, undefined);

@@ -148,7 +148,7 @@ export async function loadDirectory(
   }
   if (tree.state === "unread") {
     const severity = lastGood === undefined ? "error" : "warning";
-    const kept = lastGood === undefined ? "" : "; the last version read stays active";
+    const kept = lastGood === undefined ? "" : "; the previous version stays active";
     const message = `Cannot read the config directory: ${tree.reason}${kept}`;
     const diagnostics = Object.freeze([Object.freeze({ severity, file: tree.dir, message } as const)]);
     return Object.freeze(
@@ -319,12 +319,12 @@ class Reading {
   #unreadFolder(name: FolderName, folder: Folder & { readonly state: "unread" }, kept: number): void {
     if (folder.missing && kept === 0) return;
     const [severity, stays] = kept > 0
-      ? ["warning", "; the last version read stays active"] as const
+      ? ["warning", "; the previous version stays active"] as const
       : ["error", ""] as const;
     this.#say({
       severity,
       file: `${this.#tree.dir}/${name}`,
-      message: `Cannot read the folder: ${folder.reason}${stays}`,
+      message: `Cannot read the directory: ${folder.reason}${stays}`,
     });
   }
 
@@ -343,7 +343,7 @@ class Reading {
     }
     const stem = key.slice(key.indexOf("/") + 1);
     if (!isName(stem)) {
-      const message = `Cannot use the file's name: must be ${NAME_WANTED}, then .yaml; current value is ${
+      const message = `Cannot use this file name: must be ${NAME_WANTED}, followed by .yaml; current value is ${
         JSON.stringify(stem)
       }`;
       this.#say({ severity: "error", file: shown, message });
@@ -416,13 +416,13 @@ class Reading {
   #strayFiles(): void {
     for (const path of this.#tree.strayFiles) {
       const read = [...ROOT_FILES].map((name) => `${name}.yaml`).join(", ");
-      const message = `The file is not used: only ${read} are read here`;
+      const message = `The file is ignored: only ${read} are read here`;
       this.#say({ severity: "warning", file: `${this.#tree.dir}/${path}`, message });
     }
     for (const [folder, found] of this.#last === undefined ? this.#tree.folders : []) {
       // 1.0 reads them at its start, and never again.
       for (const name of found.state === "read" ? found.unread : []) {
-        const message = "The file is not used: its name does not end in .yaml or .yml; rename the file to use it";
+        const message = "The file is ignored: the file name must end in .yaml or .yml";
         this.#say({ severity: "warning", file: `${this.#tree.dir}/${folder}/${name}`, message });
       }
     }
@@ -430,7 +430,7 @@ class Reading {
       const missing = [...this.#tree.folders].filter(([, folder]) => folder.state === "unread").map(([name]) => name);
       const meant = suggest(path, missing);
       if (meant === undefined) continue;
-      const message = `The folder is not used: did you mean ${meant}?`;
+      const message = `The directory is ignored: did you mean ${meant}?`;
       this.#say({ severity: "warning", file: `${this.#tree.dir}/${path}`, message });
     }
   }
@@ -446,8 +446,8 @@ class Reading {
         : this.#role === "reporter"
         ? "services/"
         : "clusters/ or services/";
-      say(`Nothing to do: no usable file in ${wanted}`);
-    } else if (writes && lacking("balancers")) say("No cluster is served: no usable file in balancers/");
+      say(`Nothing to do: no valid file in ${wanted}`);
+    } else if (writes && lacking("balancers")) say("No cluster is served: no valid file in balancers/");
   }
 
   #say(diagnostic: Diagnostic): void {

@@ -87,7 +87,7 @@ Deno.test("takeDirectory() rejects a check beside checks once plugins.yaml has a
   assert.match(said(temp, before), /web\.yaml:6:1: warning: Unknown key memcached/);
   await temp.write("conf/plugins.yaml", "checks: {memcached: {url: memcached.ts}}\n");
   const after = await take(temp, before);
-  assert.match(said(temp, after), /web\.yaml:6:1: error: Cannot use memcached here: it is a check/);
+  assert.match(said(temp, after), /web\.yaml:6:1: error: Cannot use memcached here: memcached is a check/);
   assert.equal(after.accepted.services.get("web")?.service, before.accepted.services.get("web")?.service);
 });
 
@@ -215,7 +215,7 @@ Deno.test("takeDirectory() keeps everything when the directory is removed, and r
   assert.deepEqual(second.accepted, first.accepted);
   assert.equal(
     said(temp, second),
-    "conf: warning: Cannot read the config directory: no such directory; the last version read stays active",
+    "conf: warning: Cannot read the config directory: no such directory; the previous version stays active",
   );
   await Deno.rename(temp.file("away"), temp.file("conf"));
   const third = await take(temp, second);
@@ -231,7 +231,7 @@ Deno.test("takeDirectory() keeps the objects of a removed folder, but not of an 
   assert.deepEqual(second.accepted, first.accepted);
   assert.equal(
     said(temp, second),
-    "conf/services: warning: Cannot read the folder: no such directory; the last version read stays active",
+    "conf/services: warning: Cannot read the directory: no such directory; the previous version stays active",
   );
   await Deno.mkdir(temp.file("conf/services"));
   const third = await take(temp, second);
@@ -242,7 +242,7 @@ Deno.test("takeDirectory() keeps the objects of a removed folder, but not of an 
 Deno.test("takeDirectory() treats a file in place of a folder as unreadable", async () => {
   await using temp = new TempDir();
   await temp.write("conf/services", "x");
-  assert.match(said(temp, await take(temp)), /conf\/services: error: Cannot read the folder: not a directory/);
+  assert.match(said(temp, await take(temp)), /conf\/services: error: Cannot read the directory: not a directory/);
 });
 
 Deno.test("takeDirectory() reads a file again that has just disappeared, as while an editor saves it", async () => {
@@ -279,8 +279,8 @@ Deno.test("takeDirectory() reads .yaml before .yml and nothing else", async () =
   assert.equal(
     said(temp, loaded),
     [
-      "conf/services/4913: warning: The file is not used: its name does not end in .yaml or .yml; rename the file to use it",
-      "conf/services/web.json: warning: The file is not used: its name does not end in .yaml or .yml; rename the file to use it",
+      "conf/services/4913: warning: The file is ignored: the file name must end in .yaml or .yml",
+      "conf/services/web.json: warning: The file is ignored: the file name must end in .yaml or .yml",
       "conf/services/web.yml: error: Cannot use the file: services/web.yaml also exists and takes precedence",
     ].join("\n"),
   );
@@ -423,7 +423,7 @@ Deno.test("a warning about the version of a file that stays active names no line
   assert.deepEqual(diagnostics.map(({ severity, line }) => [severity, line]), [["warning", undefined], ["error", 1]]);
   assert.match(
     diagnostics[0]?.message ?? "",
-    /^Unknown key checks is ignored: .* \(in the version that stays active\)$/,
+    /^Unknown key checks is ignored: .* \(in the active version\)$/,
   );
 });
 

@@ -48,7 +48,7 @@ const net = (placeholders: readonly string[]) =>
     ),
   );
 const sockets = list(matching(/^unix:\/(?!$)(?!.*(?:\/\/|\/\.{1,2}(?:\/|$)))/, "unix:/path"));
-const path = list(matching(/^\/(?!$)(?!.*(?:\/\/|\/\.{1,2}(?:\/|$)))/, "an absolute path, without //, . and .."));
+const path = list(matching(/^\/(?!$)(?!.*(?:\/\/|\/\.{1,2}(?:\/|$)))/, "an absolute path without //, . or .."));
 const ENTRY = {
   url: matching(/^\S+$/, "a URL (https:, http:, file:) or a path without spaces"),
   sha256: optional(matching(/^[0-9a-f]{64}$/, "64 hexadecimal digits in lower case")),
@@ -115,8 +115,9 @@ const FILE = judged(
     const at = [section, name];
     const issues: Issue[] = [];
     if (entry.sha256 === undefined && isRemote(entry.url)) {
-      const message = `Missing key ${formatPath([...at, "sha256"])}: a fetched plugin needs its approved hash; ` +
-        `lighthouse plugin update ${name} writes it`;
+      const message =
+        `Missing key ${formatPath([...at, "sha256"])}: must be the approved hash of the downloaded plugin; ` +
+        `run lighthouse plugin update ${name}`;
       issues.push({ path: at, message });
     }
     return issues;
@@ -176,10 +177,10 @@ export function urlFault({ url, insecure }: Pick<RawEntry, "url" | "insecure">):
   if (!["https", "http", "file"].includes(scheme)) return "must be an https:, http: or file: URL, or a path";
   const parsed = URL.parse(url);
   if (parsed === null) return "must be a valid URL";
-  if (parsed.username !== "" || parsed.password !== "") return "must be a URL without user and password";
+  if (parsed.username !== "" || parsed.password !== "") return "must be a URL without user name and password";
   if (scheme === "file") return parsed.host === "" ? undefined : "must be a local file: URL (file:///path)";
   if (scheme === "http" && insecure !== true && !isLoopback(parsed.hostname)) {
-    return "must be https: beyond loopback, because http: can be changed in transit; insecure: true allows http:";
+    return "must be an https: URL; http: requires a loopback host or insecure: true";
   }
   return undefined;
 }

@@ -72,7 +72,7 @@ async function readText(path: string, bytesMax: number): Promise<FileText> {
   try {
     const { isFile, size } = await Deno.stat(path);
     // Opening a pipe would wait until somebody writes to it.
-    if (!isFile) return { reason: "must be the path of a regular file" };
+    if (!isFile) return { reason: "must be the path to a regular file" };
     if (size > bytesMax) return { reason: `the file must be at most ${bytesMax} bytes; current size is ${size}` };
     return { text: new TextDecoder("utf-8", { fatal: true }).decode(await Deno.readFile(path)) };
   } catch (error) {

@@ -86,7 +86,7 @@ export function withSecrets(raw: unknown, texts: SecretTexts): WithSecrets {
         filled.add(JSON.stringify([...path, plain]));
         continue;
       }
-      fault(at, said?.reason ?? `must be the path of a file; current value is ${MASK}`);
+      fault(at, said?.reason ?? `must be a file path; current value is ${MASK}`);
       entries.push([plain, UNREAD]);
       filled.add(JSON.stringify([...path, plain]));
       unread.add(JSON.stringify([...path, plain]));

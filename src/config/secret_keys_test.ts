@@ -44,7 +44,7 @@ Deno.test.each([
   },
   {
     raw: { auth: { password_file: 7 } },
-    says: "Cannot use auth.password_file: must be the path of a file; current value is *****",
+    says: "Cannot use auth.password_file: must be a file path; current value is *****",
   },
 ])("withSecrets() rejects $raw", ({ raw, says }) => {
   assert.deepEqual(withSecrets(raw, TEXTS).findings.map(({ message }) => message), [says]);

@@ -176,8 +176,8 @@ export function readService(
 
 /** Who else has a section or a key of that name in a service's file; `undefined` if nobody has. */
 export function serviceSectionOwner(name: string, checks: readonly string[]): string | undefined {
-  if (name === "checks" || Object.hasOwn(SERVICE_ENTRIES, name)) return `the key ${name} of a service`;
-  return checks.includes(name) ? `the check ${name}` : undefined;
+  if (name === "checks" || Object.hasOwn(SERVICE_ENTRIES, name)) return `the service key ${name}`;
+  return checks.includes(name) ? `the ${name} check` : undefined;
 }
 
 const NO_PORTS: Issue = {
@@ -207,10 +207,10 @@ function withoutMisplaced(
     : [];
   const error = (path: Path, message: string): Finding => ({ severity: "error", path, at: "key", message });
   const findings = [
-    ...beside.map((key) => error([key], `Cannot use ${key} here: it is a check; ${key} belongs under checks`)),
-    ...rounds.map((key) => error([key], `Cannot use ${key} here: it is a key of checks; ${key} belongs under checks`)),
+    ...beside.map((key) => error([key], `Cannot use ${key} here: ${key} is a check and belongs under checks`)),
+    ...rounds.map((key) => error([key], `Cannot use ${key} here: ${key} belongs under checks`)),
     ...above.map((key) =>
-      error(["checks", key], `Cannot use checks.${key}: ${key} belongs in a check; write checks.NAME.${key}`)
+      error(["checks", key], `Cannot use checks.${key}: ${key} belongs in a single check; use checks.NAME.${key}`)
     ),
   ];
   if (findings.length === 0) return { raw, findings };
@@ -272,7 +272,7 @@ function remarksOn(raw: unknown, service: Service): readonly Finding[] {
   const remarks: Finding[] = [];
   const remark = (path: Path, message: string) => remarks.push({ severity: "warning", path, at: "key", message });
   if (isRecord(raw) && Object.hasOwn(raw, "port") && Object.hasOwn(raw, "ports")) {
-    remark(["port"], "Key port is not used: ports takes precedence");
+    remark(["port"], "Key port is ignored: ports takes precedence");
   }
   if (service.ports.length === 0) remark(["ports"], "No port is checked or registered: ports is an empty list");
   if (service.checks.length === 0) {

@@ -219,7 +219,7 @@ Deno.test("readService() rejects a check beside checks, whatever its name", () =
   const { value, findings } = readService(beside, { fileName: "web", plugins: ["http", "name"] });
   assert.equal(value, undefined);
   assert.deepEqual(findings.map(({ severity, path, message }) => [severity, path, message]), [
-    ["error", ["http"], "Cannot use http here: it is a check; http belongs under checks"],
+    ["error", ["http"], "Cannot use http here: http is a check and belongs under checks"],
   ]);
   const named = readService({ ...beside, http: undefined, name: "own" }, { fileName: "web", plugins: ["name"] });
   assert.equal(named.findings.some(({ severity }) => severity === "error"), false);
@@ -236,7 +236,7 @@ Deno.test.each(["htpp", "web-db"])(
     };
     const { value, findings } = readService(beside, { fileName: "web", plugins: ["http", "tcp"] });
     assert.equal(value, undefined);
-    assert.equal(findings[0]?.message, `Cannot use ${name} here: it is a check; ${name} belongs under checks`);
+    assert.equal(findings[0]?.message, `Cannot use ${name} here: ${name} is a check and belongs under checks`);
   },
 );
 
@@ -246,8 +246,8 @@ Deno.test("readService() rejects a key of checks that is beside it", () => {
   const { value, findings } = readService(beside, { fileName: "web", plugins: ["tcp"] });
   assert.equal(value, undefined);
   assert.deepEqual(findings.map(({ severity, message }) => `${severity}: ${message}`), [
-    "error: Cannot use unknown_grace here: it is a key of checks; unknown_grace belongs under checks",
-    "error: Cannot use interval here: it is a key of checks; interval belongs under checks",
+    "error: Cannot use unknown_grace here: unknown_grace belongs under checks",
+    "error: Cannot use interval here: interval belongs under checks",
   ]);
 });
 
@@ -256,7 +256,7 @@ Deno.test("readService() names the right place of a check's key that is in check
   const { value, findings } = service({ discovery: "zookeeper", port: 1, checks });
   assert.equal(value, undefined);
   assert.deepEqual(findings.map(({ path, message }) => [path.join("."), message]), [
-    ["checks.timeout", "Cannot use checks.timeout: timeout belongs in a check; write checks.NAME.timeout"],
+    ["checks.timeout", "Cannot use checks.timeout: timeout belongs in a single check; use checks.NAME.timeout"],
   ]);
 });
 
@@ -272,9 +272,9 @@ Deno.test("readService() reads the section of its discovery, warns of that of an
   assert.deepEqual(value?.sources[0]?.options, { ttl: 5 });
   assert.ok(
     findings.some(({ path, message }) =>
-      path[0] === "zookeeper" && message === "Section zookeeper is not used: discovery is consul"
+      path[0] === "zookeeper" && message === "Section zookeeper is ignored: discovery is consul"
     ),
   );
   const misplaced = readService({ ...raw, discovery: "file", file: { path: "/x" } }, names);
-  assert.ok(misplaced.findings.some(({ message }) => message.startsWith("Cannot use file here: it is a check")));
+  assert.ok(misplaced.findings.some(({ message }) => message.startsWith("Cannot use file here: file is a check")));
 });

@@ -36,9 +36,9 @@ export const settingsSchema = refined(
       deregister_grace: optional(seconds({ min: 0, max: 300 }), DEFAULT_SETTINGS.deregisterGraceMs / 1_000),
       max_age: optional(seconds({ min: 60, max: 315_360_000 }), DEFAULT_SETTINGS.maxAgeMs / 1_000),
       plugin_cache: optional(matching(/^\/./, "an absolute path")),
-      topology_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
-      drained_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
-      overrides_file: optional(matching(/^\/.*[^/]$/, "the absolute path of a file")),
+      topology_file: optional(matching(/^\/.*[^/]$/, "an absolute file path")),
+      drained_file: optional(matching(/^\/.*[^/]$/, "an absolute file path")),
+      overrides_file: optional(matching(/^\/.*[^/]$/, "an absolute file path")),
       history_dir: optional(matching(/^\/./, "an absolute path")),
       publishers: optional(publishersKey()),
     })),
@@ -49,7 +49,7 @@ export const settingsSchema = refined(
     const { quiet, max = 0, burst, rate } = updates ?? {};
     if (quiet === undefined) return [];
     const fault = burst !== undefined || rate !== undefined
-      ? "quiet together with burst or rate: quiet sets both; remove quiet"
+      ? "quiet together with burst or rate: quiet already sets both; remove quiet"
       : quiet > max
       ? `updates: quiet must be <= max; current values are ${quiet} and ${max}`
       : undefined;
@@ -117,7 +117,7 @@ const HOST = houseSchema(keys({
   zone: optional(
     converted(
       (value) => isZone(value) ? value : undefined,
-      "the name of a zone: 1 to 64 letters, digits, dots, hyphens and underscores",
+      "a zone name of 1 to 64 letters, digits, dots, hyphens and underscores",
     ),
   ),
 }));

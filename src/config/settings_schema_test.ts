@@ -10,7 +10,7 @@ Deno.test("readHost() reads the announced identity, each key by itself", () => {
   });
   assert.deepEqual(good(readHost({ zone: "eu-west-1a" })), { zone: "eu-west-1a" });
   for (const zone of ["", "a b", "x".repeat(65), 7]) {
-    assert.match(bad(readHost({ zone })), /must be the name of a zone/);
+    assert.match(bad(readHost({ zone })), /must be a zone name/);
   }
   assert.deepEqual(good(readHost({ ip: "10.0.0.1" })), { ip: "10.0.0.1" });
   assert.deepEqual(good(readHost({})), DEFAULT_HOST);
@@ -79,12 +79,12 @@ Deno.test("readSettings() reads the publishers of metrics, and reports what each
   assert.match(bad(one({ type: "statsd", interval: 0.5 })), /interval: must be a duration from 1s to 1h/);
   assert.match(bad(one({ type: "statsd", prefix: "a..b" })), /prefix: must be words/);
   assert.match(bad(one({ type: "statsd", tags: { env: "a,b" } })), /tags.env: must be 1 to 100 letters/);
-  assert.match(bad(one({ type: "statsd", tags: { "a b": "c" } })), /tags: must be a map whose names are letters/);
+  assert.match(bad(one({ type: "statsd", tags: { "a b": "c" } })), /tags: must be a map whose keys consist of letters/);
   assert.match(
     bad(one({ type: "graphite", tags: { env: "a" } })),
     /tags with type graphite: a graphite path has no tags/,
   );
   const many = { a: "1", b: "2", c: "3", d: "4" };
-  assert.match(bad(one({ type: "opentsdb", tags: many })), /at most 3 with type opentsdb; current value is 4/);
+  assert.match(bad(one({ type: "opentsdb", tags: many })), /at most 3 tags with type opentsdb; current value is 4/);
   assert.match(bad(publishers({ "a b": { type: "statsd", address: "h:1" } })), /publishers: must be a map whose/);
 });

@@ -109,7 +109,7 @@ export class Source {
   #diagnostic(severity: Severity, message: string, offset: number): Diagnostic {
     const shown = redact(message, this.#tree?.secrets);
     if (this.#isKept) {
-      return Object.freeze({ severity, file: this.file, message: `${shown} (in the version that stays active)` });
+      return Object.freeze({ severity, file: this.file, message: `${shown} (in the active version)` });
     }
     const { line, column } = this.#position(offset);
     const start = this.#lineStarts[line - 1] ?? 0;
@@ -182,7 +182,7 @@ function decode(bytes: Uint8Array): { readonly text: string; readonly fault?: Ya
       else bad = middle;
     }
     const offset = new TextDecoder().decode(bytes.subarray(0, good), { stream: true }).length;
-    const message = "Cannot read the file: must be UTF-8; invalid byte here";
+    const message = "Cannot read the file: must be UTF-8; invalid byte at this position";
     return { text: new TextDecoder().decode(bytes), fault: { offset, message } };
   }
 }

@@ -152,10 +152,10 @@ Deno.test("Source.locate() counts characters, not bytes or code units", () => {
 });
 
 Deno.test.each([
-  ["an unknown tag", "a: !foo x", /Cannot use a tag/],
-  ["a Python tag", "a: !!python/object/apply:os.system [id]", /Cannot use a tag/],
-  ["binary", "a: !!binary aGk=", /Cannot use a tag/],
-  ["a set", "a: !!set {x, y}", /Cannot use a tag/],
+  ["an unknown tag", "a: !foo x", /Cannot use a YAML tag/],
+  ["a Python tag", "a: !!python/object/apply:os.system [id]", /Cannot use a YAML tag/],
+  ["binary", "a: !!binary aGk=", /Cannot use a YAML tag/],
+  ["a set", "a: !!set {x, y}", /Cannot use a YAML tag/],
   ["a key given twice", "a: 1\nb: 2\na: 3", /3:1: error: Cannot use the key a twice: first used on line 1/],
   ["a key given twice in other letters", "1: a\n'1': b", /Cannot use the key 1 twice/],
   ["an alias without its anchor", "a: *b", /no anchor with this name precedes it/],

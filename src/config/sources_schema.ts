@@ -19,7 +19,7 @@ export const ITEM_ENTRIES = { traffic: optional(SOURCE_TRAFFIC) };
 /** The keys of `traffic` of an item. */
 export const sourceTrafficSchema = houseSchema(SOURCE_TRAFFIC);
 
-const ITEM_WANTED = `the name of a discovery, or a map of one discovery to its options ({zookeeper: {path: /x}})`;
+const ITEM_WANTED = `the name of a discovery, or a map of one discovery name to its options ({zookeeper: {path: /x}})`;
 
 /**
  * The key `discovery`. `known`: the discoveries that there are, which tell a name from a misspelt key. `entries`: the
@@ -85,7 +85,7 @@ export function readSources(
     const key = sourceKey(read);
     const owner = owners.get(key);
     if (owner !== undefined) {
-      const message = `Cannot use discovery[${index}]: discovery[${owner}] is the same source, ${discovery} with ` +
+      const message = `Cannot use discovery[${index}]: discovery[${owner}] is the same source: ${discovery} with ` +
         `${read.options === undefined ? "no" : "the same"} options`;
       findings.push({ severity: "error", path: read.at.name, at: "value", message });
       continue;
@@ -167,8 +167,8 @@ export function unusedSections(
     path: [key],
     at: "key",
     message: named.includes(key)
-      ? `Section ${key} is not used: the item in discovery has its own options`
-      : `Section ${key} is not used: discovery is ${named.join(", ")}`,
+      ? `Section ${key} is ignored: the entry in discovery has its own options`
+      : `Section ${key} is ignored: discovery is ${named.join(", ")}`,
   }));
 }
 

@@ -31,7 +31,7 @@ export function withTemplates(
   const findings: Finding[] = [];
   const filled = files.map((file, i) => {
     if (!isRecord(file) || typeof file.template !== "string" || Object.hasOwn(file, "text")) return file;
-    const said = texts.get(file.template) ?? { reason: "must be the path of a file" };
+    const said = texts.get(file.template) ?? { reason: "must be a file path" };
     if ("text" in said) return { ...file, text: said.text };
     const path = ["files", i, "template"];
     const message = `Cannot use ${formatPath(path)}: ${said.reason}: ${file.template}`;

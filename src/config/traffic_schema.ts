@@ -149,7 +149,8 @@ export function healthFaults(raw: unknown): readonly Finding[] {
   const path = ["traffic", "health"];
   const names = healthChecks(health);
   if (names.length === 0) {
-    const message = "Missing key traffic.health.NAME: must have at least one check, such as http: {uri: /health}";
+    const message =
+      "Missing key traffic.health.NAME: traffic.health must have at least one check, such as http: {uri: /health}";
     return [{ severity: "error", path, at: "key", message }];
   }
   const both = names.filter((name) => {

@@ -101,7 +101,7 @@ async function readFolder(dir: string, name: FolderName, reads: Reads): Promise<
     return {
       state: "unread",
       missing: false,
-      reason: `must contain at most ${FILES_MAX} files; there are ${files.size}`,
+      reason: `must contain at most ${FILES_MAX} files; current count is ${files.size}`,
     };
   }
   const unread = names.filter((name) => !/\.ya?ml$/.test(name) && !LEFTOVER.test(name)).toSorted();
@@ -181,7 +181,7 @@ async function readBytes(path: string): Promise<Pick<FileState, "bytes" | "reaso
       const bytes = await Deno.readFile(path);
       if (bytes.length <= SOURCE_BYTES_MAX) return { bytes };
     }
-    return { reason: `must be at most ${SOURCE_BYTES_MAX} bytes; current value is ${size}` };
+    return { reason: `must be at most ${SOURCE_BYTES_MAX} bytes; current size is ${size}` };
   } catch (error) {
     return { reason: reasonOf(error, "file") };
   }
@@ -190,11 +190,11 @@ async function readBytes(path: string): Promise<Pick<FileState, "bytes" | "reaso
 /** Says why something could not be read, without its path: that stands before the message. */
 function reasonOf(error: unknown, what: "file" | "directory"): string {
   if (error instanceof Deno.errors.NotFound) {
-    return what === "file" ? "symlink to a file that does not exist, or was just removed" : "no such directory";
+    return what === "file" ? "no such file: dangling symlink, or just removed" : "no such directory";
   }
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
   if (error instanceof Deno.errors.NotADirectory) return "not a directory";
-  if (error instanceof Deno.errors.NotCapable) return "Deno denies read access (--allow-read)";
+  if (error instanceof Deno.errors.NotCapable) return "read access denied by Deno (--allow-read)";
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  return code === "" ? "the system denies access" : `the system denies access (${code})`;
+  return code === "" ? "access denied by the operating system" : `access denied by the operating system (${code})`;
 }

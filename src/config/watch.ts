@@ -137,7 +137,7 @@ export class DirectoryWatch implements AsyncIterable<Hint>, AsyncDisposable {
 
   /** Ends the watch, and resolves when everything is closed. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort(new DOMException("The watch was ended", "AbortError"));
+    this.#stop.abort(new DOMException("The watch was stopped", "AbortError"));
     await this.#planning;
     await Promise.all(this.#readers);
   }

@@ -22,7 +22,7 @@ export const TOO_DEEP = "lists and maps are nested too deeply";
 
 /** What is wrong with a tag. */
 export const NO_TAGS =
-  "Cannot use a tag: only strings, numbers, booleans, lists and maps are supported; remove the word that begins with !";
+  "Cannot use a YAML tag: only strings, numbers, booleans, lists and maps are supported; remove the word starting with !";
 
 /** Answers where to look: for what is not closed, where it was opened, not where the file ends. */
 export function offsetOfError(
@@ -85,7 +85,7 @@ export function wordsFor(error: YAMLParseError): string {
     case "BAD_COLLECTION_TYPE":
       return "unexpected tag; a string that begins with ! must be in quotes";
     case "BAD_DIRECTIVE":
-      return "unknown directive: a line that begins with %";
+      return "unknown YAML directive; a line that begins with % is a directive";
     case "BAD_INDENT":
       return /flow/i.test(message) ? "unclosed [ or {, or its content is not indented enough" : "wrong indentation";
     case "MISSING_CHAR":
@@ -98,7 +98,7 @@ export function wordsFor(error: YAMLParseError): string {
       if (/^Missing space|- indicator/.test(message)) return "missing space";
       return "incomplete syntax";
     case "UNEXPECTED_TOKEN":
-      if (/Block scalar header/.test(message)) return "after | or > the text must begin on the next line";
+      if (/Block scalar header/.test(message)) return "the text after | or > must begin on the next line";
       if (/node end/.test(message)) return "wrong indentation, or a string that must be in quotes";
       return "unexpected token; a string that begins with a special character must be in quotes";
     default:

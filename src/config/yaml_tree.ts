@@ -30,7 +30,7 @@ export function parseYaml(text: string): { readonly faults: readonly YamlFault[]
     });
     // Taking the first document leaves the others, if there are any, unread.
     const [first] = composer.compose(new Parser().parse(text), true, text.length);
-    assert(first !== undefined, "a text is at least an empty document");
+    assert(first !== undefined, "the parser yields at least an empty document");
     document = first;
   } catch (error) {
     return {
@@ -172,7 +172,7 @@ export class Tree {
       );
     }
     if (anchored.read === undefined) {
-      return this.#fault(node, "Cannot use this alias: the value it refers to contains the alias itself");
+      return this.#fault(node, "Cannot use this alias: the anchored value contains the alias itself");
     }
     this.#aliases.set(node, anchored.node);
     this.#values += anchored.read.values;
@@ -183,7 +183,7 @@ export class Tree {
   #readScalar(node: Scalar, { secret }: { readonly secret: boolean }): unknown {
     const { value } = node;
     if (typeof value === "bigint") {
-      return this.#fault(node, "Cannot use this number: too many digits to keep exactly; put the number in quotes");
+      return this.#fault(node, "Cannot use this number: too many digits for an exact value; put the number in quotes");
     }
     if (secret) this.#noteSecrets(typeof value === "number" ? node.source : value);
     if (typeof value === "string") this.#noteInnerSecrets(value);

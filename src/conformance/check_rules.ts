@@ -55,7 +55,7 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
   const instance = `conformance/${name}`;
   const scopeOf = (target: string): Scope => ({ instance, target });
   const startAt = (target: string, raw = config) => start(subject, raw, scopeOf(target));
-  const giveUp = { status: "fail", reason: `No answer within ${formatDuration(SHORT_MS)}` };
+  const giveUp = { status: "fail", reason: `No response within ${formatDuration(SHORT_MS)}` };
 
   async function probe({ host }: Started, timeoutMs: number): Promise<ProbeOutcome> {
     const answer = await host.call({ type: "probe", instance, timeoutMs }, WAIT).catch((error) => {

@@ -24,7 +24,7 @@ export interface NotifierSubject extends Subject {
 const EVENT: NotifiedEvent = {
   event: "registry.unreachable",
   level: "warn",
-  message: "Registry unreachable; serving last known members",
+  message: "Registry unreachable; serving last known good members",
   atMs: 0,
   fields: { worker: "conformance", detail: "test event of the conformance suite" },
 };

@@ -66,14 +66,16 @@ export function decodeAnswer(
   const [answered, flags, questions] = [reader.u16(), reader.u16(), reader.u16()];
   const [answers, authorities] = [reader.u16(), reader.u16()];
   reader.u16();
-  if (answered !== id || (flags & 0x8000) === 0) throw new SyntaxError("the message does not answer the query");
+  if (answered !== id || (flags & 0x8000) === 0) throw new SyntaxError("the message is not a response to the query");
   const rcode = flags & 0x0f;
   // Some servers omit the question in an error.
-  if (questions > 1 || (questions === 0 && rcode === 0)) throw new SyntaxError("the message answers another query");
+  if (questions > 1 || (questions === 0 && rcode === 0)) {
+    throw new SyntaxError("the message is a response to another query");
+  }
   if (questions === 1) {
     const [asked, asType, asClass] = [reader.name(), reader.u16(), reader.u16()];
     if (!isSame(asked, name) || asType !== RECORD_TYPES[type] || asClass !== IN) {
-      throw new SyntaxError("the message answers another query");
+      throw new SyntaxError("the message is a response to another query");
     }
   }
   if (rcode !== 0 && rcode !== NO_SUCH_NAME) return { rcode, addresses: [], services: [], ttlSeconds: undefined };
@@ -93,10 +95,10 @@ export function decodeAnswer(
     found.flatMap(({ srv }) => srv ?? []),
   ];
   if (rcode === NO_SUCH_NAME && found.length > 0) {
-    throw new SyntaxError("the answer has records for a name that does not exist");
+    throw new SyntaxError("the response has code NXDOMAIN, but contains records");
   }
   if (addresses.length + services.length > 0) ttls.push(...found.map(({ ttl }) => ttl));
-  else if (found.length > 0) throw new SyntaxError("no usable record in the answer");
+  else if (found.length > 0) throw new SyntaxError("no valid record in the response");
   else if (negative?.minimum !== undefined) ttls.push(Math.min(negative.ttl, negative.minimum));
   else ttls.length = 0;
   return { rcode, addresses, services, ttlSeconds: ttls.length === 0 ? undefined : Math.min(...ttls) };
@@ -128,7 +130,7 @@ class Reader {
 
   u8(): number {
     const byte = this.#bytes[this.#at++];
-    if (byte === undefined) throw new SyntaxError("the message ends early");
+    if (byte === undefined) throw new SyntaxError("the message ends prematurely");
     return byte;
   }
 
@@ -150,14 +152,14 @@ class Reader {
       if (size === 0) break;
       if (size >= 0xc0) {
         const target = (size & 0x3f) << 8 | this.u8();
-        if (target >= limit) throw new SyntaxError("a compressed name points forward");
+        if (target >= limit) throw new SyntaxError("a compression pointer points forward");
         // A chain through a long message for each record would block the process for seconds.
         if (++pointers > POINTERS_MAX) throw new SyntaxError("a name has too many compression pointers");
         end ??= this.#at;
         limit = this.#at = target;
         continue;
       }
-      if (size > 63) throw new SyntaxError("a label of a name is longer than 63 bytes");
+      if (size > 63) throw new SyntaxError("a label is longer than 63 bytes");
       length += size + 1;
       if (length > 255) throw new SyntaxError("a name is longer than 255 bytes");
       const label = Array.from({ length: size }, () => this.u8());
@@ -171,11 +173,11 @@ class Reader {
   record(): AnyRecord {
     const [owner, type, kind, ttl, length] = [this.name(), this.u16(), this.u16(), this.u32(), this.u16()];
     const end = this.#at + length;
-    if (end > this.#bytes.length) throw new SyntaxError("the message ends early");
+    if (end > this.#bytes.length) throw new SyntaxError("the message ends prematurely");
     // A TTL above 2^31 counts as 0 (RFC 2181).
     const base = { owner, type, ttl: ttl > 0x7fff_ffff ? 0 : ttl };
     const data = kind === IN ? this.#data(type, length) : {};
-    if (this.#at > end) throw new SyntaxError("a record exceeds its stated length");
+    if (this.#at > end) throw new SyntaxError("a record exceeds its declared length");
     this.#at = end;
     return { ...base, ...data };
   }

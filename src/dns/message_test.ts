@@ -78,16 +78,16 @@ Deno.test("decodeAnswer() reads services, and rejects an answer without usable r
   );
   assert.deepEqual(good.services, [{ priority: 1, weight: 5, port: 8080, target: "h.test" }]);
   const bad = answer("_a._tcp.test", "SRV", { answers: [record(33, 60, data([1, 0x0a, 0]))] });
-  assert.throws(() => decodeAnswer(bad, about("_a._tcp.test", "SRV")), /no usable record/);
+  assert.throws(() => decodeAnswer(bad, about("_a._tcp.test", "SRV")), /no valid record/);
 });
 
 Deno.test.each([
   { why: "another question's", bytes: answer("b.test", "A"), then: /another query/ },
-  { why: "no answer", bytes: encodeQuestion(ID, "a.test", "A"), then: /does not answer the query/ },
+  { why: "no answer", bytes: encodeQuestion(ID, "a.test", "A"), then: /is not a response to the query/ },
   {
     why: "cut",
     bytes: answer("a.test", "A", { answers: [record(1, 1, [1, 2, 3, 4])] }).slice(0, -1),
-    then: /ends early/,
+    then: /ends prematurely/,
   },
   {
     why: "a name that points at itself",

@@ -123,7 +123,7 @@ async function ask(
     try {
       const answer = await askServer(name, type, { server, signal: late.signal });
       if (answer.rcode === 0 || answer.rcode === NO_SUCH_NAME) return answer;
-      failures.push(`${server} answers ${RCODES[answer.rcode] ?? `rcode ${answer.rcode}`}`);
+      failures.push(`${server} responds with ${RCODES[answer.rcode] ?? `rcode ${answer.rcode}`}`);
     } catch (error) {
       if (error instanceof Deno.errors.NotCapable) throw error;
       const reason = late.signal.aborted ? "timed out" : error instanceof Error ? error.message : String(error);
@@ -141,7 +141,7 @@ async function askServer(
   { server, signal }: { readonly server: string; readonly signal: AbortSignal },
 ): Promise<Answer> {
   const address = parseEndpoint(server);
-  if (address === undefined) throw new TypeError("not the address of a name server");
+  if (address === undefined) throw new TypeError("not a name server address");
   const question = encodeQuestion(QUESTION_ID, name, type);
   using connection = await connectTcp(address, signal);
   const exchange = async () => {

@@ -72,7 +72,7 @@ Deno.test("storyOf() lists the changes of a restart, and reports an unlogged end
   const changed = { files: [{ file: "clusters/web.yaml", change: "changed" as const }] };
   const reloaded = entry("balancer.reloaded", { pid: 2, diff: ["+bind :80"] }, 64);
   const lines = items([...start(1, 0, {}), ...start(2, 62, changed), reloaded]).join("\n");
-  assert.match(lines, /Restarted after an end that was not logged \(killed\?\) \(pid 2\)/);
+  assert.match(lines, /Restarted after an unlogged exit \(killed\?\) \(pid 2\)/);
   assert.match(lines, /config\.applied .*\n {4}changed clusters\/web\.yaml\n/);
   assert.match(lines, /balancer\.reloaded .*\n {6}\+bind :80$/);
 });

@@ -155,7 +155,7 @@ export function* storyLines(items: readonly StoryItem[], { color }: StoryForm): 
     const event = paint(entry.event.padEnd(24), COLORS[entry.level]);
     if (each.kind === "restart") {
       const how = each.downMs === undefined
-        ? "Restarted after an end that was not logged (killed?)"
+        ? "Restarted after an unlogged exit (killed?)"
         : `Restarted after ${formatDuration(Math.round(each.downMs))}`;
       yield `${time} ${entry.role.padEnd(8)} ${event} ${how}${
         each.isQuiet ? "; nothing changed" : ""

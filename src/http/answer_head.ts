@@ -22,7 +22,7 @@ export function formatAnswerHead(
 ): string {
   let text = `HTTP/1.1 ${status} ${REASONS.get(status) ?? ""}\r\n`;
   for (const [name, value] of headers) {
-    assert(FIELD_VALUE.test(value) && !OWN.has(name), `the answer's header ${name} is one that a handler may set`);
+    assert(FIELD_VALUE.test(value) && !OWN.has(name), `handlers may set the response header ${name}`);
     text += `${name}: ${value}\r\n`;
   }
   text += `date: ${dateText(nowMs)}\r\n`;

@@ -50,7 +50,7 @@ export class ByteSource {
 
   /** Drops bytes. */
   skip(count: number): void {
-    assert(count <= this.length, "at most the buffered bytes are taken");
+    assert(count <= this.length, "at most the buffered bytes are consumed");
     this.#start += count;
     if (this.#start === this.#end) [this.#start, this.#end] = [0, 0];
   }

@@ -161,7 +161,7 @@ export class HttpClient implements Disposable {
           [waiting, bytes] = [[rest], new TextEncoder().encode(rest).length];
           for (const line of lines) if (line.trim() !== "") yield line;
         }
-        if (bytes > bytesMax) throw new Error(`A line of the answer has more than ${bytesMax} bytes`);
+        if (bytes > bytesMax) throw new Error(`A line of the response exceeds ${bytesMax} bytes`);
       }
       if (!response.complete) throw new Error("answer truncated");
       const last = waiting.join("") + decoder.decode();
@@ -267,7 +267,7 @@ async function collect(response: IncomingMessage, bytesMax: number): Promise<str
   let bytes = 0;
   for await (const chunk of response) {
     bytes += chunk.length;
-    if (bytes > bytesMax) throw new Error(`The answer has more than ${bytesMax} bytes`);
+    if (bytes > bytesMax) throw new Error(`The response exceeds ${bytesMax} bytes`);
     text += decoder.decode(chunk, { stream: true });
   }
   if (!response.complete) throw new Error("answer truncated");

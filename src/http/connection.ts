@@ -347,7 +347,7 @@ function framingOf(
 const FAULT: HttpAnswer = {
   status: 500,
   headers: [["content-type", "text/plain"]],
-  body: "Cannot answer: internal error\n",
+  body: "Cannot respond: internal error\n",
 };
 const CONTINUE = utf8("HTTP/1.1 100 Continue\r\n\r\n");
 const NOTHING: Uint8Array<ArrayBuffer> = new Uint8Array(0);

@@ -22,7 +22,7 @@ export async function listenAt(address: StatusAddress): Promise<Listening> {
     };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`Cannot listen at ${formatStatusAddress(address)}: ${why}`, { cause: error });
+    throw new Error(`Cannot listen on ${formatStatusAddress(address)}: ${why}`, { cause: error });
   }
 }
 
@@ -62,10 +62,10 @@ async function refuseTaken(path: string): Promise<void> {
     throw error;
   });
   if (there === undefined) return;
-  if (there.isSocket !== true) throw new Error("a file that is not a socket exists there");
+  if (there.isSocket !== true) throw new Error("the path exists and is not a socket");
   const connection = await Deno.connect({ transport: "unix", path }).catch(() => undefined);
   connection?.close();
-  if (connection !== undefined) throw new Error("another process is listening there");
+  if (connection !== undefined) throw new Error("another process already listens on this socket");
 }
 
 async function inodeOf(path: string): Promise<number | null | undefined> {

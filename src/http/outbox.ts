@@ -27,7 +27,7 @@ export class Outbox {
 
   /** Adds bytes, or ASCII text, which must fit. */
   add(piece: string | Uint8Array): void {
-    assert(this.fits(piece.length), "the piece fits");
+    assert(this.fits(piece.length), "the data fits into the outbox");
     const buffer = this.#buffer ??= spare.pop() ?? new Uint8Array(OUTBOX_BYTES);
     if (typeof piece === "string") encoder.encodeInto(piece, buffer.subarray(this.#length));
     else buffer.set(piece, this.#length);

@@ -36,10 +36,10 @@ export class RequestBody {
   }
 
   async #nextChunk(): Promise<void> {
-    if (!this.#isFirstChunk && await this.#line() !== "") throw new HttpFault(400, "a chunk exceeds its stated size");
+    if (!this.#isFirstChunk && await this.#line() !== "") throw new HttpFault(400, "a chunk exceeds its declared size");
     this.#isFirstChunk = false;
     const [, size] = /^([0-9A-Fa-f]{1,8})(?:[ \t]*;[\t\x20-\x7e]*)?$/.exec(await this.#line()) ?? [];
-    if (size === undefined) throw new HttpFault(400, "the size of a chunk is malformed");
+    if (size === undefined) throw new HttpFault(400, "a chunk size is malformed");
     this.#left = parseInt(size, 16);
     if (this.#left > 0) return;
     // Trailers are ignored.
@@ -56,12 +56,12 @@ export class RequestBody {
     const lines = new LineFinder(this.#source);
     for (;;) {
       const at = lines.next();
-      if (at === "malformed") throw new HttpFault(400, "a line of a chunk does not end in CR LF");
+      if (at === "malformed") throw new HttpFault(400, "a chunk line does not end in CR LF");
       if (at !== undefined) return this.#source.takeText(at + 1).slice(0, -2);
-      if (this.#source.length > LINES_BYTES_MAX) throw new HttpFault(400, "a line of a chunk is too long");
+      if (this.#source.length > LINES_BYTES_MAX) throw new HttpFault(400, "a chunk line is too long");
       if (!await this.#source.fill()) throw new HttpFault(400, ENDED_EARLY);
     }
   }
 }
 
-const ENDED_EARLY = "the body ended early";
+const ENDED_EARLY = "the body ended prematurely";

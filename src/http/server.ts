@@ -145,7 +145,7 @@ export class HttpServer implements AsyncDisposable {
 
   /** Answers that there is no room, if that is possible before a handshake. */
   #turnAway(stream: ByteStream): void {
-    this.#tell(1, "every connection is waiting for its answer");
+    this.#tell(1, "all connections are waiting for a response");
     if (this.#tls !== undefined) return closeQuietly(stream);
     stream.write(BUSY).catch(() => {}).finally(() => closeQuietly(stream));
   }

@@ -24,7 +24,7 @@ const READ_BYTES = 16 * 1024;
 export function tryCertificates({ cert, key, clientCa }: TlsPem): void {
   Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key }).close();
   if (clientCa !== undefined && !clientCa.includes("-----BEGIN CERTIFICATE-----")) {
-    throw new Error("Cannot use the client CA: no certificate (PEM) in the file");
+    throw new Error("Cannot use the client CA: the file contains no PEM certificate");
   }
 }
 

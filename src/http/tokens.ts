@@ -55,12 +55,12 @@ export class BearerTokens<Bearer> {
     for (const entry of result.value) {
       const { name, token, sha256 } = entry;
       if ((token === undefined) === (sha256 === undefined)) {
-        throw new Error(`Cannot read the token ${name} in ${file}: expected either token or sha256`);
+        throw new Error(`Cannot read token ${name} in ${file}: must have either token or sha256`);
       }
       const bearer = bearerOf(entry);
       const hash = sha256 ?? hashOf(token ?? "");
       if (bearers.has(hash)) {
-        throw new Error(`Cannot use the token ${name} in ${file}: another entry has the same token`);
+        throw new Error(`Cannot use token ${name} in ${file}: another entry has the same token`);
       }
       bearers.set(hash, bearer);
     }

@@ -77,7 +77,7 @@ export class Damper<Key> {
   constructor(run: (keys: readonly Key[]) => void, options: DamperOptions) {
     const { burst, rate, maxMs, clock } = options;
     if (!(burst >= 1 && rate > 0 && maxMs >= 0)) {
-      throw new RangeError(`Cannot damp by a burst of ${burst}, a rate of ${rate} and at most ${maxMs} ms`);
+      throw new RangeError(`Cannot damp with burst ${burst}, rate ${rate} and maxMs ${maxMs}`);
     }
     [this.#run, this.#options] = [run, options];
     this.#all = new Budget(ALL_BURSTS * burst, Math.max(ALL_RATE, rate), clock.now());

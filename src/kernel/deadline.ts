@@ -12,7 +12,7 @@ export function deadline(
   { clock, signal }: { readonly clock: Clock; readonly signal?: AbortSignal },
 ): Deadline {
   const late = new AbortController();
-  const cancel = clock.after(ms, () => late.abort(new DOMException(`Timed out after ${ms} ms`, "TimeoutError")));
+  const cancel = clock.after(ms, () => late.abort(new DOMException(`Timed out after ${ms}ms`, "TimeoutError")));
   return {
     signal: signal === undefined ? late.signal : AbortSignal.any([late.signal, signal]),
     [Symbol.dispose]: cancel,

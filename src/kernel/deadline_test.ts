@@ -8,7 +8,7 @@ Deno.test("deadline() aborts its signal at its time, not earlier", () => {
   clock.advance(99);
   assert.equal(late.signal.aborted, false);
   clock.advance(1);
-  assert.match(String(late.signal.reason), /Timed out after 100 ms/);
+  assert.match(String(late.signal.reason), /Timed out after 100ms/);
 });
 
 Deno.test("deadline() aborts with the given signal", () => {

@@ -7,7 +7,7 @@ export class Gate {
   /** `atOnceMax`: how many jobs may run together; at least 1. */
   constructor(atOnceMax: number) {
     if (!(atOnceMax >= 1)) {
-      throw new RangeError(`Cannot make a gate: atOnceMax must be >= 1; current value is ${atOnceMax}`);
+      throw new RangeError(`Cannot create a gate: atOnceMax must be >= 1; current value is ${atOnceMax}`);
     }
     this.#free = atOnceMax;
   }

@@ -14,12 +14,12 @@ const LACKS: ReadonlyMap<string, string> = new Map([
   ["ENOBUFS", "this host is out of network buffers"],
   ["ENOMEM", "this host is out of memory"],
   ["EAGAIN", "this host is out of processes or threads (LimitNPROC, TasksMax)"],
-  ["EACCES", "permission denied by this host"],
-  ["EPERM", "permission denied by this host"],
-  ["ELIMIT", "the plugin holds too many open connections or files"],
-  ["EAI_AGAIN", "the resolver of this host does not answer"],
+  ["EACCES", "permission denied on this host"],
+  ["EPERM", "permission denied on this host"],
+  ["ELIMIT", "the plugin has too many open connections or files"],
+  ["EAI_AGAIN", "this host's resolver does not respond"],
   ["EAI_MEMORY", "this host is out of memory"],
-  ["EAI_SYSTEM", "the resolver of this host fails"],
+  ["EAI_SYSTEM", "this host's resolver fails"],
 ]);
 
 /** Linux's error numbers of the same, for errors without a code: `(os error 24)`. */

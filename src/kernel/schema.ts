@@ -174,7 +174,7 @@ export function unwanted(path: readonly (string | number)[], wanted: string, val
 export const text = (wanted = "a string") => v.string(wanted);
 
 /** A non-empty string. */
-export const word = (wanted = "a string that is not empty") => v.pipe(v.string(wanted), v.minLength(1, wanted));
+export const word = (wanted = "a non-empty string") => v.pipe(v.string(wanted), v.minLength(1, wanted));
 
 /** A string that matches a pattern. */
 export const matching = (form: RegExp, wanted: string) => v.pipe(v.string(wanted), v.regex(form, wanted));

@@ -73,7 +73,7 @@ const REFUSALS: readonly { readonly why: string; readonly value: unknown; readon
   {
     why: "a missing key deep down",
     value: { uri: "/", login: { user: "u" } },
-    then: "Missing key login.password: must be a string that is not empty",
+    then: "Missing key login.password: must be a non-empty string",
   },
   { why: "an unknown key", value: { uri: "/", urj: 1 }, then: "Unknown key urj" },
   {
@@ -92,7 +92,7 @@ const REFUSALS: readonly { readonly why: string; readonly value: unknown; readon
   {
     why: "a secret, without showing it",
     value: { uri: "/", login: { user: "", password: 12345 } },
-    then: "Cannot use login.password: must be a string that is not empty; current value is *****",
+    then: "Cannot use login.password: must be a non-empty string; current value is *****",
   },
   {
     why: "a value that contains a secret, without showing it",

@@ -285,7 +285,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     repeats: true,
     fields: ["discovery", "cluster", "node", "ours", "theirs"],
-    meaning: "two hosts register the same node name and overwrite each other's entry, so only one of them is in the cluster at a time",
+    meaning:
+      "two hosts register the same node name and overwrite each other's entry, so only one of them is in the cluster at a time",
     action: "give each host its own `name` in host.yaml; `ours` and `theirs` are the two addresses",
   },
   "registration.draining": {
@@ -321,7 +322,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "registry.replacement_unreachable": {
     level: "warn",
     fields: ["worker", "detail"],
-    meaning: "after a config change, the new connection cannot reach its registry; the previous connection stays in use",
+    meaning:
+      "after a config change, the new connection cannot reach its registry; the previous connection stays in use",
     action: "check the changed config and the registry",
     resolvedBy: ["registry.connected", "worker.started"],
   },
@@ -378,7 +380,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "cluster.outdated": {
     level: "warn",
     fields: ["cluster", "nodes", "age"],
-    meaning: "the registry has not confirmed the last known good members for longer than `max_age`; they are still served",
+    meaning:
+      "the registry has not confirmed the last known good members for longer than `max_age`; they are still served",
     action: "check the registry, or remove the cluster",
   },
   // Operators.
@@ -530,7 +533,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "admin.secrets_invalid": {
     level: "error",
     fields: ["reason"],
-    meaning: "the tokens or certificates of the admin interface cannot be reloaded; the previous tokens and certificates stay active",
+    meaning:
+      "the tokens or certificates of the admin interface cannot be reloaded; the previous tokens and certificates stay active",
     action: "fix the file",
   },
 
@@ -571,7 +575,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "writer.standby": {
     level: "warn",
     fields: ["balancer"],
-    meaning: "another writer manages this balancer; this writer is on standby, and takes over when the other writer exits",
+    meaning:
+      "another writer manages this balancer; this writer is on standby, and takes over when the other writer exits",
     action: "no action if a standby is intended; otherwise stop one of the two writers",
     resolvedBy: "writer.active",
   },
@@ -777,7 +782,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "worker.ended": {
     level: "warn",
     fields: ["worker", "reason", "waitMs", "attempt"],
-    meaning: "the worker of a check or a registry connection died because of `reason`; a new worker starts after `waitMs`",
+    meaning:
+      "the worker of a check or a registry connection died because of `reason`; a new worker starts after `waitMs`",
     action: "no action; if workers keep dying, fix the cause in `reason`",
     resolvedBy: "worker.started",
   },
@@ -786,7 +792,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     repeats: true,
     fields: ["worker", "reason", "waitMs", "attempt"],
     meaning: "a worker could not start; the start is retried after `waitMs`",
-    action: "fix the cause in `reason`; if the process is out of file descriptors, raise `LimitNOFILE` or set `isolation: shared`",
+    action:
+      "fix the cause in `reason`; if the process is out of file descriptors, raise `LimitNOFILE` or set `isolation: shared`",
     resolvedBy: "worker.started",
   },
   "worker.replace_failed": {
@@ -813,7 +820,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "worker.greedy": {
     level: "error",
     fields: ["worker", "open", "limit"],
-    meaning: "the process was running out of file descriptors; the worker of the plugin with the most open files was stopped",
+    meaning:
+      "the process was running out of file descriptors; the worker of the plugin with the most open files was stopped",
     action: "fix the plugin, or raise `LimitNOFILE`",
     resolvedBy: "worker.started",
   },
@@ -874,7 +882,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "discovery.path_missing": {
     level: "info",
     fields: ["worker", "path"],
-    meaning: "`path` does not exist in the registry: no node was ever registered below `path`, or `path` was removed. Members are kept",
+    meaning:
+      "`path` does not exist in the registry: no node was ever registered below `path`, or `path` was removed. Members are kept",
     action: "no action; if reporters are running, compare their `path`, or find the client that removed `path`",
     resolvedBy: "discovery.path_found",
   },
@@ -1184,8 +1193,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "history.unwritten": {
     level: "warn",
     fields: ["reason"],
-    meaning:
-      "the history or a balancer's last files cannot be written; records are dropped until writes succeed",
+    meaning: "the history or a balancer's last files cannot be written; records are dropped until writes succeed",
     action: "check `history_dir`, its permissions and the disk",
     resolvedBy: "history.written",
   },

@@ -43,7 +43,7 @@ const TIMED: HandlerClass = {
 };
 const SYSLOG: HandlerClass = {
   entries: {
-    address: optional(converted(toAddress, "the path of a socket, or a list of a host and a port")),
+    address: optional(converted(toAddress, "a socket path, or a list of a host and a port")),
     facility: optional(converted(toFacility, `a number from 0 to 127, or one of ${FACILITIES.toSorted().join(", ")}`)),
   },
   output: { to: "syslog", address: { host: "localhost", port: 514 }, facility: 1 },

@@ -85,7 +85,7 @@ export class Log implements Disposable, AsyncDisposable {
           reason,
         }),
       onRecovery: (handler, dropped) =>
-        this.#tellOwn("info", "Log handler works again", { event: "log.handler_restored", handler, dropped }),
+        this.#tellOwn("info", "Log handler recovered", { event: "log.handler_restored", handler, dropped }),
     });
     this.#route = this.#routeOf(this.#logging);
     configureSync({

@@ -97,7 +97,9 @@ export function remarksOnFormat({ format = "", datefmt = "" }: Readonly<Record<s
     ...unknown.map(([, name]) => remark("format", `Unknown field ${name} is written as -: known fields are ${KNOWN}`)),
     ...unsupported.map(([whole]) => remark("format", `Conversion ${whole} is not supported; written as %s`)),
     ...format === "" || fields.length > 0 ? [] : [remark("format", NO_FIELD)],
-    ...hasOther ? [remark("format", "A % without a field such as %(message)s is written literally; use %%")] : [],
+    ...hasOther
+      ? [remark("format", "A % without a field such as %(message)s is written literally; write %% instead")]
+      : [],
     ...unknownDirectives(String(datefmt)).map((directive) =>
       remark("datefmt", `Directive ${directive} is not supported; written literally`)
     ),

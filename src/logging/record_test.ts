@@ -89,7 +89,7 @@ Deno.test.each([
   ["%(levelno)+d", ["Conversion %(levelno)+d is not supported; written as %s"]],
   ["%(levelname)d", ["Conversion %(levelname)d is not supported; written as %s"]],
   ["hello", ["The format has no field such as %(message)s; only the message is written"]],
-  ["100% %(message)s", ["A % without a field such as %(message)s is written literally; use %%"]],
+  ["100% %(message)s", ["A % without a field such as %(message)s is written literally; write %% instead"]],
   ["%(message)5000s", ["The format has no field such as %(message)s; only the message is written"]],
   ["%(asctime)s 100%% %(levelname)-8s %(created).3f %(levelno)03d", []],
 ])("remarksOnFormat() reports where Python would write %s differently", (format, wanted) => {

@@ -24,15 +24,15 @@ const LEVEL = converted(
 type Unused = Readonly<Record<string, readonly [instead: string, same?: RegExp]>>;
 
 const NO_FILTER: readonly [string] = ["all records pass; use the levels of loggers and handlers"];
-const FORMAT_ALONE: readonly [string, RegExp] = ["only the key format is used", /^logging\.Formatter$/];
+const FORMAT_ALONE: readonly [string, RegExp] = ["a formatter supports only the key format", /^logging\.Formatter$/];
 /** What is said where a filter is defined is not said again where it is named. */
 const USES: Unused = { filters: [NO_FILTER[0], /(?:)/] };
 
 /** Keys of dictConfig that are not used, what is done instead, and the values that ask for just that. */
 const UNUSED: Readonly<Record<string, Unused>> = {
   file: {
-    incremental: ["the file replaces the previous one", /^false$/],
-    disable_existing_loggers: ["loggers that the file does not name stay active", /^false$/],
+    incremental: ["the file replaces the whole logging config", /^false$/],
+    disable_existing_loggers: ["loggers that are not in the file stay active", /^false$/],
   },
   filters: {
     name: NO_FILTER,
@@ -42,19 +42,19 @@ const UNUSED: Readonly<Record<string, Unused>> = {
   formatters: {
     class: FORMAT_ALONE,
     "()": FORMAT_ALONE,
-    style: ["fields have the form %(message)s", /^%$/],
-    defaults: ["an unknown field is written as -"],
-    validate: ["a format is always checked", /^true$/],
+    style: ["only fields of the form %(message)s are supported", /^%$/],
+    defaults: ["unknown fields are written as -"],
+    validate: ["formats are always validated", /^true$/],
   },
   handlers: {
     ...USES,
     mode: ["records are appended to the file", /^a$/],
-    delay: ["the first record opens the file", /^true$/],
+    delay: ["the file is opened when the first record is written", /^true$/],
     encoding: ["files are written in UTF-8", /^(?:utf[-_]?8|u8|ascii|us-ascii)$/i],
     errors: ["files are written in UTF-8"],
     atTime: ["the file rotates at midnight"],
     socktype: ["messages are sent as datagrams", /^ext:\/\/socket\.SOCK_DGRAM$/],
-    ".": ["messages end with NUL, and an ident stands in the format"],
+    ".": ["messages end with NUL; put the ident into the format"],
   },
   loggers: USES,
   root: USES,
@@ -71,7 +71,7 @@ export function readLogging(raw: unknown): Checked<Logging> {
   const file = usedOf(
     raw,
     [],
-    (path, instead) => remark(path, "key", `Key ${formatPath(path)} is not used: ${instead}`),
+    (path, instead) => remark(path, "key", `Key ${formatPath(path)} is ignored: ${instead}`),
   );
   const { handlers, formatters } = isRecord(file) ? file : {};
   for (const [name, part] of entriesOf(handlers)) {
@@ -137,7 +137,7 @@ function schemaFor(handlers: readonly [string, unknown][], formatters: readonly 
   const handler = (raw: unknown) => {
     const known = HANDLER_CLASSES.get(classOf(raw).own ?? "");
     if (known !== undefined) return keys({ ...own, ...known.entries });
-    return converted((value) => classOf(value).own === undefined ? undefined : {}, "a map with a class");
+    return converted((value) => classOf(value).own === undefined ? undefined : {}, "a map with the key class");
   };
   return keys({
     version: converted((value) => value === 1 ? value : undefined, "1"),

@@ -122,23 +122,27 @@ Deno.test("readLogging() accepts filters that only add to a record", () => {
 
 /** Keys of dictConfig that are not used, where they stand, a value, and what is done instead. */
 const UNUSED = [
-  ["incremental", { incremental: true }, "the file replaces the previous one"],
-  ["disable_existing_loggers", { disable_existing_loggers: true }, "loggers that the file does not name stay active"],
+  ["incremental", { incremental: true }, "the file replaces the whole logging config"],
+  ["disable_existing_loggers", { disable_existing_loggers: true }, "loggers that are not in the file stay active"],
   ["filters.a.name", { filters: { a: { name: "lighthouse.writer" } } }, "all records pass"],
   ["filters.a.class", { filters: { a: { class: "logging.Filter" } } }, "all records pass"],
   ["filters.a.()", { filters: { a: { "()": "mine.Filter" } } }, "all records pass"],
-  ["formatters.a.class", { formatters: { a: { class: "mine.Formatter" } } }, "only the key format is used"],
-  ["formatters.a.()", { formatters: { a: { "()": "mine.Formatter" } } }, "only the key format is used"],
-  ["formatters.a.style", { formatters: { a: { style: "{" } } }, "fields have the form %(message)s"],
-  ["formatters.a.defaults", { formatters: { a: { defaults: { ip: "x" } } } }, "an unknown field is written as -"],
-  ["formatters.a.validate", { formatters: { a: { validate: false } } }, "a format is always checked"],
+  [
+    "formatters.a.class",
+    { formatters: { a: { class: "mine.Formatter" } } },
+    "a formatter supports only the key format",
+  ],
+  ["formatters.a.()", { formatters: { a: { "()": "mine.Formatter" } } }, "a formatter supports only the key format"],
+  ["formatters.a.style", { formatters: { a: { style: "{" } } }, "only fields of the form %(message)s are supported"],
+  ["formatters.a.defaults", { formatters: { a: { defaults: { ip: "x" } } } }, "unknown fields are written as -"],
+  ["formatters.a.validate", { formatters: { a: { validate: false } } }, "formats are always validated"],
   ["handlers.a.mode", handlerOf({ mode: "w" }), "records are appended to the file"],
-  ["handlers.a.delay", handlerOf({ delay: false }), "the first record opens the file"],
+  ["handlers.a.delay", handlerOf({ delay: false }), "the file is opened when the first record is written"],
   ["handlers.a.encoding", handlerOf({ encoding: "latin-1" }), "files are written in UTF-8"],
   ["handlers.a.errors", handlerOf({ errors: "replace" }), "files are written in UTF-8"],
   ["handlers.a.atTime", handlerOf({ atTime: "12:00" }), "the file rotates at midnight"],
   ["handlers.a.socktype", handlerOf({ socktype: "ext://socket.SOCK_STREAM" }), "messages are sent as datagrams"],
-  ["handlers.a..", handlerOf({ ".": { ident: "x" } }), "messages end with NUL, and an ident stands in the format"],
+  ["handlers.a..", handlerOf({ ".": { ident: "x" } }), "messages end with NUL; put the ident into the format"],
 ] as const;
 
 function handlerOf(more: Record<string, unknown>): Record<string, unknown> {
@@ -151,7 +155,7 @@ Deno.test.each(UNUSED.map(([key, file, instead]) => ({ key, file, instead })))(
     const { value, findings } = readLogging({ version: 1, root: { level: "DEBUG" }, ...file });
     assert.equal(value?.root.level, 10);
     assert.deepEqual(findings.map(({ severity, at }) => [severity, at]), [["warning", "key"]]);
-    assert.ok(findings[0]?.message.startsWith(`Key ${key} is not used: ${instead}`), findings[0]?.message);
+    assert.ok(findings[0]?.message.startsWith(`Key ${key} is ignored: ${instead}`), findings[0]?.message);
   },
 );
 
@@ -174,8 +178,8 @@ Deno.test("readLogging() leaves out unknown keys, reports them, and uses the res
       line.replace(/(?<=known fields are message|known handlers are logging).*/, "")
     ),
     [
-      "warning formatters.json.(): Key formatters.json.() is not used: only the key format is used",
-      "warning filters.mine.(): Key filters.mine.() is not used: all records pass; use the levels of loggers and handlers",
+      "warning formatters.json.(): Key formatters.json.() is ignored: a formatter supports only the key format",
+      "warning filters.mine.(): Key filters.mine.() is ignored: all records pass; use the levels of loggers and handlers",
       'warning handlers.gelf.class: Unknown handler "graypy.GELFUDPHandler" is ignored: known handlers are logging',
       "warning formatters.json.format: Unknown field hostname is written as -: known fields are message",
     ],
@@ -222,7 +226,7 @@ Deno.test.each([
     { root: { handlers: ["x"] } },
     /^error root\.handlers\.0: .* a handler, but none/,
   ],
-  ["a handler without a class", { handlers: { a: {} } }, /^error handlers\.a: .* a map with a class/],
+  ["a handler without a class", { handlers: { a: {} } }, /^error handlers\.a: .* a map with the key class/],
   [
     "an undefined formatter",
     { handlers: { a: { class: "logging.NullHandler", formatter: "x" } } },
@@ -246,7 +250,7 @@ Deno.test.each([
   [
     "an invalid address",
     { handlers: { a: { class: "logging.handlers.SysLogHandler", address: ["x"] } } },
-    /^error handlers\.a\.address: .* the path of a socket, or a list of a host and a port/,
+    /^error handlers\.a\.address: .* a socket path, or a list of a host and a port/,
   ],
   [
     "an invalid unit",

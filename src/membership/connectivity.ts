@@ -100,7 +100,7 @@ export class Connectivity implements Disposable {
 
   #tellLost(worker: string, logged: Logged): void {
     logged.cancel?.();
-    this.#log.warn("Registry unreachable; serving last known members", {
+    this.#log.warn("Registry unreachable; serving last known good members", {
       event: "registry.unreachable",
       worker,
       detail: this.#now.get(worker)?.detail ?? "",

@@ -27,6 +27,6 @@ async function readFile(path: string): Promise<string> {
   const real = await resolveTrusted(path);
   const { isFile, size } = await Deno.stat(real);
   if (!isFile) throw new Error("not a regular file");
-  if (size > FILE_BYTES_MAX) throw new Error(`${size} bytes, at most ${FILE_BYTES_MAX} are read`);
+  if (size > FILE_BYTES_MAX) throw new Error(`must be at most ${FILE_BYTES_MAX} bytes; current size is ${size}`);
   return await Deno.readTextFile(real);
 }

@@ -93,7 +93,7 @@ export class FollowedPrefixes implements AsyncDisposable {
           const { entries: before = [] } = this.#followed.get(keyOf(place)) ?? {};
           const isGone = entries.length === 0 && before.length > 0;
           if (isGone && !isDoubted) {
-            log.warn("Registry reports no keys any more; keeping them until confirmed", {
+            log.warn("Registry reports no keys; keeping known keys until confirmed", {
               event: "keys.held",
               discovery,
               prefix,
@@ -109,7 +109,7 @@ export class FollowedPrefixes implements AsyncDisposable {
         if (signal.aborted) return;
         const reason = error instanceof Error ? error.message : String(error);
         waitMs = Math.round(backoffMs(attempts++, BACKOFF, random));
-        log[reason === logged ? "debug" : "warn"]("Cannot follow keys; keeping them and trying again", {
+        log[reason === logged ? "debug" : "warn"]("Key watch failed; keeping known keys and retrying", {
           event: "keys.failed",
           discovery,
           prefix,

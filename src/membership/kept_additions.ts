@@ -43,7 +43,7 @@ export class KeptAdditions implements Disposable {
 
   /** Why they do not survive this process; `undefined` if they do. */
   get unkept(): string | undefined {
-    return this.#options.path === undefined ? "no state directory is known (STATE_DIRECTORY)" : this.#failure;
+    return this.#options.path === undefined ? "no state directory is set (STATE_DIRECTORY)" : this.#failure;
   }
 
   /** Reads the file. What cannot be used is logged and left as it is. */
@@ -51,7 +51,7 @@ export class KeptAdditions implements Disposable {
     const { path, log } = this.#options;
     if (path === undefined) return;
     const reject = (reason: string) =>
-      log.warn("Cannot use the additions file; starting without its nodes and sources", {
+      log.warn("Cannot use the additions file; starting without additions", {
         event: "addition.unusable",
         path,
         reason,
@@ -59,7 +59,7 @@ export class KeptAdditions implements Disposable {
     try {
       const sealed = await unseal(await this.#disk.read(path), [FORMAT]);
       const all = sealed.ok ? parseAdditions(JSON.parse(sealed.body)) : undefined;
-      if (all === undefined) return reject(sealed.ok ? "no additions in it" : sealed.reason);
+      if (all === undefined) return reject(sealed.ok ? "the file contains no valid additions" : sealed.reason);
       this.#all = all;
       this.#awaitEnd();
     } catch (error) {
@@ -124,7 +124,7 @@ export class KeptAdditions implements Disposable {
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       if (this.#failure === undefined) {
-        log.warn("Cannot keep additions on disk", { event: "addition.unwritten", path, reason });
+        log.warn("Cannot save additions to disk", { event: "addition.unwritten", path, reason });
       }
       this.#failure = reason;
     }

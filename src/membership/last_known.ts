@@ -104,7 +104,7 @@ export class LastKnown implements AsyncDisposable {
       this.#sources = decoded.sources;
     } else {
       const at = { path, reason: decoded.reason };
-      this.#options.log.warn("Cannot use the last known members; starting without them", {
+      this.#options.log.warn("Cannot use the last known good members; starting without them", {
         event: "last_known.unusable",
         ...at,
       });
@@ -139,9 +139,9 @@ export class LastKnown implements AsyncDisposable {
         // A cluster that is not in the config now may be once its file is fixed.
         const level = wanted.has(cluster) ? "info" : "debug";
         const at = { cluster, nodes: nodes.length, age: `${Math.round(ageMs / 1_000)}s` };
-        this.#options.log[level]("Serving last known members", { event: "cluster.last_known", ...at });
+        this.#options.log[level]("Serving last known good members", { event: "cluster.last_known", ...at });
         if (ageMs <= this.#maxAgeMs || !wanted.has(cluster)) continue;
-        this.#options.log.warn("Last known members are older than max_age", { event: "cluster.outdated", ...at });
+        this.#options.log.warn("Last known good members are older than max_age", { event: "cluster.outdated", ...at });
       }
     }
     for (const [cluster, sources] of this.#sources) {
@@ -177,7 +177,7 @@ export class LastKnown implements AsyncDisposable {
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
       const reason = error instanceof Error ? error.message : String(error);
-      this.#options.log.warn("Cannot read the last known members; starting without them", {
+      this.#options.log.warn("Cannot read the last known good members; starting without them", {
         event: "last_known.unusable",
         path,
         reason,
@@ -217,7 +217,7 @@ export class LastKnown implements AsyncDisposable {
       return await plugin.adopt(new Map(read), config);
     } catch (error) {
       if (!(error instanceof UndecidedError)) throw error;
-      this.#options.log.debug("Cannot read the members in the balancer's file", {
+      this.#options.log.debug("Cannot read members from the balancer's file", {
         event: "last_known.unread",
         reason: error.message,
       });
@@ -235,7 +235,7 @@ export class LastKnown implements AsyncDisposable {
       if (seen.answers === undefined) return undefined;
       return await plugin.adoptRunning?.(await plugin.observe(seen, config)) ?? new Map();
     } catch (error) {
-      log.debug("Cannot read the members of the running balancer", {
+      log.debug("Cannot read members from the running balancer", {
         event: "last_known.unread",
         reason: String(error),
       });
@@ -285,7 +285,7 @@ export class LastKnown implements AsyncDisposable {
         await this.#disk.write(path, text);
         this.#written = { values, atMs: nowMs };
         if (this.#failure !== undefined) {
-          this.#options.log.info("Last known members written again", { event: "last_known.written", path });
+          this.#options.log.info("Last known good members can be saved again", { event: "last_known.written", path });
         }
         this.#failure = undefined;
       } catch (error) {
@@ -298,7 +298,7 @@ export class LastKnown implements AsyncDisposable {
         this.#cancelNext = clock.after(RETRY_MS, () => this.note());
         // The same failure is logged once.
         const level = reason === this.#failure ? "debug" : "warn";
-        this.#options.log[level]("Cannot keep the last known members on disk", {
+        this.#options.log[level]("Cannot save the last known good members to disk", {
           event: "last_known.unwritten",
           path,
           reason,

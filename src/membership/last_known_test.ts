@@ -93,7 +93,7 @@ Deno.test("LastKnown writes its file as soon as it can, even if no member change
     // The text is hashed first, which takes a turn of the event loop.
     await eventually(
       "it has tried",
-      () => full ? told.length > 0 : told.includes("Last known members written again"),
+      () => full ? told.length > 0 : told.includes("Last known good members can be saved again"),
     );
   }
   assert.match(written[0] ?? "", /"web"/);

@@ -453,7 +453,7 @@ export class MembershipGuard implements Disposable {
     }
     const nodes = unlogged.length + memory.unloggedBefore;
     for (const { node, kept, ignored, keys } of unlogged.slice(0, CONFLICTS_TOLD_MAX)) {
-      log.warn("Sources contradict each other about a node; the earlier one is used", {
+      log.warn("Sources disagree about a node; using the earlier source", {
         event: "cluster.conflict",
         cluster,
         node,
@@ -484,7 +484,7 @@ export class MembershipGuard implements Disposable {
     if (hold === undefined) {
       if (before === undefined) return;
       const isConfirmed = before.cause !== "many" && said < known;
-      const text = isConfirmed ? "Held membership change confirmed, applying" : "Hold released; members are back";
+      const text = isConfirmed ? "Held membership change confirmed, applying" : "Hold released; members have returned";
       return log.info(text, { event: "cluster.released", ...at });
     }
     if (hold.cause === before?.cause) return;
@@ -542,7 +542,7 @@ const HELD: { readonly [cause in Hold["cause"]]: string } = {
   empty: "Registry reports 0 nodes",
   many: "Registry reports more nodes than max_nodes",
   few: "Registry reports fewer nodes than min_nodes",
-  shrunk: "Registry reports a loss above max_shrink_percent",
+  shrunk: "Registry reports more lost nodes than max_shrink_percent allows",
   missing: "Registry has no such cluster",
-  behind: "Registry history unknown and nodes missing",
+  behind: "Registry lacks nodes, and its history is unknown",
 };

@@ -74,7 +74,7 @@ export class OperatorOrders implements AsyncDisposable {
 
   /** Why the orders do not survive this process; `undefined` if they do. */
   get unkept(): string | undefined {
-    return this.#paths.length === 0 ? "no file for them is configured" : this.#failure;
+    return this.#paths.length === 0 ? "no overrides file is configured" : this.#failure;
   }
 
   /**
@@ -154,7 +154,7 @@ export class OperatorOrders implements AsyncDisposable {
     const { log, wallNow, onChange } = this.#options;
     const { orders: read, path, unusable } = await readNewest(paths, this.#disk);
     for (const [path, reason] of unusable) {
-      log.warn("Cannot use the overrides file; starting without its overrides", {
+      log.warn("Cannot use the overrides file; starting without overrides", {
         event: "override.unusable",
         path,
         reason,
@@ -197,11 +197,11 @@ export class OperatorOrders implements AsyncDisposable {
       const [first] = failures;
       const isKept = failures.length < paths.length;
       if (isKept && this.#failure !== undefined) {
-        log.info("Overrides written again", { event: "override.written", path: paths[0] });
+        log.info("Overrides can be saved again", { event: "override.written", path: paths[0] });
       }
       if (first !== undefined) {
         const level = isKept || first.reason === this.#failure ? "debug" : "warn";
-        log[level]("Cannot keep overrides on disk", { event: "override.unwritten", ...first });
+        log[level]("Cannot save overrides to disk", { event: "override.unwritten", ...first });
         this.#cancelRetry = clock.after(RETRY_MS, () => void this.#write());
       }
       this.#failure = isKept ? undefined : first?.reason;
@@ -249,7 +249,7 @@ async function readOrders(
   if (!sealed.ok) return sealed.reason;
   const body = parseJson(sealed.body);
   const orders = parseOrders(body);
-  if (orders === undefined) return "no overrides in it";
+  if (orders === undefined) return "the file contains no valid overrides";
   const writtenMs = isRecord(body) && typeof body.writtenMs === "number" ? body.writtenMs : 0;
   return { orders, writtenMs };
 }
@@ -259,7 +259,7 @@ export class TooManyOrdersError extends Error {
   override name = "TooManyOrdersError";
 
   constructor() {
-    super(`Cannot take another override: there are ${ORDERS_MAX} already: current count is ${ORDERS_MAX}`);
+    super(`Cannot add an override: at most ${ORDERS_MAX} are allowed`);
   }
 }
 

@@ -137,7 +137,7 @@ Deno.test("OperatorOrders takes orders before it knows its file, and keeps them 
   }
   await using orders = host.start();
   await orders.put("overrides", host.drain("b.test"));
-  assert.match(orders.unkept ?? "", /no file/);
+  assert.match(orders.unkept ?? "", /no overrides file/);
   await orders.at(PATH);
   assert.equal(orders.unkept, undefined);
   assert.deepEqual(targets(orders), ["a.test drain", "b.test drain"]);

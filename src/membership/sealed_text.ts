@@ -19,9 +19,9 @@ export async function seal(format: string, body: string): Promise<string> {
 export async function unseal(text: string, formats: readonly string[]): Promise<Unsealed> {
   const [head = "", body = "", ...rest] = text.split("\n");
   const [format = "", checksum] = head.split(" ");
-  if (!formats.includes(format)) return { ok: false, reason: `not in format ${formats[0]}` };
+  if (!formats.includes(format)) return { ok: false, reason: `the file is not in format ${formats[0]}` };
   if (rest.length !== 1 || rest[0] !== "" || await sha256(body) !== checksum) {
-    return { ok: false, reason: "checksum mismatch: truncated or edited" };
+    return { ok: false, reason: "checksum mismatch; the file was truncated or edited" };
   }
   return { ok: true, format, body };
 }

@@ -181,7 +181,7 @@ Deno.test("a node that two sources describe differently is reported once for as 
   stage.guard.hear({ cluster: "web", nodes: [{ ...node("a"), weight: 1 }], exists: true, epoch: "1" }, "zoo");
   for (let i = 0; i < 3; i++) stage.guard.hear({ cluster: "web", nodes: [heavy], exists: true, epoch: "1" }, "etcd");
   assert.equal(stage.live.nodes("web")?.[0]?.weight, 1);
-  assert.equal(stage.log.take().filter((line) => JSON.stringify(line).includes("contradict")).length, 1);
+  assert.equal(stage.log.take().filter((line) => JSON.stringify(line).includes("disagree")).length, 1);
   assert.deepEqual(stage.guard.conflicts("web"), [{ node: "a:80", kept: "zoo", ignored: "etcd", keys: ["weight"] }]);
 });
 

@@ -143,7 +143,7 @@ export async function decodeTopology(text: string): Promise<DecodedTopology> {
   const { format, body } = sealed;
   const whole = parseBody(body);
   const clusters = format === OLD_FORMAT ? whole : recordOf(whole?.clusters);
-  if (clusters === undefined) return { ok: false, reason: "no clusters in it" };
+  if (clusters === undefined) return { ok: false, reason: "the file contains no clusters" };
   const members = decodeMembers(clusters);
   if (typeof members === "string") return { ok: false, reason: members };
   const sources = new Map<ClusterName, Members>();

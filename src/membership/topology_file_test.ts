@@ -44,7 +44,7 @@ Deno.test("encodeTopology() returns the same text whatever the order of the clus
 });
 
 Deno.test("decodeTopology() rejects a file of another format", async () => {
-  assert.match(await reasonOf(""), /^not in format lighthouse-topology-2$/);
+  assert.match(await reasonOf(""), /^the file is not in format lighthouse-topology-2$/);
   assert.match(await reasonOf("lighthouse-topology-3 00\n{}\n"), /not in format/);
 });
 

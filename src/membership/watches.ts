@@ -149,7 +149,7 @@ export class Watches {
     const waitMs = Math.round(backoffMs(attempt, WATCH_BACKOFF, random));
     // A repetition is no news.
     const level = before?.reason === reason ? "debug" : "warn";
-    log[level]("Watch failed; keeping members and watching again", {
+    log[level]("Watch failed; keeping members and retrying", {
       event: "cluster.watch_failed",
       cluster,
       discovery,
@@ -238,18 +238,18 @@ function endOf(
   cluster: Cluster | undefined,
   discovery: ReadonlyMap<string, unknown>,
 ): { readonly source: SourceKey; readonly reason: string } | undefined {
-  if (cluster === undefined) return { source, reason: "No file of clusters/ names it" };
+  if (cluster === undefined) return { source, reason: "No file in clusters/ defines the cluster" };
   const [only, ...others] = cluster.sources;
   const own = cluster.sources.find((each) => sourceKey(each) === source);
   const next = own ?? (others.length === 0 ? only : undefined);
   // A source that has left a list leaves the others as they are.
   if (next === undefined) return undefined;
   if (!discovery.has(next.discovery)) {
-    return { source: sourceKey(next), reason: `No usable discovery/${next.discovery}.yaml` };
+    return { source: sourceKey(next), reason: `No valid discovery/${next.discovery}.yaml` };
   }
   if (next.discovery === before) return undefined;
   return {
     source: sourceKey(next),
-    reason: `Moving to discovery/${next.discovery}.yaml: waiting for its first answer`,
+    reason: `Switching to discovery/${next.discovery}.yaml: waiting for the first response`,
   };
 }

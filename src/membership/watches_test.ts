@@ -97,7 +97,7 @@ Deno.test("Watches starts what is new, ends what is gone, and leaves the rest", 
   ]);
   assert.deepEqual(bench.apply({ web: "zoo", api: "dns" }), [
     "discovery zoo: unwatch api",
-    "lost until told (Moving to discovery/dns.yaml: waiting for its first answer) api",
+    "lost until told (Switching to discovery/dns.yaml: waiting for the first response) api",
     "discovery dns: watch api",
   ]);
 });
@@ -113,7 +113,7 @@ Deno.test("Watches requests metadata only while a balancer reads it", () => {
   assert.deepEqual(bench.apply({ web: "zoo", api: "dns" }, true, false), []);
   assert.deepEqual(bench.apply({ web: "zoo" }, true), [
     "discovery dns: unwatch api",
-    "lost until told (No file of clusters/ names it) api",
+    "lost until told (No file in clusters/ defines the cluster) api",
     "discovery zoo: unwatch web",
     "discovery zoo: watch web",
   ]);

@@ -319,7 +319,8 @@ export const METRICS = {
     part: "Balancers",
     kind: "counter",
     labels: ["balancer", "step", "result"],
-    help: "Reconcile steps by kind (command, install, start, reload, notify, supervise) and result: ok, or the kind of failure.",
+    help:
+      "Reconcile steps by kind (command, install, start, reload, notify, supervise) and result: ok, or the kind of failure.",
   },
   lighthouse_balancer_step_duration_seconds: {
     part: "Balancers",
@@ -429,8 +430,7 @@ export const METRICS = {
     part: "The store",
     kind: "gauge",
     labels: [],
-    help:
-      "1 if the document is served; 0 while another instance may have a newer version, and requests get 503.",
+    help: "1 if the document is served; 0 while another instance may have a newer version, and requests get 503.",
   },
   lighthouse_store_lock_held: {
     part: "The store",

@@ -107,7 +107,7 @@ export function parseNode(value: unknown): ParsedNode {
   if (typeof name !== "string" || !(isHostName(name) || isIpv6(name))) return refuse("host must be a host name", host);
   const metadata = value.metadata ?? {};
   if (!isRecord(metadata) || !isPlain(metadata)) {
-    return refuse("metadata must be an object of JSON data", metadata);
+    return refuse("metadata must be a JSON object", metadata);
   }
   if (JSON.stringify(metadata).length > METADATA_LENGTH_MAX) {
     return refuse(`metadata must be at most ${METADATA_LENGTH_MAX} characters`, "too long to show");

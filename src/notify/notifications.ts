@@ -199,7 +199,7 @@ export class Notifications implements AsyncDisposable {
         rest = rest.slice(batch.length);
         batching = WHOLE;
         if (attempt > 0 || running.dropped > 0) {
-          log.info("Notifier delivers again", {
+          log.info("Notifier recovered", {
             event: "notifier.delivered",
             notifier: name,
             dropped: running.dropped,
@@ -216,7 +216,7 @@ export class Notifications implements AsyncDisposable {
           [rest, attempt] = [rest.slice(1), 0];
           running.dropped++;
           meter.count("lighthouse_notifications_total", { notifier: name, result: "dropped" });
-          log.warn("Notifier rejects an event; dropping it", { event: "notifier.failed", notifier: name, reason });
+          log.warn("Notifier rejected an event; event dropped", { event: "notifier.failed", notifier: name, reason });
           continue;
         }
         const waitMs = Math.round(backoffMs(attempt++, after.backoff, random));

@@ -62,7 +62,7 @@ export const rulesSchema: HouseSchema<RuleKeys> = houseSchema(keys({
     ),
     "warn",
   ),
-  group_by: optional(list(matching(/^[A-Za-z_]{1,40}$/, "event or the name of a field")), ["event", "cluster"]),
+  group_by: optional(list(matching(/^[A-Za-z_]{1,40}$/, "event, or a field name")), ["event", "cluster"]),
   group_wait: optional(seconds({ min: 0, max: 3_600 }), 30),
   group_interval: optional(seconds({ min: 0, max: DAY }), 300),
   repeat: optional(seconds({ min: 0, max: 30 * DAY }), 14_400),

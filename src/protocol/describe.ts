@@ -36,6 +36,8 @@ export async function describeConfig(plugin: AnyPlugin, raw: unknown, scope: Sco
 /** Lets a plugin validate its section of a cluster's or a service's file. Throws if the plugin has none. */
 export async function describeSection(plugin: AnyPlugin, of: SectionOf, raw: unknown): Promise<SchemaResult<unknown>> {
   const schema = (plugin as { readonly [of in SectionOf]?: Schema<unknown> | undefined })[of];
-  if (schema === undefined) throw new Error(`Cannot validate a section of a ${of}: the plugin defines no such section`);
+  if (schema === undefined) {
+    throw new Error(`Cannot validate a section for a ${of}: the plugin defines no such section`);
+  }
   return await schema["~standard"].validate(raw);
 }

@@ -210,7 +210,7 @@ function entryOf(ask: unknown): PluginFunction<BalancerPlugin, unknown, object> 
 /** Lets a balancer's plugin answer a question of the host. Throws what it throws. */
 export function answerQuestion(plugin: BalancerPlugin, question: Question): BalancerAnswer {
   const entry = entryOf(question.ask);
-  if (entry === undefined) throw new Error(`Cannot ask a balancer for ${question.ask}`);
+  if (entry === undefined) throw new Error(`Cannot ask a balancer for ${question.ask}: unknown question`);
   return { ask: question.ask, ...entry.call(plugin, question) } as BalancerAnswer;
 }
 

@@ -100,13 +100,13 @@ function parse(data: unknown, refused: string[]): ToHost {
       return { type: "ended", reason: text(data.reason, "reason") };
     case "connection":
       if (data.state !== "connected" && data.state !== "disconnected") {
-        throw new InvalidMessage("Unknown state of a connection");
+        throw new InvalidMessage("Unknown connection state");
       }
       return { type: "connection", state: data.state, detail: text(data.detail, "detail") };
     case "log": {
       const { level, properties } = data;
       if (level !== "debug" && level !== "info" && level !== "warn") {
-        throw new InvalidMessage("Unknown level of a log record");
+        throw new InvalidMessage("Unknown log level");
       }
       return {
         type: "log",
@@ -153,7 +153,7 @@ function answer(data: Record<string, unknown>): Answer {
     case "invalid":
       return { type: "invalid", issues: listOf(data.issues, "issues", LIST_LENGTH_MAX).map(issue) };
     default:
-      throw new InvalidMessage(`Unknown type of a message: ${quote(data.type)}`);
+      throw new InvalidMessage(`Unknown message type: ${quote(data.type)}`);
   }
 }
 
@@ -174,7 +174,7 @@ function traits(value: unknown): DiscoveryTraits {
 function balancerAnswer(value: unknown): BalancerAnswer {
   const answer = record(value, "decision");
   const taken = takeBalancerAnswer(answer);
-  if (taken === undefined) throw new InvalidMessage(`Unknown kind of a decision: ${quote(answer.ask)}`);
+  if (taken === undefined) throw new InvalidMessage(`Unknown decision kind: ${quote(answer.ask)}`);
   return taken;
 }
 

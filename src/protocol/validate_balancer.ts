@@ -176,7 +176,7 @@ function contact(value: unknown): Contact {
       const asked = texts(queries, "queries", QUERIES_MAX);
       const odd = asked.find((query) => !/^\/[!-~]*$/.test(query));
       if (odd !== undefined) {
-        throw new InvalidMessage(`A query over http must be a path; current value is ${quote(odd)}`);
+        throw new InvalidMessage(`A query over HTTP must be a path; current value is ${quote(odd)}`);
       }
       if (answeredBy !== undefined && answeredBy !== "workers") {
         throw new InvalidMessage(`answeredBy must be "workers" or absent; current value is ${quote(answeredBy)}`);
@@ -198,7 +198,7 @@ function contact(value: unknown): Contact {
         dialect: dialect(said),
       };
     default:
-      throw new InvalidMessage(`by must be "commands", "http" or "pid"; current value is ${quote(by)}`);
+      throw new InvalidMessage(`"by" must be "commands", "http" or "pid"; current value is ${quote(by)}`);
   }
 }
 
@@ -206,7 +206,7 @@ function dialect(value: unknown): Dialect {
   const { opening, ending, batchBytesMax } = record(value, "dialect");
   if (typeof ending !== "string" || ending === "" || ending.length > ENDING_LENGTH_MAX) {
     throw new InvalidMessage(
-      `ending must have from 1 to ${ENDING_LENGTH_MAX} characters; current value is ${quote(ending)}`,
+      `"ending" must have 1 to ${ENDING_LENGTH_MAX} characters; current value is ${quote(ending)}`,
     );
   }
   return {
@@ -241,7 +241,7 @@ export function members(value: unknown): ReadonlyMap<string, readonly Node[]> {
     // An invalid member is not served again before its registry has confirmed it.
     const members = nodesOf(nodes, []);
     left -= members.length;
-    if (left < 0) throw new InvalidMessage(`members must have at most ${MEMBERS_MAX} nodes in all`);
+    if (left < 0) throw new InvalidMessage(`members must have at most ${MEMBERS_MAX} nodes in total`);
     found.set(exactText(cluster, "cluster"), members);
   }
   return found;
@@ -251,7 +251,7 @@ export function members(value: unknown): ReadonlyMap<string, readonly Node[]> {
 export function weighing(value: unknown): Weighing {
   const { by, movesKeys, reason, path: at } = record(value, "weighing");
   if (by === "weight") return { by, movesKeys: movesKeys === true };
-  if (by !== "other") throw new InvalidMessage("weighing.by must be weight or other");
+  if (by !== "other") throw new InvalidMessage('weighing.by must be "weight" or "other"');
   return { by, reason: text(reason, "reason"), path: path(at) };
 }
 
@@ -271,14 +271,14 @@ export function nodesDown(value: unknown): ReadonlyMap<string, readonly string[]
 export function counters(value: unknown): BalancerCounters {
   const { accepted, handled, requests, open } = record(value, "counters");
   const states = Object.entries(record(open, "open"));
-  if (states.length > STATES_MAX) throw new InvalidMessage(`open must have at most ${STATES_MAX} states`);
+  if (states.length > STATES_MAX) throw new InvalidMessage(`"open" must have at most ${STATES_MAX} states`);
   const count = (each: unknown, name: string) => integer(each, name, 0, Number.MAX_SAFE_INTEGER);
   return {
     accepted: count(accepted, "accepted"),
     handled: count(handled, "handled"),
     requests: count(requests, "requests"),
     open: Object.fromEntries(states.map(([state, each]) => {
-      if (!/^[a-z_]{1,32}$/.test(state)) throw new InvalidMessage(`Unknown state of connections: ${quote(state)}`);
+      if (!/^[a-z_]{1,32}$/.test(state)) throw new InvalidMessage(`Unknown connection state: ${quote(state)}`);
       return [state, count(each, state)];
     })),
   };
@@ -366,7 +366,7 @@ function step(value: unknown): Step {
       return commandStep(raw);
     case "install": {
       if (raw.when !== "now" && raw.when !== "soon") {
-        throw new InvalidMessage(`when must be "now" or "soon"; current value is ${quote(raw.when)}`);
+        throw new InvalidMessage(`"when" must be "now" or "soon"; current value is ${quote(raw.when)}`);
       }
       return {
         do: "install",
@@ -436,14 +436,14 @@ function step(value: unknown): Step {
         },
       };
     default:
-      throw new InvalidMessage(`Unknown kind of a step: ${quote(raw.do)}`);
+      throw new InvalidMessage(`Unknown step kind: ${quote(raw.do)}`);
   }
 }
 
 /** Any answer would prove a reload that is proven by the empty string. */
 function proof(value: unknown): string {
   const part = exactText(value, "serves");
-  if (part === "") throw new InvalidMessage("serves must not be empty");
+  if (part === "") throw new InvalidMessage('"serves" must not be empty');
   return part;
 }
 
@@ -471,7 +471,7 @@ function endSignal(value: unknown): EndSignal {
 
 function causeOf(value: unknown): "structure" | "members" | "forced" | undefined {
   if (value === undefined || value === "structure" || value === "members" || value === "forced") return value;
-  throw new InvalidMessage(`cause must be structure, members or forced; current value is ${quote(value)}`);
+  throw new InvalidMessage(`"cause" must be structure, members or forced; current value is ${quote(value)}`);
 }
 
 function endpoints(value: unknown): readonly string[] {
@@ -507,7 +507,9 @@ function reloadWay(value: unknown): ReloadWay {
   if (run !== undefined) return { run: argv(run), ...deadline(deadlineMs) };
   if (ask !== undefined) return askedReload(value);
   if (sent !== undefined) return { signal: signal(sent), pid: integer(pid, "pid", 2, 2 ** 31) };
-  throw new InvalidMessage(`how must run a program, ask a master or send a signal; current value is ${quote(value)}`);
+  throw new InvalidMessage(
+    `"how" must run a program, query a master or send a signal; current value is ${quote(value)}`,
+  );
 }
 
 function askedReload(value: unknown): AskedReload {
@@ -583,7 +585,7 @@ function pattern(value: unknown, key: string): string {
   const isQuick = !/[()|{}]/.test(plain) && (plain.match(/[*+?]/g) ?? []).length <= 1;
   if (!isQuick) {
     throw new InvalidMessage(
-      `${key} must have no group, no alternative, no count and at most one of * + ?; current value is ${
+      `${key} must have no groups, alternatives or counts, and at most one of * + ?; current value is ${
         quote(pattern)
       }`,
     );
@@ -598,7 +600,7 @@ function pattern(value: unknown, key: string): string {
 
 function argv(value: unknown): readonly string[] {
   const all = listOf(value, "run", ARGUMENTS_MAX).map((argument) => exactText(argument, "run"));
-  if (all.length === 0) throw new InvalidMessage("run must name a program");
+  if (all.length === 0) throw new InvalidMessage('"run" must name a program');
   return all;
 }
 

@@ -136,7 +136,7 @@ Deno.test.each([
   { decision: null, fault: /decision must be an object/ },
   {
     decision: { ask: "plan", steps: [{ do: "start", reason: "x", run: ["/x"], serves: "" }] },
-    fault: /serves must not be empty/,
+    fault: /"serves" must not be empty/,
   },
   {
     decision: { ask: "plan", steps: [{ do: "start", reason: "x", run: ["/x"], relieves: [1] }] },
@@ -156,9 +156,9 @@ Deno.test.each([
   },
   {
     decision: { ask: "counters", counters: { accepted: 0, handled: 0, requests: 0, open: { 'a"b': 0 } } },
-    fault: /Unknown state/,
+    fault: /Unknown connection state/,
   },
-  { decision: { ask: "obey" }, fault: /Unknown kind of a decision/ },
+  { decision: { ask: "obey" }, fault: /Unknown decision kind/ },
   { decision: { ask: "pid", pid: 1 }, fault: /pid must be from 2/ },
   { decision: { ask: "pid", pid: 2.5 }, fault: /pid must be an integer/ },
   { decision: { ask: "adopt", members: {} }, fault: /members must be a Map; current value is \{\}/ },
@@ -166,12 +166,12 @@ Deno.test.each([
   { decision: { ask: "sources", sources: contact({ queries: ["a;b"] }), permissions: {} }, fault: /one command/ },
   {
     decision: { ask: "sources", sources: contact({ by: "http" }), permissions: {} },
-    fault: /A query over http must be a path/,
+    fault: /A query over HTTP must be a path/,
   },
-  { decision: { ask: "sources", sources: contact({ by: "telnet" }), permissions: {} }, fault: /by must be/ },
+  { decision: { ask: "sources", sources: contact({ by: "telnet" }), permissions: {} }, fault: /"by" must be/ },
   {
     decision: { ask: "sources", sources: contact({ dialect: { ending: "", batchBytesMax: 1 } }), permissions: {} },
-    fault: /ending must have from 1/,
+    fault: /"ending" must have 1 to/,
   },
   {
     decision: {
@@ -203,7 +203,7 @@ Deno.test.each([
   { decision: { ask: "render", rendered: { ...RENDERED, files: {} } }, fault: /files must be a Map/ },
   { decision: { ask: "render", rendered: rendered({ mode: 0o4755 }) }, fault: /mode must be from 0 to 511/ },
   { decision: { ask: "plan", steps: [{ ...INSTALL, owner: "root root" }] }, fault: /owner must be USER/ },
-  { decision: { ask: "plan", steps: [{ do: "notify", reason: "x", run: [] }] }, fault: /run must name a program/ },
+  { decision: { ask: "plan", steps: [{ do: "notify", reason: "x", run: [] }] }, fault: /"run" must name a program/ },
   {
     decision: {
       ask: "plan",
@@ -211,12 +211,12 @@ Deno.test.each([
     },
     fault: /took must have no group/,
   },
-  { decision: { ask: "plan", steps: [{ do: "destroy" }] }, fault: /Unknown kind of a step/ },
+  { decision: { ask: "plan", steps: [{ do: "destroy" }] }, fault: /Unknown step kind/ },
   { decision: { ask: "plan", steps: [{ ...INSTALL, mode: 0o4755 }] }, fault: /mode must be from 0 to 511/ },
   { decision: { ask: "plan", steps: [{ ...INSTALL, path: "/run/x\n" }] }, fault: /without control characters/ },
-  { decision: { ask: "plan", steps: [{ ...INSTALL, when: "later" }] }, fault: /when must be/ },
+  { decision: { ask: "plan", steps: [{ ...INSTALL, when: "later" }] }, fault: /"when" must be/ },
   { decision: { ask: "plan", steps: [{ do: "start", reason: " ", run: ["/bin/x"] }] }, fault: /must have a reason/ },
-  { decision: { ask: "plan", steps: [{ do: "start", reason: "x", run: [] }] }, fault: /run must name a program/ },
+  { decision: { ask: "plan", steps: [{ do: "start", reason: "x", run: [] }] }, fault: /"run" must name a program/ },
   {
     decision: { ask: "plan", steps: [{ do: "reload", reason: "x", listens: [], how: { signal: "SIGKILL", pid: 9 } }] },
     fault: /A signal must be one of/,

@@ -64,7 +64,7 @@ export function plain(config: unknown): unknown {
     }
     return isPlainObject(value) && Object.values(value).every((inner) => isPlain(inner, levels - 1));
   };
-  if (!isPlain(config, CONFIG_DEPTH_MAX)) throw new InvalidMessage("config must be plain JSON data");
+  if (!isPlain(config, CONFIG_DEPTH_MAX)) throw new InvalidMessage("config must be JSON data");
   return config;
 }
 
@@ -103,7 +103,7 @@ export function number(value: unknown, key: string): number {
 /** Validates a permission request: lists of unchanged strings. */
 export function permissions(value: unknown): PermissionRequest {
   if (!isRecord(value) || !isPlainObject(value)) {
-    throw new InvalidMessage("A permission request must be an object of lists");
+    throw new InvalidMessage("A permission request must be an object whose values are lists");
   }
   const request: Record<string, readonly string[]> = {};
   for (const [kind, wanted] of Object.entries(value)) {
@@ -141,7 +141,7 @@ export function outcome(value: unknown): ProbeOutcome {
     return { status: value.status, reason: text(value.reason, "reason") };
   }
   // A plugin with an invalid answer has not shown that the service is healthy.
-  return { status: "fail", reason: `invalid outcome ${quote(value)}, want { status: "pass" | "fail" | "unknown" }` };
+  return { status: "fail", reason: `invalid outcome ${quote(value)}: must be { status: "pass" | "fail" | "unknown" }` };
 }
 
 /** Validates a log record's properties: the first 20, each a number, a boolean or a short string. */
@@ -192,7 +192,7 @@ export function joinNodes(all: readonly Node[], refused: string[]): readonly Nod
   named.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
   return named.filter(({ name }, i) => {
     const isTwice = name === named[i - 1]?.name;
-    if (isTwice) refused.push(`Two nodes have the name ${name}`);
+    if (isTwice) refused.push(`Two nodes have the same name, ${name}`);
     return !isTwice;
   }).map(({ node }) => node);
 }

@@ -14,7 +14,7 @@ Deno.test("joinNodes() sorts nodes, and leaves out duplicates", () => {
   const refused: string[] = [];
   const nodes = joinNodes([node("c"), node("a"), node("c", "10.0.0.2"), node("b")], refused);
   assert.deepEqual(nodes, ["a", "b", "c"].map((host) => node(host)));
-  assert.deepEqual(refused, ["Two nodes have the name c:80"]);
+  assert.deepEqual(refused, ["Two nodes have the same name, c:80"]);
 });
 
 Deno.test("portionOf() gives out nodes that nobody can change, as many parts share each", () => {

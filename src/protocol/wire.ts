@@ -27,13 +27,13 @@ export const LOG_LENGTH_PER_SECOND = 128 * 1024;
 
 /** Parses a worker's message. Throws an `InvalidMessage` if it is not a string, too long, or not JSON. */
 export function decode(data: unknown, lengthMax: number): unknown {
-  if (typeof data !== "string") throw new InvalidMessage("A message must be a string of JSON");
+  if (typeof data !== "string") throw new InvalidMessage("A message must be a string that contains JSON");
   if (data.length > lengthMax) {
     throw new InvalidMessage(`A message must have at most ${lengthMax} characters; current length is ${data.length}`);
   }
   try {
     return JSON.parse(data);
   } catch {
-    throw new InvalidMessage("A message must be a string of JSON");
+    throw new InvalidMessage("A message must be a string that contains JSON");
   }
 }

@@ -127,14 +127,14 @@ export class Publishers implements AsyncDisposable {
       running.counters = counters;
       count("sent", lines.length);
       if (running.dropped === undefined) return;
-      log.info("Publisher sends again", { event: "publisher.sent", publisher, dropped: running.dropped });
+      log.info("Publisher recovered", { event: "publisher.sent", publisher, dropped: running.dropped });
       running.dropped = undefined;
     } catch (error) {
       // A publisher that left the config, or is asked to end, has failed in nothing.
       if (controller.signal.aborted && !isLast) return;
       count("dropped", lines.length);
       const reason = error instanceof Error ? error.message : String(error);
-      log[running.dropped === undefined ? "warn" : "debug"]("Publisher cannot send metrics; dropping them", {
+      log[running.dropped === undefined ? "warn" : "debug"]("Publisher cannot send metrics; dropping samples", {
         event: "publisher.failed",
         publisher,
         reason,

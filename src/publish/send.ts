@@ -63,7 +63,7 @@ async function sendStream(
   // Half closed, so that the server reads to the end: a connection that is reset takes what was sent with it.
   await connection.closeWrite();
   const complaint = await readAnswer(connection, AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]));
-  if (complaint !== "") throw new Error(`Unexpected answer from the server: ${quote(complaint)}`);
+  if (complaint !== "") throw new Error(`Unexpected response from the server: ${quote(complaint)}`);
 }
 
 /** Reads what OpenTSDB says of lines that it rejects; a server that takes everything says nothing. */

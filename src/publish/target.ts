@@ -44,7 +44,7 @@ export const publishersKey = () =>
     prefix: optional(
       matching(
         /^(?=.{1,100}$)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/,
-        "words of letters, digits, _ and - with dots between",
+        "words of letters, digits, _ and -, separated by dots",
       ),
     ),
     tags: optional(mapOf(matching(/^[\w./-]{1,100}$/, "1 to 100 letters, digits and _ . / -"))),
@@ -62,10 +62,14 @@ export function publisherFaults(publishers: Readonly<Record<string, PublisherKey
     const path = ["publishers", name];
     const names = Object.keys(tags);
     const faults = names.filter((tag) => !TAG_NAME.test(tag)).map((tag) =>
-      unwanted([...path, "tags"], "a map whose names are letters, digits and _ . / -, starting with a letter", tag)
+      unwanted(
+        [...path, "tags"],
+        "a map whose keys consist of letters, digits and _ . / -, starting with a letter",
+        tag,
+      )
     );
     if (!NAME.test(name)) {
-      faults.push(unwanted(["publishers"], "a map whose names are 1 to 64 letters, digits and _ . -", name));
+      faults.push(unwanted(["publishers"], "a map whose keys are 1 to 64 letters, digits and _ . -", name));
     }
     if (type === "graphite" && names.length > 0) {
       faults.push({
@@ -75,7 +79,7 @@ export function publisherFaults(publishers: Readonly<Record<string, PublisherKey
     }
     if (type === "opentsdb" && names.length > OPENTSDB_TAGS_MAX) {
       faults.push(
-        unwanted([...path, "tags"], `a map of at most ${OPENTSDB_TAGS_MAX} with type opentsdb`, names.length),
+        unwanted([...path, "tags"], `a map of at most ${OPENTSDB_TAGS_MAX} tags with type opentsdb`, names.length),
       );
     }
     return faults;

@@ -252,11 +252,11 @@ Deno.test("Registrar deregisters an old name when the new one is deregistered ag
 Deno.test("Registrar leaves a node where it is until the registry that it moves to has it", async () => {
   await using bench = new Bench();
   await bench.apply([want("web:80")]);
-  bench.fault = "There is no usable discovery/zookeper.yaml";
+  bench.fault = "No valid discovery/zookeper.yaml";
   bench.registrar.apply([want("web:80", { discovery: "zookeper" })]);
   await bench.pass(60_000);
   assert.deepEqual([...bench.known.keys()], ["zoo web a.int:80"]);
-  assert.match(bench.said.join("\n"), /warn: Cannot register; retrying \(There is no usable discovery/);
+  assert.match(bench.said.join("\n"), /warn: Cannot register; retrying \(No valid discovery/);
 });
 
 Deno.test("Registrar deregisters a node that is desired again while it is released, but is down", async () => {

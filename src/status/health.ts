@@ -61,7 +61,7 @@ function listed(names: readonly string[]): string {
 
 function* failures(status: Status, { loop, work, worker, steps }: HealthLimits): Generator<string> {
   const { config, upSeconds, stuckThreads } = status;
-  if (status.loop.lateSeconds > loop) yield `Main loop is late by ${spoken(status.loop.lateSeconds)}`;
+  if (status.loop.lateSeconds > loop) yield `Main loop is delayed by ${spoken(status.loop.lateSeconds)}`;
   const unreadFor = config.readSeconds ?? upSeconds;
   if (unreadFor > work) yield `Config directory has not been read for ${spoken(unreadFor)}`;
   for (const [name, { lookedSeconds, forSeconds, underWay }] of Object.entries(status.balancers)) {
@@ -70,17 +70,17 @@ function* failures(status: Status, { loop, work, worker, steps }: HealthLimits):
     const unendedFor = lookedSeconds ?? forSeconds;
     if (unendedFor <= work || isAtIt) continue;
     const at = underWay === null ? "" : `; in step ${underWay.text} for ${spoken(underWay.agoSeconds)}`;
-    yield `Writer has not finished balancer ${name} for ${spoken(unendedFor)}${at}`;
+    yield `Writer has not finished reconciling balancer ${name} for ${spoken(unendedFor)}${at}`;
   }
   for (const [name, { gone, paused }] of Object.entries(status.balancers)) {
     if (gone && paused !== null) {
-      yield `Balancer ${name} is not running, and is not started while its management is paused`;
+      yield `Balancer ${name} is not running, and will not be started while its management is paused`;
     }
   }
   for (const [key, { checks }] of Object.entries(status.services)) {
     for (const { name, probedSeconds, intervalSeconds, timeoutSeconds } of checks) {
       const most = Math.max(work, PROBES_MISSED_MAX * (intervalSeconds + timeoutSeconds));
-      if (probedSeconds > most) yield `Check ${name} of ${key} has not been probed for ${spoken(probedSeconds)}`;
+      if (probedSeconds > most) yield `Check ${name} has not probed ${key} for ${spoken(probedSeconds)}`;
     }
   }
   for (const [key, { serving, forSeconds, reason }] of Object.entries(status.workers)) {
@@ -89,7 +89,7 @@ function* failures(status: Status, { loop, work, worker, steps }: HealthLimits):
     }
   }
   if (stuckThreads > 0) {
-    yield `${stuckThreads} ${stuckThreads === 1 ? "thread" : "threads"} of workers cannot be stopped`;
+    yield `${stuckThreads} ${stuckThreads === 1 ? "worker thread" : "worker threads"} cannot be stopped`;
   }
 }
 
@@ -99,7 +99,7 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
   if (refused !== null && Object.keys(status.services).length > 0) yield refused;
   if (unreadable !== null) yield `Cannot read the config directory: ${unreadable}`;
   if (errors > 0) {
-    yield `The config has ${errors} ${errors === 1 ? "error" : "errors"}: their last valid version stays active`;
+    yield `The config has ${errors} ${errors === 1 ? "error" : "errors"}; the last valid version stays active`;
   }
   for (const [name, { registry, forSeconds, detail }] of Object.entries(status.discovery)) {
     if (registry === "disconnected") {
@@ -108,18 +108,18 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
     }
   }
   for (const [name, { outdated, ageSeconds }] of Object.entries(status.clusters)) {
-    if (outdated) yield `Members of cluster ${name} were last confirmed ${ageSeconds} s ago, longer than max_age`;
+    if (outdated) yield `Members of cluster ${name} were last confirmed ${ageSeconds}s ago, longer than max_age`;
   }
   for (const [name, { emptied }] of Object.entries(status.clusters)) {
     if (emptied === null) continue;
     const since = emptied.since === null ? "" : ` since ${emptied.since}`;
-    yield `Cluster ${name} has had no nodes${since}; it had ${emptied.had}`;
+    yield `Cluster ${name} has had no nodes${since}; it previously had ${emptied.had}`;
   }
   for (const [name, { state, reason, forSeconds }] of Object.entries(status.clusters)) {
     const since = forSeconds === null ? "" : ` for ${spoken(forSeconds)}`;
     const why = reason === null ? "" : `: ${reason}`;
     if (state === "stale") yield `Cluster ${name} has been stale${since}${why}`;
-    if (state === "held") yield `An answer for cluster ${name} has been held${since}${why}`;
+    if (state === "held") yield `A membership change of cluster ${name} has been held${since}${why}`;
     if (state === "last-known") yield `Cluster ${name} is served with last known good members${why}`;
   }
   for (const [name, { unserved, leftOut, lastError, inForce }] of Object.entries(status.balancers)) {
@@ -160,16 +160,18 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
     for (const { name, passes, unknown } of checks) {
       if (unknown === null) continue;
       const meanwhile = { true: "counts as up", false: "counts as down", null: "not up yet" }[`${passes}`];
-      yield `Check ${name} of ${key} cannot run for ${spoken(unknown.agoSeconds)}, ${meanwhile}: ${unknown.text}`;
+      yield `Check ${name} of ${key} has been unable to run for ${
+        spoken(unknown.agoSeconds)
+      } (${meanwhile}): ${unknown.text}`;
     }
   }
   for (const [key, { registration }] of Object.entries(status.services)) {
     if (registration !== null && registration.contestedBy !== null) {
       const name = status.host?.name ?? "its name";
-      yield `${key} is contested: another host at ${registration.contestedBy} registers it as ${name} too`;
+      yield `${key} is contested: another host at ${registration.contestedBy} also registers it as ${name}`;
     }
     if (registration === null || registration.failure === null) continue;
-    yield `${key} should be ${registration.wanted} in its registry: ${registration.failure}`;
+    yield `${key} should be ${registration.wanted} in its registry, but is not: ${registration.failure}`;
   }
   for (const [key, { serving, forSeconds, reason }] of Object.entries(status.workers)) {
     const isToBeTold = forSeconds > settle && forSeconds <= worker;

@@ -89,9 +89,9 @@ const HELD: { readonly [cause in Hold["cause"]]: string } = {
   empty: "registry reports no nodes",
   few: "registry reports fewer nodes than min_nodes",
   many: "registry reports more nodes than max_nodes",
-  shrunk: "registry removes more nodes at once than max_shrink_percent",
+  shrunk: "registry removes more nodes at once than max_shrink_percent allows",
   missing: "registry has no such cluster",
-  behind: "registry lacks nodes and its history is unknown; reporters may register again",
+  behind: "registry lacks nodes, and its history is unknown; reporters may register them again",
 };
 
 /** Says how all stands, from what the parts say. Pure. */
@@ -233,7 +233,7 @@ function namesOf(sources: readonly RegistrySource[]): string {
 /** Why sources are not watched at all; `undefined` if they are. */
 function whyUnwatched(sources: readonly RegistrySource[], { accepted }: Parts): string | undefined {
   const missing = sources.find(({ discovery }) => accepted?.discovery.has(discovery) !== true);
-  return missing && `No usable discovery/${missing.discovery}.yaml`;
+  return missing && `No valid discovery/${missing.discovery}.yaml`;
 }
 
 function sourceOf(cluster: ClusterName, source: RegistrySource, parts: Parts, age: Age): ClusterSourceStatus {

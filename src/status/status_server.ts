@@ -57,7 +57,7 @@ export class StatusServer implements AsyncDisposable {
       await listenAt(address).catch((error) => {
         const { cause } = error as Error;
         const why = cause instanceof Error ? cause.message : String(cause);
-        throw new Error(`Cannot serve the status at ${formatStatusAddress(address)}: ${why}`);
+        throw new Error(`Cannot serve status at ${formatStatusAddress(address)}: ${why}`);
       }),
     );
     const checksHost = !("path" in address) && isLoopback(address.host);
@@ -102,7 +102,7 @@ function answer(
   const start = url.indexOf("/", url.indexOf("//") + 2);
   const host = url.slice(url.indexOf("//") + 2, start);
   if (checksHost && !isLocalHost(host)) {
-    return refuse(421, "Cannot serve this host name: only names of this host are served");
+    return refuse(421, "Cannot serve this host name: must be a name of this host");
   }
   if (method !== "GET" && method !== "HEAD") {
     return refuse(405, `Cannot ${method}: use GET or HEAD`, [["allow", "GET, HEAD"]]);

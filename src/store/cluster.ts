@@ -114,7 +114,7 @@ export class Cluster implements AsyncDisposable {
     if (order > 0) {
       const outcome = await this.#store.accept(await client.getCopy(address, signal));
       if (outcome instanceof Refusal) {
-        log.warn("Copy from peer rejected", { event: "store.copy_rejected", address, reason: outcome.message });
+        log.warn("Version from peer rejected", { event: "store.copy_rejected", address, reason: outcome.message });
       }
     } else if (order < 0) {
       const { copy } = this.#store;

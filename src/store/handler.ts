@@ -129,7 +129,7 @@ export class Handler implements Disposable {
       return refuse(
         new Refusal(
           "Misdirected Request",
-          `Cannot serve the Host header ${quote(host)}: expected localhost or this instance's address`,
+          `Cannot serve the Host header ${quote(host)}: must be localhost or this instance's address`,
         ),
       );
     }
@@ -142,7 +142,7 @@ export class Handler implements Disposable {
     const identity = tokens === undefined ? ANYONE : tokens.identify(request.headers.get("authorization"));
     if (identity === undefined) {
       return refuse(
-        new Refusal("Unauthorized", "Unknown or missing token: send Authorization: Bearer TOKEN"),
+        new Refusal("Unauthorized", "Cannot authenticate: unknown or missing token; send Authorization: Bearer TOKEN"),
         { asksPeople: wantsPage(request.headers) },
       );
     }
@@ -194,7 +194,7 @@ export class Handler implements Disposable {
     if (method !== "GET") {
       return treeAt(this.#store.copy.data, path) === undefined
         ? this.#missing(path, this.#store.copy)
-        : refuse(new Refusal("Forbidden", "Cannot change /data directly: acquire /lock, then use /update"));
+        : refuse(new Refusal("Forbidden", "Cannot change /data directly; acquire /lock, then use /update"));
     }
     const { headers } = request;
     if (headers.get("accept")?.includes("text/event-stream")) {
@@ -230,8 +230,8 @@ export class Handler implements Disposable {
         new Refusal(
           "Bad Request",
           since === undefined
-            ? `Cannot watch from version ${quote(watch)}: expected an ETag of the store, or its sequence number`
-            : `Cannot watch for ${quote(query.get("timeout"))}: timeout must be a duration above 0, at most ` +
+            ? `Cannot watch from version ${quote(watch)}: must be an ETag of the store, or its sequence number`
+            : `Cannot watch for ${quote(query.get("timeout"))}: timeout must be a duration above 0 and at most ` +
               `${formatDuration(WATCH_SECONDS.max * 1_000)} (2s, 500ms, or a number of seconds)`,
         ),
       );
@@ -314,7 +314,9 @@ export class Handler implements Disposable {
     if (held instanceof Refusal) return refuseUpdate(held);
     if (value instanceof Refusal) return refuse(value);
     if (path.length + depthOf(value) > limits.depthMax) {
-      return refuse(new Refusal("Bad Request", `Cannot store more than ${limits.depthMax} levels of nesting`));
+      return refuse(
+        new Refusal("Bad Request", `Cannot store the value: must have at most ${limits.depthMax} levels of nesting`),
+      );
     }
     const refusal = store.update(code, path, value, holder);
     return refusal === undefined ? say("Created", 201) : refuseUpdate(refusal);
@@ -399,9 +401,9 @@ export class Handler implements Disposable {
     for (const { renewed } of members) {
       this.#store.hearOfRenewals(typeof renewed === "object" && renewed !== null ? renewed : {});
     }
-    return refused.length === 0
-      ? say("Created", 201)
-      : refuse(new Refusal("Bad Request", `Cannot add ${quote(refused)}: expected HOST:PORT, at most 100`));
+    return refused.length === 0 ? say("Created", 201) : refuse(
+      new Refusal("Bad Request", `Cannot add ${quote(refused)}: must be HOST:PORT, with at most 100 instances`),
+    );
   }
 
   async #readJson(request: HttpRequest, bytesMax: number): Promise<Tree | Refusal> {

@@ -27,7 +27,7 @@ export function parseJson(text: string, { depthMax }: { readonly depthMax: numbe
     return treeOf(json, depthMax);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw new JsonError(`Cannot store the value: more than ${depthMax} levels of nesting`);
+    throw new JsonError(`Cannot store the value: must have at most ${depthMax} levels of nesting`);
   }
 }
 
@@ -76,6 +76,6 @@ function refuseIfLost(source: string): void {
   const wanted = decimal(source);
   if (Number.isFinite(value) && [String(value), value.toPrecision(17)].some((text) => decimal(text) === wanted)) return;
   throw new JsonError(
-    `Cannot store the number ${quote(source)}: a 64-bit float would lose digits; write the number as a string`,
+    `Cannot store the number ${quote(source)}: a 64-bit float would lose digits; store the number as a string`,
   );
 }

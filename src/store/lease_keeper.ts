@@ -146,7 +146,7 @@ export class LeaseKeeper implements Disposable {
     }, { joins: true });
     if (outcome instanceof Refusal) this.#arm(name, RETRY_MS);
     else if (!outcome.leases.has(name)) {
-      this.#log.info("Lease expired, keys removed", { event: "store.lease_expired", name });
+      this.#log.info("Lease expired; keys removed", { event: "store.lease_expired", name });
     }
   }
 }

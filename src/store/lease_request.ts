@@ -41,8 +41,8 @@ export function readLeaseRequest(body: string, { name, holder, depthMax }: {
   }
   const [odd] = Object.keys(unknown);
   if (odd !== undefined) return refusal(`unknown key ${quote(odd)}; known keys: ttl, keys, yields`);
-  if (!(keys instanceof Branch)) return refusal("keys must be an object of values by path");
-  if (keys.keys.length > KEYS_MAX) return refusal(`at most ${KEYS_MAX} keys`);
+  if (!(keys instanceof Branch)) return refusal("keys must be an object that maps paths to values");
+  if (keys.keys.length > KEYS_MAX) return refusal(`keys must have at most ${KEYS_MAX} entries`);
   const wanted = new Map<string, Tree>();
   for (const [i, key] of keys.keys.entries()) {
     const path = parsePath(key);

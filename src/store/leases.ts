@@ -66,7 +66,7 @@ export function grant({ data, leases }: Leased, asked: LeaseRequest): LeaseChang
     if (!canHold(tree, path)) return `Cannot lease ${key}: the parent is not an object`;
     if (sameTree(treeAt(tree, path), value)) continue;
     const next = withValue(tree, path, value, true);
-    assert(next !== undefined, "objects hold any key");
+    assert(next !== undefined, "an object accepts any key");
     tree = next;
     touched.push(path);
   }
@@ -131,13 +131,13 @@ function clashOf(keys: ReadonlyMap<string, Tree>, owners: ReadonlyMap<string, st
   for (const key of added) {
     shortest = Math.min(shortest, key.length);
     const outer = outerTexts(key).find((text) => owners.has(text));
-    if (outer !== undefined) return `Cannot lease ${key}: contained in ${outer}, which is already leased`;
+    if (outer !== undefined) return `Cannot lease ${key}: its ancestor ${outer} is already leased`;
   }
   for (const other of owners.keys()) {
     // Most keys are siblings; this test is cheap and settles those.
     if (other.lastIndexOf("/") < shortest - 1) continue;
     const key = outerTexts(other).find((text) => added.has(text));
-    if (key !== undefined) return `Cannot lease ${key}: contains ${other}, which is already leased`;
+    if (key !== undefined) return `Cannot lease ${key}: its descendant ${other} is already leased`;
   }
   return undefined;
 }

@@ -74,7 +74,7 @@ ${
       ? ""
       : `<h2>Lost versions</h2><ul>${lost.map((name) => `<li><code>${text(name)}</code>`).join("")}</ul>`
   }
-<p class="quiet">For programs: <a href="/state">/state</a> <a href="/lease">/lease</a> <a href="/metrics">/metrics</a>
+<p class="quiet">Machine-readable: <a href="/state">/state</a> <a href="/lease">/lease</a> <a href="/metrics">/metrics</a>
 <a href="${attribute(`/data${formatPath(path)}`)}">/data${text(formatPath(path))}</a></p>
 </body></html>
 `;

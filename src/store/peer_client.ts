@@ -63,7 +63,7 @@ export class PeerClient implements Disposable {
     const text = await this.#ask(address, "/state", { bytesMax: STATE_BYTES_MAX, ms: DEADLINE_MS.state, signal });
     const state = JSON.parse(text) as Readonly<Record<string, unknown>> | null;
     const version = readVersion(state?.version);
-    if (version === undefined) throw new Error(`Cannot use the state of ${address}: version missing`);
+    if (version === undefined) throw new Error(`Cannot use the state of ${address}: the version is missing`);
     const { Me: me, id } = state ?? {};
     return {
       version,
@@ -99,7 +99,7 @@ export class PeerClient implements Disposable {
   }): Promise<string> {
     const { token } = this.#options;
     const at = parseStoreAddress(address);
-    if (at === undefined) throw new Error(`Cannot reach ${address}: expected HOST:PORT`);
+    if (at === undefined) throw new Error(`Cannot use peer address ${address}: must be HOST:PORT`);
     const answer = await this.#http.ask(at, {
       method: body === undefined ? "GET" : "PUT",
       path,

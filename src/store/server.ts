@@ -97,7 +97,7 @@ export class StoreServer implements AsyncDisposable {
       throw new Error(
         `Cannot listen on ${
           formatBindAddress(bind)
-        }: without authentication, every client could change every value; give --tokens, ` +
+        }: without authentication, any client could change any value; set --tokens, ` +
           "or --tls-cert, --tls-key and --tls-client-ca, or --insecure",
       );
     }

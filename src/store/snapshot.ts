@@ -90,7 +90,7 @@ export function decodeSnapshot(
     throw new CorruptSnapshotError(`invalid JSON: ${error instanceof Error ? error.message : error}`);
   }
   const odd = wanted === undefined && Object.keys(json ?? {}).some((key) => key !== "copy" && key !== "cluster");
-  if (odd) throw new CorruptSnapshotError("hash missing, and not in the format of store 0.1");
+  if (odd) throw new CorruptSnapshotError("the hash is missing, and the format is not that of store 0.1");
   const { copy, cluster, leases, lineage } = (json ?? {}) as {
     readonly copy?: { readonly data?: unknown; readonly version?: unknown };
     readonly cluster?: unknown;
@@ -103,7 +103,7 @@ export function decodeSnapshot(
   try {
     data = treeOf(copy.data, depthMax);
   } catch {
-    throw new CorruptSnapshotError(`document nested deeper than ${depthMax} levels`);
+    throw new CorruptSnapshotError(`the document is nested deeper than ${depthMax} levels`);
   }
   const named = wanted === undefined ? { ...version, checksum: checksumOf(data) } : version;
   return {

@@ -81,7 +81,7 @@ export class Store implements AsyncDisposable {
     this.#isAvailable = isFresh;
     if (isFresh) return;
     const waitMs = Math.max(0, resolveTimeLimit(bootstrapLimit, wallNow()) - wallNow());
-    log.warn("Not serving until a peer answers or the bootstrap window expires", {
+    log.warn("Not serving until a peer responds or the bootstrap window expires", {
       event: "store.waiting",
       waitMs,
     });
@@ -171,7 +171,7 @@ export class Store implements AsyncDisposable {
       if (restMs > 0) {
         return new Refusal(
           "Locked",
-          `Cannot acquire the lock: this token recently lost the lock to a time limit or an abort; retry in ${
+          `Cannot acquire the lock: this token recently lost the lock through the time limit or an abort; retry in ${
             Math.ceil(restMs / 1_000)
           }s`,
         );
@@ -286,9 +286,9 @@ export class Store implements AsyncDisposable {
         const what = { lost: formatVersion(version), newer: formatVersion(copy.version) };
         const { log } = this.#options;
         if (fate === "lost") {
-          log.warn("Conflict: local version replaced, snapshot kept", { event: "store.conflict", ...what });
+          log.warn("Conflict: local version replaced; snapshot kept", { event: "store.conflict", ...what });
         } else {
-          log.warn("Version too old to compare, snapshot kept", {
+          log.warn("Version too old to compare; snapshot kept", {
             event: "store.conflict_possible",
             ...what,
           });
@@ -297,7 +297,7 @@ export class Store implements AsyncDisposable {
       return { ...copy, losesBefore: fate !== "kept" };
     }, { joins: false });
     if (outcome instanceof Refusal) return outcome;
-    if (isNewer) this.#becomeAvailable("newer version from a peer");
+    if (isNewer) this.#becomeAvailable("newer version received from a peer");
     return isNewer;
   }
 

@@ -83,7 +83,7 @@ export async function bootCrew(
     const loaded = await host.loaded();
     if (loaded.kind !== kind || loaded.apiVersion !== PLUGIN_API_VERSION) {
       const wanted = `a ${kind} of API version ${PLUGIN_API_VERSION}`;
-      throw new Error(`the plugin is a ${loaded.kind} of API version ${loaded.apiVersion}: want ${wanted}`);
+      throw new Error(`the plugin must be ${wanted}; it is a ${loaded.kind} of API version ${loaded.apiVersion}`);
     }
     for (const { id, config, scope } of instances) {
       await host.call({ type: "start", instance: id, config, scope }, { deadlineMs: BOOT_DEADLINE_MS, signal });

@@ -48,7 +48,7 @@ export class Describer implements AsyncDisposable {
   /** Asks a plugin for its identity. Throws an error with the reason if it has none: not a plugin, hung, or dead. */
   async introduce(module: string): Promise<Introduction> {
     const answer = await this.#ask(module, { type: "introduce" });
-    if (answer.type !== "introduced") throw new Error(`unexpected answer to introduce: ${answer.type}`);
+    if (answer.type !== "introduced") throw new Error(`unexpected response to introduce: ${answer.type}`);
     return answer.introduction;
   }
 
@@ -61,7 +61,7 @@ export class Describer implements AsyncDisposable {
         return { ok: true, config, permissions, ...traits && { traits } };
       }
       if (answer.type === "invalid") return { ok: false, issues: answer.issues };
-      throw new Error(`unexpected answer to describe: ${answer.type}`);
+      throw new Error(`unexpected response to describe: ${answer.type}`);
     } catch (error) {
       return { ok: false, issues: [this.#failed(module, error)] };
     }
@@ -73,7 +73,7 @@ export class Describer implements AsyncDisposable {
       const answer = await this.#ask(module, { type: "section", of, raw });
       if (answer.type === "valid") return { value: answer.config };
       if (answer.type === "invalid") return { issues: answer.issues };
-      throw new Error(`unexpected answer to section: ${answer.type}`);
+      throw new Error(`unexpected response to section: ${answer.type}`);
     } catch (error) {
       return { issues: [this.#failed(module, error)] };
     }

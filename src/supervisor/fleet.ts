@@ -304,7 +304,8 @@ export class Fleet implements AsyncDisposable {
       // Usually the count alone shows that nothing has to be asked.
       if (files === undefined || !isShort(files)) continue;
       for (const { worker, open } of greediest(files, await this.#holders(files.limit))) {
-        const reason = `held ${open} of the ${files.limit} open files of the process while few were left`;
+        const reason =
+          `held ${open} of ${files.limit} open files while the process was running out of file descriptors`;
         this.#log.error("Plugin holds too many open files; worker stopped", {
           event: "worker.greedy",
           worker: worker.name,

@@ -188,7 +188,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     for (const step of steps) {
       const fault = stepFault(step, { ...place, seen: sight.seen });
       if (fault !== undefined) {
-        throw this.#refuse(`Cannot ${fault} for the balancer ${this.name}: permission not granted`);
+        throw this.#refuse(`Cannot ${fault} for balancer ${this.name}: permission not granted`);
       }
       if (step.do === "install" || step.do === "remove") await this.#refuseLink(step.path);
       for (const { path } of step.do === "notify" ? step.rollback ?? [] : []) await this.#refuseLink(path);
@@ -218,7 +218,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
       const answer = await this.#call(request(raw), { mayThrow: false });
       if (answer.type === "invalid") return { issues: answer.issues };
       if (answer.type === "described" || answer.type === "valid") return { value: answer.config };
-      throw this.#undecided(`unexpected answer to ${request(raw).type}: ${answer.type}`);
+      throw this.#undecided(`unexpected response to ${request(raw).type}: ${answer.type}`);
     };
     return { "~standard": { version: 1, vendor: "lighthouse", validate } };
   }
@@ -236,12 +236,12 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     const { sources, permissions } = await this.#ask({ ask: "sources", config, scope });
     const grant = decide(permissions, { kind: "balancer", source: this.#options.source, scope });
     if (!grant.ok) {
-      throw this.#refuse(`Requested permissions not granted: ${grant.reasons.join("; ")}`);
+      throw this.#refuse(`Requested permissions were not granted: ${grant.reasons.join("; ")}`);
     }
     const faults = sourceFaults(sources, grant.granted);
     if (faults.length > 0) {
       throw this.#refuse(
-        `Cannot ${faults.join(", ")} for the balancer ${this.name}: its plugin did not request the permission`,
+        `Cannot ${faults.join(", ")} for balancer ${this.name}: the plugin did not request the permission`,
       );
     }
     const pidFiles = (sources.children ?? []).map(({ pidFile }) => pidFile);
@@ -263,11 +263,11 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     const folder = write.map((each) => each.replace(/\/$/, "")).find((each) => path.startsWith(`${each}/`));
     if (folder === undefined) return;
     const [real, realFolder] = await Promise.all([path, folder].map(resolveTrusted)).catch((error) => {
-      throw this.#refuse(`Cannot write ${path} for the balancer ${this.name}: ${error.message}`);
+      throw this.#refuse(`Cannot write ${path} for balancer ${this.name}: ${error.message}`);
     });
     if (real?.startsWith(`${realFolder}/`)) return;
     throw this.#refuse(
-      `Cannot write ${path} for the balancer ${this.name}: symlink to ${real}, which is not granted`,
+      `Cannot write ${path} for balancer ${this.name}: symlink to ${real}, which is not granted`,
     );
   }
 
@@ -279,7 +279,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     if (answer.type === "decided" && answer.decision.ask === question.ask) {
       return answer.decision as Extract<BalancerAnswer, { readonly ask: Asked }>;
     }
-    throw this.#undecided(`unexpected answer to ${question.ask}`);
+    throw this.#undecided(`unexpected response to ${question.ask}`);
   }
 
   async #call(request: Request, { mayThrow }: { readonly mayThrow: boolean }): Promise<Answer> {
@@ -356,7 +356,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     const level = reason === this.#refused ? "debug" : "warn";
     this.#refused = reason;
     const at = { balancer: this.name, reason, refusals: ++this.#refusals };
-    this.#options.log[level]("Denied: balancer plugin exceeded its grant", {
+    this.#options.log[level]("Denied: balancer plugin exceeded its permissions", {
       event: "plugin.balancer_rejected",
       ...at,
     });
@@ -364,6 +364,6 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
   }
 
   #undecided(reason: string): UndecidedError {
-    return new UndecidedError(`Cannot use the plugin of the balancer ${this.name}: ${reason}`);
+    return new UndecidedError(`Cannot use the plugin of balancer ${this.name}: ${reason}`);
   }
 }

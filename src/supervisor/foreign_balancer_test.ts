@@ -109,7 +109,7 @@ Deno.test("ForeignBalancer rejects a plan that exceeds the grants as a whole, an
     const planned = balancer.plan(WANTED, rendered, sight, { reload: true });
     await assert.rejects(
       planned,
-      new BeyondGrantError('Cannot run "/bin/sh" for the balancer odd: permission not granted'),
+      new BeyondGrantError('Cannot run "/bin/sh" for balancer odd: permission not granted'),
     );
     assert.equal(balancer.refusals, times);
   }
@@ -128,9 +128,7 @@ Deno.test("ForeignBalancer rejects a file that a link leads out of its granted d
     await assert.rejects(
       Promise.resolve(bench.balancer.sources(CONFIG)),
       new BeyondGrantError(
-        `Cannot write ${folder}/file for the balancer odd: symlink to ${
-          dir.file("elsewhere/file")
-        }, which is not granted`,
+        `Cannot write ${folder}/file for balancer odd: symlink to ${dir.file("elsewhere/file")}, which is not granted`,
       ),
     );
   }
@@ -167,15 +165,15 @@ Deno.test("ForeignBalancer pauses after a worker hung, longer while its thread k
   await using bench = new Bench(`render: () => close()`);
   const { balancer, clock } = bench;
   await balancer.pid([]);
-  assert.match((await failure(balancer.render(WANTED), clock)).message, /no answer to decide within 5s/);
-  await assert.rejects(balancer.pid([]), /no answer to decide within 5s/);
+  assert.match((await failure(balancer.render(WANTED), clock)).message, /no response to decide within 5s/);
+  await assert.rejects(balancer.pid([]), /no response to decide within 5s/);
   const condemned: string[] = [];
   bench.hangs.onForGood = (module, how) => void condemned.push(`${module.slice(0, 5)} ${how}`);
   bench.stuck = 1;
   bench.hangs.confirm();
   assert.deepEqual(
     condemned,
-    ["data: no answer to decide within 5s"],
+    ["data: no response to decide within 5s"],
     "so that it stays excluded after a restart",
   );
   clock.advance(60_000);

@@ -33,7 +33,7 @@ export class ModuleParser implements AsyncDisposable {
     try {
       const answer = await this.#host.call({ type: "parse", path, text }, { deadlineMs: PARSE_DEADLINE_MS });
       if (answer.type === "parsed") return answer.parsed;
-      throw new Error(`unexpected answer from the parser: ${answer.type}`);
+      throw new Error(`unexpected response from the parser: ${answer.type}`);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       if (error instanceof WorkerError && error.kind === "SyntaxError") throw new PluginFault(`${path}:${reason}`);

@@ -187,7 +187,7 @@ export class PluginHost implements AsyncDisposable {
     const result = Promise.withResolvers<Answer>();
     this.#calls.set(seq, result);
     const overdue = () => {
-      result.reject(new WorkerDeadlineError(`no answer to ${request.type} within ${formatDuration(deadlineMs)}`));
+      result.reject(new WorkerDeadlineError(`no response to ${request.type} within ${formatDuration(deadlineMs)}`));
     };
     const giveUpMs = Math.min("timeoutMs" in request ? request.timeoutMs : Infinity, deadlineMs);
     let cancel = this.#clock.after(giveUpMs, () => {
@@ -338,7 +338,7 @@ export class PluginHost implements AsyncDisposable {
   #tellUnread(): void {
     const records = this.#unread;
     this.#unread = 0;
-    if (records > 0) this.#options.onRefused?.(`${records} log records dropped: logging them takes too much time`);
+    if (records > 0) this.#options.onRefused?.(`${records} log records dropped: logging them would take too long`);
   }
 
   /** Charges the time since `beganMs` to the main loop's budget. */
@@ -376,7 +376,7 @@ export class PluginHost implements AsyncDisposable {
     if (this.#share.isOverdrawn) return this.#die(TOO_MUCH);
     switch (message.type) {
       case "loaded":
-        if (this.#isLoaded) return this.#die("reported twice that it is loaded");
+        if (this.#isLoaded) return this.#die("reported twice that the plugin is loaded");
         this.#isLoaded = true;
         return this.#loaded.resolve(message);
       case "broken":
@@ -391,7 +391,9 @@ export class PluginHost implements AsyncDisposable {
         return this.#options.onEvent?.({ ...message, properties: withEvent(message.properties) });
       case "dropped":
         this.#meter.count("lighthouse_worker_dropped_log_records_total", this.#ofKind, message.records);
-        return this.#options.onRefused?.(`${message.records} log records dropped in one second`);
+        return this.#options.onRefused?.(
+          `${message.records} log records dropped in one second because of the rate limit`,
+        );
       case "connection":
       case "nodes":
       case "snapshot":
@@ -469,7 +471,7 @@ export class PluginHost implements AsyncDisposable {
     const nodes = before.number === base ? applyChange(before.nodes, { added, removed }) : [];
     const kept = { number, nodes, length: before.length + length };
     if (before.number !== base || nodes.length > NODES_MAX || kept.length > 4 * SNAPSHOT_LENGTH_MAX) {
-      return this.#die("sent an invalid change of a snapshot");
+      return this.#die("sent an invalid change to a snapshot");
     }
     this.#kept.set(cluster, kept);
     if (!isSameRefused) this.#tellRefused(cluster, refused);
@@ -528,7 +530,7 @@ export class PluginHost implements AsyncDisposable {
       this.#missed = isAlive ? 0 : this.#missed + 1;
       if (this.#missed >= this.#heartbeatOptions.missesMax) {
         this.#fellSilent = true;
-        return this.#die(`no answer to ${this.#missed} pings`);
+        return this.#die(`no response to ${this.#missed} pings`);
       }
       this.#schedulePing(isAlive ? everyMs : 0);
     });

@@ -76,26 +76,26 @@ function holes(): unknown[] {
 }
 
 Deno.test.each([
-  { what: "an object", said: { type: "pong", seq: 1 }, fault: /a string of JSON/ },
-  { what: "bytes", said: new Uint8Array(5e7), fault: /a string of JSON/ },
-  { what: "a map", said: new Map([[1, 1]]), fault: /a string of JSON/ },
-  { what: "a stream", said: new ReadableStream(), fault: /a string of JSON/ },
-  { what: "a list of holes", said: holes(), fault: /a string of JSON/ },
-  { what: "no JSON", said: "{", fault: /a string of JSON/ },
+  { what: "an object", said: { type: "pong", seq: 1 }, fault: /a string that contains JSON/ },
+  { what: "bytes", said: new Uint8Array(5e7), fault: /a string that contains JSON/ },
+  { what: "a map", said: new Map([[1, 1]]), fault: /a string that contains JSON/ },
+  { what: "a stream", said: new ReadableStream(), fault: /a string that contains JSON/ },
+  { what: "a list of holes", said: holes(), fault: /a string that contains JSON/ },
+  { what: "no JSON", said: "{", fault: /a string that contains JSON/ },
   {
     what: "a long string",
     said: "x".repeat(3 * 1024 * 1024),
     fault: /at most 2097152 characters; current length is 3145728/,
   },
   { what: "nothing", said: "null", fault: /A message must be an object/ },
-  { what: "an unknown type", said: `{"type":"root"}`, fault: /Unknown type/ },
+  { what: "an unknown type", said: `{"type":"root"}`, fault: /Unknown message type/ },
   { what: "an answer without a number", said: `{"type":"ack"}`, fault: /seq must be a number/ },
   {
     what: "a snapshot without a cluster",
     said: `{"type":"snapshot","snapshot":{"nodes":[]}}`,
     fault: /cluster must be/,
   },
-  { what: "endlessly nested values", said: "[".repeat(1e6), fault: /a string of JSON/ },
+  { what: "endlessly nested values", said: "[".repeat(1e6), fault: /a string that contains JSON/ },
 ])("PluginHost ends a worker that sends $what", async ({ said, fault }) => {
   await using forged = new Forged();
   forged.thread.onMessage(said);
@@ -235,7 +235,7 @@ Deno.test("PluginHost joins the portions of a snapshot, and ends a worker that m
   const [event] = forged.events;
   assert.ok(event?.type === "snapshot");
   assert.deepEqual(event.snapshot.nodes.map(({ host }) => host), ["a", "b", "c"]);
-  assert.deepEqual(forged.refused, ["web: no node", "web: Two nodes have the name c:1"]);
+  assert.deepEqual(forged.refused, ["web: no node", "web: Two nodes have the same name, c:1"]);
   forged.say({ type: "nodes", cluster: "web", nodes: [] });
   forged.snapshot("other");
   assert.match(forged.deaths.join(), /inconsistent portions of a snapshot/);
@@ -319,7 +319,7 @@ Deno.test("PluginHost ends a worker that sends past its port, or reports being l
   assert.deepEqual(noisy.deaths, ["sent a message outside its MessagePort"]);
   await using twice = new Forged();
   for (let i = 0; i < 2; i++) twice.say({ type: "loaded", kind: "check", apiVersion: 1, name: "x" });
-  assert.deepEqual(twice.deaths, ["reported twice that it is loaded"]);
+  assert.deepEqual(twice.deaths, ["reported twice that the plugin is loaded"]);
 });
 
 Deno.test("PluginHost limits all workers together to a tenth of the main loop's time", async () => {
@@ -423,7 +423,7 @@ Deno.test("PluginHost drops log records unread when they take too much time, and
   forged.clock.advance(1_000);
   forged.say({ type: "log", instance: "", level: "info", message: "x" });
   assert.equal(forged.events.length, read + 1);
-  assert.deepEqual(forged.refused, [`${10 - read} log records dropped: logging them takes too much time`]);
+  assert.deepEqual(forged.refused, [`${10 - read} log records dropped: logging them would take too long`]);
 });
 
 Deno.test("PluginHost counts rejections, once for a node that stays, and dropped log records", async () => {
@@ -442,7 +442,7 @@ Deno.test("PluginHost counts rejections, once for a node that stays, and dropped
 });
 
 Deno.test.each([
-  { why: "is dead at the third consecutive miss", pings: "+---", death: ["no answer to 3 pings"] },
+  { why: "is dead at the third consecutive miss", pings: "+---", death: ["no response to 3 pings"] },
   { why: "starts over after an answer", pings: "--+--+--", death: [] },
   { why: "starts over after any other message", pings: "--s--s--", death: [] },
 ])("PluginHost: a worker $why", async ({ pings, death }) => {

@@ -64,7 +64,7 @@ export function share(
   const most = isForeign ? Math.min(openMax(limit, isDiscovery), part) : 0;
   if (left >= most) return { openMax: most };
   const takes = isForeign
-    ? `a worker with this plugin needs ${FILES_PER_WORKER + most}`
+    ? `a worker with this plugin requires ${FILES_PER_WORKER + most}`
     : `a worker needs ${FILES_PER_WORKER}`;
   return {
     lack: `Cannot start another worker: ${open} of ${limit} open files are in use or reserved for plugins, ` +

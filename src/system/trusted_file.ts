@@ -38,15 +38,13 @@ export function distrust(entry: Stat, folder: Pick<Stat, "uid" | "mode">, uid: n
   const othersPutNames = !isOurs(folder.uid) || (folder.mode & (GROUP_WRITES | OTHERS_WRITE)) !== 0;
   if (!othersPutNames) return undefined;
   if (entry.isSymlink) {
-    return isOurs(entry.uid)
-      ? undefined
-      : `a symlink created by user ${entry.uid}, in a directory that others can write`;
+    return isOurs(entry.uid) ? undefined : `a symlink created by user ${entry.uid}, in a directory writable by others`;
   }
   if (!isOurs(entry.uid) && (folder.mode & OTHERS_WRITE) !== 0) {
     return `owned by user ${entry.uid}, in a world-writable directory`;
   }
   if (!entry.isDirectory && (entry.nlink ?? 1) > 1) {
-    return "a file with several hard links, in a directory that others can write";
+    return "a file with several hard links, in a directory writable by others";
   }
   return undefined;
 }
@@ -153,7 +151,9 @@ export async function openTrusted(
     const [there, ours] = await Promise.all([Deno.lstat(real), file.stat()]);
     const fault = distrust(there, await Deno.stat(folderOf(real)), ownUser());
     if (there.dev !== ours.dev || there.ino !== ours.ino || fault !== undefined) {
-      throw new UntrustedPathError(`Cannot use ${path}: ${real} is ${fault ?? "replaced during the check"}`);
+      throw new UntrustedPathError(
+        `Cannot use ${path}: ${real} ${fault === undefined ? "was replaced during the check" : `is ${fault}`}`,
+      );
     }
     return file;
   } catch (error) {
@@ -236,7 +236,9 @@ export async function requireOwnDirectory(path: string): Promise<void> {
   const { uid: owner, mode } = await Deno.stat(real);
   if (uid === null || owner === null || mode === null) return;
   if (owner !== uid && owner !== 0) {
-    throw new UntrustedPathError(`Cannot use the directory ${real}: owned by user ${owner}, want user ${uid}`);
+    throw new UntrustedPathError(
+      `Cannot use the directory ${real}: must be owned by user ${uid}; current owner is user ${owner}`,
+    );
   }
   if ((mode & OTHERS_WRITE) !== 0) {
     throw new UntrustedPathError(`Cannot use the directory ${real}: world-writable; run chmod o-w ${real}`);

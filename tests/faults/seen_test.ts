@@ -161,7 +161,7 @@ const FAULTS: readonly Fault[] = [
       await stage.serve(1);
     },
     seen: {
-      health: /An answer for cluster web has been held/,
+      health: /A membership change of cluster web has been held/,
       metrics: /lighthouse_cluster_state\{cluster="web",state="held"\} 1/,
       status: /!! {2}cluster {3}web +4 nodes from static; held/,
       code: 1,
@@ -269,9 +269,9 @@ const FAULTS: readonly Fault[] = [
       await stage.start();
     },
     seen: {
-      health: /1 thread of workers cannot be stopped/,
+      health: /1 worker thread cannot be stopped/,
       metrics: /lighthouse_stuck_threads 1/,
-      status: /failing {3}run +1 thread of workers cannot be stopped/,
+      status: /failing {3}run +1 worker thread cannot be stopped/,
       code: 2,
       explain: /web/,
       history: /worker\.stuck .*threads=1 most=2/,

@@ -223,7 +223,7 @@ Deno.test("while paused, HAProxy is not changed, reverted, reloaded or started; 
   assert.equal(code, 503);
   assert.match(
     reasons?.[0] ?? "",
-    /^Balancer haproxy is not running, and is not started while its management is paused$/,
+    /^Balancer haproxy is not running, and will not be started while its management is paused$/,
   );
   assert.deepEqual(stage.host.haproxy.processes(), []);
 
@@ -323,7 +323,7 @@ Deno.test("a port accepts commands over TLS only with a token", async () => {
 
   const cli = async (...args: readonly string[]) =>
     await runCli(["undrain", "/etc/lighthouse", "web", "one.test", "--admin", address, "--ca", ca, ...args]);
-  assert.match((await cli()).stderr, /Unknown or missing token: send Authorization: Bearer TOKEN/);
+  assert.match((await cli()).stderr, /Cannot authenticate: unknown or missing token; send Authorization: Bearer TOKEN/);
   const token = await dir.write("token", `${AUTHORITY}\n`);
   const done = await cli("--token-file", token, "--json");
   assert.deepEqual([done.code, JSON.parse(done.stdout)], [0, { did: ["done"], warnings: [] }]);

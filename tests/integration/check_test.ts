@@ -114,7 +114,7 @@ Deno.test("check rejects a key of the haproxy section that is one level too high
     "discovery: registry\nhaproxy:\n  port: 64001\nbackend: [balance leastconn]\n",
   );
   assert.deepEqual((await findings(temp)).filter((finding) => finding.startsWith("clusters/")), [
-    "clusters/web.yaml:4:1: error: Cannot use backend here: it is a key of haproxy; backend belongs under haproxy",
+    "clusters/web.yaml:4:1: error: Cannot use backend here: backend belongs under haproxy",
   ]);
 });
 
@@ -132,7 +132,7 @@ Deno.test("check warns of a service at the port of a cluster", async () => {
     "discovery: registry\nport: 64001\nchecks: {interval: 1, tcp: {rise: 1, fall: 1}}\n",
   );
   assert.deepEqual(await findings(temp), [
-    "services/app.yaml:2:7: warning: Port 64001 is also used by clusters/web on this host: the service's check reaches " +
+    "services/app.yaml:2:7: warning: Port 64001 is also used by clusters/web on this host: the service's checks connect to " +
     "the balancer",
   ]);
 });

@@ -23,9 +23,9 @@ Deno.test("loadDirectory() never waits for a pipe, and reads no special or overs
   assert.equal(
     loaded.diagnostics.map((each) => formatDiagnostic(each).replaceAll(`${temp.path}/`, "")).join("\n"),
     [
-      "conf/services/large.yaml: error: Cannot read the file: must be at most 1048576 bytes; current value is 1048578",
-      "conf/services/loop.yaml: error: Cannot read the file: the system denies access (ELOOP)",
-      "conf/services/nowhere.yaml: error: Cannot read the file: symlink to a file that does not exist, or was just removed",
+      "conf/services/large.yaml: error: Cannot read the file: must be at most 1048576 bytes; current size is 1048578",
+      "conf/services/loop.yaml: error: Cannot read the file: access denied by the operating system (ELOOP)",
+      "conf/services/nowhere.yaml: error: Cannot read the file: no such file: dangling symlink, or just removed",
       "conf/services/pipe.yaml: error: Cannot read the file: must be a regular file",
       "conf/services/zero.yaml: error: Cannot read the file: must be a regular file",
     ].join("\n"),

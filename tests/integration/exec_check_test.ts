@@ -202,7 +202,7 @@ Deno.test("exec leaves no program behind when its worker stops or its deadline p
     env: { PATH: "/usr/bin:/bin" },
   });
   await using check = await startInWorker("exec", config, TARGET);
-  assert.deepEqual(await check.probe(2_000), { status: "fail", reason: "No answer within 2s" });
+  assert.deepEqual(await check.probe(2_000), { status: "fail", reason: "No response within 2s" });
   const late = await pidIn(dir.file("pid"));
   await eventually("the program is ended", () => !runs(late));
 

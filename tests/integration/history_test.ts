@@ -67,7 +67,7 @@ Deno.test("history: a restart that changed nothing is one line, also after kill 
   const lines = (await restarted()).trim().split("\n").slice(before - 1);
   assert.match(
     lines.join("\n"),
-    /^\S+ \S+ +writer +process.starting +Restarted after an end that was not logged \(killed\?\); nothing changed \(pid \d+\)$/m,
+    /^\S+ \S+ +writer +process.starting +Restarted after an unlogged exit \(killed\?\); nothing changed \(pid \d+\)$/m,
   );
   assert.deepEqual(lines.slice(1).filter((line) => !/process\.stop/.test(line)), []);
 });

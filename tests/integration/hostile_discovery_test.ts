@@ -69,14 +69,14 @@ const HOSTILE: Others = {
     /k19=19 worker="?discovery other_logs/,
     /event=cluster\.held .*cluster=many .*said=100000/,
     /Cluster changed" event=cluster\.changed cluster=some nodes=900/,
-    /Cannot use the plugin of the balancer odd: /,
+    /Cannot use the plugin of balancer odd: /,
   ],
 };
 
 const QUIET: Others = {
   watch: `await new Promise(() => {});`,
   render: `{ throw new Error("nothing to render") }`,
-  logged: [/Cannot use the plugin of the balancer odd: /],
+  logged: [/Cannot use the plugin of balancer odd: /],
 };
 
 /** A writer with such plugins beside the good registry. */

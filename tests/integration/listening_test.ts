@@ -12,7 +12,7 @@ Deno.test(
     await Deno.chown(dir.file("theirs"), 65534, 65534);
     await assert.rejects(
       listenAt({ path: dir.file("theirs/socket") }),
-      /^Error: Cannot listen at unix:.*theirs is owned by user 65534, in a world-writable directory$/,
+      /^Error: Cannot listen on unix:.*theirs is owned by user 65534, in a world-writable directory$/,
     );
     await Deno.chown(dir.file("theirs"), 0, 0);
     await using listening = await listenAt({ path: dir.file("theirs/socket") });

@@ -131,7 +131,7 @@ Deno.test("nodes reports a mistake in the command line or in the config with wha
   await using host = new TestHost();
   await host.configure();
   const unknown = await runCli(["nodes", host.configDir, "web", "--source", "fiel"]);
-  assert.deepEqual(unknown, { code: 1, stdout: "", stderr: "No usable discovery/fiel.yaml: did you mean file?\n" });
+  assert.deepEqual(unknown, { code: 1, stdout: "", stderr: "No valid discovery/fiel.yaml: did you mean file?\n" });
   const template = await runCli(["nodes", host.configDir, "web", "--format", "{adress}"]);
   assert.equal(template.code, 2);
   assert.match(template.stderr, /Expected "a template with fields from \{address\} .*but got "\{adress\}"/);

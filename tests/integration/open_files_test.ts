@@ -87,7 +87,7 @@ Deno.test("a plugin that leaks all its connections, in twelve workers, does not 
   await eventually("the good service is registered", async () => (await Deno.stat(file)).isFile).catch((error) => {
     throw new Error(`${error.message}\n${reporter.log}`);
   });
-  await reporter.logged(/check=keeps reason="Cannot probe: the plugin holds too many open/);
+  await reporter.logged(/check=keeps reason="Cannot probe: the plugin has too many open/);
   await reporter.logged(/worker="check keeps.*Cannot start another worker: .*reserved for plugins.*LimitNOFILE/);
   for (let round = 0; round < 5; round++) {
     const { probes } = service;

@@ -297,7 +297,7 @@ Deno.test("plugin test reports why it cannot start", async () => {
   for (
     const [source, said] of [
       [dir.file("nowhere.ts"), /^Cannot read .*nowhere\.ts/],
-      [await dir.write("none.ts", "export default 1;"), /not a plugin: the default export is not an object/],
+      [await dir.write("none.ts", "export default 1;"), /not a plugin: the default export must be an object/],
       [`http://${web.target}/mod.ts`, /404/],
       ["npm:x", /^Cannot test npm:x: must be an https:/],
       [await dir.write("bare.js", checkText().replace("example: {},", "")), /set one with --example FILE/],

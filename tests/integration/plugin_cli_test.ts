@@ -182,7 +182,11 @@ Deno.test.each([
     source: "/nowhere/mod.ts",
     fault: /^Cannot add \/nowhere\/mod\.ts: no such file$/m,
   },
-  { what: "http beyond this machine", source: "http://example.com/mod.ts", fault: /--insecure allows http:/m },
+  {
+    what: "http beyond this machine",
+    source: "http://example.com/mod.ts",
+    fault: /http: requires a loopback host or --insecure/m,
+  },
   { what: "a package", source: "npm:memcached", fault: /^Cannot add npm:memcached: must be an https:/m },
 ])("plugin add rejects $what, and writes nothing", async ({ source, fault }) => {
   await using desk = new Desk();
@@ -225,7 +229,7 @@ Deno.test("plugin update writes a missing hash, and leaves an entry that it cann
   await desk.dir.write("config/plugins.yaml", text);
   const { code, stderr } = await desk.run("update");
   assert.equal(code, 1);
-  assert.match(stderr, /^check\/bad: Cannot use the plugin: .*not a plugin: the default export is not an object$/m);
+  assert.match(stderr, /^check\/bad: Cannot use the plugin: .*not a plugin: the default export must be an object$/m);
   const url = server.url("/mod.ts");
   assert.deepEqual(parse(await Deno.readTextFile(desk.file)).checks, {
     good: { url, sha256: await hashOf(source) },

@@ -87,7 +87,7 @@ Deno.test("a service whose plugin is unreachable at the start is up once the plu
   await using reporter = Lighthouse.start("reporter", host.configDir);
   await reporter.event("config.invalid", { msg: /no verified copy in/ });
   await reporter.event("config.invalid", {
-    msg: /Cannot use the check memcached of plugins\.yaml: not loaded/,
+    msg: /Cannot use the memcached check in plugins\.yaml: not loaded/,
   });
   await using _server = new PluginServer(servedBelow("", source), { port });
   reporter.kill("SIGHUP");

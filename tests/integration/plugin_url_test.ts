@@ -159,11 +159,11 @@ const FINE =
   "config: { '~standard': { version: 1, vendor: 'x', validate: (value) => ({ value }) } }, permissions: () => ({})";
 
 Deno.test.each([
-  { what: "no plugin", text: "export const a = 1;", fault: /not a plugin: no default export/ },
+  { what: "no plugin", text: "export const a = 1;", fault: /not a plugin: the module has no default export/ },
   {
     what: "a plugin that lacks something",
     text: "export default { kind: 'check', apiVersion: 1 }",
-    fault: /: name is not a string/,
+    fault: /: name must be a string/,
   },
   {
     what: "another kind",

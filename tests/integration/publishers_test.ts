@@ -92,7 +92,7 @@ Deno.test("publishers: a server that is gone, hangs or complains delays nothing;
   assert.match((await failed("gone")).reason ?? "", /refused/i);
   assert.match(
     (await failed("rude")).reason ?? "",
-    /Unexpected answer from the server: "put: illegal argument: too odd"/,
+    /Unexpected response from the server: "put: illegal argument: too odd"/,
   );
   const dropped = /lighthouse_published_samples_total\{publisher="gone",result="dropped"\} [1-9]/;
   await eventually("what is lost is counted", async () => dropped.test(await (await status.ask("/metrics")).text()));

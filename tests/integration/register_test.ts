@@ -157,7 +157,7 @@ Deno.test("register starts no command when it cannot make the registration", asy
     assert.equal(result.code, code);
     assert.equal(await exists(started), false);
   };
-  await rejected(register(host, "fiel", []), /No usable discovery\/fiel\.yaml[^]*command not started/);
+  await rejected(register(host, "fiel", []), /No valid discovery\/fiel\.yaml[^]*command not started/);
   await rejected(register(host, "list", []), /cannot register/);
   await host.write("discovery/elsewhere", { type: "file", path: host.registryDir });
   await rejected(register(host, "elsewhere", ["--format", "unheard-of"]), /elsewhere/);

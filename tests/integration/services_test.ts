@@ -289,7 +289,7 @@ Deno.test("a service that names a missing discovery stays registered where it is
   await reporter.event("config.suspect", { msg: /No discovery named fil: did you mean file\?/ });
   await reporter.event("registration.failed", {
     operation: "register",
-    reason: /No usable discovery\/fil\.yaml/,
+    reason: /No valid discovery\/fil\.yaml/,
   });
   await untilRegistered(host, "web", [web.port]);
   const elsewhere = host.dir.file("elsewhere");

@@ -115,17 +115,17 @@ Deno.test("StatusServer reports why it cannot listen", async () => {
   const path = dir.file("status.sock");
   await using first = await serve({ path });
   await assert.rejects(serve({ path }), {
-    message: `Cannot serve the status at unix:${path}: another process is listening there`,
+    message: `Cannot serve status at unix:${path}: another process already listens on this socket`,
   });
   assert.match(await say(first, ask("/health")), /^HTTP\/1.1 200 /, "which continues");
   const file = await dir.write("file", "");
-  await assert.rejects(serve({ path: file }), /a file that is not a socket exists there/);
-  await assert.rejects(serve({ path: dir.file("no/such/dir.sock") }), /^Error: Cannot serve the status at unix:/);
+  await assert.rejects(serve({ path: file }), /the path exists and is not a socket/);
+  await assert.rejects(serve({ path: dir.file("no/such/dir.sock") }), /^Error: Cannot serve status at unix:/);
   await using server = await serve(LOOPBACK);
   const port = portOf(server);
   await assert.rejects(
     serve({ host: "127.0.0.1", port }),
-    (error: Error) => error.message.startsWith(`Cannot serve the status at 127.0.0.1:${port}: `),
+    (error: Error) => error.message.startsWith(`Cannot serve status at 127.0.0.1:${port}: `),
   );
 });
 

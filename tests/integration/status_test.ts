@@ -92,7 +92,7 @@ Deno.test("status: an invalid file is shown with its location and without its pa
   assert.ok("db:1" in after.services, "its last valid version stays active");
   const health = await client.health();
   assert.deepEqual([health.code, health.status], [200, "ok"]);
-  assert.match(health.degraded?.join("\n") ?? "", /The config has \d+ errors?: their last valid version stays active/);
+  assert.match(health.degraded?.join("\n") ?? "", /The config has \d+ errors?; the last valid version stays active/);
   assert.doesNotMatch(JSON.stringify([before, after, health]), /correct-horse/);
 
   await host.write("services/db", "discovery: file\nport: 1\nchecks: {interval: 1, redis: {rise: 1, fall: 1}}\n");
@@ -219,7 +219,7 @@ Deno.test("status: a check whose worker hangs or dies makes health fail, with th
   await host.write("services/busy", service("busy", 3));
   const hung = await client.untilHealth(
     "the thread is reported",
-    ({ reasons }) => reasons?.some((reason) => reason === "1 thread of workers cannot be stopped") ?? false,
+    ({ reasons }) => reasons?.some((reason) => reason === "1 worker thread cannot be stopped") ?? false,
   );
   assert.equal(hung.code, 503);
   const status = await client.until(
@@ -260,6 +260,6 @@ Deno.test("status: an unavailable address is reported, and the daemon does not s
   await using web = new WebService();
   await using writer = Lighthouse.start("writer", host.configDir, ["--status", `127.0.0.1:${web.port}`]);
   assert.equal(await writer.ended(), 1);
-  assert.match(writer.log, new RegExp(`Cannot serve the status at 127\\.0\\.0\\.1:${web.port}: `));
+  assert.match(writer.log, new RegExp(`Cannot serve status at 127\\.0\\.0\\.1:${web.port}: `));
   assert.deepEqual(host.haproxy.processes(), [], "nothing was begun");
 });

@@ -18,7 +18,7 @@ import { StatusClient } from "../support/status_client.ts";
 const ATTACKERS: Readonly<Record<string, Attacker & { readonly told: RegExp }>> = {
   closes: {
     probe: "self.close(); return new Promise(() => {});",
-    told: /worker="check closes:\d+\/closes" reason="no answer to 3 pings"/,
+    told: /worker="check closes:\d+\/closes" reason="no response to 3 pings"/,
   },
   claims: {
     members: `kind: "discovery", capabilities: ["watch"], open() {},`,
@@ -26,7 +26,7 @@ const ATTACKERS: Readonly<Record<string, Attacker & { readonly told: RegExp }>> 
   },
   floods: {
     probe: "for (let i = 0; i < 20_000; i++) { log.info('noise', new Uint8Array(1e6)); } return new Promise(() => {});",
-    told: /worker="check floods:\d+\/floods" reason="\d+ log records dropped in one second"/,
+    told: /worker="check floods:\d+\/floods" reason="\d+ log records dropped in one second because of the rate limit"/,
   },
   forges: {
     top: `console.log("\x1b[31mtime=2026-11-30T00:00:00.000Z level=info logger=lighthouse msg=forged-at-the-top");`,
@@ -127,7 +127,7 @@ Deno.test.each([
   {
     when: "described",
     attacker: { permissions: "(() => { for (;;); })()" },
-    told: /services\/loops\.yaml.*no answer to describe within 5s/,
+    told: /services\/loops\.yaml.*no response to describe within 5s/,
   },
 ])("an attacker that loops as it is $when runs once, and the daemon keeps working", async ({ attacker, told }) => {
   await using host = new TestHost();
@@ -187,7 +187,7 @@ Deno.test("a plugin that hung stays disabled after a restart until its record is
     await using second = Lighthouse.start("reporter", host.configDir, client.flags);
     await second.event("config.invalid", {
       file: /plugins\.yaml$/,
-      msg: /no answer to describe.*stays disabled until it changes, or .*\/hung\/[0-9a-f]{64} is removed/,
+      msg: /no response to describe.*stays disabled until it changes, or .*\/hung\/[0-9a-f]{64} is removed/,
     });
     assert.equal(second.count("worker.stuck"), 0, second.log);
     const { hungPlugins } = await client.status();
@@ -200,7 +200,7 @@ Deno.test("a plugin that hung stays disabled after a restart until its record is
   await using third = Lighthouse.start("reporter", host.configDir);
   await third.event("config.invalid", {
     file: /services\/loops\.yaml$/,
-    msg: /no answer to describe within 5s/,
+    msg: /no response to describe within 5s/,
   });
 });
 
@@ -257,7 +257,7 @@ Deno.test("a balancer plugin that hung stays disabled after a restart, while HAP
   }
   await using second = Lighthouse.start("run", host.configDir, client.flags);
   await second.logged(
-    /plugins\.yaml.*no answer to decide.*stays disabled until it changes, or .*\/hung\/[0-9a-f]{64} is removed/,
+    /plugins\.yaml.*no response to decide.*stays disabled until it changes, or .*\/hung\/[0-9a-f]{64} is removed/,
   );
   await host.untilServing("web", [service.port]);
   assert.deepEqual((await client.status()).hungPlugins.map(({ plugin }) => plugin), ["balancer/odd"]);

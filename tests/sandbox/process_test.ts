@@ -202,7 +202,7 @@ Deno.test("a plugin at its connection limit is denied more, until it closes some
   assert.deepEqual([code, stderr], [0, ""]);
   assert.match(
     stdout,
-    /^DONE (\d+) Cannot have more than \1 connections and files open at once; close some ELIMIT; ended in order\n$/,
+    /^DONE (\d+) Cannot open more than \1 connections and files at once; close some ELIMIT; ended in order\n$/,
   );
 });
 
@@ -262,7 +262,7 @@ Deno.test.each([
   });
   const { code, stdout, stderr } = await runAlone(module, "127.0.0.1:1");
   assert.deepEqual([code, stderr], [0, ""]);
-  assert.match(stdout, /^DONE Cannot connect: expected the transport tcp or unix.*; ended in order\n$/);
+  assert.match(stdout, /^DONE Cannot connect: transport must be tcp or unix.*; ended in order\n$/);
   assert.doesNotMatch(stdout, /vsock/);
 });
 

@@ -159,12 +159,12 @@ const CASES: readonly { readonly what: string; readonly top?: string; readonly p
     {
       what: "answers with an invalid outcome",
       probe: `return { status: "great" };`,
-      fate: { outcome: /^invalid outcome .*want \{ status: "pass" \| "fail" \| "unknown" \}$/ },
+      fate: { outcome: /^invalid outcome .*: must be \{ status: "pass" \| "fail" \| "unknown" \}$/ },
     },
     {
       what: "answers with a promise of its own making",
       probe: `return { then(resolve: any) { resolve({ then() {} }); } };`,
-      fate: { outcome: /^No answer within 1s$/ },
+      fate: { outcome: /^No response within 1s$/ },
     },
     {
       what: "throws outside of any call",
@@ -179,7 +179,7 @@ const CASES: readonly { readonly what: string; readonly top?: string; readonly p
     {
       what: "closes itself",
       probe: `self.close(); return new Promise(() => {});`,
-      fate: { death: /no answer to 3 pings/ },
+      fate: { death: /no response to 3 pings/ },
     },
     {
       what: "floods the log",
@@ -283,15 +283,15 @@ Deno.test.each([
     members: `kind: "discovery", capabilities: ["watch"], open() {},`,
     said: /Cannot use the plugin as a check: the plugin is a discovery/,
   },
-  { what: "has an unknown kind", members: `kind: "root",`, said: /: kind is not one of/ },
+  { what: "has an unknown kind", members: `kind: "root",`, said: /: kind must be one of/ },
   { what: "is for another version", members: "apiVersion: 2,", said: /written for API version 2/ },
-  { what: "has a name that is not a string", members: "name: {},", said: /: name is not a string/ },
+  { what: "has a name that is not a string", members: "name: {},", said: /: name must be a string/ },
   {
     what: "changes its kind on the second read",
     members: `get kind() { return Math.random() < 2 && self.name.length % 2 ? "check" : {}; },`,
     said: /./,
   },
-  { what: "has an example that cannot be cloned", members: "example: () => {},", said: /must be plain JSON data/ },
+  { what: "has an example that cannot be cloned", members: "example: () => {},", said: /must be JSON data/ },
   {
     what: "throws while it describes itself",
     validate: `(() => { throw null; })()`,
@@ -300,7 +300,7 @@ Deno.test.each([
   {
     what: "never finishes describing itself",
     validate: `new Promise(() => {})`,
-    said: /no answer to describe within 5s/,
+    said: /no response to describe within 5s/,
   },
   ...[
     "new Map()",
@@ -311,12 +311,12 @@ Deno.test.each([
   ].map((config) => ({
     what: `makes the config ${config}`,
     validate: `({ value: ${config} })`,
-    said: /config must be plain JSON data/,
+    said: /config must be JSON data/,
   })),
   {
     what: "requests bytes as a permission",
     permissions: "new Uint8Array(5e7)",
-    said: /A permission request must be an object of lists/,
+    said: /A permission request must be an object whose values are lists/,
   },
   {
     what: "reports endless faults in the config",

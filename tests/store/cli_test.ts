@@ -204,7 +204,7 @@ Deno.test("lighthouse store sends a token from a file over TLS with --ca, and ne
     [["put", "/web", "1", ...shown], 0, /^$/],
     [["put", "/db", "1", ...shown], 1, /Cannot change \/db: permission denied/],
     [["get", "/web", ...shown], 0, /^$/],
-    [["get", "/web", "--ca", ca], 1, /Unknown or missing token/],
+    [["get", "/web", "--ca", ca], 1, /unknown or missing token/],
     [["get", "/web", "--token-file", tokenFile], 1, /Cannot reach the store/],
   ];
   for (const [args, code, stderr] of rows) {

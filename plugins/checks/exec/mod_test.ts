@@ -25,7 +25,7 @@ Deno.test.each([
   { raw: { command: "/x", status: 256 }, message: /^Cannot use status: must be an exit status from 0 to 255/ },
   { raw: { command: "/x", status: [] }, message: /^Cannot use status/ },
   { raw: { command: "/x", status: [0, "ok"] }, message: /^Cannot use status/ },
-  { raw: { command: "/x", output: "" }, message: /^Cannot use output: must be a string that is not empty/ },
+  { raw: { command: "/x", output: "" }, message: /^Cannot use output: must be a non-empty string/ },
   { raw: { command: "/x", output_limit: 0 }, message: /^Cannot use output_limit: must be an integer from 1 to/ },
   { raw: { command: "/x", output: "ü", output_limit: 1 }, message: /^Cannot use output: must be at most output_limit/ },
   { raw: { command: "/x", shell: true }, message: /^Unknown key shell$/ },

@@ -10,7 +10,7 @@ export interface FileConfig {
 
 /** Validates `file:` of a service file. */
 export const schema = houseSchema(keys({
-  path: matching(/^\/[^\0]+$/, "the absolute path of a file"),
+  path: matching(/^\/[^\0]+$/, "an absolute file path"),
   down_when: optional(
     converted((value) => value === "exists" || value === "absent" ? value : undefined, '"exists" or "absent"'),
     "exists",

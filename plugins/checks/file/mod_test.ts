@@ -59,10 +59,10 @@ Deno.test("file does not start when it is already aborted", async () => {
 });
 
 Deno.test.each([
-  { raw: {}, message: /^Missing key path: must be the absolute path of a file$/ },
+  { raw: {}, message: /^Missing key path: must be an absolute file path$/ },
   {
     raw: { path: "out" },
-    message: /^Cannot use path: must be the absolute path of a file; current value is "out"$/,
+    message: /^Cannot use path: must be an absolute file path; current value is "out"$/,
   },
   { raw: { path: "/out", down_when: "gone" }, message: /^Cannot use down_when: must be "exists" or "absent"/ },
 ])("file rejects the config $raw", async ({ raw, message }) => {

@@ -18,7 +18,7 @@ Deno.test("serf has defaults for all keys", async () => {
 Deno.test.each([
   { address: "a b", says: "address: must be host:port" },
   { address: ["a"], says: "address: must be host:port" },
-  { auth_key: "", says: "auth_key: must be a string that is not empty" },
+  { auth_key: "", says: "auth_key: must be a non-empty string" },
   { refresh: "10ms", says: "refresh: must be a duration from 200ms to 1m" },
   { join_time: -1, says: "join_time: must be a duration" },
   { tag: "web", says: "Unknown key tag" },
