@@ -309,7 +309,7 @@ Deno.test("long test files exist, and start first", () => {
   assert.deepEqual(longestFirst(["a_test.ts", second, "b_test.ts", first]), [first, second, "a_test.ts", "b_test.ts"]);
 });
 
-Deno.test("Deno is the pinned one, and nothing names another", () => {
+Deno.test("every file names only the pinned version of Deno", () => {
   assert.equal(Deno.version.deno, pinned);
   const others = [...documents, ".ci/run", ...sources, "deno.json"].filter(exists).flatMap((path) =>
     [...read(path).matchAll(/\bdeno@(\d+\.\d+\.\d+)/g)].filter(([, version]) => version !== pinned)

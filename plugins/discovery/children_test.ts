@@ -36,7 +36,7 @@ Deno.test("composeNodes() leaves out invalid entries, and says why", () => {
 Deno.test.each([
   { why: "the one that is called so", names: ["0", "a:80", "z"], taken: "a:80" },
   { why: "the first by name if none is", names: ["z", "m", "n"], taken: "m" },
-])("composeNodes() uses of several entries with one name $why", ({ names, taken }) => {
+])("composeNodes() selects, of several entries with the same name, $why", ({ names, taken }) => {
   const ips = new Map<string, string>(names.map((name, at) => [name, `10.0.0.${at}`]));
   fc.assert(fc.property(fc.shuffledSubarray<string>([...names], { minLength: names.length }), (shuffled) => {
     const { nodes, faults } = composeNodes(new Map(shuffled.map((name) => [name, child("a", ips.get(name))])));

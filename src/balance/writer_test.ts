@@ -464,7 +464,7 @@ function refuseXyz(text: string): string | undefined {
     : lines.map((line) => `[ALERT] (1) : config : parsing [/etc/haproxy.cfg:${line}] : timer overflow`).join("\n");
 }
 
-Deno.test("Writer leaves out a rejected line of a new cluster, reports its place, and serves the rest", async () => {
+Deno.test("Writer omits a rejected line of a new cluster, reports its position, and serves the rest", async () => {
   await using bench = new Bench();
   bench.model.refuses = refuseXyz;
   await bench.put(wants({ web: { nodes: [A] }, bad: { lines: ["timeout server xyz", "retries 1"], nodes: [B] } }));
@@ -481,7 +481,7 @@ Deno.test("Writer leaves out a rejected line of a new cluster, reports its place
   assert.deepEqual(bench.model.serving("bad"), ["b.int:80 10.0.0.2:80", "c.int:80 10.0.0.3:80"]);
 });
 
-Deno.test("Writer keeps the last accepted form of a cluster, with its current members, until an edit is good", async () => {
+Deno.test("Writer keeps the last accepted form of a cluster, with its current members, until an edit is valid", async () => {
   await using bench = new Bench();
   bench.model.refuses = refuseXyz;
   await bench.put(wants({ web: { nodes: [A] }, sick: { lines: ["timeout server 7s"], nodes: [B] } }));
@@ -891,7 +891,7 @@ Deno.test("Writer does not reload over and over although commands keep failing",
   assert(bench.reloads.length >= 1 && bench.reloads.length <= 12, `${bench.reloads.length}`);
 });
 
-Deno.test("Writer survives a silent socket, and continues when it answers", async () => {
+Deno.test("Writer survives a silent socket, and continues when the socket responds", async () => {
   await using bench = new Bench();
   await bench.put(wants({ web: { nodes: [A] } }));
   bench.forget();
@@ -906,7 +906,7 @@ Deno.test("Writer survives a silent socket, and continues when it answers", asyn
   assert.deepEqual(bench.model.serving("web"), ["b.int:80 10.0.0.2:80"]);
 });
 
-Deno.test("Writer reports what cannot be written, and members are served all the same", async () => {
+Deno.test("Writer reports files that it cannot write, and still serves the members", async () => {
   await using bench = new Bench();
   await bench.put(wants({ web: { nodes: [A] } }));
   bench.forget();

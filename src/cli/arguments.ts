@@ -23,7 +23,7 @@ const candidate = converted((text) => {
   return name === undefined || path === undefined ? undefined : { name, path };
 }, {
   metavar: "NAME=PATH",
-  wanted: "a file of the config directory and another path, such as services/web.yaml=/tmp/new",
+  wanted: "a config file and its replacement, such as services/web.yaml=/tmp/new",
   placeholder: { name: "", path: "" },
   format: ({ name, path }) => `${name}=${path}`,
 });
@@ -43,13 +43,13 @@ export const parser = or(
             strict: withDefault(
               option("--strict", {
                 description:
-                  message`Fail on warnings such as unknown keys too, and when HAProxy is unavailable for validation.`,
+                  message`Also fail on warnings, such as unknown keys, and if HAProxy is unavailable for validation.`,
               }),
               false,
             ),
             ignoresNames: withDefault(
               option("--no-resolve", {
-                description: message`Ignore host names that do not resolve here, as in continuous integration.`,
+                description: message`Ignore host names that do not resolve on this host, for example in CI.`,
               }),
               false,
             ),
@@ -71,7 +71,7 @@ export const parser = or(
           brief: message`Validate a config directory and report every problem.`,
           description:
             message`Reads DIR, has each plugin validate its own section, and prints every finding with file, line \
-and column. HAProxy validates a temporary copy of its file; a missing HAProxy is reported. Changes nothing. Exit codes: 0 valid, 1 problems found, 2 wrong usage.`,
+and column. HAProxy validates a temporary copy of its file; a missing HAProxy is reported. Changes nothing. Exit status: 0 valid, 1 problems found, 2 wrong usage.`,
         },
       ),
       command(
@@ -82,7 +82,7 @@ and column. HAProxy validates a temporary copy of its file; a missing HAProxy is
             dir,
             waitMs: withDefault(
               option("--wait", duration({ minMs: 100, maxMs: 600_000 }), {
-                description: message`How long to wait for the first answer of each registry.`,
+                description: message`Timeout for the first response from each registry.`,
               }),
               5_000,
             ),
@@ -91,11 +91,10 @@ and column. HAProxy validates a temporary copy of its file; a missing HAProxy is
           announced,
         ),
         {
-          brief: message`Print the balancer's config and the steps the writer would take.`,
+          brief: message`Print the balancer's config and the steps that the writer would take.`,
           description:
             message`Reads DIR, the registries and the running balancer as the writer does, then prints the file \
-(on stdout) and the steps (as comments before it). Changes nothing. Exit codes: 0 DIR is valid and every registry answered, 1 a problem or a \
-registry without an answer, 2 wrong usage.`,
+(on stdout) and the steps (as comments before it). Changes nothing. Exit status: 0 DIR is valid and every registry responded, 1 a problem was found or a registry did not respond, 2 wrong usage.`,
         },
       ),
     ),
@@ -106,24 +105,23 @@ registry without an answer, 2 wrong usage.`,
       command("status", statusArguments(dir), {
         brief: message`Print the state of this host, problems first.`,
         description:
-          message`Queries writer and reporter over their admin interfaces, or over --status addresses, and prints the whole host on one screen. Exit codes: 0 ok, 1 degraded, 2 failing, no answer or wrong usage.`,
+          message`Queries writer and reporter over their admin interfaces, or over --status addresses, and prints the whole host on one screen. Exit status: 0 ok, 1 degraded, 2 failing, no response or wrong usage.`,
       }),
       command("doctor", doctorArguments(dir), {
         brief: message`Find common problems on this host and print their fixes.`,
         description:
-          message`Checks the config, HAProxy, paths and permissions, ports, descriptors, the host's name, registries, the clock, locks, orphan processes, systemd units and the tools that show processes. Prints each finding with the command that fixes it. Changes nothing. Run this command as the user of the process. Exit codes: 0 nothing found, 1 warnings, 2 errors or wrong usage.`,
+          message`Checks the config, HAProxy, paths and permissions, ports, descriptors, the host's name, registries, the clock, locks, orphan processes, systemd units and the tools that list processes. Prints each finding with the command that fixes it. Changes nothing. Run this command as the user of the process. Exit status: 0 nothing found, 1 warnings, 2 errors or wrong usage.`,
       }),
       observerArguments(dir),
       command("history", historyArguments(dir), {
         brief: message`Print what changed on this host, and why.`,
         description:
-          message`Prints the history that writer and reporter keep: config changes with the changed lines, members that joined and left with their source, holds, reloads with reason and the changed lines of the file, drift, overrides with author, workers, registrations. A restart that changed nothing is one line. Times are UTC. Exit codes: 0 printed, 1 no history, 2 wrong usage.`,
+          message`Prints the history that writer and reporter keep: config changes with the changed lines, members that joined and left with their source, holds, reloads with reason and the changed lines of the file, drift, overrides with author, workers, registrations. A restart without changes is one line. Times are UTC. Exit status: 0 printed, 1 no history, 2 wrong usage.`,
       }),
       command("nodes", merge(nodesArguments(dir), object("Host identity (for --others)", named)), {
-        brief: message`Print the nodes of a cluster as the registry has them.`,
-        description: message`Reads CLUSTER from the registry as the writer does and prints one line per node. Invalid \
-entries and the reasons go to standard error. No guard applies: the output is what the registry has now. Exit codes: 0 printed, 1 no answer, no nodes, \
-or fewer nodes than --wait, 2 wrong usage.`,
+        brief: message`Print the nodes that the registry lists for a cluster.`,
+        description:
+          message`Reads CLUSTER from the registry as the writer does, and prints one line per node. Invalid entries are printed to standard error with the reasons. No guard applies: the output is the current content of the registry. Exit status: 0 printed, 1 no response, no nodes, or fewer nodes than --wait, 2 wrong usage.`,
       }),
     ),
   ),
@@ -134,7 +132,7 @@ or fewer nodes than --wait, 2 wrong usage.`,
       command("notify", notifyArguments(dir), {
         brief: message`Test a notifier: send one event.`,
         description:
-          message`Delivers one event, notifier.test, with the notifier NAME of DIR, from a worker with the same permissions as in the daemon. Exit codes: 0 delivered, 1 the file cannot be used or the event was not delivered, 2 wrong usage.`,
+          message`Delivers one event, notifier.test, with the notifier NAME of DIR, from a worker with the same permissions as in the daemon. Exit status: 0 delivered, 1 the file is invalid or the event was not delivered, 2 wrong usage.`,
       }),
     ),
   ),
@@ -146,21 +144,20 @@ or fewer nodes than --wait, 2 wrong usage.`,
         description:
           message`Runs COMMAND and keeps ADDRESS registered in CLUSTER until it exits; SIGTERM, SIGINT and SIGHUP \
 are forwarded. Then deregisters the node and returns the exit status of COMMAND, 128 + n after signal n. While the registry is unreachable, COMMAND keeps running and \
-the registration is retried. Exit codes: 2 wrong usage, 125 the node cannot be registered as requested and COMMAND \
-was not started, 126 COMMAND cannot be executed, 127 COMMAND not found.`,
+the registration is retried. Exit status: 2 wrong usage, 125 the node cannot be registered as requested and COMMAND \
+was not started, 126 COMMAND is not executable, 127 COMMAND does not exist.`,
       }),
       command("bridge", bridgeArguments(dir), {
         brief: message`Copy the nodes of a cluster from one registry to another.`,
         description:
-          message`Compares two clusters by address and prints + for a node missing in the target, - for one that \
---remove-others removes, = for one registered by somebody else that stays. Changes nothing without --write. The guards of the source cluster apply, an empty source \
-changes nothing, and the target is never emptied. Exit codes: 0 printed, or ended by a signal; 1 a registry did not answer, or the source has no nodes; 2 wrong usage.`,
+          message`Compares two clusters by address and prints + for a node missing in the target, - for a node that --remove-others removes, = for a node of another client, which stays. Changes nothing without --write. The guards of the source cluster apply, an empty source \
+changes nothing, and the target is never emptied. Exit status: 0 printed, or ended by a signal; 1 a registry did not respond, or the source has no nodes; 2 wrong usage.`,
       }),
       command("store", or(storeCommandArguments, merge(storeArguments, logging)), {
         brief: message`Serve the configuration store over HTTP, or read and change it.`,
         description:
           message`Without a subcommand, serves one JSON document that is read by path and changed in transactions, and \
-keeps every version on disk. SIGTERM or SIGINT stops it; SIGHUP reloads tokens and certificates. Exit codes: 0 \
+keeps every version on disk. SIGTERM or SIGINT stops it; SIGHUP reloads tokens and certificates. Exit status: 0 \
 stopped by a signal, 1 cannot start, 2 wrong usage.`,
       }),
     ),
@@ -175,9 +172,9 @@ stopped by a signal, 1 cannot start, 2 wrong usage.`,
 approved code. Plugin code never runs in the main process.`,
       }),
       command("import", importArguments, {
-        brief: message`Convert the config of another tool to a config directory.`,
+        brief: message`Convert the config of another tool to a Lighthouse config directory.`,
         description:
-          message`Prints the result for each key, with file, line and column: converted, replaced, or not supported and why. The input is not changed. Exit codes: 0 converted, 1 cannot read the input or write the output, 2 wrong usage.`,
+          message`Prints the result for each key, with file, line and column: converted, replaced, or not supported and why. The input is not changed. Exit status: 0 converted, 1 cannot read the input or write the output, 2 wrong usage.`,
       }),
     ),
   ),

@@ -46,7 +46,7 @@ export async function bridge(given: BridgeArguments, options: BridgeCommandOptio
   const { from, to, write, watch, removeOthers, timeoutMs } = given;
   const { dir, clock, random, log, signal, print, complain } = options;
   if (write && !watch) {
-    complain("--write needs --watch: nodes registered by a bridge expire with its session");
+    complain("--write requires --watch: nodes registered by a bridge expire with its session");
     return EXIT.usage;
   }
   if (from.discovery === to.discovery && from.cluster === to.cluster) {
@@ -110,7 +110,7 @@ export async function bridge(given: BridgeArguments, options: BridgeCommandOptio
   ];
   const silent = ends.filter(({ nodes }) => nodes === undefined);
   for (const { end, trouble } of silent) {
-    const reason = trouble === undefined ? "no answer accepted by the guard" : `registry unreachable: ${trouble}`;
+    const reason = trouble === undefined ? "the guard accepted no response" : `registry unreachable: ${trouble}`;
     complain(
       `Cannot read ${end.discovery}/${end.cluster} within ${formatDuration(timeoutMs)} (--timeout): ${reason}`,
     );
@@ -139,5 +139,7 @@ function describe(
   const there = new Set(target.map(addressOf));
   const missing = plan.register.filter((node) => !there.has(addressOf(node)));
   const all = [...lines("+", missing), ...lines("-", plan.remove), ...lines("=", plan.others)];
-  return all.length > 0 ? all : [`# ${to.discovery}/${to.cluster} has all nodes of ${from.discovery}/${from.cluster}`];
+  return all.length > 0
+    ? all
+    : [`# ${to.discovery}/${to.cluster} already has every node of ${from.discovery}/${from.cluster}`];
 }

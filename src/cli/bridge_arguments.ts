@@ -14,7 +14,7 @@ const end = converted<BridgeEnd>((text) => {
   return isName(discovery) && isName(cluster) && rest.length === 0 ? { discovery, cluster } : undefined;
 }, {
   metavar: "DISCOVERY/CLUSTER",
-  wanted: "a file of discovery/ and a cluster, such as zookeeper/web",
+  wanted: "a file name in discovery/ and a cluster, such as zookeeper/web",
   placeholder: { discovery: "", cluster: "" },
   format: ({ discovery, cluster }) => `${discovery}/${cluster}`,
 });
@@ -36,14 +36,14 @@ export const bridgeArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
     ),
     removeOthers: withDefault(
       option("--remove-others", {
-        description: message`Remove nodes missing in the source, even if another process registered them.`,
+        description: message`Remove nodes that are missing from the source, even if another process registered them.`,
       }),
       false,
     ),
     timeoutMs: answerTimeout,
     logLevel: withDefault(
       option("--log-level", choice(["debug", "info", "warning", "error"], { metavar: "LEVEL" }), {
-        description: message`Log level, on standard error.`,
+        description: message`Log level. Records are written to standard error.`,
       }),
       "info" as const,
     ),

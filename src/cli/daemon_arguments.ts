@@ -27,7 +27,7 @@ function textThat(
 
 /** The argument of every command that reads a config directory. */
 export const dir = argument(string({ metavar: "DIR" }), {
-  description: message`The config directory: balancers/, discovery/, clusters/, services/, host.yaml, logging.yaml.`,
+  description: message`Config directory, with balancers/, discovery/, clusters/, services/, host.yaml, logging.yaml.`,
 });
 
 /** How much is logged, and how. */
@@ -90,7 +90,7 @@ const lifecycleServing = object("Lifecycle interface", {
       }),
       {
         description:
-          message`Address to serve GET /health, POST /quitquitquit and /abortabortabort for a scheduler such as Aurora, without authentication. Default: not served.`,
+          message`Serve GET /health, POST /quitquitquit and POST /abortabortabort for a scheduler such as Aurora, without authentication. Default: not served.`,
       },
     ),
   ),
@@ -111,10 +111,10 @@ export const adminServing = object("Admin interface", {
       message`Serve the admin interface at unix:/PATH (mode 0600), or at HOST:PORT with TLS and tokens. Default: not served.`,
   })),
   adminTokens: optional(option("--admin-tokens", file, {
-    description: message`Bearer tokens of the admin interface (YAML).`,
+    description: message`Bearer tokens for the admin interface (YAML).`,
   })),
   adminTlsCert: optional(option("--admin-tls-cert", file, {
-    description: message`Certificate of the admin interface (PEM).`,
+    description: message`TLS certificate of the admin interface (PEM).`,
   })),
   adminTlsKey: optional(
     option("--admin-tls-key", file, { description: message`Private key of the certificate (PEM).` }),
@@ -134,13 +134,13 @@ const single = object("A single run", {
   ),
   noReload: withDefault(
     option("--no-reload", {
-      description: message`With --once: write files only; start, reload and notify no program.`,
+      description: message`With --once: only write files; do not start, reload or notify programs.`,
     }),
     false,
   ),
   timeoutMs: withDefault(
     option("--timeout", duration({ minMs: 100, maxMs: 3_600_000 }), {
-      description: message`With --once: deadline.`,
+      description: message`With --once: timeout for the whole run.`,
     }),
     60_000,
   ),
@@ -151,21 +151,19 @@ export const daemons = or(
   command("writer", merge(daemon("writer"), single), {
     brief: message`Watch clusters and keep the local load balancer in sync.`,
     description: message`Watches the clusters of DIR and keeps the local HAProxy in sync: members change over \
-its socket, without a reload. The writer starts HAProxy if it is not running, and leaves it running on exit. \
-SIGTERM or SIGINT stops the writer; SIGHUP reads DIR again. Exit codes: 0 stopped by a signal, 1 cannot start, 2 wrong usage, \
-70 internal error, 75 restart needed (stuck worker thread). With --once the writer exits by itself: 0 everything \
-is applied, 1 not applied (the log has the reason).`,
+its socket, without a reload. The writer starts HAProxy if it is not running, and leaves HAProxy running on exit. SIGTERM or SIGINT stops the writer; SIGHUP reads DIR again. Exit status: 0 stopped by a signal, 1 cannot start, 2 wrong usage, \
+70 internal error, 75 restart required (stuck worker thread). With --once, the writer exits when it is done: 0 everything was applied, 1 not everything was applied (the log has the reason).`,
   }),
   command("reporter", daemon("reporter"), {
     brief: message`Check local services and register the healthy ones.`,
     description: message`Checks the services of DIR and registers the ports that pass. SIGTERM or SIGINT \
-deregisters them and stops the reporter within 5 seconds; SIGHUP reads DIR again. Exit codes: 0 stopped by a signal, 1 cannot start, \
-2 wrong usage, 70 internal error, 75 restart needed (stuck worker thread).`,
+deregisters them and stops the reporter within 5 seconds; SIGHUP reads DIR again. Exit status: 0 stopped by a signal, 1 cannot start, \
+2 wrong usage, 70 internal error, 75 restart required (stuck worker thread).`,
   }),
   command("run", daemon("run"), {
     brief: message`Run the writer and the reporter in one process.`,
     description:
-      message`Runs the writer and the reporter over one connection to each registry. Signals and exit codes are those of both.`,
+      message`Runs the writer and the reporter over one shared connection to each registry. Signals and exit status are those of both.`,
   }),
 );
 

@@ -48,13 +48,13 @@ export async function doctor(given: DoctorArguments, options: DoctorCommandOptio
     ...silent.map(({ at, reason }): DoctorFinding => ({
       check: "process",
       level: "warning",
-      text: `${at} does not answer: ${reason}`,
+      text: `${at} does not respond: ${reason}`,
       fix: `systemctl status lighthouse-${at.includes("reporter") ? "reporter" : "writer"}`,
     })),
     ...answered.map(({ at, status: { role, pid } }): DoctorFinding => ({
       check: "process",
       level: "ok",
-      text: `The ${role}, pid ${pid}, answers at ${at}`,
+      text: `The ${role}, pid ${pid}, responds at ${at}`,
     })),
     ...await examine({ dir, directory, processes, identify, clock, random, signal }),
     ...await historyFinding(options),

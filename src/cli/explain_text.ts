@@ -34,7 +34,7 @@ export function* explainText(picked: Explained, { node }: ExplainTarget): Genera
     for (const each of cluster.others) yield `  ${each.name}  is not a member  ${hasWords(each.has, cluster)}`;
     if (cluster.nodes.length === 0) {
       const why = cluster.balancer === null
-        ? "no balancer has a section for it"
+        ? "no balancer section in the cluster's file"
         : node === undefined
         ? "no nodes"
         : `${node} is not registered in ${cluster.discovery}`;
@@ -73,7 +73,7 @@ function headOf(
     `discovery ${discovery}`,
     reason === null ? state : `${state}: ${reason}`,
     ...nodes.length === 0 ? [] : [`${nodes.length} ${nodes.length === 1 ? "node" : "nodes"}`],
-    ...changesInSeconds === null ? [] : [`next change in ${changesInSeconds}s`],
+    ...changesInSeconds === null ? [] : [`next share change in ${changesInSeconds}s`],
   ].join("  ");
 }
 
@@ -147,7 +147,7 @@ export function rotation(
   if (state === "drain") return "draining";
   if (down === true) return "DOWN in the balancer";
   if (factors.some(({ name, value }) => name === "health" && value === 0)) return "failing its check";
-  if (waits) return "waiting (others are preferred)";
+  if (waits) return "waiting (other nodes are preferred)";
   return weight === 0 || share === 0 ? "waiting (slow start)" : "in rotation";
 }
 

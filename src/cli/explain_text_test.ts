@@ -97,10 +97,10 @@ function lines(cluster?: string, node?: string): readonly string[] {
 Deno.test("explain prints each node's state, its share with every factor, and its source", () => {
   const since = "check L7OK 200 in 1ms: OK  1 session  from zoo  since 2026-11-30T06:00:00.000Z";
   assert.deepEqual(lines("web"), [
-    "web  balancer haproxy  discovery zoo  held: registry reports no nodes  4 nodes  next change in 1s",
+    "web  balancer haproxy  discovery zoo  held: registry reports no nodes  4 nodes  next share change in 1s",
     `  a.test:80  in rotation  share 9.22 %  weight 26  100 (default) × source 0.5 (zoo) × slow_start 0.35 × zone 1 = 17.5  ${since}`,
     `  b.test:80  draining  share 0 %  weight 26  by ann: disk  ${since}`,
-    "  c.test:80  waiting (others are preferred)  share 0 %  weight 0  of cluster spare",
+    "  c.test:80  waiting (other nodes are preferred)  share 0 %  weight 0  of cluster spare",
     "  d.test:80  DOWN in the balancer  share 9.22 %  weight 26  check L4CON in 0ms: Connection refused  0 sessions  " +
     "from zoo  since 2026-11-30T06:00:00.000Z",
   ]);
@@ -120,10 +120,10 @@ Deno.test("explain finds a node by name, host or address, and prints why it is a
     "      invalid entry rejected 20s ago: web: x.test: no address",
   ]);
   assert.equal(lines("web", "z.test").length, 5, "what names no such node is not the less a hint");
-  const silent = EXPLAINED.clusters.map((each) => ({ ...each, silence: "no answer at its socket" }));
+  const silent = EXPLAINED.clusters.map((each) => ({ ...each, silence: "no response at its socket" }));
   const [head = ""] = explainText({ ...EXPLAINED, clusters: silent }, {});
-  assert.match(head, /^web {2}balancer haproxy \(not read: no answer at its socket\) {2}/);
-  assert.deepEqual(lines("spare"), ["spare  discovery zoo  current", "  no balancer has a section for it"]);
+  assert.match(head, /^web {2}balancer haproxy \(not read: no response at its socket\) {2}/);
+  assert.deepEqual(lines("spare"), ["spare  discovery zoo  current", "  no balancer section in the cluster's file"]);
   assert.deepEqual(lines("none"), []);
 });
 

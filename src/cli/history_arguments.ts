@@ -61,7 +61,7 @@ export const historyArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
     follow: withDefault(option("--follow", { description: message`Keep running and print new records.` }), false),
     journal: optional(option("--journal", file, {
       description:
-        message`Directory of the history. Default: history_dir of lighthouse.yaml, else history in $STATE_DIRECTORY, else /var/lib/lighthouse/history.`,
+        message`History directory. Default: history_dir in lighthouse.yaml, else history in $STATE_DIRECTORY, else /var/lib/lighthouse/history.`,
     })),
     json: withDefault(
       option("--json", { description: message`Print the records unchanged, one JSON object per line.` }),

@@ -28,7 +28,7 @@ export async function runImport(
     const count = `${files.size} ${files.size === 1 ? "file" : "files"}`;
     print(
       request.out === undefined
-        ? `${count} not written: to write them, add --out DIR`
+        ? `${count} not written; add --out DIR to write them`
         : `${count} written; next: lighthouse check ${request.out}`,
     );
     return 0;

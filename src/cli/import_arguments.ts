@@ -41,12 +41,13 @@ export const importArguments = or(
       command: constant("import" as const),
       kind: constant("confd"),
       input: argument(string({ metavar: "CONFDIR" }), {
-        description: message`Directory of confd, with conf.d, templates and confd.toml. Its files are not changed.`,
+        description:
+          message`Config directory of confd, with conf.d, templates and confd.toml. Its files are not changed.`,
       }),
       ...out,
       words: commandLine("Command line of confd, after --; required if confd.toml does not set the registry."),
     }),
-    { brief: message`Convert templates and template resources of confd.` },
+    { brief: message`Convert confd's templates and template resources.` },
   ),
   command(
     "aurproxy",
@@ -60,8 +61,8 @@ export const importArguments = or(
         "nginx" as const,
       ),
       ...out,
-      words: commandLine("Command line of aurproxy, after --, with its --config: JSON or file:///PATH."),
+      words: commandLine("Command line of aurproxy, after --. Its --config must be JSON or file:///PATH."),
     }),
-    { brief: message`Convert the command line and the config of aurproxy.` },
+    { brief: message`Convert aurproxy's command line and config.` },
   ),
 );

@@ -20,7 +20,7 @@ export function describeMistake(
   const help = `See: ${["lighthouse", ...commands, "--help"].join(" ")}`;
   // deno-lint-ignore no-control-regex -- removes the escape sequences of colours
   const plain = reason.replaceAll(/\x1b\[[0-9;]*m/g, "").replace(/^Error: /, "").replaceAll(/\s+/g, " ").trim();
-  if (args.length === 0) return `lighthouse: No command given: ${wordsAfter([""]).join(", ")}. ${help}`;
+  if (args.length === 0) return `lighthouse: No command given; commands: ${wordsAfter([""]).join(", ")}. ${help}`;
   const unexpected = /^Unexpected option or subcommand: [`"]?([^`"\s]+)[`"]?/.exec(plain)?.[1];
   if (unexpected === undefined) return `lighthouse: ${escapeUnprintable(plain.replaceAll("`", ""))} ${help}`;
   const word = unexpected.split("=")[0] ?? "";

@@ -38,7 +38,7 @@ Deno.test.each([
   {
     reason: "Error: No matching option, command, or argument found.",
     args: [],
-    then: "lighthouse: No command given: check, store. See: lighthouse --help",
+    then: "lighthouse: No command given; commands: check, store. See: lighthouse --help",
   },
 ])("describeMistake() describes $args in one line: $then", ({ reason, args, then }) => {
   assert.equal(describeMistake(reason, args, wordsAfter), then);

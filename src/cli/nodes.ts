@@ -101,8 +101,8 @@ export async function listNodes(given: NodesArguments, options: NodesOptions): P
   const within = `within ${formatDuration(timeoutMs)} (--timeout)`;
   const silent = connections.filter(({ source }) => !said.has(source.name));
   for (const { source, connection: { trouble } } of silent) {
-    const reason = trouble === undefined ? "no answer" : `registry unreachable: ${trouble}`;
-    complain(`Cannot read the cluster ${cluster} from ${fileOf(source)} ${within}: ${reason}`);
+    const reason = trouble === undefined ? "no response" : `registry unreachable: ${trouble}`;
+    complain(`Cannot read cluster ${cluster} from ${fileOf(source)} ${within}: ${reason}`);
   }
   if (said.size === 0) return EXIT.failed;
   page.show(listed(), select(listed(), given));

@@ -27,7 +27,7 @@ const template = converted<WrittenTemplate>((text) => {
 /** How long a registry may take to answer. */
 export const answerTimeout = withDefault(
   option("--timeout", duration({ minMs: 100, maxMs: 3_600_000 }), {
-    description: message`How long to wait for the first answer of the registry, and for --wait.`,
+    description: message`Timeout for the first response from the registry, and for --wait.`,
   }),
   10_000,
 );
@@ -48,7 +48,7 @@ export const nodesArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
     cluster: argument(cluster, { description: message`Name of the cluster in the registry.` }),
     source: optional(option("--source", string({ metavar: "DISCOVERY" }), {
       description:
-        message`Discovery to read: a file in discovery/, or an item of the cluster's list such as etcd#2. Default: all discoveries in the cluster's or service's file, else the only one in discovery/.`,
+        message`Discovery to read: a file in discovery/, or an item in the cluster's list, such as etcd#2. Default: all discoveries in the cluster's or service's file, else the only one in discovery/.`,
     })),
     watch: withDefault(
       option("--watch", {
@@ -59,7 +59,7 @@ export const nodesArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
     json: withDefault(
       option("--json", {
         description:
-          message`Print one JSON object per line: cluster, discovery, exists, nodes, and invalid (entries rejected since the last line, and why).`,
+          message`Print one JSON object per line: cluster, discovery, exists, nodes, and invalid (entries rejected since the last line, with reasons).`,
       }),
       false,
     ),
@@ -71,7 +71,7 @@ export const nodesArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
       false,
     ),
     one: withDefault(
-      option("--one", { description: message`Print one node: the first ready one, by name.` }),
+      option("--one", { description: message`Print only the first ready node, by name.` }),
       false,
     ),
     wait: optional(option("--wait", integer({ min: 1, max: 100_000, metavar: "N" }), {

@@ -30,7 +30,7 @@ export async function testNotifier(
   if (accepted === undefined || notifier === undefined) {
     const meant = suggest(name, [...accepted?.notifiers.keys() ?? []]);
     const hint = meant === undefined ? "" : `: did you mean ${meant}?`;
-    return complainOfConfig(directory, { reason: `No usable notifiers/${name}.yaml${hint}`, complain });
+    return complainOfConfig(directory, { reason: `No valid notifiers/${name}.yaml${hint}`, complain });
   }
   const event = {
     event: "notifier.test",
@@ -45,7 +45,11 @@ export async function testNotifier(
     return EXIT.ok;
   } catch (error) {
     if (signal.aborted) throw error;
-    complain(`${name} (${notifier.file.type}) did not deliver: ${error instanceof Error ? error.message : error}`);
+    complain(
+      `${name} (${notifier.file.type}) failed to deliver notifier.test: ${
+        error instanceof Error ? error.message : error
+      }`,
+    );
     return EXIT.failed;
   }
 }

@@ -13,7 +13,7 @@ export const notifyArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
       action: constant("test" as const),
       dir,
       notifier: argument(string({ metavar: "NAME" }), {
-        description: message`File in notifiers/, without its extension.`,
+        description: message`Name of a file in notifiers/, without its extension.`,
       }),
     }),
     { brief: message`Send one event.`, description: message`Sends the event notifier.test.` },

@@ -45,13 +45,13 @@ export interface DrainArguments {
 export function commandOf({ what, target, local, ...given }: DrainArguments): AdminCommand | string {
   const { verb, author, reason, forMs, force = false, deregister = false } = given;
   if (!local) {
-    if (what === undefined || target === undefined) return `${verb} needs a CLUSTER and a NODE or HOST, or --local`;
-    if (deregister) return "--deregister needs --local";
+    if (what === undefined || target === undefined) return `${verb} requires a CLUSTER and a NODE or HOST, or --local`;
+    if (deregister) return "--deregister requires --local";
     return verb === "drain"
       ? { verb, cluster: what, target, author, reason, forMs, force }
       : { verb, cluster: what, target, author };
   }
-  if (target !== undefined) return `${verb} --local takes at most a service`;
+  if (target !== undefined) return `${verb} --local accepts only a service`;
   if (force) return "--force cannot be combined with --local";
   const service = what === undefined ? {} : { service: what };
   return verb === "drain"
@@ -162,9 +162,9 @@ async function awaitEmpty(
         complain(`${name} still has ${count} established connection${count === 1 ? "" : "s"}`);
       }
       complain(
-        `Not free of established connections for ${formatDuration(EMPTY_MS)} within ${
-          formatDuration(waitMs)
-        } (--wait-timeout)`,
+        `Timed out after ${formatDuration(waitMs)} (--wait-timeout) waiting for ${
+          formatDuration(EMPTY_MS)
+        } without established connections`,
       );
       return EXIT.failed;
     }
@@ -228,7 +228,7 @@ async function find(
   const where = given.admin === undefined ? ", or set its address with --admin ADDRESS" : "";
   const role = roles?.[0] ?? "writer";
   throw new CommandError(
-    `No admin interface answers (${tried.join("; ")}). Start the ${role} with --admin ${
+    `No admin interface responds (${tried.join("; ")}); start the ${role} with --admin ${
       formatStatusAddress(given.admin ?? { path: `/run/lighthouse/${role}.sock` })
     }${where}`,
   );
@@ -250,11 +250,13 @@ function valueOf({ status, text }: { readonly status: number; readonly text: str
   try {
     value = JSON.parse(text);
   } catch {
-    throw new CommandError(`Not an admin interface at ${formatStatusAddress(at)}: HTTP status ${status}`);
+    throw new CommandError(`No admin interface at ${formatStatusAddress(at)}: HTTP status ${status}`);
   }
   if (status === 200 && isRecord(value)) return value;
   const error = isRecord(value) ? value.error : undefined;
-  throw new CommandError(typeof error === "string" ? error : `${formatStatusAddress(at)} answered status ${status}`);
+  throw new CommandError(
+    typeof error === "string" ? error : `${formatStatusAddress(at)} responded with status ${status}`,
+  );
 }
 
 function reasonOf(error: unknown): string {

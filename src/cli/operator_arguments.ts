@@ -62,7 +62,7 @@ const speaking = object("Connection", {
   })),
   timeoutMs: withDefault(
     option("--timeout", duration({ minMs: 100, maxMs: 600_000 }), {
-      description: message`Deadline for the answer.`,
+      description: message`Timeout for the response.`,
     }),
     30_000,
   ),
@@ -70,7 +70,7 @@ const speaking = object("Connection", {
 });
 
 const author = optional(option("--author", saying("NAME"), {
-  description: message`Author of the order. Default: the user who runs the command.`,
+  description: message`Author recorded with the change. Default: the user who runs the command.`,
 }));
 const said = object("Override", {
   author,
@@ -86,20 +86,20 @@ const force = withDefault(
   false,
 );
 const nodes = {
-  cluster: argument(clusterName, { description: message`Name of the cluster in its file.` }),
+  cluster: argument(clusterName, { description: message`Cluster name, as in its file.` }),
   target: argument(target, {
-    description: message`Node by name or address:port, or every node of a host by name or address.`,
+    description: message`A node (name or address:port), or all nodes of a host (name or address).`,
   }),
 };
 /** What drain and undrain are about: a cluster and its nodes, or with `--local` a service of this host. */
 const meant = {
   what: optional(argument(clusterName, {
-    description: message`Name of the cluster in its file; with --local, name of the service (default: all services).`,
+    description: message`Cluster name; with --local, service name (default: all services).`,
   })),
   target: optional(argument(target, {
-    description: message`Node by name or address:port, or every node of a host by name or address.`,
+    description: message`A node (name or address:port), or all nodes of a host (name or address).`,
   })),
-  local: withDefault(option("--local", { description: message`Nodes of this host, in the registry.` }), false),
+  local: withDefault(option("--local", { description: message`Apply to this host's nodes, in the registry.` }), false),
 };
 const deregister = withDefault(
   option("--deregister", {
@@ -113,15 +113,15 @@ const wait = withDefault(
 );
 const waitMs = withDefault(
   option("--wait-timeout", duration({ minMs: 1_000, maxMs: 86_400_000 }), {
-    description: message`Deadline of --wait; then prints the remaining connections and exits with status 1.`,
+    description: message`Timeout for --wait. On timeout, prints the remaining connections and exits with status 1.`,
   }),
   600_000,
 );
 const balancer = optional(argument(string({ metavar: "BALANCER" }), {
-  description: message`File in balancers/. Default: all balancers.`,
+  description: message`Name of a file in balancers/. Default: all balancers.`,
 }));
 
-const EXITS = message`Exit codes: 0 done, 1 rejected or no admin interface answered, 2 wrong usage.`;
+const EXITS = message`Exit status: 0 done, 1 rejected or no admin interface responded, 2 wrong usage.`;
 
 /** The fields that every command for a running writer or reporter has. */
 const of = <Dir, const Verb extends string>(verb: Verb, dir: Parser<"sync", Dir, unknown>) => ({
@@ -139,15 +139,15 @@ export const observerArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
         object({
           ...of("explain", dir),
           target: optional(argument(explained, {
-            description: message`Cluster, or a node of it by name, host or address. Default: all clusters.`,
+            description: message`Cluster, or one of its nodes by name, host or address. Default: all clusters.`,
           })),
         }),
         speaking,
       ),
       {
-        brief: message`Explain the state and the share of each node.`,
+        brief: message`Explain the state and share of each node.`,
         description:
-          message`Prints for each node its source, since when it is a member, its share with every factor, and its overrides. ${EXITS}`,
+          message`For each node, prints the source, the start of membership, the share with every factor, and the overrides. ${EXITS}`,
       },
     ),
     command("overrides", merge(object(of("overrides", dir)), speaking), {
@@ -166,7 +166,7 @@ export const operatorArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
       {
         brief: message`Drain a node, a host, or the nodes of this host.`,
         description:
-          message`The writer of this host drains the nodes: established connections continue, no new ones are sent. \
+          message`The writer of this host drains the nodes: established connections continue, but no new connections are sent. \
 With --local, the reporter of this host registers its own nodes as draining, so that every \
 writer drains them. ${EXITS}`,
       },
@@ -197,19 +197,19 @@ writer drains them. ${EXITS}`,
           author,
           reason: option("--reason", saying("TEXT"), { description: message`Reason, shown by overrides and explain.` }),
           forMs: option("--for", duration({ minMs: 1_000, maxMs: PAUSE_MAX_MS }), {
-            description: message`Duration of the pause; the changes made meanwhile are applied after it.`,
+            description: message`Duration of the pause. Changes made during the pause are applied when it ends.`,
           }),
         }),
         speaking,
       ),
       {
-        brief: message`Suspend the management of a balancer.`,
+        brief: message`Suspend management of a balancer.`,
         description:
           message`Until the pause ends, the balancer is not changed, reverted, reloaded or started. ${EXITS}`,
       },
     ),
     command("resume", merge(object({ ...of("resume", dir), balancer, author }), speaking), {
       brief: message`End a pause.`,
-      description: message`Resumes the management and applies the changes made meanwhile. ${EXITS}`,
+      description: message`Resumes management and applies the changes made during the pause. ${EXITS}`,
     }),
   );

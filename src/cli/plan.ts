@@ -60,7 +60,7 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
     });
   }
   for (const { balancer, running, hasProcess, files, steps, rendered, leftAlone, shares, pause } of balancers) {
-    const answers = running ? "running, answers at its socket" : "not running, no answer at its socket";
+    const answers = running ? "running, responds at its socket" : "not running, no response at its socket";
     print(`# ${balancer}: ${hasProcess ? answers : "files"}`);
     if (pause !== undefined) {
       print(`# management paused by ${pause.author}, no steps until the pause ends: ${pause.reason}`);
@@ -68,7 +68,7 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
     print(`# steps: ${steps.length === 0 ? "none, in sync" : ""}`);
     for (const step of steps) print(`#   ${describeStep(step)}`);
     for (const [cluster, nodes] of shares) {
-      print(`# shares of ${cluster} now:${nodes.length === 0 ? " none, no nodes" : ""}`);
+      print(`# current shares of ${cluster}:${nodes.length === 0 ? " none, no nodes" : ""}`);
       for (const node of nodes) print(`#   ${describeShare(node)}`);
     }
     if (leftAlone.length > 0) {
@@ -132,7 +132,7 @@ export function describeStep(step: Step): string {
       return `send: ${step.command}`;
     case "install": {
       const when = step.when === "soon" ? ", within a second" : "";
-      const checker = step.check.length === 0 ? "" : `, after validation by: ${step.check.join(" ")}`;
+      const checker = step.check.length === 0 ? "" : `, after validation with: ${step.check.join(" ")}`;
       return `install ${step.path}${when}${checker}`;
     }
     case "remove":
@@ -154,5 +154,5 @@ export function describeStep(step: Step): string {
 
 function describeWay(how: ReloadWay): string {
   if ("run" in how) return how.run.join(" ");
-  return "ask" in how ? `reload by the master at ${how.ask}` : `${how.signal} to ${how.pid}`;
+  return "ask" in how ? `reload through the master socket ${how.ask}` : `${how.signal} to ${how.pid}`;
 }

@@ -15,11 +15,11 @@ Deno.test("describeStep() prints the step, its reason and how it is done", () =>
   };
   assert.equal(
     describeStep({ ...install, do: "install", when: "now" }),
-    "install /etc/h.cfg, after validation by: haproxy -c -f %",
+    "install /etc/h.cfg, after validation with: haproxy -c -f %",
   );
   assert.equal(
     describeStep({ ...install, do: "install", when: "soon" }),
-    "install /etc/h.cfg, within a second, after validation by: haproxy -c -f %",
+    "install /etc/h.cfg, within a second, after validation with: haproxy -c -f %",
   );
   assert.equal(
     describeStep({ do: "start", reason: "nobody answers", run: ["haproxy", "-D"] }),

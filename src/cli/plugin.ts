@@ -29,7 +29,7 @@ export async function plugin(given: PluginArguments, options: PluginCommandOptio
   const dir = options.fromHere(given.config);
   const config = await readPluginConfig(dir);
   if (config === undefined) {
-    options.complain(`Cannot read the config directory ${dir}: set another one with --config`);
+    options.complain(`Cannot read the config directory ${dir}; set another one with --config`);
     return EXIT.failed;
   }
   for (const diagnostic of config.diagnostics) options.complain(formatDiagnostic(diagnostic));
@@ -72,11 +72,11 @@ async function add(
   const section = (Object.keys(PLUGIN_SECTIONS) as PluginSection[]).find((each) => PLUGIN_SECTIONS[each] === kind);
   const name = wantedName ?? ownName;
   if (section === undefined || !PLUGIN_NAME.test(name)) {
-    throw new PluginFault(`Invalid plugin name ${JSON.stringify(name)}: set another one with --name`);
+    throw new PluginFault(`Invalid plugin name ${JSON.stringify(name)}; set another one with --name`);
   }
   const named = PLUGIN_SECTIONS[section];
   if (CATALOG.find(named, name) !== undefined) {
-    throw new PluginFault(`Plugin name ${name} is taken by a built-in ${kind}: set another one with --name`);
+    throw new PluginFault(`Plugin name ${name} is taken by a built-in ${kind}; set another one with --name`);
   }
   if (config.entries?.has(`${kind}/${name}`)) {
     throw new PluginFault(
@@ -117,7 +117,7 @@ async function update(
   { clock, print, complain }: PluginCommandOptions,
 ): Promise<number> {
   if (url !== undefined && name === undefined) {
-    complain("--url needs the NAME of a plugin");
+    complain("--url requires the NAME of a plugin");
     return EXIT.usage;
   }
   const chosen = [...config.entries ?? []].filter(([key, entry]) => [undefined, key, entry.name].includes(name));
@@ -187,7 +187,7 @@ async function updateEntry(
   if (before !== undefined) {
     for (const line of describeChanges(before.graph.modules, open.graph.modules)) print(`  ${line}`);
   } else if (sha256 !== undefined) {
-    print(`  changed modules unknown: the previous version is not in ${config.cache.dir}`);
+    print(`  changed modules unknown: the previous version is missing from ${config.cache.dir}`);
   }
   const requested = await requestedNow(open.module, open.introduction.example);
   const old = before === undefined ? undefined : await openPlugin(before, { clock, label: key, signal });
@@ -214,7 +214,7 @@ async function keep(
     await cache.put(open.sha256, open.graph);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    print(`Cannot cache the plugin in ${cache.dir} (${reason}): each start fetches it again.`);
+    print(`Cannot cache the plugin in ${cache.dir} (${reason}); each start fetches the plugin again`);
   }
 }
 

@@ -18,12 +18,12 @@ export const pluginArguments = or(
     object({
       command: constant("plugin" as const),
       action: constant("add" as const),
-      source: argument(string({ metavar: "SOURCE" }), { description: message`URL, or path of a file.` }),
+      source: argument(string({ metavar: "SOURCE" }), { description: message`URL or file path.` }),
       name: optional(option("--name", entry, {
         description: message`Name in the config. Default: the plugin's own name.`,
       })),
       allow: withDefault(
-        option("--allow", { description: message`Grant every permission that its example config requests.` }),
+        option("--allow", { description: message`Grant every permission that the plugin's example config requests.` }),
         false,
       ),
       pin: withDefault(
@@ -40,14 +40,13 @@ export const pluginArguments = or(
     }),
     {
       brief: message`Inspect a plugin and add it with its hash to plugins.yaml.`,
-      description: message`Fetches SOURCE and everything it imports, inspects it in a worker without permissions, \
-prints its description, hash and requested permissions, and adds an entry to plugins.yaml. Grants a check its own \
-target only, unless --allow is given; prints the entry that grants more. Exit codes: 0 added, 1 not added, 2 wrong usage.`,
+      description:
+        message`Fetches SOURCE and its imports, inspects the plugin in a worker without permissions, prints its description, hash and requested permissions, and adds an entry to plugins.yaml. Grants a check only its own target, unless --allow is given, and prints the entry that grants all permissions. Exit status: 0 added, 1 not added, 2 wrong usage.`,
     },
   ),
   command("list", object({ command: constant("plugin" as const), action: constant("list" as const), config }), {
-    brief: message`List built-in plugins and those of plugins.yaml.`,
-    description: message`Reads files and the cache only, without the network. Exit codes: 0 all available, 1 \
+    brief: message`List built-in plugins and the plugins in plugins.yaml.`,
+    description: message`Reads only local files and the cache, without network access. Exit status: 0 all available, 1 \
 some unavailable, 2 wrong usage.`,
   }),
   command(
@@ -60,7 +59,7 @@ some unavailable, 2 wrong usage.`,
     }),
     {
       brief: message`Show a plugin's description, modules and requested permissions.`,
-      description: message`Exit codes: 0 shown, 1 unavailable, 2 wrong usage.`,
+      description: message`Exit status: 0 shown, 1 unavailable, 2 wrong usage.`,
     },
   ),
   command(
@@ -68,7 +67,7 @@ some unavailable, 2 wrong usage.`,
     object({
       command: constant("plugin" as const),
       action: constant("update" as const),
-      name: optional(argument(entry, { description: message`Name, or kind/name. Default: all.` })),
+      name: optional(argument(entry, { description: message`Plugin name, or kind/name. Default: all.` })),
       url: optional(option("--url", string({ metavar: "URL" }), {
         description: message`New URL of the plugin.`,
       })),
@@ -77,7 +76,7 @@ some unavailable, 2 wrong usage.`,
     {
       brief: message`Fetch plugins again and record their new hashes.`,
       description: message`Prints what changed: modules, hash, and permissions that are requested but not granted. \
-Updates the hash, never the granted permissions. Exit codes: 0 all up to date, 1 some could not be updated, 2 wrong \
+Updates the hash, never the granted permissions. Exit status: 0 all up to date, 1 some could not be updated, 2 wrong \
 usage.`,
     },
   ),
@@ -91,13 +90,13 @@ usage.`,
       }),
       name: argument(entry, { description: message`Name of the plugin: lower-case letters, digits and _.` }),
       dir: optional(option("--dir", string({ metavar: "DIR" }), {
-        description: message`Folder to create. Default: the name of the plugin.`,
+        description: message`Directory to create. Default: the name of the plugin.`,
       })),
     }),
     {
       brief: message`Create a working plugin with tests and a README.`,
       description:
-        message`Creates a folder and never overwrites a file. The folder contains the types it needs, so nothing is fetched. Exit codes: 0 created, 1 not created, 2 wrong usage.`,
+        message`Creates a directory and never overwrites a file. The directory contains all required types, so nothing is fetched. Exit status: 0 created, 1 not created, 2 wrong usage.`,
     },
   ),
   command(
@@ -105,7 +104,7 @@ usage.`,
     object({
       command: constant("plugin" as const),
       action: constant("test" as const),
-      source: argument(string({ metavar: "SOURCE" }), { description: message`URL, or path of a file.` }),
+      source: argument(string({ metavar: "SOURCE" }), { description: message`URL or file path.` }),
       example: optional(option("--example", string({ metavar: "FILE" }), {
         description: message`YAML file with the config to test. Default: the plugin's own example.`,
       })),
@@ -127,12 +126,13 @@ usage.`,
     {
       brief: message`Run the conformance suite on a plugin.`,
       description:
-        message`Runs the plugin in workers with its requested permissions only, and prints one line per rule: ok, skip, or FAIL with the reason. Exit codes: 0 all passed, 1 some failed, 2 wrong usage.`,
+        message`Runs the plugin in workers with its requested permissions only, and prints one line per rule: ok, skip, or FAIL with the reason. Exit status: 0 all passed, 1 some failed, 2 wrong usage.`,
     },
   ),
   command("verify", object({ command: constant("plugin" as const), action: constant("verify" as const), config }), {
-    brief: message`Verify every plugin against its approved hash, without the network.`,
-    description: message`Reads files and the cache only. Exit codes: 0 all match, 1 some do not, 2 wrong usage.`,
+    brief: message`Verify every plugin against its approved hash, without network access.`,
+    description:
+      message`Reads only local files and the cache. Exit status: 0 all match, 1 some do not match, 2 wrong usage.`,
   }),
 );
 

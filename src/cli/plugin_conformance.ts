@@ -8,6 +8,7 @@ import { notifierRules } from "../conformance/notifier_rules.ts";
 import { BrokenRule, type Rule } from "../conformance/rule.ts";
 import { formatDiagnostic } from "../config/diagnostics.ts";
 import { Source } from "../config/source.ts";
+import { formatDuration } from "../kernel/duration.ts";
 import { escapeUnprintable } from "../kernel/quote.ts";
 import { within } from "../kernel/within.ts";
 import { PluginFault } from "../plugin/graph.ts";
@@ -61,7 +62,7 @@ export async function testPlugin(
       continue;
     }
     try {
-      const late = () => new BrokenRule(`Not finished within ${RULE_DEADLINE_MS / 1_000} s`);
+      const late = () => new BrokenRule(`Not finished within ${formatDuration(RULE_DEADLINE_MS)}`);
       const detail = await within(run(), RULE_DEADLINE_MS, { clock, late });
       print(escapeUnprintable(`ok    ${title}${typeof detail === "string" ? `: ${detail}` : ""}`));
       counts.ok++;
@@ -98,13 +99,13 @@ async function rulesFor(
       const registry = live ? () => Promise.resolve(isThere({ config: example })) : undefined;
       const tested = { ...subject, example, registry, section: given.cluster && section };
       const capabilities = await findCapabilities(tested);
-      const advice = "--live: the server of the example config is running";
+      const advice = "pass --live if the server of the example config is running";
       return withAdvice(discoveryRules({ ...tested, capabilities }), advice);
     }
     case "notifier":
       return withAdvice(
         notifierRules({ ...subject, example, isLive: live }),
-        "--live: the server of the example config is running",
+        "pass --live if the server of the example config is running",
       );
     default: {
       const opened = await openBalancer(subject, { example, section });

@@ -46,7 +46,7 @@ export async function show(
   );
   const entries = [...config.entries?.values() ?? []].filter(({ kind, name }) => isWanted(kind, name));
   if (shipped.length + entries.length === 0) {
-    complain(`Unknown plugin ${wanted}: neither built-in nor in ${config.file}. See: lighthouse plugin list`);
+    complain(`Unknown plugin ${wanted}: neither built-in nor in ${config.file}; see lighthouse plugin list`);
     return EXIT.failed;
   }
   for (const { kind, name } of shipped) {

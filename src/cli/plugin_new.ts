@@ -24,7 +24,7 @@ export async function newPlugin(
     await makeDirectory(folder);
     for (const path of files.keys()) {
       if (await isThere(`${folder}/${path}`)) {
-        complain(`Cannot write ${folder}/${path}: the file exists; set another folder with --dir`);
+        complain(`Cannot write ${folder}/${path}: the file exists; set another directory with --dir`);
         return EXIT.failed;
       }
     }

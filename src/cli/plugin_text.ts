@@ -38,17 +38,23 @@ export function describeRequested(
   { example, allow }: { readonly example: unknown; readonly allow: Allowance | undefined },
 ): readonly string[] {
   const [which, ...block] = example === undefined
-    ? ["With the config {} (no example),"]
+    ? ["With the config {} (no example config)"]
     : ["With its example config", ...indent(writeYaml(config, { form: "block" }).split("\n"), 4)];
   if (refusal !== undefined) return escaped([which, ...block, `requested permissions unknown: ${refusal}`]);
   const width = Math.max(0, ...permissions.map(({ entry }) => entry.length));
   const lines = permissions.map(({ access, entry, isGranted }) =>
     `    ${access.padEnd(5)}  ${entry.padEnd(width)}  ${isGranted ? "granted" : "NOT granted"}`
   );
-  const asks = permissions.length === 0 ? ["it requests no permission."] : ["it requests", ...lines];
+  const asks = permissions.length === 0 ? ["the plugin requests no permissions"] : ["the plugin requests", ...lines];
   if (permissions.every(({ isGranted }) => isGranted)) return escaped([which, ...block, ...asks]);
   const line = writeYaml(allowanceFor(permissions, allow), { form: "line" });
-  return escaped([which, ...block, ...asks, "To grant all of them, add to its entry:", `    allow: ${line}`]);
+  return escaped([
+    which,
+    ...block,
+    ...asks,
+    "To grant all permissions, add to its entry in plugins.yaml:",
+    `    allow: ${line}`,
+  ]);
 }
 
 /** Lists the modules in which two versions differ: `+` added, `-` removed, `~` changed. */

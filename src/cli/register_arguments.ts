@@ -81,7 +81,7 @@ export const registerArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
       description: message`Host name of the node. Default: name in host.yaml, else the name of this host.`,
     })),
     format: optional(option("--format", string({ metavar: "FORMAT" }), {
-      description: message`Format of the value in the registry; same values as format in the discovery's section.`,
+      description: message`Format of the registry entry; accepts the values of format in the discovery's section.`,
     })),
     ttlMs: optional(option("--ttl", duration({ minMs: 500, maxMs: 3_600_000 }), {
       description:
@@ -100,7 +100,7 @@ export const registerArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
     ),
     logLevel: withDefault(
       option("--log-level", choice(["debug", "info", "warning", "error"], { metavar: "LEVEL" }), {
-        description: message`Log level, on standard error.`,
+        description: message`Log level. Records are written to standard error.`,
       }),
       "warning" as const,
     ),

@@ -10,7 +10,7 @@ const asking = {
   addresses: withDefault(
     multiple(option("--admin", adminAddress, {
       description:
-        message`Address of an admin interface or of --status. Repeatable. Default: unix:/run/lighthouse/writer.sock and unix:/run/lighthouse/reporter.sock.`,
+        message`Address of an admin interface, or a --status address. Repeatable. Default: unix:/run/lighthouse/writer.sock and unix:/run/lighthouse/reporter.sock.`,
     })),
     [],
   ),
@@ -20,7 +20,7 @@ const asking = {
   })),
   timeoutMs: withDefault(
     option("--timeout", duration({ minMs: 100, maxMs: 600_000 }), {
-      description: message`Deadline for each answer.`,
+      description: message`Timeout for each response.`,
     }),
     5_000,
   ),

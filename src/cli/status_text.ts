@@ -27,7 +27,7 @@ export function problemsOf({ answered, silent }: AnsweredAll): readonly Problem[
     ...silent.map(({ at, reason }): Problem => ({
       level: "failing",
       role: "host",
-      text: `${at} does not answer: ${reason}`,
+      text: `${at} does not respond: ${reason}`,
     })),
     ...answered.flatMap(({ status: { role }, health: { reasons = [], degraded = [] } }) => [
       ...reasons.map((text): Problem => ({ level: "failing", role, text })),
@@ -126,7 +126,12 @@ function rowsOf(status: Status): readonly Row[] {
       text: `down for ${age(forSeconds)}: ${reason ?? "no reason given"}`,
     })),
     ...stuckThreads > 0
-      ? [{ kind: "threads", name: "stuck", isFine: false, text: `${stuckThreads}; the process restarts at 2` }]
+      ? [{
+        kind: "threads",
+        name: "stuck",
+        isFine: false,
+        text: `${stuckThreads}; the process restarts when 2 are stuck`,
+      }]
       : [],
     ...hungPlugins.map(({ plugin, reason, file }): Row => ({
       kind: "plugin",
@@ -182,7 +187,7 @@ function serviceText({ status, forSeconds, checks, registration, discovery }: St
     ? `contested by ${registration.contestedBy}`
     : registration.done
     ? registration.wanted === "present" ? "registered" : "not registered"
-    : `not ${registration.wanted} yet: ${registration.failure ?? "no answer yet"}`;
+    : `not ${registration.wanted} yet: ${registration.failure ?? "no response yet"}`;
   return [`${status} for ${age(forSeconds)}; ${how} in ${discovery}`, ...failing].join("; ");
 }
 

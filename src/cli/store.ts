@@ -71,14 +71,14 @@ export async function serveStore(
 
 function limitOf(text: string): TimeLimit {
   const limit = parseTimeLimit(text);
-  assert(limit !== undefined, "the command line accepts only times");
+  assert(limit !== undefined, "the argument parser accepts only time limits");
   return limit;
 }
 
 function tlsOf({ tlsCert, tlsKey, tlsClientCa }: StoreArguments) {
   if (tlsCert === undefined && tlsKey === undefined && tlsClientCa === undefined) return undefined;
   if (tlsCert === undefined || tlsKey === undefined) {
-    throw new Error("TLS needs both --tls-cert and --tls-key");
+    throw new Error("TLS requires both --tls-cert and --tls-key");
   }
   return { cert: tlsCert, key: tlsKey, clientCa: tlsClientCa };
 }

@@ -43,16 +43,16 @@ const time = converted((text) => parseTimeLimit(text) === undefined ? undefined 
 /** The arguments of `lighthouse store`, without logging. */
 export const storeArguments = object("Store", {
   command: constant("store" as const),
-  dataDir: option("--data.d", string({ metavar: "DIR" }), { description: message`Directory of the snapshots.` }),
+  dataDir: option("--data.d", string({ metavar: "DIR" }), { description: message`Snapshot directory.` }),
   bind: withDefault(
     option("--bind", address, {
-      description: message`Address to listen at. Beyond loopback, --tokens, --tls-client-ca or --insecure is required.`,
+      description: message`Listen address. Beyond loopback, --tokens, --tls-client-ca or --insecure is required.`,
     }),
     LOCAL,
   ),
   advertise: optional(
     option("--advertise", address, {
-      description: message`Address that other instances connect to. Default: the address of --bind.`,
+      description: message`Address to which other instances connect. Default: the --bind address.`,
     }),
   ),
   seeds: withDefault(
@@ -61,12 +61,14 @@ export const storeArguments = object("Store", {
   ),
   loadLimit: withDefault(
     option("--load-limit", time, {
-      description: message`Wait for a newer snapshot from peers before serving one that is older than this.`,
+      description: message`Maximum age of a snapshot that is served without waiting for a newer one from peers.`,
     }),
     "-7 days",
   ),
   removeLimit: withDefault(
-    option("--rm-limit", time, { description: message`Remove snapshots older than this; the newest is always kept.` }),
+    option("--rm-limit", time, {
+      description: message`Remove snapshots older than this; the newest snapshot is always kept.`,
+    }),
     "-7 days",
   ),
   bootstrap: withDefault(
@@ -89,11 +91,11 @@ export const storeArguments = object("Store", {
   tlsCert: optional(option("--tls-cert", file, { description: message`Server certificate (PEM).` })),
   tlsKey: optional(option("--tls-key", file, { description: message`Private key of the certificate (PEM).` })),
   tlsClientCa: optional(
-    option("--tls-client-ca", file, { description: message`Require client certificates of this CA (PEM).` }),
+    option("--tls-client-ca", file, { description: message`Require client certificates signed by this CA (PEM).` }),
   ),
   maxConnections: optional(
     option("--max-connections", integer({ metavar: "NUMBER", min: 8, max: 1_000_000 }), {
-      description: message`Maximum concurrent connections. Default: three quarters of the open files limit.`,
+      description: message`Maximum concurrent connections. Default: three quarters of the open-file limit.`,
     }),
   ),
   insecure: withDefault(

@@ -84,7 +84,9 @@ export class StoreClient implements Disposable {
       const answer = await this.#ask("GET", `/data${formatPath(path)}${query}`, { waitsMs: 30_000 });
       etag = answer.headers.etag;
       if (answer.status !== 304) yield valueOf(answer, path);
-      if (etag === undefined) throw new StoreError(`No version of ${formatPath(path)} in the answer of ${this.#at}`);
+      if (etag === undefined) {
+        throw new StoreError(`No version of ${formatPath(path)} in the response from ${this.#at}`);
+      }
     }
   }
 
@@ -115,7 +117,7 @@ export class StoreClient implements Disposable {
 
   async #tryOnce(change: (transaction: StoreTransaction) => Promise<void>): Promise<void> {
     const code = crypto.randomUUID();
-    await this.#expect("take the lock", "PUT", "/lock", code);
+    await this.#expect("acquire the lock", "PUT", "/lock", code);
     const staged = (path: Path) => `/update/${code}${formatPath(path)}`;
     let isOver = false;
     try {

@@ -28,7 +28,7 @@ const writing = merge(
   object({
     waitMs: withDefault(
       option("--wait", duration({ minMs: 0, maxMs: 600_000 }), {
-        description: message`How long to wait for the lock and to retry after a conflict.`,
+        description: message`Maximum time to wait for the lock and to retry after a conflict.`,
       }),
       30_000,
     ),
@@ -44,13 +44,13 @@ const raw = (what: "read" | "written") =>
     }),
     false,
   );
-const yes = withDefault(option("--yes", { description: message`Commit without asking.` }), false);
+const yes = withDefault(option("--yes", { description: message`Commit without confirmation.` }), false);
 
 function action<const Name extends string>(name: Name) {
   return object({ command: constant("store" as const), action: constant(name) });
 }
 
-const EXITS = message`Exit codes: 0 done, 1 not done, 2 wrong usage.`;
+const EXITS = message`Exit status: 0 success, 1 failure, 2 wrong usage.`;
 
 /** The commands for a store. */
 export const storeCommandArguments = or(
@@ -65,7 +65,7 @@ export const storeCommandArguments = or(
       object({
         path,
         value: optional(argument(string({ metavar: "VALUE" }), {
-          description: message`Value as JSON; omitted or -: read from standard input.`,
+          description: message`Value as JSON. If omitted or -, the value is read from standard input.`,
         })),
         raw: raw("written"),
         parents: withDefault(
@@ -98,7 +98,7 @@ or SIGINT. ${EXITS}`,
   command("export", merge(action("export"), object({ path: anyPath }), store), {
     brief: message`Print the value at a path without leased values.`,
     description:
-      message`Prints the value at PATH as JSON for a backup. Omits leased values, which end with their leases. ${EXITS}`,
+      message`Prints the value at PATH as JSON for a backup. Omits leased values, which expire with their leases. ${EXITS}`,
   }),
   command(
     "import",
@@ -112,10 +112,10 @@ or SIGINT. ${EXITS}`,
       writing,
     ),
     {
-      brief: message`Replace the value at a path with that of a file.`,
+      brief: message`Replace the value at a path with the contents of a file.`,
       description:
         message`Prints what would change at PATH, asks for confirmation on a terminal, and replaces the value. \
-Leased values stay. ${EXITS}`,
+Leased values are kept. ${EXITS}`,
     },
   ),
 );

@@ -180,7 +180,7 @@ Deno.test.each([
     kind: "requested permission",
     config: desired({ web: service({ asks: { net: ["10.0.0.9:80"] } }) }),
     then:
-      `Cannot grant the plugin's requested permissions: net "10.0.0.9:80" is not the check's own target, "127.0.0.1:80"`,
+      `Cannot grant the plugin's requested permissions: net "10.0.0.9:80" is not the target of the check, "127.0.0.1:80"`,
   },
 ])("accept() rejects a wrong $kind", async ({ config, then }) => {
   const [, findings] = await judge(config);
@@ -216,7 +216,7 @@ Deno.test("accept() warns of an unknown key and drops it", async () => {
   assert.deepEqual(accepted.services.get("web")?.probes[0]?.instance.config, { uri: "/", checked: true });
 });
 
-Deno.test("accept() rejects a key of a section that is beside it, and warns of any other", async () => {
+Deno.test("accept() rejects a section's key next to the section, and warns about other unknown keys", async () => {
   const unknown = (key: string): Finding => ({ severity: "warning", path: [key], at: "key", message: "Unknown key" });
   const unknownKeys = [unknown("port"), unknown("comment")];
   const [accepted, findings] = await judge(desired({ cluster: { ...cluster({ haproxy: {} }), unknownKeys } }));
@@ -227,7 +227,7 @@ Deno.test("accept() rejects a key of a section that is beside it, and warns of a
   assert.equal(accepted.clusters.size, 0);
 });
 
-Deno.test("accept() rejects a key of the cluster that is in a section, unless the section has such a key", async () => {
+Deno.test("accept() rejects a cluster key inside a section, unless the section has a key with that name", async () => {
   const section = { min_nodes: 3, odd: 1, name: "x" };
   const named = { kind: "balancer", config: schema("socket"), cluster: schema("name") } as unknown as BalancerPlugin;
   const [accepted, findings] = await judge(desired({ cluster: cluster({ haproxy: section }) }), {

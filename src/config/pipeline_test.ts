@@ -75,7 +75,7 @@ Deno.test.each(
     ["run", ALL],
     ["check", ALL],
   ] as const,
-)("takeDirectory() for the role %s reads what it needs", async (role, wanted) => {
+)("takeDirectory() for the role %s reads only the files of that role", async (role, wanted) => {
   await using temp = await fine();
   assert.equal(names(await take(temp, undefined, role)), wanted);
 });
@@ -245,7 +245,7 @@ Deno.test("takeDirectory() treats a file in place of a folder as unreadable", as
   assert.match(said(temp, await take(temp)), /conf\/services: error: Cannot read the directory: not a directory/);
 });
 
-Deno.test("takeDirectory() reads a file again that has just disappeared, as while an editor saves it", async () => {
+Deno.test("takeDirectory() rereads a file that disappears briefly while an editor saves it", async () => {
   await using temp = await fine();
   const first = await take(temp);
   await Deno.rename(temp.file("conf/services/web.yaml"), temp.file("conf/services/web.yaml~"));
@@ -314,7 +314,7 @@ Deno.test("takeDirectory() reads clusters again when a balancer is added or remo
   assert.equal(said(temp, second), "");
 });
 
-Deno.test("takeDirectory() gives a name to the first file in order, and to the other when that is removed", async () => {
+Deno.test("takeDirectory() gives a name to the first file in order, and to the second once the first is removed", async () => {
   await using temp = await fine();
   await temp.write("conf/services/a.yaml", `name: web\n${SERVICE}`);
   const first = await take(temp);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { bad, good } from "../../tests/support/checked.ts";
 import { readPluginFile } from "./plugin_file_schema.ts";
 
-Deno.test("readPluginFile() takes the type from the file, or else from its name", () => {
+Deno.test("readPluginFile() reads the type from the file, else from its name", () => {
   const read = (raw: unknown) => good(readPluginFile(raw, { fileName: "east" }));
   assert.deepEqual(read({ type: "zookeeper", hosts: ["a"] }), {
     name: "east",

@@ -214,7 +214,7 @@ Deno.test("readService() returns the parts of an invalid service that plugins ca
   assert.equal(service({ port: 80 }).draft, undefined, "there is nothing for a plugin in it");
 });
 
-Deno.test("readService() rejects a check beside checks, whatever its name", () => {
+Deno.test("readService() rejects a check next to checks, whatever its name", () => {
   const beside = { discovery: "zookeeper", port: 1, checks: { interval: 2 }, http: { uri: "/", rise: 1, fall: 1 } };
   const { value, findings } = readService(beside, { fileName: "web", plugins: ["http", "name"] });
   assert.equal(value, undefined);

@@ -87,15 +87,15 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
   return [
     ...pluginRules("balancer", subject, { scope: { instance: name }, config: () => example }),
     rule(
-      "renders the same bytes for the same desired state, and different ones for different members",
+      "renders the same bytes for the same desired state, and different bytes for different members",
       async (given) => {
         const [first, again] = [
           await print(given, wantedOf(given, [8001])),
           await print(given, wantedOf(given, [8001])),
         ];
-        must(first === again, "a second rendering differs");
+        must(first === again, "a second rendering of the same state differs");
         const more = await print(given, wantedOf(given, [8001, 8002]));
-        must(more !== first, "one member and two members give the same rendering");
+        must(more !== first, "the renderings for one member and for two members are equal");
       },
     ),
     rule("renders a complete file without clusters, and for a cluster without members", async (given) => {
@@ -109,7 +109,7 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
         for (const [path, text] of texts) must(text.length > 0, `the plugin renders an empty file ${path}`);
       }
     }),
-    rule("reads the members back from the file that it rendered", async (given) => {
+    rule("reads the members back from the rendered file", async (given) => {
       const { plugin, config } = given;
       const texts = textsOf(await plugin.render(wantedOf(given, [8001, 8002])));
       if (texts.size === 0) return "skipped: the plugin renders no files";
@@ -131,7 +131,7 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
       const foreign = await plugin.adopt(others, config);
       must(foreign.size === 0, "members read from a foreign file");
     }),
-    rule("renders the files of its sources, and no others", async (given) => {
+    rule("renders only the files that its sources list", async (given) => {
       const { plugin, config } = given;
       const { file, moreFiles = [], directory } = await plugin.sources(config);
       for (const path of (await plugin.render(wantedOf(given, [8001]))).files.keys()) {
@@ -139,11 +139,11 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
           path.endsWith(directory.suffix);
         must(
           isListed || [file, ...moreFiles].includes(path),
-          `the plugin renders ${path}, which its sources do not list`,
+          `the plugin renders ${path}, which is not listed in its sources`,
         );
       }
     }),
-    rule("plans to install its files and to start or notify, on an empty host", async (given) => {
+    rule("plans to install its files and to start or notify its program, on an empty host", async (given) => {
       const { plugin, config } = given;
       const wanted = wantedOf(given, [8001]);
       const rendered = await plugin.render(wanted);
@@ -158,15 +158,18 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
       );
       for (const [path, text] of textsOf(rendered)) {
         must(installed.has(path), `${path} is not installed`);
-        must(installed.get(path)?.contents === text, `the installed contents of ${path} differ from the rendered ones`);
+        must(
+          installed.get(path)?.contents === text,
+          `the installed contents of ${path} differ from the rendered contents`,
+        );
       }
       for (const step of steps) {
-        if ("reason" in step) must(step.reason !== "", `the step ${step.do} has no reason`);
+        if ("reason" in step) must(step.reason !== "", `the step ${step.do} does not state a reason`);
       }
       const isBegun = kind === "files" || steps.some((step) => step.do === "start" || step.do === "supervise");
       must(isBegun, "no start planned for a stopped balancer");
     }),
-    rule("plans nothing in the desired state, and no reload when reloads are not allowed", async (given) => {
+    rule("plans no step in the desired state, and no reload while reloads are disallowed", async (given) => {
       const { plugin, config, running } = given;
       const wanted = wantedOf(given, [8001]);
       const rendered = await plugin.render(wanted);
@@ -174,9 +177,9 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
       const queries = sources.kind === "process" && sources.contact.by !== "pid" ? sources.contact.queries : [];
       const answers = (await running?.(rendered)) ?? [];
       if (running === undefined && (queries.length > 0 || sources.children !== undefined)) {
-        return "skipped: the answers to the plugin's queries are unknown";
+        return "skipped: the responses to the plugin's queries are unknown";
       }
-      must(answers.length === queries.length, `got ${answers.length} answers: want ${queries.length}, one per query`);
+      must(answers.length === queries.length, `got ${answers.length} responses: want ${queries.length}, one per query`);
       const seen = { files: await filesAfter(given, wanted), ...sources.kind === "process" && { answers } };
       const there = await plugin.observe(seen, config);
       const steps = await plugin.plan(wanted, rendered, there, { reload: true });

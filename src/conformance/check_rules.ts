@@ -64,14 +64,14 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
     });
     // A throw is a failure, as the contract says.
     if (answer instanceof WorkerError) return { status: "fail", reason: answer.message };
-    must(answer.type === "outcome", `the answer to a probe is ${answer.type}: want outcome`);
+    must(answer.type === "outcome", `the response to a probe is ${answer.type}: want outcome`);
     return answer.outcome;
   }
 
   function mustBeGivenUp(outcome: ProbeOutcome): void {
     must(
       JSON.stringify(outcome) === JSON.stringify(giveUp),
-      `the probe ended with ${said(outcome)} although the server sent no answer`,
+      `the probe ended with ${said(outcome)} although the server sent no response`,
     );
   }
 
@@ -103,7 +103,7 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
   ];
 
   const stopsOnSilentSocket: Rule = {
-    title: "is aborted at its deadline, and lets its worker stop in the middle of a probe",
+    title: "is aborted at its deadline, and lets its worker stop during a probe",
     async run() {
       await mustTakeAtMost(stopWithinMs, "stopping", async () => {
         const silent = await bindSilent();
@@ -125,8 +125,8 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
     },
   };
   const stopsWhenEndless: Rule = {
-    title: "is aborted at its deadline, and lets its worker stop in the middle of a probe",
-    skipped: endless === undefined ? "the check uses nothing that could block" : undefined,
+    title: "is aborted at its deadline, and lets its worker stop during a probe",
+    skipped: endless === undefined ? "the check has no operation that could block" : undefined,
     async run() {
       await mustTakeAtMost(stopWithinMs, "stopping", async () => {
         await using started = await startAt(NOWHERE, endless);
@@ -152,7 +152,7 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
       },
     },
     {
-      title: "fails on a server that sends nonsense or disconnects, and leaves nothing open",
+      title: "fails on a server that sends garbage or disconnects, and leaves no connection open",
       async run() {
         let next = 0;
         await using server = new ScriptedServer((connection) => sends(NONSENSE[next++] ?? "")(connection));
@@ -165,7 +165,7 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
           server.accepted === NONSENSE.length,
           `${NONSENSE.length} probes made ${server.accepted} connections: want one per probe`,
         );
-        await eventually("all connections are closed", () => server.open === 0, { deadlineMs: ASKED_WITHIN_MS });
+        await eventually("all connections close", () => server.open === 0, { deadlineMs: ASKED_WITHIN_MS });
       },
     },
     {
@@ -179,13 +179,13 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
           mustBeGivenUp(await probing);
           const tookMs = await timeUntil(() => server.open === 0, 10 * stopWithinMs);
           const { type } = await started.host.call({ type: "ping" }, WAIT);
-          must(type === "pong", "the worker no longer answers");
+          must(type === "pong", "the worker no longer responds");
           return tookMs;
         });
       },
     },
     {
-      title: "lets its worker stop in the middle of a probe",
+      title: "lets its worker stop during a probe",
       async run() {
         await mustTakeAtMost(stopWithinMs, "stopping", async () => {
           await using server = new ScriptedServer(isSilent);

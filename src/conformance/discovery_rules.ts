@@ -141,7 +141,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       await watch(writer);
       await untilSaid(writer, () => portsSaid(writer).length > 0);
       const [first] = snapshots(writer);
-      must(first?.cluster === CLUSTER, `the snapshot is of cluster ${first?.cluster}: want ${CLUSTER}`);
+      must(first?.cluster === CLUSTER, `the snapshot's cluster is ${first?.cluster}: want ${CLUSTER}`);
       const sorted = first.nodes.toSorted((a, b) => a.port - b.port);
       const wanted = JSON.stringify([8001, 8002].map((port) => inOrder(carried(node(port)))));
       const got = JSON.stringify(sorted.map(inOrder));
@@ -171,7 +171,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       for (let i = 0; i < 2; i++) await change(started, "deregister", 8001);
       await untilPorts(started, []);
     }),
-    rule("deregisters its own nodes, and missing ones without an error", async ({ config }) => {
+    rule("deregisters its own nodes, and ignores missing nodes", async ({ config }) => {
       await using started = await open(config);
       await change(started, "deregisterOwn", 8001);
       await change(started, "register", 8001);
@@ -188,11 +188,15 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       const isDraining = ({ state, weight }: Node) => state === "drain" || weight === 0;
       const last = () => snapshots(started).at(-1)?.nodes ?? [];
       await change(started, "register", 8001, "draining");
-      await untilSaid(started, () => last().every(isDraining), "no node is ready while its only one drains");
+      await untilSaid(
+        started,
+        () => last().every(isDraining),
+        "the cluster has no ready node while its only node drains",
+      );
       await change(started, "register", 8001);
       await untilSaid(started, () => last().some((each) => !isDraining(each)), "the node is ready again");
     }),
-    rule("keeps a node of another session when it deregisters its own", async ({ config }) => {
+    rule("keeps a node of another session when it deregisters its own nodes", async ({ config }) => {
       await using old = await open(config);
       await using next = await open(config);
       for (const port of [8001, 8002]) await change(old, "register", port);
@@ -207,7 +211,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       await change(writer, "deregister", 8001);
       await untilPorts(writer, [8003, 8004]);
     }),
-    rule("deregisters the nodes of a session when it is closed", async ({ config }) => {
+    rule("deregisters the nodes of a session when the session closes", async ({ config }) => {
       await using writer = await open(config);
       await watch(writer);
       const reporter = await open(config);
@@ -217,7 +221,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       await untilPorts(writer, []);
     }),
     ...readOnly(
-      "yields the same complete membership to each watching session, and to one that watches again",
+      "yields the same complete membership to each watching session, and to a session that watches again",
       async ({ config }) => {
         await using one = await open(config);
         await using other = await open(config);
@@ -239,7 +243,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
         }
       })),
     ...readOnly(
-      "survives an outage of the registry, and does not report it as empty",
+      "survives a registry outage, and does not report the cluster as empty",
       async ({ config }) => {
         await using stack = new AsyncDisposableStack();
         const { proxies, throughThem } = proxied(config, stack);
@@ -266,12 +270,12 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
         const isEmpty = (started: Started) => portsSaid(started).some((ports) => ports.length === 0);
         must(
           !isEmpty(writer) || isEmpty(direct),
-          "an empty cluster is reported although it has members: unreachable is not empty",
+          "the cluster is reported as empty although it has members: unreachable is not empty",
         );
       },
       addressless,
     ),
-    rule("stops in the middle of a watch", async ({ config }) => {
+    rule("stops during a watch", async ({ config }) => {
       await mustTakeAtMost(stopWithinMs, "stopping", async () => {
         await using started = await open(config);
         await watch(started);
@@ -279,7 +283,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       });
     }, { needed: ["watch"] }),
     rule(
-      "survives an outage of the registry, and never reports a partial membership",
+      "survives a registry outage, and never reports a partial membership",
       async ({ config }) => {
         await using reporter = await open(config);
         await change(reporter, "register", 8001);
@@ -295,7 +299,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
         const partial = portsSaid(writer).find((ports) => !ports.includes(8001));
         must(
           partial === undefined,
-          `[${partial}] is reported although 8001 was registered throughout: unreachable is not empty`,
+          `the members [${partial}] are reported although 8001 was registered throughout: unreachable is not empty`,
         );
       },
       { why: addressless },
@@ -313,7 +317,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
           await untilSaid(started, () => server.accepted >= before + 2);
           must(
             portsSaid(started).length === 0,
-            `[${portsSaid(started).at(-1)}] is reported although the server is not a registry`,
+            `the members [${portsSaid(started).at(-1)}] are reported although the server is not a registry`,
           );
           return await timeStop(started, stopWithinMs);
         });
@@ -369,7 +373,7 @@ async function untilPorts(started: Started, wanted: readonly number[]): Promise<
   await untilSaid(started, isThere, `the members are [${wanted}]`).catch((error) => {
     const said = portsSaid(started).at(-1);
     const lost = started.events.findLast((event) => event.type === "lost");
-    const why = lost?.type === "lost" ? `; its watch was lost: ${lost.error.message}` : "";
+    const why = lost?.type === "lost" ? `; watch failed: ${lost.error.message}` : "";
     throw new Error(`${error.message}: reported ${said === undefined ? "nothing" : `[${said}]`}${why}`);
   });
 }

@@ -20,7 +20,7 @@ export async function eventually<T>(
   { deadlineMs = DEADLINE_MS, everyMs }: { deadlineMs?: number | undefined; everyMs?: number | undefined } = {},
 ): Promise<NonNullable<Exclude<T, false>>> {
   const begin = performance.now();
-  let last: unknown = "the condition was never met";
+  let last: unknown = "the condition was not met";
   for (;;) {
     try {
       const answer = await probe();

@@ -52,7 +52,7 @@ export function notifierRules(subject: NotifierSubject): readonly Rule[] {
     await using started = await open(readdress(example, new Map(addresses.map((each) => [each, server.target]))));
     const delivering = notify(started, timeoutMs).then(
       () => "a delivery that no server accepted is reported as delivered",
-      (error) => error instanceof WorkerDeadlineError ? "the delivery did not end when the signal was aborted" : "",
+      (error) => error instanceof WorkerDeadlineError ? "the delivery continued after the signal was aborted" : "",
     );
     await eventually("the server receives a query", () => server.accepted > 0, ASKED_WITHIN);
     return await run(started, delivering);
@@ -69,7 +69,7 @@ export function notifierRules(subject: NotifierSubject): readonly Rule[] {
       },
     },
     {
-      title: "is aborted at its deadline, reports that, and keeps working",
+      title: "is aborted at its deadline, reports the timeout, and keeps working",
       skipped: addressless,
       async run() {
         await withSilence(SHORT_MS, async (started, delivering) => {
@@ -77,7 +77,7 @@ export function notifierRules(subject: NotifierSubject): readonly Rule[] {
             const each of [
               delivering,
               notify(started, SHORT_MS).then(
-                () => "the delivery succeeded although the server sent no answer",
+                () => "the delivery succeeded although the server sent no response",
                 () => "",
               ),
             ]
@@ -86,13 +86,13 @@ export function notifierRules(subject: NotifierSubject): readonly Rule[] {
             must(fault === "", fault);
           }
           const { type } = await started.host.call({ type: "ping" }, WAIT);
-          must(type === "pong", "the worker no longer answers");
+          must(type === "pong", "the worker no longer responds");
           return 0;
         });
       },
     },
     {
-      title: "lets its worker stop in the middle of a delivery",
+      title: "lets its worker stop during a delivery",
       skipped: addressless,
       async run() {
         await mustTakeAtMost(stopWithinMs, "stopping", () =>

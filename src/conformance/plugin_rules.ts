@@ -43,7 +43,7 @@ export function pluginRules(
 ): readonly Rule[] {
   return [
     {
-      title: "loads without any permission, and identifies itself",
+      title: "loads without permissions, and identifies itself",
       async run() {
         await using host = new PluginHost({ name, module: source.module, permissions: "none", clock: systemClock });
         const said = await host.loaded();
@@ -57,7 +57,7 @@ export function pluginRules(
       },
     },
     {
-      title: "is described without any permission, identically each time, and requests no broad permissions",
+      title: "is described without permissions, identically each time, and requests no broad permissions",
       async run() {
         const raw = await config();
         const first = await describe(source, raw, scope);
@@ -72,7 +72,7 @@ export function pluginRules(
       },
     },
     {
-      title: "names an unknown key with its path, and the known keys",
+      title: "reports an unknown key with its path, and the known keys",
       async run() {
         const described = await describe(source, { ...await config() as object, [UNKNOWN_KEY]: 1 }, scope);
         must(!described.ok, `the unknown key ${UNKNOWN_KEY} is accepted: want an issue with unknownKey`);

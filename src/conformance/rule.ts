@@ -8,7 +8,7 @@ import { formatDuration } from "../kernel/duration.ts";
 
 /** One thing that a plugin must do. */
 export interface Rule {
-  /** What it does if it keeps the rule: `names an unknown key with its path`. */
+  /** What it does if it keeps the rule: `reports an unknown key with its path`. */
   readonly title: string;
   /** Why nobody can tell as things stand; then {@linkcode run} is not called. */
   readonly skipped?: string | undefined;

@@ -34,8 +34,8 @@ const OPTIONS_REPLACED: Readonly<Record<string, string>> = {
   metric_publisher_class: "--status ADDRESS serves /metrics in the Prometheus format",
   metric_publisher_arg: "--status ADDRESS serves /metrics in the Prometheus format",
   sentry_dsn: "notifiers/, or logging.yaml",
-  mirror_pid_path: "pid_file of the balancer mirror: /run/lighthouse/mirror.pid",
-  replay_pid_path: "pid_file of the balancer replay: /run/lighthouse/replay.pid",
+  mirror_pid_path: "pid_file of the mirror balancer: /run/lighthouse/mirror.pid",
+  replay_pid_path: "pid_file of the replay balancer: /run/lighthouse/replay.pid",
 };
 
 /** Where gor is, and how it is called. */
@@ -88,10 +88,10 @@ function convertRegistration(options: Key): void {
   const by = options.get("registration_class");
   const isNone = by?.text?.endsWith("NoOpRegisterer") === true;
   if (isNone) by?.converted("no registration");
-  else by?.unsupported("Lighthouse does not register hosts with cloud load balancers or DNS zones");
-  options.get("registration_arg")?.unsupported("see registration_class");
+  else by?.unsupported("Lighthouse does not register hosts in cloud load balancers or DNS zones");
+  options.get("registration_arg")?.unsupported("see the note for registration_class");
   for (const name of ["registration_source", "write"]) {
-    options.get(name)?.replaced("lighthouse bridge copies the nodes of one registry into another");
+    options.get(name)?.replaced("lighthouse bridge copies the nodes of one registry to another");
   }
 }
 
@@ -102,7 +102,7 @@ function convertConfig(
   const { files, balancer, reloadInterval } = context;
   root.get("backend")?.converted(balancer);
   root.get("template_file")?.unsupported(
-    "write the directives into main, events and http, and into lines in the cluster files",
+    "move the directives to main, events and http, and to lines in the cluster files",
   );
   const frontends = (root.get("servers")?.children ?? []).map((server) => convertServer(server, context));
   const stats = root.get("stats_port");
@@ -154,14 +154,14 @@ function convertPart(part: Key, { files, names, warmUp }: Context): Frontend["ro
   const threshold = part.get("overflow_threshold_pct");
   const spare = `${name}-overflow`;
   const below = overflow.length === 0
-    ? void threshold?.replaced("without overflow_sources there is no overflow")
+    ? void threshold?.replaced("unused without overflow_sources")
     : threshold?.take(threshold.number, "a percentage", "traffic.overflow.below");
   if (overflow.length > 0) {
     const others = overflow.map((source) => convertSource(source, files, reasons));
     files.add(`clusters/${names.nearest(spare)}`, discoverySection(others.map(({ item }) => item).filter(isRecord)));
     for (const source of overflow) {
       for (const each of source.get("share_adjusters")?.children ?? []) {
-        each.unsupported("nodes of an overflow cluster always have full shares");
+        each.unsupported("nodes of an overflow cluster always have their full share");
       }
     }
   }
@@ -170,7 +170,7 @@ function convertPart(part: Key, { files, names, warmUp }: Context): Frontend["ro
   const isOne = checks.every((check) => JSON.stringify(check?.value) === JSON.stringify(health?.value));
   if (!isOne) {
     for (const check of checks) check?.key.unsupported("a cluster has a single check for the nodes of all its sources");
-    reasons.push("sources with different checks");
+    reasons.push("sources with different health checks");
   }
   const changes = read.some(({ adjustment }) => adjustment.traffic !== undefined) || overflow.length > 0;
   const items = read.flatMap(({ item, adjustment }) =>
@@ -263,7 +263,7 @@ function convertSource(source: Key, files: ConfigFiles, reasons: string[]): Conv
       type?.converted("discovery: static");
       return { item: staticNode(source, files, reasons), adjustment };
     case "ApiSource": {
-      type?.converted("the cluster's api key, and a static source without nodes");
+      type?.converted("the key api in the cluster's file, and a static source without nodes");
       source.get("name")?.replaced("the name of the cluster");
       const allowed = source.get("source_whitelist");
       const classes = allowed?.texts ?? ["StaticProxySource", "AuroraProxySource"];
@@ -304,7 +304,7 @@ function staticNode(source: Key, files: ConfigFiles, reasons: string[]): FileVal
   host?.take(isAddress ? address : undefined, "an IP address (host names are not resolved)", "static.nodes");
   const number = port?.take(portOf(port), "a port", "static.nodes");
   if (!isAddress || number === undefined) {
-    reasons.push("a host without an address");
+    reasons.push("a host name instead of an address");
     return undefined;
   }
   return { [files.discovery("static", {})]: { nodes: [{ address, port: number }] } };

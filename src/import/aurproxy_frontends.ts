@@ -177,7 +177,7 @@ export function haproxyFrontends(frontends: readonly Frontend[], { root, reloadI
     if (isStream) return streams(frontend, (port) => ({ haproxy: tcpSection(port) }));
     const [port] = ports;
     if (port === undefined) return [];
-    if (ports.length > 1) portsKey?.unsupported("with HAProxy a server listens on one port; the first is used");
+    if (ports.length > 1) portsKey?.unsupported("with HAProxy, a server listens on one port; the first port is used");
     const neighbours = frontends.filter((each) => !each.isStream && each.ports[0] === port);
     const lines = haproxyFrontend(frontend);
     const paths = routes.map(({ locations }) => locations?.texts ?? []);
@@ -212,10 +212,10 @@ function tcpSection(port: number): FileValue {
 
 /** The lines of a frontend: what HAProxy itself answers. */
 function haproxyFrontend({ healthcheckRoute, context }: Frontend): readonly string[] {
-  const route = healthcheckRoute?.take(healthcheckRoute.text, "a path", "monitor-uri, in lines of the frontend");
+  const route = healthcheckRoute?.take(healthcheckRoute.text, "a path", "monitor-uri, in the frontend's lines");
   const deny = context?.get("location_blacklist");
-  const denied = deny?.take(deny.texts, "a list of paths", "http-request deny, in lines of the frontend") ?? [];
-  context?.get("default_server")?.converted("requests for all other hosts go to this server");
+  const denied = deny?.take(deny.texts, "a list of paths", "http-request deny, in the frontend's lines") ?? [];
+  context?.get("default_server")?.converted("this server receives requests for all other hosts");
   for (const name of ["overflow_port", "send_timeout"]) context?.get(name)?.unsupported("an nginx directive");
   return [
     "mode http",
@@ -237,8 +237,8 @@ function haproxyRoutes(
   return routes.map(({ locations, emptyStatus, cluster }) => {
     const where = `clusters/${cluster.name}.yaml: haproxy`;
     const paths = locations?.take(locations.texts, "a list of locations", `${where}.acl`) ?? [];
-    if (emptyStatus?.number === 503) emptyStatus.converted("HAProxy answers 503");
-    else emptyStatus?.unsupported("HAProxy answers 503 while a cluster has no nodes");
+    if (emptyStatus?.number === 503) emptyStatus.converted("HAProxy responds with 503");
+    else emptyStatus?.unsupported("HAProxy responds with 503 while a cluster has no nodes");
     const { value, health } = checkedByHaproxy(cluster);
     const section = {
       ...listenOf(paths),

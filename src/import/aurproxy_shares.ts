@@ -51,7 +51,7 @@ export function adjusted(list: Key | undefined, reasons: string[]): Adjustment {
       case "RampingShareAdjuster": {
         type.converted("slow_start");
         const [delay, ramp, curve] = [key.get("ramp_delay"), key.get("ramp_seconds"), key.get("curve")];
-        key.get("update_frequency")?.replaced("weights change in steps of 1s or longer");
+        key.get("update_frequency")?.replaced("weights change in steps of at least 1s");
         curve?.take(curve.text === "linear" ? curve.text : undefined, "linear", "slow_start.curve");
         slow = product(slow, {
           delay: delay?.take(delay.number, "a number of seconds", "slow_start.delay") ?? 0,

@@ -38,16 +38,16 @@ const SETTINGS_REPLACED: Readonly<Record<string, string>> = {
   onetime: "lighthouse writer DIR --once",
   noop: "lighthouse plan DIR",
   "log-level": "--log-level, or logging.yaml",
-  confdir: "the directory is an argument of the import",
-  "config-file": "the import reads confd.toml in the directory",
+  confdir: "lighthouse import takes the directory as an argument",
+  "config-file": "lighthouse import reads confd.toml from the directory",
 };
 
 const SETTINGS_UNSUPPORTED: Readonly<Record<string, string>> = {
-  "sync-only": "omit reload_command for files that need no reload",
+  "sync-only": "omit reload_command for files that require no reload",
   "keep-stage-file": "staged files are always removed",
   "client-insecure": "certificates are always verified",
-  "srv-domain": "write the registry's addresses",
-  "srv-record": "write the registry's addresses",
+  "srv-domain": "list the registry's addresses in the discovery's file",
+  "srv-record": "list the registry's addresses in the discovery's file",
   scheme: "start the URL of each node with https://",
 };
 
@@ -96,7 +96,7 @@ export function importConfd({ origin, settings, commandLine, resources, template
       column: 1,
       key: "template",
       outcome: "not supported",
-      text: "unused: no template resource names this template",
+      text: "unused: no template resource references this template",
     });
   }
   return { files: files.all, report: [...ledgers.flatMap((ledger) => ledger.end()), ...report] };
@@ -110,20 +110,20 @@ function templateEntry(file: string, { line, column, what, why }: Unconverted): 
 function setting(roots: readonly Key[], name: string): Key | undefined {
   const names = [...new Set([name, name.replaceAll("-", "_")])];
   const [first, ...others] = roots.flatMap((root) => names.flatMap((each) => root.get(each) ?? []));
-  for (const each of others) each.replaced("the value in the file takes precedence, as in confd");
+  for (const each of others) each.replaced("the value in the config file takes precedence, as in confd");
   return first;
 }
 
 function convertBackend(roots: readonly Key[], files: ConfigFiles): Backend {
   for (const [name, by] of Object.entries(SETTINGS_REPLACED)) setting(roots, name)?.replaced(by);
   for (const [name, why] of Object.entries(SETTINGS_UNSUPPORTED)) setting(roots, name)?.unsupported(why);
-  for (const root of roots) root.get("arguments")?.replaced("the program's own name");
+  for (const root of roots) root.get("arguments")?.replaced("the program name");
   const prefix = setting(roots, "prefix");
-  const common = prefix?.take(prefix.text, "a path", "keys.prefix, which overrides the prefixes of the resources");
+  const common = prefix?.take(prefix.text, "a path", "keys.prefix, which overrides the prefix of each resource");
   const key = setting(roots, "backend");
   const kind = key?.text ?? "etcd";
   const [nodesKey, ...otherNodes] = ["nodes", "node"].flatMap((name) => setting(roots, name) ?? []);
-  for (const each of otherNodes) each.replaced("the value in the file takes precedence, as in confd");
+  for (const each of otherNodes) each.replaced("the value in the config file takes precedence, as in confd");
   const said = {
     nodes: nodesKey,
     username: setting(roots, "username"),
@@ -136,7 +136,7 @@ function convertBackend(roots: readonly Key[], files: ConfigFiles): Backend {
   const nodes = said.nodes?.texts ?? [];
   const value = registry(kind, nodes, said);
   if (value === undefined) {
-    key?.unsupported(`no discovery provides keys from ${kind} to templates`);
+    key?.unsupported(`no discovery reads keys from ${kind} for templates`);
     return { discovery: undefined, why: `keys of ${kind}`, prefix: common };
   }
   const [type, file] = value;
@@ -202,7 +202,7 @@ function convertResource(
   const below = commonPath(list);
   const prefix = joinPath(backend.prefix ?? own?.text ?? "", below);
   const found = src === undefined ? undefined : templates.get(src);
-  if (src === undefined || dest === undefined) reasons.push("src or dest missing");
+  if (src === undefined || dest === undefined) reasons.push("the key src or dest is missing");
   else if (found === undefined) {
     template?.get("src")?.unsupported("template not found");
     reasons.push("template missing");

@@ -231,7 +231,7 @@ class TemplateParser {
   #skip(at: Place): void {
     for (;;) {
       const { stop } = this.#list();
-      if (stop === undefined) throw new GoTemplateError("definition without end", at);
+      if (stop === undefined) throw new GoTemplateError("unclosed definition: {{end}} is missing", at);
       if (stop.word === "end") return;
     }
   }

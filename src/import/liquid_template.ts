@@ -272,7 +272,7 @@ class Translator {
       if (head.kind === "name") {
         piped = this.#call(head, [...rest.map((each) => this.#operand(each)), ...piped === undefined ? [] : [piped]]);
       } else if (rest.length > 0 || piped !== undefined) {
-        piped = this.#fault(head.at, "call", "a value is not a function");
+        piped = this.#fault(head.at, "call", "not a function");
       } else piped = this.#operand(head);
     }
     return piped ?? NOTHING;
@@ -529,7 +529,7 @@ const NO_COUNTERPART: Readonly<Record<string, string>> = {
   lookupIPV4: PROBES_NOTHING,
   lookupIPV6: PROBES_NOTHING,
   lookupSRV: PROBES_NOTHING,
-  map: "templates cannot build maps; use the values directly",
+  map: "templates cannot create maps; use the values directly",
   cget: "encrypted values are not supported",
   cgets: "encrypted values are not supported",
   cgetv: "encrypted values are not supported",

@@ -18,9 +18,10 @@ const TOP_REPLACED: Readonly<Record<string, string>> = {
 };
 
 const NO_KEY: Readonly<Record<string, string>> = {
-  rate_limiting: "registrations have no rate limit; rise, fall and the consumers' membership guard dampen flapping",
+  rate_limiting:
+    "Lighthouse does not limit the rate of registrations; rise, fall and the consumers' membership guard dampen flapping",
   haproxy_server_options: "set haproxy.server_options in the consumer's cluster file",
-  load_test_concurrency: "copy the service's file under several names",
+  load_test_concurrency: "copy the service's file, and give each copy a different name",
 };
 
 /** Where a service is registered. */
@@ -39,7 +40,7 @@ export function importNerve(document: Document, services: ReadonlyMap<string, Do
   const files = new ConfigFiles(document.file);
   const names = new FileNames();
   for (const [key, by] of Object.entries(TOP_REPLACED)) root.get(key)?.replaced(by);
-  root.get("service_conf_dir")?.converted("each file becomes a file in services/");
+  root.get("service_conf_dir")?.converted("each file is converted to a file in services/");
   const others = [...services].map(([name, each]) => ({ name, ledger: new Ledger(each) }));
   const all = [
     ...(root.get("services")?.children ?? []).map((key) => ({ name: key.name, key })),
@@ -58,7 +59,7 @@ function announce(
 ): { readonly name?: string; readonly ip?: string } {
   const isName = id?.text !== undefined && isHostName(id.text);
   if (isName) id.converted("host.yaml: name");
-  else id?.unsupported("not a host name; the host's own name is announced");
+  else id?.unsupported("not a host name; the name of this host is announced");
   const counts = new Map<string, number>();
   for (const { text } of hosts) {
     if (text !== undefined && isAddress(text)) counts.set(text, (counts.get(text) ?? 0) + 1);
@@ -124,9 +125,9 @@ function convertHost(key: Key | undefined, ip: string | undefined): string | und
   if (text === ip) key.converted("host.yaml: ip, and the service's host for its checks");
   else if (isAddress(text)) {
     key.unsupported(
-      "all services of a host are announced with one address (host.yaml: ip); only checks connect to this one",
+      "all services of a host are announced with one address (host.yaml: ip); only checks connect to this address",
     );
-  } else key.replaced("the host's own address is announced (host.yaml: ip); only checks connect to this one");
+  } else key.replaced("the host's own address is announced (host.yaml: ip); only checks connect to this address");
   return text;
 }
 
@@ -148,13 +149,13 @@ function convertReporter(
     return { why: `reporter ${kind}` };
   }
   type?.converted("discovery: zookeeper");
-  key.get("use_path_encoding")?.replaced("values are written unencoded, which every reader of the format accepts");
+  key.get("use_path_encoding")?.replaced("values are written unencoded, which all clients of the format accept");
   const node = key.get("node_type");
   if (node?.text === "ephemeral_sequential") node.converted("nodes are always ephemeral and sequential");
-  else node?.unsupported("nodes are always ephemeral and sequential; they disappear with the session");
+  else node?.unsupported("nodes are always ephemeral and sequential, and are removed when the session ends");
   key.get("ttl_seconds")?.replaced("session_timeout in discovery/zookeeper.yaml");
   const registry = zookeeperRegistry(key, { hosts: "zk_hosts", path: "zk_path", files });
-  if (registry === undefined) return { why: "zk_hosts or zk_path missing" };
+  if (registry === undefined) return { why: "the key zk_hosts or zk_path is missing" };
   const { discovery, path } = registry;
   return { discovery, section: { path, format: "nerve" } };
 }
@@ -179,13 +180,13 @@ function convertChecks(
   const mocked = service.get("check_mocked");
   const list = service.get("checks");
   if (mocked?.value === true) {
-    mocked.converted("the check noop, which always passes");
-    list?.replaced("the check noop, because check_mocked is set");
+    mocked.converted("the noop check, which always passes");
+    list?.replaced("the noop check, because check_mocked is set");
     return { noop: { rise: 1, fall: 1 } };
   }
   mocked?.converted("checks are enabled");
   if ((list?.children.length ?? 0) === 0) {
-    list?.converted("the check noop, which always passes");
+    list?.converted("the noop check, which always passes");
     return { noop: { rise: 1, fall: 1 } };
   }
   const names = new FileNames();
@@ -193,7 +194,7 @@ function convertChecks(
   names.nearest("unknown_grace");
   return Object.fromEntries((list?.children ?? []).flatMap((check) => {
     const type = check.get("type");
-    const converted = type === undefined ? { why: "check without a type" } : convertCheck(type, check);
+    const converted = type === undefined ? { why: "the check has no type" } : convertCheck(type, check);
     if ("why" in converted) {
       (type ?? check).unsupported(converted.why);
       lacks(converted.why);
@@ -212,7 +213,7 @@ function convertChecks(
 
 /** The keys that every check of nerve has. */
 function commonOf(check: Key, where: string): FileValue {
-  check.get("name")?.replaced("the check's key");
+  check.get("name")?.replaced("the key of the check");
   const [rise, fall, timeout, host, port] = ["rise", "fall", "timeout", "host", "port"].map((key) => check.get(key));
   const most = ["read_timeout", "open_timeout", "ssl_timeout"].flatMap((key) => {
     const each = check.get(key);
@@ -233,34 +234,34 @@ function commonOf(check: Key, where: string): FileValue {
 
 function convertCheck(type: Key, check: Key): Converted {
   if (check.has("module")) {
-    check.get("module")?.unsupported("Ruby code; write a check plugin, or use the check exec");
-    return { why: "check in a Ruby module" };
+    check.get("module")?.unsupported("Ruby code; write a check plugin, or use the exec check");
+    return { why: "the check is in a Ruby module" };
   }
   switch (type.text) {
     case "tcp":
     case "redis":
     case "noop":
-      type.converted(`the check ${type.text}`);
+      type.converted(`the ${type.text} check`);
       return { config: { type: type.text } };
     case "rabbitmq":
-      type.replaced("the check tcp, which only connects, without AMQP");
-      for (const key of ["username", "password"]) check.get(key)?.unsupported("the check tcp does not log in");
+      type.replaced("the tcp check, which only connects, without AMQP");
+      for (const key of ["username", "password"]) check.get(key)?.unsupported("the tcp check does not log in");
       return { config: { type: "tcp" } };
     case "http":
-      type.converted("the check http");
+      type.converted("the http check");
       return httpCheck(check);
     default:
-      return { why: `no equivalent of check ${type.text ?? ""}; write a check plugin, or use the check exec` };
+      return { why: `no equivalent of check ${type.text ?? ""}; write a check plugin, or use the exec check` };
   }
 }
 
 function httpCheck(check: Key): Converted {
   const [uri, ssl, headers, expect] = ["uri", "ssl", "headers", "expect"].map((key) => check.get(key));
   const path = uri?.take(/^\/[!-~]*$/.test(uri.text ?? "") ? uri.text : undefined, "a path", "http.uri");
-  ssl?.converted("http.https, without verification of the certificate");
+  ssl?.converted("http.https, without certificate verification");
   headers?.converted("http.headers");
   expect?.converted("http.body");
-  if (path === undefined) return { why: "http check without a uri" };
+  if (path === undefined) return { why: "the http check has no uri" };
   return {
     config: {
       type: "http",

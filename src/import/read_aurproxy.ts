@@ -16,7 +16,7 @@ export async function readAurproxy(words: readonly string[], balancer: AurproxyB
   const options = isRecord(commandLine.value) ? commandLine.value : {};
   const [config, mirror, replay] = await Promise.all(DOCUMENTS.map((name) => readOption(name, options[name])));
   if (config === undefined && mirror === undefined && replay === undefined) {
-    throw new ImportError("Cannot import the command line: expected --config, --mirror_source or --replay_source");
+    throw new ImportError("Cannot import the command line: must contain --config, --mirror_source or --replay_source");
   }
   return { commandLine, config, source: mirror ?? replay, balancer };
 }

@@ -30,7 +30,7 @@ export function documentOf(file: string, text: string): Document {
   if (source.problems.length > 0) {
     throw new ImportError(source.problems.map((problem) => formatDiagnostic(problem)).join("\n"));
   }
-  if (!isRecord(source.value)) throw new ImportError(`Cannot import ${file}: expected a top-level map`);
+  if (!isRecord(source.value)) throw new ImportError(`Cannot import ${file}: must be a map at the top level`);
   return { file, value: source.value, locate: (at, side) => source.locate(at, side) };
 }
 

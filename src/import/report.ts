@@ -85,7 +85,7 @@ export class Ledger {
       : [];
     if (!isRead) return this.note(path, "not supported", "unknown key");
     if (isRecord(value) && inner.length === 0) return this.note(path, "converted", "empty");
-    if (inner.length === 0) return this.note(path, "not supported", "not used here");
+    if (inner.length === 0) return this.note(path, "not supported", "not used by Lighthouse");
     for (const [key, child] of inner) this.#noteRest([...path, key], child);
   }
 }
@@ -113,7 +113,7 @@ export class Key {
     if (!isRecord(this.value) || !Object.hasOwn(this.value, name)) return undefined;
     const child = this.value[name];
     const key = new Key(this.#ledger, [...this.#path, name], child);
-    return child === null ? void key.converted("empty: the default applies") : key;
+    return child === null ? void key.converted("empty; the default applies") : key;
   }
 
   /** Whether a map has the key, whatever it says there. */

@@ -84,7 +84,7 @@ Deno.test("every key of the input is in the report, in any context", () => {
 Deno.test("a file that is not a map is rejected with its name", () => {
   assert.throws(
     () => documentOf("x.yaml", "- 1\n"),
-    new ImportError("Cannot import x.yaml: expected a top-level map"),
+    new ImportError("Cannot import x.yaml: must be a map at the top level"),
   );
   assert.throws(() => documentOf("x.yaml", "a: [\n"), /x\.yaml:/);
 });

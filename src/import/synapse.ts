@@ -46,7 +46,7 @@ export function importSynapse(
   const ledger = new Ledger(document);
   const { root } = ledger;
   const files = new ConfigFiles(document.file);
-  root.get("service_conf_dir")?.converted("each file becomes a file in clusters/");
+  root.get("service_conf_dir")?.converted("each file is converted to a file in clusters/");
   root.get("statsd")?.replaced("--status ADDRESS serves /metrics in the Prometheus format");
   const haproxy = root.get("haproxy");
   const output = root.get("file_output");
@@ -68,7 +68,7 @@ export function importSynapse(
 }
 
 function erbEntry(file: string, { line, column, isLeftOut }: ErbTag): Entry {
-  const text = isLeftOut ? "removed, the surrounding lines are kept" : "not evaluated, so the value is unknown";
+  const text = isLeftOut ? "removed; the surrounding lines are kept" : "not evaluated; the value is unknown";
   return {
     file,
     line,
@@ -114,7 +114,7 @@ function convertHaproxy(
   for (const name of ["do_writes", "do_socket", "do_reloads"]) {
     const each = key.get(name);
     if (each?.value === false) {
-      each.unsupported("the writer always writes the file, and uses the socket or reloads as needed");
+      each.unsupported("the writer always writes the file, and uses the socket or reloads as required");
     } else each?.converted("always enabled");
   }
   const command = key.get("reload_command");
@@ -195,8 +195,8 @@ function convertFileOutput(key: Key, files: ConfigFiles): void {
 }
 
 const SERVICE_UNSUPPORTED: Readonly<Record<string, string>> = {
-  leader_election: "a cluster has all members; only the format mesos-master reads a leader",
-  load_test_concurrency: "copy the cluster's file under several names",
+  leader_election: "a cluster has all members; only the mesos-master format reads a leader",
+  load_test_concurrency: "copy the cluster's file, and give each copy a different name",
 };
 
 function convertService(given: string, key: Key, context: Context): void {
@@ -204,15 +204,15 @@ function convertService(given: string, key: Key, context: Context): void {
   const name = names.nearest(given);
   const reasons: string[] = [];
   const lacks = (why: string) => void reasons.push(why);
-  if (hasErb(key.value)) lacks("values from Ruby");
+  if (hasErb(key.value)) lacks("values computed by Ruby code");
   for (const [each, why] of Object.entries(SERVICE_UNSUPPORTED)) {
     const found = key.get(each);
-    if (found?.value === false) found.converted("off, which is Lighthouse's behavior");
+    if (found?.value === false) found.converted("disabled, which is Lighthouse's behavior");
     else if (found?.unsupported(why) !== undefined && each === "leader_election") lacks("leader election");
   }
   const defaults = defaultServers(key.get("default_servers"));
   const override = key.get("backend_port_override");
-  const port = override?.take(portOf(override), "a port", "port, in the section of the discovery");
+  const port = override?.take(portOf(override), "a port", "port, in the discovery's section");
   const sources = convertDiscovery(key.get("discovery"), { files, port, defaults });
   if ("why" in sources) lacks(sources.why);
   const keep = key.get("keep_default_servers")?.converted("an additional static source");
@@ -223,7 +223,7 @@ function convertService(given: string, key: Key, context: Context): void {
   previous?.converted("on_empty");
   const haproxy = clusterSection(key, name, context);
   const output = key.get("file_output");
-  output?.converted("the section files, for the balancer files");
+  output?.converted("the section for the files balancer, in the cluster's file");
   const isWritten = balancers.files && output?.get("disabled")?.value !== true;
   const sections = {
     ...haproxy,
@@ -268,12 +268,12 @@ function defaultServers(list: Key | undefined): readonly Server[] {
 /** `{name, host, port}` by an address; a name has none. */
 function serverOf(key: Key, to: string): Server | undefined {
   const [name, host, port] = [key.get("name"), key.get("host"), key.get("port")];
-  name?.replaced("static nodes are named by their address");
+  name?.replaced("static nodes are named after their address");
   const address = host?.text === "localhost" ? "127.0.0.1" : host?.text;
   const isAddress = address !== undefined && (isIpv4(address) || isIpv6(address));
   const number = port === undefined ? undefined : portOf(port);
   if (isAddress) host?.converted(to);
-  else host?.unsupported("a host name; write the address");
+  else host?.unsupported("a host name; replace it with an address");
   port?.take(number, "a port", to);
   return isAddress && number !== undefined ? { host: address, port: number } : undefined;
 }
@@ -297,7 +297,7 @@ function convertDiscovery(key: Key | undefined, context: DiscoveryContext): Sour
   const filtering = filters.filter(({ children }) => children.length > 0);
   for (const none of filters) if (!filtering.includes(none)) none.converted("no filter");
   for (const each of filtering) {
-    each.unsupported("a cluster has all members of its source; use a separate source for each label");
+    each.unsupported("a cluster has all members of its source; configure a separate source for each label");
   }
   const sources = convertMethod(key, context);
   return filtering.length === 0 || "why" in sources ? sources : { why: "label filters" };
@@ -326,11 +326,13 @@ function convertMethod(key: Key, context: DiscoveryContext): Sources {
       const servers = key.get("servers")?.children ?? [];
       const found = servers.flatMap((server) => serverOf(server, "static.nodes") ?? []);
       if (found.length < servers.length) {
-        method.unsupported("host names are not resolved; write addresses");
+        method.unsupported("host names are not resolved; replace them with addresses");
         return { why: "host names" };
       }
       method.converted("discovery: static");
-      for (const each of ["nameserver", "check_interval"]) key.get(each)?.replaced("no DNS lookups are needed");
+      for (const each of ["nameserver", "check_interval"]) {
+        key.get(each)?.replaced("static nodes require no DNS lookups");
+      }
       const nodes = found.map((server) => ({ ...server, port: context.port ?? server.port }));
       return { items: staticItem(nodes, context.files) };
     }
@@ -351,14 +353,14 @@ function zookeeper(
   key.get("retry_policy")?.replaced("backoff with jitter, without limit");
   key.get("discovery_jitter")?.replaced("backoff with jitter");
   const generator = key.get("generator_config_path");
-  if (generator?.text === "disabled") generator.converted("options are set in the cluster's file only");
-  else generator?.unsupported("options are read from the cluster's file, not from the registry");
+  if (generator?.text === "disabled") generator.converted("options are set only in the cluster's file");
+  else generator?.unsupported("Lighthouse reads options from the cluster's file, not from the registry");
   const [method, endpoint] = ["method", "endpoint_name"].map((name) => key.get("decode")?.get(name));
   const isServerset = method?.text === "serverset";
   method?.take(isServerset || method.text === "nerve" ? method.text : undefined, "nerve or serverset", "format");
   endpoint?.take(endpoint.text, "a name", "endpoint");
   const registry = zookeeperRegistry(key, { hosts: "hosts", path: "path", files, resolvesNames });
-  if (registry === undefined) return { why: "hosts or path missing" };
+  if (registry === undefined) return { why: "the key hosts or path is missing" };
   const { discovery, path } = registry;
   if (isServerset && port !== undefined) return { why: "backend_port_override with serversets" };
   const format = isServerset
@@ -379,7 +381,7 @@ function multi(key: Key, method: Key, context: DiscoveryContext): Sources {
     sources: convertDiscovery(watcher, context),
   }));
   const order = resolver?.get("sequential_order");
-  if (how?.text === "sequential") order?.converted("the order of the list");
+  if (how?.text === "sequential") order?.converted("the order of the sources in the list");
   if (how?.text !== "union" && how?.text !== "sequential") {
     how?.unsupported("set traffic.weight on each source of the list");
     return { why: `resolver ${how?.text ?? "missing"}` };
@@ -406,7 +408,7 @@ function clusterSection(key: Key, name: string, { balancers, hasShared, bindAddr
     section?.unsupported("the file has no top-level haproxy section");
     return {};
   }
-  if (section.get("disabled")?.converted("no section haproxy").value === true) return {};
+  if (section.get("disabled")?.converted("no haproxy section").value === true) return {};
   for (const [each, by] of Object.entries(SECTION_REPLACED)) section.get(each)?.replaced(by);
   const where = `clusters/${name}.yaml: haproxy`;
   const lines = (of: string) => {
@@ -420,9 +422,9 @@ function clusterSection(key: Key, name: string, { balancers, hasShared, bindAddr
     bind.converted("the balancer's bind_address");
   } else bind?.unsupported("all frontends bind to the balancer's bind_address");
   section.get("bind_options")?.unsupported("a cluster's bind line has no options");
-  section.get("server_port_override")?.unsupported("write backend_port_override");
+  section.get("server_port_override")?.unsupported("use backend_port_override instead");
   const shared = hasShared ? section.get("shared_frontend") : undefined;
-  if (!hasShared) section.get("shared_frontend")?.unsupported("there is no top-level shared_frontend");
+  if (!hasShared) section.get("shared_frontend")?.unsupported("the file has no top-level shared_frontend");
   const acl = shared === undefined ? undefined : sharedAcl(shared.texts ?? []);
   shared?.take(acl, "one acl line and its use_backend line", `clusters/${name}.yaml: meta_cluster, haproxy.acl`);
   const number = port?.take(portOf(port), "a port", `${where}.port`);

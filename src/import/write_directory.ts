@@ -11,7 +11,7 @@ export async function writeDirectory(dir: string, files: ReadonlyMap<string, str
   try {
     await makeDirectory(dir);
     for await (const { name } of Deno.readDir(dir)) {
-      throw new ImportError(`Cannot write ${dir}: not empty (${name}); name a directory that is empty or absent`);
+      throw new ImportError(`Cannot write ${dir}: not empty (${name}); choose a directory that is empty or absent`);
     }
     for (const [path, text] of files) {
       const file = `${dir}/${path}`;

@@ -24,8 +24,8 @@ export function zookeeperRegistry(
   );
   const valid = list !== undefined && list.length > 0 ? list : undefined;
   const znode = given ?? absolute(where?.text);
-  servers?.take(valid, "a list of host:port", "hosts of the discovery");
-  where?.take(znode, "a path", "path, in the section of the discovery");
+  servers?.take(valid, "a list of host:port", "hosts, in the discovery's file");
+  where?.take(znode, "a path", "path, in the discovery's section");
   if (valid === undefined || znode === undefined) return undefined;
   // The same servers in another order are the same registry, unless a chroot follows the last.
   const sorted = valid.some((host) => host.includes("/")) ? valid : valid.toSorted();

@@ -111,7 +111,7 @@ Deno.test.each(REFUSALS)(
   ({ value, then }) => assert.deepEqual(judge(HTTP, value), [then]),
 );
 
-Deno.test("houseSchema() returns all faults at once, and the known keys for an unknown one", () => {
+Deno.test("houseSchema() returns all issues at once, and the known keys for an unknown key", () => {
   const result = HTTP["~standard"].validate({ method: 1, verfiy: true });
   assert.ok("issues" in result);
   assert.deepEqual(result.issues.map(({ message }) => message), [

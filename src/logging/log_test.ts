@@ -169,7 +169,7 @@ Deno.test("Log writes records of its level or above", () => {
   assert.deepEqual(said("fatal"), []);
 });
 
-Deno.test("Log is human on a terminal and logfmt elsewhere, by default", () => {
+Deno.test("Log is human-readable on a terminal and logfmt elsewhere, by default", () => {
   const say = (log: Logger) => log.warn("x");
   assert.match(lines(say, { format: "auto", terminal: true })[0] ?? "", /WARN.*writer: x/);
   assert.match(lines(say, { format: "auto" })[0] ?? "", /^time=.* level=warning /);

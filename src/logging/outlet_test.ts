@@ -58,7 +58,7 @@ Deno.test("Outlet writes lines in order, and queues those that arrive meanwhile"
   assert.ok(target.closed);
 });
 
-Deno.test("Outlet reports a failure once, tries again, and reports when it works", async () => {
+Deno.test("Outlet reports a failure once, retries, and reports the recovery", async () => {
   const { target, put, told, clock, outlet } = setUp();
   target.fault = "disk full";
   put("a");

@@ -159,7 +159,7 @@ Deno.test.each(UNUSED.map(([key, file, instead]) => ({ key, file, instead })))(
   },
 );
 
-Deno.test("readLogging() leaves out unknown keys, reports them, and uses the rest", () => {
+Deno.test("readLogging() skips unknown keys, reports them, and uses the rest", () => {
   const file = {
     version: 1,
     formatters: { json: { "()": "pythonjsonlogger.jsonlogger.JsonFormatter", format: "%(message)s %(hostname)s" } },
@@ -194,7 +194,7 @@ Deno.test("readLogging() appends the message if the format has no field", () => 
   }
 });
 
-Deno.test("readLogging() gives a CLIHandler without a formatter the line of 1.0", () => {
+Deno.test("readLogging() gives a CLIHandler without a formatter the line format of 1.0", () => {
   const { handlers } = good({ handlers: { cli: { class: "lighthouse.log.cli.CLIHandler" } } });
   assert.equal(handlers.cli?.format.format, "[%(asctime)s %(levelname).1s][%(threadName)s] %(message)s");
 });
@@ -207,7 +207,7 @@ Deno.test.each([
     { formatters: { a: { format: "hello" } } },
     /^warning formatters\.a\.format: The format has no/,
   ],
-])("readLogging() warns of %s without a counterpart in Lighthouse, and uses the rest", (_what, file, wanted) => {
+])("readLogging() warns about %s without an equivalent in Lighthouse, and uses the rest", (_what, file, wanted) => {
   const raw = { version: 1, root: { level: "DEBUG" }, ...file };
   assert.match(said(raw), wanted);
   assert.equal(readLogging(raw).value?.root.level, 10);

@@ -40,7 +40,7 @@ Deno.test("parseNode() accepts a valid node unchanged, with its peer", () => {
   assert.deepEqual(parseNode(whole), { ok: true, node: whole });
 });
 
-Deno.test("parseNode() fills in what older tools omit", () => {
+Deno.test("parseNode() fills in fields that older tools omit", () => {
   assert.deepEqual(parseNode({ ip: "10.0.0.1", port: "8080" }), {
     ok: true,
     node: { host: "10.0.0.1", ip: "10.0.0.1", port: 8080, metadata: {} },

@@ -21,7 +21,7 @@ const TARGETS = [
 
 const parser = object({
   targets: multiple(option("--target", choice(TARGETS, { metavar: "TRIPLE" }), {
-    description: message`Target platform; repeatable. Default: this platform.`,
+    description: message`Target platform. Repeatable. Default: this platform.`,
   })),
   dir: withDefault(
     option("--dir", string({ metavar: "DIR" }), { description: message`Output directory.` }),

@@ -17,7 +17,7 @@ async function pack(): Promise<boolean> {
   const manifest = {
     name: config.name,
     version: config.version,
-    description: "Keeps a local HAProxy in sync with service discovery",
+    description: "Keeps the local load balancer in sync with service discovery",
     license: config.license,
     bin: { lighthouse: "bin/lighthouse.mjs" },
     dependencies: { deno: await pinnedDeno() },

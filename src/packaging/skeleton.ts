@@ -39,7 +39,7 @@ async function collectTypes(root: URL): Promise<string> {
     for (const name of names) nouns.push(declarationOf(name, text, path));
   }
   const own = contract.replaceAll(/^import type .*\n/gm, "");
-  if (/^import/m.test(own)) throw new Error(`${CONTRACT} imports more than types from one line each`);
+  if (/^import/m.test(own)) throw new Error(`${CONTRACT} must import only types, with one import per line`);
   return `// deno-lint-ignore-file -- written by lighthouse plugin new, not by hand\n${own.trimEnd()}\n\n${
     nouns.join("\n\n")
   }\n`;

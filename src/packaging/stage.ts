@@ -145,7 +145,7 @@ async function tidyModules(folder: string): Promise<void> {
   for (const [name, path] of [...packages].toSorted(([a], [b]) => a < b ? -1 : 1)) {
     const folder = new URL(`${path}/`, ROOT);
     const found = (await Array.fromAsync(Deno.readDir(folder))).find((entry) => /^licen[cs]e/i.test(entry.name));
-    if (found === undefined) throw new Error(`Cannot ship ${name}: the package has no licence file`);
+    if (found === undefined) throw new Error(`Cannot ship ${name}: the package has no license file`);
     licences.push(`${name}\n\n${(await Deno.readTextFile(new URL(found.name, folder))).trim()}\n`);
   }
   await Deno.writeTextFile(`${folder}/LICENSES`, licences.join(`\n${"-".repeat(80)}\n\n`));

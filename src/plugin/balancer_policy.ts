@@ -27,7 +27,7 @@ export function sourceFaults(sources: BalancerSources, granted: PermissionReques
   const faults = written.filter((path) => !isWithin(path, write)).map((path) => `write ${quote(path)}`);
   for (const { pidFile } of sources.children ?? []) {
     if (!pidFile.endsWith(PID_FILE_SUFFIX)) {
-      faults.push(`keep the pid of a child in ${quote(pidFile)}, which does not end in ${PID_FILE_SUFFIX}`);
+      faults.push(`write the pid of a child process to ${quote(pidFile)} (must end in ${PID_FILE_SUFFIX})`);
     }
   }
   if (!isProcess) return faults;
@@ -54,7 +54,7 @@ export interface PlanCase {
 export function stepFault(step: Step, { granted, sources, seen }: PlanCase): string | undefined {
   switch (step.do) {
     case "command":
-      if (sources.kind === "files") return "send a command to a balancer that has only files";
+      if (sources.kind === "files") return "send a command to a balancer without a process";
       return sources.contact.by === "commands"
         ? undefined
         : `send a command to a balancer that is queried by ${sources.contact.by}`;
@@ -76,7 +76,7 @@ export function stepFault(step: Step, { granted, sources, seen }: PlanCase): str
     }
     case "start": {
       const stranger = step.relieves?.find((pid) => !seen.orphans?.includes(pid));
-      if (stranger !== undefined) return `signal process ${stranger}, which is not one of its orphans`;
+      if (stranger !== undefined) return `signal process ${stranger} (not one of its orphan processes)`;
       return runFaults(step.run[0], granted)[0] ?? masterFault(step.master, granted);
     }
     case "reload": {
@@ -88,7 +88,7 @@ export function stepFault(step: Step, { granted, sources, seen }: PlanCase): str
       if ("ask" in step.how) return masterFault(step.how, granted);
       // Both were found by the host: a pid that the plugin read in an answer may be any process.
       const own = [seen.masterPid, seen.pid].filter((pid) => pid !== undefined);
-      return own.includes(step.how.pid) ? undefined : `signal process ${step.how.pid}, which is not its master`;
+      return own.includes(step.how.pid) ? undefined : `signal process ${step.how.pid} (not its master)`;
     }
     case "notify": {
       const restored = (step.rollback ?? []).find(({ path }) =>
@@ -98,7 +98,7 @@ export function stepFault(step: Step, { granted, sources, seen }: PlanCase): str
     }
     case "supervise":
       if (!sources.children?.some(({ name }) => name === step.name)) {
-        return `start the child process ${quote(step.name)}, which its sources do not list`;
+        return `start the child process ${quote(step.name)} (not listed in its sources)`;
       }
       return step.run.length === 0 ? undefined : runFaults(step.run[0], granted)[0];
   }

@@ -44,7 +44,7 @@ Deno.test.each([
   { more: { children: [{ name: "a", pidFile: "/run/x.d/a.pid" }] }, faults: [] },
   {
     more: { children: [{ name: "a", pidFile: "/run/x.conf" }] },
-    faults: ['keep the pid of a child in "/run/x.conf", which does not end in .pid'],
+    faults: ['write the pid of a child process to "/run/x.conf" (must end in .pid)'],
   },
   { more: { children: [{ name: "a", pidFile: "/run/sshd.pid" }] }, faults: ['write "/run/sshd.pid"'] },
   { more: { program: "x" }, faults: ['run "x"'] },
@@ -77,7 +77,7 @@ Deno.test.each<{ step: Step; fault: string | undefined }>([
   },
   {
     step: { do: "reload", reason: "x", listens: [], how: { signal: "SIGUSR2", pid: 8 } },
-    fault: "signal process 8, which is not its master",
+    fault: "signal process 8 (not its master)",
   },
   {
     step: { do: "start", reason: "x", run: ["/usr/sbin/x"], master: asking("/run/docker.sock") },
@@ -90,7 +90,7 @@ Deno.test.each<{ step: Step; fault: string | undefined }>([
   { step: { do: "supervise", name: "a", reason: "x", run: ["/bin/sh"] }, fault: 'run "/bin/sh"' },
   {
     step: { do: "supervise", name: "b", reason: "x", run: ["/usr/sbin/x"] },
-    fault: 'start the child process "b", which its sources do not list',
+    fault: 'start the child process "b" (not listed in its sources)',
   },
 ])("stepFault() returns $fault for a step $step.do", ({ step, fault }) => {
   const sources = { ...SOURCES, children: [{ name: "a", pidFile: "/run/x.d/a.pid" }] };
@@ -102,7 +102,7 @@ Deno.test("stepFault() lets a start relieve only orphans that the host found", (
   const fault = (pid: number) =>
     stepFault(step(pid), { granted: GRANTED, sources: SOURCES, seen: { orphans: [7], oldWorkers: [8] } });
   assert.equal(fault(7), undefined);
-  assert.equal(fault(8), "signal process 8, which is not one of its orphans");
+  assert.equal(fault(8), "signal process 8 (not one of its orphan processes)");
 });
 
 Deno.test("stepFault() rejects a command for an http socket", () => {
@@ -120,10 +120,10 @@ Deno.test("stepFault() allows signals only to the pid that the host found", () =
   const by = (seen: Seen) => (pid: number) => stepFault(step(pid), { granted: GRANTED, sources: SOURCES, seen });
   assert.equal(by({ pid: 7 })(7), undefined);
   // A pid that a plugin read in an answer may be any process.
-  assert.equal(by({ answers: ["8"] })(8), "signal process 8, which is not its master");
+  assert.equal(by({ answers: ["8"] })(8), "signal process 8 (not its master)");
   assert.equal(
     by({ pid: 7, children: [8], oldWorkers: [9], orphans: [10] })(10),
-    "signal process 10, which is not its master",
+    "signal process 10 (not its master)",
   );
 });
 
@@ -133,5 +133,5 @@ Deno.test("stepFault() requires no check of a file without a program", () => {
   assert.equal(fault(install("/run/x.conf", [])), undefined);
   assert.equal(fault(install("/etc/passwd", [])), 'install "/etc/passwd"');
   assert.equal(fault(install("/run/x.conf", ["/bin/sh", "%"])), 'run "/bin/sh"');
-  assert.equal(fault({ do: "command", command: "x", expect: [] }), "send a command to a balancer that has only files");
+  assert.equal(fault({ do: "command", command: "x", expect: [] }), "send a command to a balancer without a process");
 });

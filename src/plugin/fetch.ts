@@ -82,7 +82,7 @@ async function request(
       if (next === null) throw cannot(url, `redirected to ${quote(location)}, which is not a URL`);
       if (!mayRedirect) throw cannot(url, `redirected to ${next.href}; only the plugin's own URL may redirect`);
       if (next.origin !== first.origin) {
-        throw cannot(url, `redirected to another origin, ${next.href}; if you trust that origin, use its URL`);
+        throw cannot(url, `redirected to another origin, ${next.href}; if that origin is trusted, use its URL`);
       }
       url = next;
     }

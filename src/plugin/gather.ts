@@ -50,7 +50,7 @@ export async function gather(
       const text = await read(path, failed.signal);
       bytes += byteLength(text);
       if (bytes > GRAPH_BYTES_MAX) {
-        throw new PluginFault(`Cannot load the plugin: its modules have more than ${GRAPH_BYTES_MAX} bytes`);
+        throw new PluginFault(`Cannot load the plugin: its modules are larger than ${GRAPH_BYTES_MAX} bytes in total`);
       }
       texts.set(path, text);
       return await parse(path, text);
@@ -61,7 +61,7 @@ export async function gather(
         const imported = resolveImport(path, specifier);
         if (mayLeave || !imported.startsWith("../")) return imported;
         throw new PluginFault(
-          `Cannot import ${quote(specifier)}: expected a module below the folder of the plugin's entry`,
+          `Cannot import ${quote(specifier)}: must be a module in the directory of the plugin's entry or below`,
         );
       } catch (error) {
         if (!(error instanceof PluginFault)) throw error;

@@ -51,7 +51,7 @@ export function decide(request: PermissionRequest, { kind, source, scope, config
   } else if (kind === "check") {
     for (const endpoint of request.net ?? []) {
       if (faultOf("net", endpoint) === undefined && endpoint !== scope.target) {
-        reasons.push(`net ${quote(endpoint)} is not the check's own target, ${quote(scope.target)}`);
+        reasons.push(`net ${quote(endpoint)} is not the target of the check, ${quote(scope.target)}`);
       }
     }
   }
@@ -103,11 +103,13 @@ function isWithin(access: typeof ACCESSES[number], entry: string, allowed: reado
 function faultOf(access: typeof ACCESSES[number], entry: string): string | undefined {
   switch (access) {
     case "net":
-      return isOneAddress(entry) ? undefined : `net ${quote(entry)} is not one address (host:port or unix:/path)`;
+      return isOneAddress(entry) ? undefined : `net ${quote(entry)} is not a single address (host:port or unix:/path)`;
     case "env":
-      return isVariable(entry) ? undefined : `env ${quote(entry)} is not the name of a variable`;
+      return isVariable(entry) ? undefined : `env ${quote(entry)} is not the name of an environment variable`;
     default:
-      return isOnePath(entry) ? undefined : `${access} ${quote(entry)} is not one absolute path, without //, . and ..`;
+      return isOnePath(entry)
+        ? undefined
+        : `${access} ${quote(entry)} is not a single absolute path without //, . and ..`;
   }
 }
 

@@ -48,13 +48,13 @@ Deno.test.each([
   "decide() denies a check $net, which is not its target",
   ({ net }) =>
     assert.deepEqual(refusals({ net: [TARGET, net] }), [
-      `net ${JSON.stringify(net)} is not the check's own target, "10.0.0.1:80"`,
+      `net ${JSON.stringify(net)} is not the target of the check, "10.0.0.1:80"`,
     ]),
 );
 
 Deno.test("decide() denies a check without a target any network access", () =>
   assert.deepEqual(refusals({ net: [TARGET] }, { target: "" }), [
-    `net "10.0.0.1:80" is not the check's own target, undefined`,
+    `net "10.0.0.1:80" is not the target of the check, undefined`,
   ]));
 
 /** Not a single address, for any reason. */
@@ -66,8 +66,9 @@ const WIDE_ADDRESSES = [
 ];
 
 Deno.test.each(WIDE_ADDRESSES.map((net) => ({ net })))(
-  "decide() denies '$net', which is not one address",
-  ({ net }) => assert.match(refusals({ net: [net] }, { kind: "discovery" }).join(), /^net ".*" is not one address/),
+  "decide() denies '$net', which is not a single address",
+  ({ net }) =>
+    assert.match(refusals({ net: [net] }, { kind: "discovery" }).join(), /^net ".*" is not a single address/),
 );
 
 /** Not a single path, for any reason. */
@@ -95,7 +96,7 @@ const WIDE_PATHS = [
 Deno.test.each(WIDE_PATHS.map((path) => ({ path })))("decide() denies '$path', which is not one path", ({ path }) => {
   for (const access of ["read", "write", "run"] as const) {
     const [reason = "", ...more] = refusals({ [access]: [path] });
-    assert.match(reason, new RegExp(`^${access} ".*" is not one absolute path`));
+    assert.match(reason, new RegExp(`^${access} ".*" is not a single absolute path`));
     assert.deepEqual(more, []);
   }
 });
@@ -103,8 +104,8 @@ Deno.test.each(WIDE_PATHS.map((path) => ({ path })))("decide() denies '$path', w
 Deno.test.each([{ env: "" }, { env: "*" }, { env: "A*" }, { env: "A B" }, { env: "A=B" }, { env: "1A" }, {
   env: "A\n",
 }])(
-  "decide() denies '$env', which is not the name of a variable",
-  ({ env }) => assert.match(refusals({ env: [env] }).join(), /^env ".*" is not the name of a variable$/),
+  "decide() denies '$env', which is not the name of an environment variable",
+  ({ env }) => assert.match(refusals({ env: [env] }).join(), /^env ".*" is not the name of an environment variable$/),
 );
 
 Deno.test.each(["read", "write", "run", "env"].map((access) => ({ access })))(

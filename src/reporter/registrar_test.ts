@@ -282,7 +282,7 @@ Deno.test("Registrar releases a removed node whose new registration is in flight
   assert.equal(bench.known.size, 0);
 });
 
-Deno.test("Registrar requests nothing twice while nothing changes, but renews registrations periodically", async () => {
+Deno.test("Registrar repeats no request while nothing changes, but renews registrations periodically", async () => {
   await using bench = new Bench();
   const wanted = [want("web:80"), down("web:81")];
   await bench.apply(wanted);
@@ -309,7 +309,7 @@ Deno.test("Registrar registers again when the announced data changes", async () 
   assert.deepEqual([...bench.known.values()].map(({ metadata }) => metadata), [{ zone: "b" }]);
 });
 
-Deno.test("Registrar retries failures with backoff, and loses nothing", async () => {
+Deno.test("Registrar retries failures with backoff, and loses no registration", async () => {
   await using bench = new Bench({ random: () => 1 });
   bench.fault = "unreachable";
   bench.registrar.apply([want()]);

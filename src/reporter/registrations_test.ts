@@ -62,7 +62,7 @@ Deno.test("monitoredPorts() gives each port its own probes", () => {
   ]);
 });
 
-Deno.test("registrations() wants ports that are up present and ports that are down absent, and omits the rest", () => {
+Deno.test("registrations() registers ports that are up, deregisters ports that are down, and omits the rest", () => {
   const services = map(["file", accepted(service("web", [80, 81, 82]))]);
   const statuses: Record<string, "up" | "down"> = { "web:80": "up", "web:81": "down" };
   const node = { host: "a.int", ip: "10.0.0.1", peer: PEER, metadata: { z: 1 } };

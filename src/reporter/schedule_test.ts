@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { firstDelayMs, nextDueMs, startMs } from "./schedule.ts";
 
-Deno.test("firstDelayMs() is a part of the interval, and at most of a second", () => {
+Deno.test("firstDelayMs() is within the interval and within one second", () => {
   assert.equal(firstDelayMs(200, () => 0.5), 90);
   assert.equal(firstDelayMs(60_000, () => 0.5), 450);
 });

@@ -29,7 +29,7 @@ async function isRefused(port: number): Promise<boolean> {
   }
 }
 
-Deno.test("B0: a reporter that stood still for longer than its session registers its nodes again", async () => {
+Deno.test("B0: a reporter suspended for longer than its session registers its nodes again", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
   await using web = new WebService();
@@ -54,7 +54,7 @@ Deno.test("B0: a reporter that stood still for longer than its session registers
   assert.equal(reporter.count("service.down"), 0, "nothing had failed");
 });
 
-Deno.test("B0: an ensemble that is down for longer than the sessions last loses no node for good", async () => {
+Deno.test("B0: an ensemble outage longer than the sessions loses no node permanently", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
   await using one = new WebService();
@@ -87,7 +87,7 @@ Deno.test("B0: an ensemble that is down for longer than the sessions last loses 
   await host.untilServing("web", [one.port, two.port]);
 });
 
-Deno.test("B4: the manual's check of ZooKeeper with ruok passes, and goes on passing", async () => {
+Deno.test("B4: the manual's ruok check of ZooKeeper passes, and keeps passing", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
   await using kazoo = await KazooPeer.start(ensemble.address);
@@ -101,7 +101,7 @@ Deno.test("B4: the manual's check of ZooKeeper with ruok passes, and goes on pas
   await eventually("ten probes in a row have passed", () => kazoo.look(znode(ensemble.port)));
 });
 
-Deno.test("B6: files that are replaced again and again leave one connection and the same watches", async () => {
+Deno.test("B6: repeatedly replaced files leave one connection and the same watches", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
   await using kazoo = await KazooPeer.start(ensemble.address);
@@ -152,7 +152,7 @@ Deno.test("B6: files that are replaced again and again leave one connection and 
   assert.equal(writer.count("cluster.changed"), told + 1, writer.log);
 });
 
-Deno.test("B9: one bad value empties no file, and the members of the others come and go", async () => {
+Deno.test("B9: one invalid value empties no file, and members of other clusters join and leave", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
   await using kazoo = await KazooPeer.start(ensemble.address);
@@ -182,7 +182,7 @@ Deno.test("B9: one bad value empties no file, and the members of the others come
   await host.untilServing("web", [one.port, two.port]);
 });
 
-Deno.test("B11: a proxy serves on while members of clusters leave and come", async () => {
+Deno.test("B11: a proxy keeps serving while members of clusters leave and join", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
   await using kazoo = await KazooPeer.start(ensemble.address);
@@ -219,7 +219,7 @@ Deno.test("B15: a changed cluster is applied at once, and a removed one stops li
   await eventually("it listens no more", () => isRefused(port));
 });
 
-Deno.test("B16: a node with the same name and a new address gets its requests there", async () => {
+Deno.test("B16: a node with the same name and a new address receives requests at the new address", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
   await using kazoo = await KazooPeer.start(ensemble.address);
@@ -239,7 +239,7 @@ Deno.test("B16: a node with the same name and a new address gets its requests th
   assert.equal(await host.haproxy.pid(), pid, "no reload");
 });
 
-Deno.test("a registry whose file is removed and written again empties nothing, and has every node again", async () => {
+Deno.test("removing and restoring the file of a registry empties no cluster, and every node is registered again", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
   await using kazoo = await KazooPeer.start(ensemble.address);
@@ -259,7 +259,7 @@ Deno.test("a registry whose file is removed and written again empties nothing, a
   assert.equal(writer.count("cluster.changed", { nodes: 0 }), 0, writer.log);
 });
 
-Deno.test("a balancer whose file is removed keeps running unmanaged, and is managed again once the file is back", async () => {
+Deno.test("a balancer whose file is removed keeps running unmanaged, and is managed again once the file is restored", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
   await using kazoo = await KazooPeer.start(ensemble.address);
@@ -281,7 +281,7 @@ Deno.test("a balancer whose file is removed keeps running unmanaged, and is mana
   assert.equal(await host.haproxy.pid(), pid);
 });
 
-Deno.test("a changed path of the registry is followed by reporter and writer", async () => {
+Deno.test("reporter and writer follow a changed registry path", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
   await using web = new WebService();
@@ -302,7 +302,7 @@ Deno.test("a changed path of the registry is followed by reporter and writer", a
   assert.equal(writer.count("cluster.changed", { nodes: 0 }), 0, "it was never without its member");
 });
 
-Deno.test("B26: a config file constructs nothing", async () => {
+Deno.test("B26: a config file constructs no objects", async () => {
   await using dir = new TempDir();
   const made = dir.file("made");
   await dir.write("discovery/file.yaml", JSON.stringify({ path: dir.file("registry") }));

@@ -13,7 +13,7 @@ function znode(port: number, host: string = ANNOUNCED.host): string {
   return `${BASE_PATH}/web/${host}:${port}`;
 }
 
-Deno.test("interop: what 1.0 registers becomes HAProxy's servers, whatever else is beside it", async () => {
+Deno.test("interop: nodes registered by 1.0 become HAProxy servers, whatever other entries exist", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
   await using kazoo = await KazooPeer.start(ensemble.address);
@@ -56,7 +56,7 @@ Deno.test("interop: what 1.0 registers becomes HAProxy's servers, whatever else 
   await host.untilServing("web", [two.port, 1, 1, 1]);
 });
 
-Deno.test("interop: what a reporter registers is what 1.0 would have, to the byte", async () => {
+Deno.test("interop: a reporter registers the same bytes as 1.0", async () => {
   await using ensemble = await ZooKeeper.start();
   await using host = new FleetHost();
   await using kazoo = await KazooPeer.start(ensemble.address);

@@ -93,7 +93,7 @@ async function write(dir: TempDir, files: typeof OLD): Promise<void> {
   }
 }
 
-Deno.test("keys: every key of 1.0 is taken, without an error or a warning", async () => {
+Deno.test("keys: every key of 1.0 is accepted, without an error or a warning", async () => {
   await using dir = new TempDir();
   await write(dir, OLD);
   const { code, stdout } = await runCli(["check", "--strict", dir.file("config")]);
@@ -101,7 +101,7 @@ Deno.test("keys: every key of 1.0 is taken, without an error or a warning", asyn
   assert.match(stdout, /valid: 0 errors, 0 warnings/);
 });
 
-Deno.test("keys: each key that 1.0 needs is missed where it is missing, and by its name", async () => {
+Deno.test("keys: a missing key that 1.0 requires is reported with its name and position", async () => {
   await Promise.all([0, 1].map(async (half) => {
     for (const path of NEEDED.filter((_, at) => at % 2 === half)) {
       await using dir = new TempDir();

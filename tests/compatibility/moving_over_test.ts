@@ -73,7 +73,7 @@ Deno.test("moving over: two-line scripts provide the programs of 1.0, with the s
   }
 });
 
-Deno.test("moving over: SIGINT and SIGTERM end both programs with 0, and the nodes go at once", async () => {
+Deno.test("moving over: SIGINT and SIGTERM stop both programs with exit status 0, and deregister the nodes at once", async () => {
   await using programs = new OldNames();
   await programs.make();
   await using ensemble = await ZooKeeper.start();

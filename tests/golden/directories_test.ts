@@ -48,7 +48,7 @@ Deno.test("the golden directories are at least as many as promised", () => {
 
 for (const name of caseNames(CASES)) {
   const title = name.replace(".txt", "").replaceAll("-", " ");
-  Deno.test(`the directory ${title} gives the HAProxy file of the golden file, and what 1.0 gives less the differences`, async () => {
+  Deno.test(`the directory ${title} gives the golden HAProxy file, and the file of 1.0 apart from the differences`, async () => {
     const path = new URL(name, CASES);
     const [input = "", ...expected] = (await Deno.readTextFile(path)).split(/^----\n/m);
     const given = read(input);

@@ -50,7 +50,7 @@ Deno.test("the admin interface is a socket for its user only, and is off by defa
   assert.equal(code, 1);
   assert.match(
     stderr,
-    /^No admin interface answers \(unix:\S+: no such socket\)\. Start the writer with --admin unix:/,
+    /^No admin interface responds \(unix:\S+: no such socket\); start the writer with --admin unix:/,
   );
 });
 

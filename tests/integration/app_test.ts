@@ -234,13 +234,13 @@ Deno.test("shared isolation runs all checks of a plugin in one worker, and can b
   assert.equal(both.count("service.down"), 0, both.log);
 });
 
-Deno.test("a config directory that is missing at the start is reported, exit status 1", async () => {
+Deno.test("a missing config directory is reported at startup, exit status 1", async () => {
   const lighthouse = Lighthouse.start("run", "/nonexistent/config");
   assert.equal(await lighthouse.ended(), 1);
   assert.match(lighthouse.log, /Cannot read the config directory/);
 });
 
-Deno.test("SIGHUP reads the config again; SIGINT ends the process like SIGTERM", async () => {
+Deno.test("SIGHUP reloads the config; SIGINT stops the process like SIGTERM", async () => {
   await using host = new TestHost();
   await host.configure();
   await using writer = Lighthouse.start("writer", host.configDir, ["--log-level", "debug"]);

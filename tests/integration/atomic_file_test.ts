@@ -32,7 +32,7 @@ Deno.test("writeAtomically() replaces a file and keeps its mode; readers of the 
   assert.equal(new TextDecoder().decode(bytes.subarray(0, await open.read(bytes) ?? 0)), "old");
 });
 
-Deno.test("writeAtomically() gives the check the whole candidate, and leaves the file unchanged if the check throws", async () => {
+Deno.test("writeAtomically() passes the complete candidate to the check, and leaves the file unchanged if the check throws", async () => {
   await using dir = new TempDir();
   await dir.write("a", "old");
   let shown = "";

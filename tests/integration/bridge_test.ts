@@ -88,7 +88,7 @@ Deno.test("bridge reports an unreachable registry and an impossible command line
   assert.match(unreachable.stderr, /Cannot read etcd\/web within 3s \(--timeout\): registry unreachable: .*refused/);
   const once = await runCli(["bridge", host.configDir, ...ends, "--write"]);
   assert.equal(once.code, 2);
-  assert.match(once.stderr, /--write needs --watch/);
+  assert.match(once.stderr, /--write requires --watch/);
   const itself = await runCli(["bridge", host.configDir, "--from", "file/web", "--to", "file/web"]);
   assert.equal(itself.code, 2);
   await host.write("discovery/list", { type: "static" });

@@ -61,7 +61,7 @@ Deno.test.each(
     { what: "that has expired", cert: "expired", ca: "ca", reason: /certificate has expired/ },
     { what: "for another name", cert: "misnamed", ca: "ca", reason: /does not match certificate's altnames/ },
   ] as const,
-)("http rejects a certificate $what, unless verify is off", async ({ cert, ca, reason }) => {
+)("http rejects a certificate $what, unless verify is false", async ({ cert, ca, reason }) => {
   await using server = serveTls(pem[cert]);
   const config = { uri: "/", https: true, ...(ca !== undefined && { ca: pem[ca] }) };
   const said = await reasonOf(http, config, server.target);

@@ -46,14 +46,14 @@ Deno.test.each([
       } \\(\\S+\\)\nhaproxy \\d+\\.\\d+\\S*\n$`,
     ),
   },
-])("lighthouse $args prints its answer, exit status 0", async ({ args, says }) => {
+])("lighthouse $args prints its output, exit status 0", async ({ args, says }) => {
   const { code, stdout, stderr } = await runCli(args);
   assert.match(stdout, says);
   assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
 });
 
 Deno.test.each([
-  { args: [], says: /No command given: writer, / },
+  { args: [], says: /No command given; commands: writer, / },
   { args: ["nothing"], says: /Unknown command nothing\. See: lighthouse --help/ },
   { args: ["wirter", "dir"], says: /Unknown command wirter; did you mean writer\? See: lighthouse --help/ },
   { args: ["writer", "dir", "--statsu", "x"], says: /--statsu; did you mean --status\? See: lighthouse writer --help/ },
@@ -80,7 +80,7 @@ Deno.test("lighthouse check exits with 0 for a valid config, and touches nothing
   assert.deepEqual(await contentsOf(temp.path), before);
 });
 
-Deno.test("lighthouse check exits with 1 for an invalid config, and reports every fault", async () => {
+Deno.test("lighthouse check exits with status 1 for an invalid config, and reports every problem", async () => {
   await using temp = await configDir({
     "services/web": { ...SERVICE, port: "eighty" },
     "services/api": {
@@ -141,7 +141,7 @@ Deno.test("lighthouse check prints no secret", async () => {
   }
 });
 
-Deno.test("lighthouse exits with 1 if the config directory does not exist", async () => {
+Deno.test("lighthouse exits with status 1 if the config directory does not exist", async () => {
   await using temp = new TempDir();
   const missing = temp.file("nothing");
   for (const command of COMMANDS) {
@@ -164,7 +164,7 @@ Deno.test("lighthouse plan prints the file and the steps, and touches nothing", 
   assert.equal(code, 0, stderr);
   assert.match(
     stdout,
-    /^# haproxy: not running, no answer at its socket\n# steps: \n# {3}install .*\n# {3}start \(.*\): .*haproxy/,
+    /^# haproxy: not running, no response at its socket\n# steps: \n# {3}install .*\n# {3}start \(.*\): .*haproxy/,
   );
   assert.match(stdout, /\n# --- \S+ ---\n[^]*\nfrontend web\n/);
   assert.deepEqual(await contentsOf(temp.path), before);

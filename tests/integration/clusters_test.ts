@@ -106,7 +106,7 @@ Deno.test("B5: a cluster moves from one discovery to another while it is served,
   assert.equal(await host.haproxy.pid(), pid);
 });
 
-Deno.test("B20: a cluster that does not exist yet is waited for through restarts of ZooKeeper", async () => {
+Deno.test("B20: a cluster that does not exist yet stays watched across restarts of ZooKeeper", async () => {
   await using server = await ZooKeeper.start();
   await using host = new TestHost();
   await host.write("balancers/haproxy", host.haproxy.file);
@@ -123,7 +123,7 @@ Deno.test("B20: a cluster that does not exist yet is waited for through restarts
   await host.untilServing("web", [81]);
 });
 
-Deno.test("B27: a cluster removed while ZooKeeper is unreachable is gone at once, and the others continue", async () => {
+Deno.test("B27: a cluster removed while ZooKeeper is unreachable is removed at once, and the others continue", async () => {
   await using server = await ZooKeeper.start();
   await using kazoo = await KazooPeer.start(server.address);
   await using host = new TestHost();
@@ -146,7 +146,7 @@ Deno.test("B27: a cluster removed while ZooKeeper is unreachable is gone at once
   assert.equal(await writer.stop(), 0, writer.log);
 });
 
-Deno.test("of two clusters with one port, the first gets it, and the other is reported and keeps its old port", async () => {
+Deno.test("of two clusters with the same port, the first gets the port, and the other is reported and keeps its old port", async () => {
   await using host = new TestHost();
   await using web = new WebService();
   await host.configure();

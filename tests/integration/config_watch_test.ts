@@ -83,7 +83,7 @@ async function configDir(): Promise<TempDir> {
   return temp;
 }
 
-Deno.test("watchDirectory() leads to a load after each kind of change of a file", async () => {
+Deno.test("watchDirectory() triggers a load after each kind of file change", async () => {
   await using temp = await configDir();
   await using follower = new Follower(temp.file("conf"));
   await follower.sees("web:1", "start");
@@ -159,7 +159,7 @@ Deno.test("watchDirectory() follows a directory that is replaced by renaming", a
   }
 });
 
-Deno.test("watchDirectory() sees the swap of ..data in a mounted folder", async () => {
+Deno.test("watchDirectory() detects the swap of ..data in a mounted directory", async () => {
   await using temp = new TempDir();
   const mount = temp.file("conf/services");
   const publish = async (version: number) => {

@@ -176,7 +176,7 @@ Deno.test("the executor signals a master, and reports when it is gone", async ()
   assert.match(failureOf(await perform(step)), /^system: Cannot reload the balancer/);
 });
 
-Deno.test("the executor reads a program's version, and has none for a missing or silent program", async () => {
+Deno.test("the executor reads a program's version, and returns none for a missing or silent program", async () => {
   await using dir = new TempDir();
   const program = await dir.write("versioned", "#!/bin/sh\necho HAProxy version 2.10.3-dev4 2026/10/17\n");
   await Deno.chmod(program, 0o755);

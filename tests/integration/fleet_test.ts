@@ -197,7 +197,7 @@ Deno.test("Fleet.call() aborts with its signal while a worker is starting", asyn
   await assert.rejects(calling, /enough/);
 });
 
-Deno.test("Fleet replaces a worker make-before-break: at every moment one of them serves, first the old, then the new", async () => {
+Deno.test("Fleet replaces a worker make-before-break: the old worker serves until the new one does", async () => {
   await using bench = new Bench();
   bench.fleet.apply([check("old")]);
   assert.equal(await probe(bench), "old");

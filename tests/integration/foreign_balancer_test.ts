@@ -169,7 +169,7 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
   {
     name: "signal",
     members: `plan: () => [{ do: "reload", reason: "x", listens: [], how: { signal: "SIGUSR2", pid: ${Deno.pid} } }]`,
-    told: new RegExp(`Cannot signal process ${Deno.pid}, which is not its master for balancer signal`),
+    told: new RegExp(`Cannot signal process ${Deno.pid} \\(not its master\\) for balancer signal`),
   },
   {
     name: "kill",
@@ -187,7 +187,7 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
     plan: (wanted, rendered, isWritten) => isWritten
       ? [{ do: "reload", reason: "x", listens: [], how: { signal: "SIGTERM", pid: ${Deno.pid} } }]
       : [install("${Deno.pid}")]`,
-    told: new RegExp(`Cannot signal process ${Deno.pid}, which is not its master for balancer pidfile`),
+    told: new RegExp(`Cannot signal process ${Deno.pid} \\(not its master\\) for balancer pidfile`),
   },
   {
     name: "master",
@@ -205,7 +205,7 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
   {
     name: "child",
     members: `plan: () => [{ do: "supervise", name: "x", reason: "x", run: [dir + "/check"] }]`,
-    told: /Cannot start the child process \\?"x\\?", which its sources do not list for balancer child/,
+    told: /Cannot start the child process \\?"x\\?" \(not listed in its sources\) for balancer child/,
   },
   {
     name: "note",
@@ -213,7 +213,7 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
       kind: "files", file: dir + "/file", reloadIntervalMs: 0, children: [{ name: "x", pidFile: dir + "/file" }],
     }),
     plan: () => [{ do: "supervise", name: "x", reason: "ends whatever the file names", run: [] }]`,
-    told: /Cannot keep the pid of a child in \\?"[^"]*\/file\\?", which does not end in \.pid for balancer note/,
+    told: /Cannot write the pid of a child process to \\?"[^"]*\/file\\?" \(must end in \.pid\) for balancer note/,
   },
   {
     name: "semicolon",

@@ -78,7 +78,7 @@ Deno.test("a server with a health check is down until its check has passed", asy
   assert.equal(running.reloads, 1);
 });
 
-Deno.test("the file matches the running servers: a restart by hand gives the same", async () => {
+Deno.test("the file matches the running servers: a manual restart gives the same servers", async () => {
   await using box = new HaproxyBox();
   await using running = new RunningWriter();
   const section = { port: freePort(), backend: ["balance uri", "hash-type consistent"] };
@@ -103,7 +103,7 @@ Deno.test("the file matches the running servers: a restart by hand gives the sam
   assert.equal(await Deno.readTextFile(box.configFile), before);
 });
 
-Deno.test("a rejected config leaves the last good one running, with the current members", async () => {
+Deno.test("a rejected config leaves the last valid config running, with the current members", async () => {
   await using box = new HaproxyBox();
   await using one = new NamedServer("one.test");
   await using two = new NamedServer("two.test");
@@ -119,7 +119,7 @@ Deno.test("a rejected config leaves the last good one running, with the current 
   await box.run("-c", "-f", box.configFile);
 });
 
-Deno.test("a cluster whose config HAProxy rejects does not keep the others from starting", async () => {
+Deno.test("a cluster whose config HAProxy rejects does not prevent the others from starting", async () => {
   await using box = new HaproxyBox();
   await using server = new NamedServer("app.test");
   await using running = new RunningWriter();
@@ -467,7 +467,7 @@ Deno.test("a new member of a backend without runtime additions takes a reload, w
   assert.equal(running.reloads, 2);
 });
 
-Deno.test("preview() returns what a writer would do and touches nothing", async () => {
+Deno.test("preview() returns the steps that a writer would take, and changes nothing", async () => {
   await using box = new HaproxyBox();
   const wanted = box.wanted({ web: { section: { port: freePort() }, nodes: nodes(1) } });
   const effects = new Executor();
@@ -627,7 +627,7 @@ for (const [what, pattern] of [["check", "*' -c '*"], ["start", "*' -D '*"]] as 
   });
 }
 
-Deno.test("a table shared with peers works though this host is no member, and members may join and leave", async () => {
+Deno.test("a table shared with peers works even if this host is not a member, and while members join and leave", async () => {
   await using box = new HaproxyBox({ restart_interval: 0 });
   await using running = new RunningWriter();
   const port = freePort();

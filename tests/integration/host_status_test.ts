@@ -24,7 +24,7 @@ Deno.test("status: prints the host on one screen, problems first, with an exit s
   await stage.configure();
   const silent = await stage.run("status");
   assert.equal(silent.code, 2);
-  assert.match(silent.stdout, /^This host: failing\n {2}failing {3}host +unix:\S+ does not answer: no such socket\n/);
+  assert.match(silent.stdout, /^This host: failing\n {2}failing {3}host +unix:\S+ does not respond: no such socket\n/);
   await stage.start();
   await stage.status.untilHealth("it is ok", ({ degraded }) => degraded === undefined);
   const fine = await stage.run("status");
@@ -59,7 +59,7 @@ Deno.test("doctor: finds nothing wrong with a healthy host, and lists what is fi
   assert.deepEqual(found.filter(({ level }) => level === "error"), []);
   const fine = (check: string) =>
     found.filter((each) => each.check === check && each.level === "ok").map(({ text }) => text);
-  assert.match(fine("process")[0] ?? "", /^The writer, pid \d+, answers at unix:/);
+  assert.match(fine("process")[0] ?? "", /^The writer, pid \d+, responds at unix:/);
   assert.match(fine("balancer haproxy").join("\n"), /Process \d+ answers at .*\n?/);
   assert.match(fine("balancer haproxy").join("\n"), /addresses are free, or in use by this balancer/);
   assert.match(fine("balancer haproxy").join("\n"), /Held by the writer, pid \d+/);
@@ -84,7 +84,7 @@ Deno.test("doctor: names each problem with the command that fixes it", async () 
     wrong("config"),
     new RegExp(`errors and \\d+ warnings in \\S+ \\| lighthouse check ${stage.host.configDir}`),
   );
-  assert.match(wrong("process"), /does not answer: no such socket \| systemctl status lighthouse-writer/);
+  assert.match(wrong("process"), /does not respond: no such socket \| systemctl status lighthouse-writer/);
   assert.match(
     wrong("registry etcd"),
     /^Cannot connect with the credentials in discovery\/etcd\.yaml: .* \| check the addresses/,

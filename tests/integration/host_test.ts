@@ -144,7 +144,7 @@ for (
   ]
 ) {
   Deno.test({
-    name: `a host that ${why} is named as Python names it, at ${ip} (as root)`,
+    name: `a host that ${why} has the same name as in Python, and the address ${ip} (as root)`,
     // A network namespace and a mount over /etc/hosts need root.
     ignore: Deno.uid() !== 0,
     async fn() {
@@ -155,7 +155,7 @@ for (
   });
 }
 
-Deno.test("the announced name is that of Python's getfqdn()", async () => {
+Deno.test("the announced name equals Python's getfqdn()", async () => {
   const python = await new Deno.Command("/usr/bin/python3", { args: ["-c", ASK_PYTHON] }).output();
   const { facts: { fqdn, ip } } = await learnHostFacts({});
   assert.equal(fqdn, JSON.parse(new TextDecoder().decode(python.stdout))[0]);
@@ -180,7 +180,7 @@ async function untilRegistered(host: TestHost, wanted: Record<string, unknown>):
   });
 }
 
-Deno.test("host.yaml names a host, and is followed at runtime: the new name is registered before the old one is removed", async () => {
+Deno.test("an edit of host.yaml renames a running host: the new name is registered before the old one is removed", async () => {
   await using host = new TestHost();
   await using web = new WebService();
   const { port } = web;

@@ -52,7 +52,7 @@ Deno.test("zookeeper reads 1.0's bytes as written by kazoo", async () => {
   await follower.has();
 });
 
-Deno.test("zookeeper writes what kazoo reads, with the same bytes, owner and ACL", async () => {
+Deno.test("zookeeper writes nodes that kazoo reads, with the same bytes, owner and ACL", async () => {
   await using kazoo = await KazooPeer.start(server.address);
   const session = await open(`${PATH}/made/`);
   await session.register?.("multiapp", up(NODE), soon());
@@ -101,7 +101,7 @@ Deno.test("zookeeper keeps the node of a killed kazoo process until its session 
   await follower.has();
 });
 
-Deno.test("zookeeper sees data that kazoo sets, and skips what kazoo breaks", async () => {
+Deno.test("zookeeper reads data that kazoo sets, and skips nodes that kazoo corrupts", async () => {
   await using kazoo = await KazooPeer.start(server.address);
   await using session = await open();
   await using follower = new GuardedFollower(session, "changing");
@@ -132,7 +132,7 @@ Deno.test("encodeNode() writes metadata as Python's json does", async () => {
   );
 });
 
-Deno.test("zookeeper normalises a path as kazoo does", async () => {
+Deno.test("zookeeper normalizes a path as kazoo does", async () => {
   await using kazoo = await KazooPeer.start(server.address);
   await kazoo.write("put", "/twice//slashed//multiapp/localhost:20101", WRITTEN);
   for (const path of ["/twice/slashed", "/twice//slashed/", "twice/slashed"]) {

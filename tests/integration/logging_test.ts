@@ -52,7 +52,7 @@ function fileHandler(filename: string, more: Record<string, unknown> = {}): Reco
 
 const PROBE_FAILED = /Probe failed/;
 
-Deno.test("logging.yaml is applied at once, an edit too; an invalid one leaves the last valid one active", async () => {
+Deno.test("logging.yaml and later edits are applied at once; an invalid edit leaves the last valid version active", async () => {
   await using dir = new ReporterDir();
   const formatters = {
     plain: { format: "%(asctime)s|%(name)s|%(levelname)-8s|%(program)s|%(threadName)s|%(message)s" },
@@ -107,7 +107,7 @@ Deno.test("logging.yaml is applied at once, an edit too; an invalid one leaves t
   assert.equal(await dir.read("third.log"), "");
 });
 
-Deno.test("both files of 1.0's manual work as in 1.0", async () => {
+Deno.test("both logging files of 1.0's manual work as in 1.0", async () => {
   await using dir = new ReporterDir();
   // Below /dev, as /dev/log is: Deno grants nobody access there.
   const address = `/dev/shm/lighthouse-${crypto.randomUUID()}`;
@@ -168,7 +168,7 @@ function receive(socket: Deno.DatagramConn): string[] {
   return texts;
 }
 
-Deno.test("syslog over UDP and over a socket gets all records, also after the server was down", async () => {
+Deno.test("syslog over UDP and over a socket gets all records, even after the server was down", async () => {
   await using dir = new ReporterDir();
   using udp = datagramSocket();
   const overUdp = receive(udp);
@@ -197,7 +197,7 @@ Deno.test("syslog over UDP and over a socket gets all records, also after the se
   assert.equal(await lighthouse.stop(), 0);
 });
 
-Deno.test("an unknown or failing handler silences no other handler and stops nothing", async () => {
+Deno.test("an unknown or failing handler silences no other handler and does not stop the process", async () => {
   await using dir = new ReporterDir();
   assert.ok((await new Deno.Command("mkfifo", { args: [dir.file("pipe")] }).output()).success);
   const config = await dir.configure({
@@ -377,7 +377,7 @@ function manyFormats(): readonly string[] {
   return formats;
 }
 
-Deno.test("hundreds of formats give the output of Python's logging", async () => {
+Deno.test("hundreds of formats give the same output as Python's logging", async () => {
   const formats = manyFormats();
   const answers = await askPython({ record: RECORD, formats: formats.map((text) => ["%", text, null]) });
   const values = new Map<string, string | number>(Object.entries(RECORD));

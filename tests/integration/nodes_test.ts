@@ -119,7 +119,7 @@ Deno.test("nodes reports an unreachable registry, never an empty list", async ()
     assert.match(
       stderr,
       new RegExp(
-        `^Cannot read the cluster web from discovery/${source}\\.yaml within 3s \\(--timeout\\): registry unreachable: .*Connection refused`,
+        `^Cannot read cluster web from discovery/${source}\\.yaml within 3s \\(--timeout\\): registry unreachable: .*Connection refused`,
         "m",
       ),
     );

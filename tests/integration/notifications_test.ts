@@ -95,11 +95,14 @@ Deno.test("notify test: sends one event, or reports why it cannot", async () => 
   assert.equal(JSON.parse(payload).tags.event, "notifier.test");
   const failed = await runCli(["notify", "test", host.configDir, "script"]);
   assert.equal(failed.code, 1);
-  assert.match(failed.stderr, /script \(exec\) did not deliver: .*exit status 3: "wrong", want exit status 0/);
+  assert.match(
+    failed.stderr,
+    /script \(exec\) failed to deliver notifier\.test: .*exit status 3: "wrong", want exit status 0/,
+  );
   assert.match(await Deno.readTextFile(host.dir.file("got")), /"event":"notifier\.test"/);
   const unknown = await runCli(["notify", "test", host.configDir, "error"]);
   assert.equal(unknown.code, 1);
-  assert.match(unknown.stderr, /No usable notifiers\/error\.yaml: did you mean errors\?/);
+  assert.match(unknown.stderr, /No valid notifiers\/error\.yaml: did you mean errors\?/);
 });
 
 Deno.test("notify test: exec returns when the program exits, whatever it left running", async () => {
@@ -113,7 +116,10 @@ Deno.test("notify test: exec returns when the program exits, whatever it left ru
     const good = await runCli(["notify", "test", host.configDir, "good"]);
     assert.deepEqual([good.code, good.stdout], [0, "good (exec) delivered notifier.test\n"], good.stderr);
     const bad = await runCli(["notify", "test", host.configDir, "bad"]);
-    assert.match(bad.stderr, /bad \(exec\) did not deliver: .*exit status 3: "wrong", want exit status 0/);
+    assert.match(
+      bad.stderr,
+      /bad \(exec\) failed to deliver notifier\.test: .*exit status 3: "wrong", want exit status 0/,
+    );
   } finally {
     for (const pid of (await Deno.readTextFile(pids)).trim().split("\n")) Deno.kill(Number(pid), "SIGKILL");
   }

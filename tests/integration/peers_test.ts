@@ -79,7 +79,7 @@ function membersOn(server: NamedServer, hosts: readonly Host[]): Node[] {
   return hosts.map(({ peer }, index) => ({ ...server.node, host: `${index}.${server.name}`, peer }));
 }
 
-Deno.test("the HAProxys of two hosts share a table in each of two clusters, each with rows of its own", async () => {
+Deno.test("the HAProxy processes of two hosts share a table in each of two clusters, each with its own rows", async () => {
   await using server = new NamedServer("app.test");
   await using one = new Host("one.test", "127.0.0.11");
   await using two = new Host("two.test", "127.0.0.12");
@@ -148,7 +148,7 @@ Deno.test("peers that keep changing their names take no reload, and none replace
   assert.doesNotMatch(shown + await Deno.readTextFile(one.box.configFile), /127\.0\.0\.66/);
 });
 
-Deno.test("a host that still runs 1.0 shares its table with ours, though all its sections have one port", async () => {
+Deno.test("a host that still runs 1.0 shares its table with this version, although all its sections have one port", async () => {
   await using server = new NamedServer("app.test");
   await using ours = new Host("ours.test", "127.0.0.11");
   await using theirs = new HaproxyBox();
@@ -195,7 +195,7 @@ ${peersOf("api")}`,
   await ours.untilKeys("web", ["from-ours", "from-theirs"]);
 });
 
-Deno.test("a host that is no member starts without a warning, and clusters without a shared table need no peer port", async () => {
+Deno.test("a host that is not a member starts without a warning, and clusters without a shared table require no peer port", async () => {
   await using server = new NamedServer("app.test");
   await using host = new Host("one.test", "127.0.0.11");
   const nodes = [{ ...server.node, peer: { name: "far.test", ip: "127.0.0.19", port: 1024 } }];

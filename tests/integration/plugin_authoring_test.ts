@@ -50,7 +50,7 @@ Deno.test.each(KINDS.map((kind) => ({ kind })))(
     assert.match(stdout, /^\d+ ok, 0 failed, \d+ skipped$/m);
     const again = await runCli(["plugin", "new", kind, "my_own", "--dir", folder]);
     assert.equal(again.code, 1);
-    assert.match(again.stderr, /^Cannot write .*: the file exists; set another folder with --dir$/m);
+    assert.match(again.stderr, /^Cannot write .*: the file exists; set another directory with --dir$/m);
   },
 );
 
@@ -133,7 +133,7 @@ Deno.test("plugin test --live checks a read-only discovery only against the rule
   assert.equal(bad.code, 1, bad.stdout);
   assert.match(
     bad.stdout,
-    /^FAIL {2}survives an outage of the registry, .*: an empty cluster is reported although it has members/m,
+    /^FAIL {2}survives a registry outage, .*: the cluster is reported as empty although it has members/m,
   );
 });
 
@@ -166,7 +166,7 @@ Deno.test("plugin test finds a notifier that ignores its signal", async () => {
   assert.equal(code, 1, stdout);
   assert.match(
     stdout,
-    /^FAIL {2}is aborted at its deadline.*: the delivery did not end when the signal was aborted$/m,
+    /^FAIL {2}is aborted at its deadline.*: the delivery continued after the signal was aborted$/m,
   );
 });
 
@@ -237,12 +237,12 @@ Deno.test.each([
   {
     what: "an unknown key that is ignored",
     parts: { validate: "({ value })" },
-    told: /^FAIL {2}names an unknown key .*: the unknown key unknown_key is accepted/m,
+    told: /^FAIL {2}reports an unknown key .*: the unknown key unknown_key is accepted/m,
   },
   {
     what: "an unknown key without its path",
     parts: { validate: `({ issues: [{ message: "unknown_key", unknownKey: { known: [] } }] })` },
-    told: /^FAIL {2}names an unknown key with its path.*: the path of the issue is \[\]/m,
+    told: /^FAIL {2}reports an unknown key with its path.*: the path of the issue is \[\]/m,
   },
   {
     what: "a validator that throws",
@@ -252,7 +252,7 @@ Deno.test.each([
   {
     what: "a permission for a whole host",
     parts: { permissions: '({ net: [target, "127.0.0.1"] })' },
-    told: /^FAIL {2}is described .*: net \\?"127\.0\.0\.1\\?" is not one address/m,
+    told: /^FAIL {2}is described .*: net \\?"127\.0\.0\.1\\?" is not a single address/m,
   },
   {
     what: "a use of something not requested",

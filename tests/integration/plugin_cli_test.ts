@@ -101,7 +101,7 @@ Deno.test("plugin add accepts a file, without a hash unless pinned, and does not
   assert.match(again.stderr, /^Cannot add memcached: already in .*; update it with lighthouse plugin update memcached/);
   const shipped = await desk.run("add", path, "--name", "tcp");
   assert.equal(shipped.code, 1);
-  assert.match(shipped.stderr, /^Plugin name tcp is taken by a built-in check: set another one with --name/);
+  assert.match(shipped.stderr, /^Plugin name tcp is taken by a built-in check; set another one with --name/);
   assert.equal(await Deno.readTextFile(desk.file), before);
 });
 
@@ -276,7 +276,7 @@ Deno.test("plugin show describes shipped and added plugins, and rejects an unkno
   assert.equal(none.code, 1);
   assert.match(
     none.stderr,
-    /^Unknown plugin nobody: neither built-in nor in .*\. See: lighthouse plugin list$/m,
+    /^Unknown plugin nobody: neither built-in nor in .*; see lighthouse plugin list$/m,
   );
 });
 
@@ -290,7 +290,7 @@ Deno.test("the plugin commands exit with 1 for an invalid file, and report each 
   }
   const elsewhere = await runCli(["plugin", "list", "--config", desk.dir.file("nowhere")]);
   assert.equal(elsewhere.code, 1);
-  assert.match(elsewhere.stderr, /^Cannot read the config directory .*nowhere: set another one with --config$/m);
+  assert.match(elsewhere.stderr, /^Cannot read the config directory .*nowhere; set another one with --config$/m);
 });
 
 Deno.test("a plugin's own output never reaches that of plugin add, plugin show, check and plan", async () => {

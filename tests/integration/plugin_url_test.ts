@@ -148,7 +148,7 @@ Deno.test("a plugin's address may redirect within its origin, and nowhere else",
   assert.equal(told(await place.load(place.loader(), { memcached: { url: server.url("/latest"), sha256 } })), "");
   assert.match(
     await load("/away"),
-    /redirected to another origin, http:\/\/127\.0\.0\.1:\d+\/mod\.ts; if you trust that origin/,
+    /redirected to another origin, http:\/\/127\.0\.0\.1:\d+\/mod\.ts; if that origin is trusted/,
   );
   assert.deepEqual(other.asked, []);
   assert.match(await load("/round"), /more than 5 redirects/);

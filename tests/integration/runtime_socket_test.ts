@@ -74,7 +74,7 @@ const signal = new AbortController().signal;
 /** Echoes each line, as the interactive mode does. */
 const echo: Script = (line) => line === "prompt" ? ["\n> "] : [`${line}!\n\n> `];
 
-Deno.test("RuntimeSocket separates answers that end in one line break or two, arrive in pieces or all at once", async () => {
+Deno.test("RuntimeSocket separates responses that end in one or two line breaks, or arrive in pieces", async () => {
   const answers: Record<string, readonly string[]> = {
     prompt: ["\n", "> "],
     one: ["No such backend.\n> "],
@@ -90,7 +90,7 @@ Deno.test("RuntimeSocket separates answers that end in one line break or two, ar
   assert.deepEqual(await socket.ask([]), []);
 });
 
-Deno.test("RuntimeSocket sends thousands of commands, and each gets its own answer", async () => {
+Deno.test("RuntimeSocket sends thousands of commands, and each gets its own response", async () => {
   await using server = new ScriptedSocket(echo);
   using socket = await RuntimeSocket.connect(server.path, { dialect: PROMPT, signal });
   const commands = Array.from({ length: 5_000 }, (_, index) => `add server web/node${index}.example.com:8000`);

@@ -51,7 +51,7 @@ async function untilRegistered(host: TestHost, cluster: string, ports: readonly 
   });
 }
 
-Deno.test("several services, each of several ports: each port has a status of its own", async () => {
+Deno.test("each port of several services has its own status", async () => {
   await using host = await fileHost();
   await using one = new WebService();
   await using two = new WebService();
@@ -151,7 +151,7 @@ Deno.test("B2: removed services are deregistered, whatever their names, and the 
   assert.ok(web.probes <= probes + 1, "nobody asks the others any more");
 });
 
-Deno.test("B4a: a check that hangs fails at its deadline, delays no other, and does not delay the reporter's end", async () => {
+Deno.test("B4a: a hanging check fails at its deadline, and delays neither other checks nor the reporter's shutdown", async () => {
   await using host = await fileHost();
   await using web = new WebService();
   await using silent = new ScriptedServer(isSilent);
@@ -233,7 +233,7 @@ Deno.test("B17: a killed and restarted reporter deregisters nothing, regardless 
   assert.doesNotMatch(second.log, /Deregistered/);
 });
 
-Deno.test("B22: checks run while ZooKeeper is unreachable at the start, and everything is registered once it answers", async () => {
+Deno.test("B22: checks run while ZooKeeper is unreachable at startup, and every service is registered once it responds", async () => {
   await using server = await ZooKeeper.start();
   await using host = await zookeeperHost(server);
   await using web = new WebService();
@@ -250,7 +250,7 @@ Deno.test("B22: checks run while ZooKeeper is unreachable at the start, and ever
   for (const name of names) await reporter.event("registration.registered", { cluster: name });
 });
 
-Deno.test("B28: an editor's backup is no service, and a file renamed to .disabled disables its service", async () => {
+Deno.test("B28: an editor's backup file is not a service, and renaming a file to .disabled disables its service", async () => {
   await using host = await fileHost();
   await using web = new WebService();
   const text = JSON.stringify(service({ port: web.port }));

@@ -183,7 +183,7 @@ Deno.test("plan prints how a file would change, and writes nothing", async () =>
   );
   assert.match(
     stdout,
-    /# {3}install .*app.conf, after validation by: .*check %\n# {3}notify \(.*app.conf changed\): .*reload/,
+    /# {3}install .*app.conf, after validation with: .*check %\n# {3}notify \(.*app.conf changed\): .*reload/,
   );
   assert.equal(await host.read("app.conf"), "server 127.0.0.1:9\n");
 });

@@ -545,7 +545,7 @@ Deno.test("in the middle of a ramp, plan shows the shares that the writer sets n
   // A moment later the writer persists since when a node is new, and then writes the new server into HAProxy's file.
   await eventually("nothing is to be done", async () => (text = await plan()).includes("# steps: none"))
     .catch(() => assert.fail(text));
-  assert.match(text, /^# shares of web now:\n# {3}a\.test:\d+ {2}in rotation {2}share 100 % {2}weight 256 {2}/m);
+  assert.match(text, /^# current shares of web:\n# {3}a\.test:\d+ {2}in rotation {2}share 100 % {2}weight 256 {2}/m);
   assert.match(text, /^# {3}b\.test:\d+ {2}waiting \(slow start\) {2}share 0 % {2}weight 0 {2}.* × slow_start 0 = 0$/m);
   // The results of HAProxy's checks count as they do for the writer.
   await stage.servers[0]?.[Symbol.asyncDispose]();

@@ -120,7 +120,7 @@ Deno.test("zookeeper: many sessions may create the same path at the same time", 
   for (const session of sessions) await session[Symbol.asyncDispose]();
 });
 
-Deno.test("zookeeper: a node is taken over from a live session, and stays when that one ends", async () => {
+Deno.test("zookeeper: a node taken over from a live session stays when that session ends", async () => {
   await using other = await connect(calm.address);
   await using reader = open(calm.address);
   await using follower = new GuardedFollower(reader, "takeover");
@@ -138,7 +138,7 @@ Deno.test("zookeeper: a node is taken over from a live session, and stays when t
   assert.ok(follower.counts.every((count) => count > 0), "it never left");
 });
 
-Deno.test("zookeeper: a node that another session has taken over stays when the old one releases it", async () => {
+Deno.test("zookeeper: a node that another session has taken over stays when the old session deregisters", async () => {
   await using other = await connect(calm.address);
   await using old = open(calm.address);
   await using next = open(calm.address);
@@ -276,7 +276,7 @@ Deno.test("zookeeper: sessions that fight over one node all stop eventually", as
   for (const session of sessions) await session[Symbol.asyncDispose]();
 });
 
-Deno.test("zookeeper: a cluster that does not exist yet is waited for, with its parents", async () => {
+Deno.test("zookeeper: a cluster that does not exist yet is watched, with its parents", async () => {
   await using reader = open(calm.address, { path: "/far/away" });
   await using follower = new GuardedFollower(reader, "late");
   await eventually("it waits", () => reader.context.lines.some((line) => line.includes("does not exist")));
@@ -295,7 +295,7 @@ Deno.test("zookeeper: an empty cluster exists", async () => {
   await follower.has();
 });
 
-Deno.test("zookeeper: a deleted cluster znode removes no nodes, and is followed when it is created again", async () => {
+Deno.test("zookeeper: a deleted cluster znode removes no nodes, and is watched again once it is recreated", async () => {
   await using proxy = TcpProxy.start(calm.port);
   await using other = await connect(calm.address);
   await using reader = open(proxy.address, { sessionTimeoutMs: 10_000 });

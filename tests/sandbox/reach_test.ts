@@ -329,10 +329,10 @@ Deno.test.each([
 );
 
 Deno.test.each([
-  { what: "all of the network", permissions: `{ net: ["0.0.0.0/0"] }`, said: /is not one address/ },
-  { what: "a whole host", permissions: `{ net: ["127.0.0.1"] }`, said: /is not one address/ },
+  { what: "all of the network", permissions: `{ net: ["0.0.0.0/0"] }`, said: /is not a single address/ },
+  { what: "a whole host", permissions: `{ net: ["127.0.0.1"] }`, said: /is not a single address/ },
   { what: "another address", permissions: `{ net: [target, "127.0.0.2:80"] }`, said: /is not granted/ },
-  { what: "all files", permissions: `{ read: ["/"] }`, said: /is not one absolute path/ },
+  { what: "all files", permissions: `{ read: ["/"] }`, said: /is not a single absolute path/ },
   { what: "a file", permissions: `{ read: ["/etc/passwd"] }`, said: /is not granted/ },
   { what: "a program", permissions: `{ run: ["/bin/sh"] }`, said: /is not granted/ },
   { what: "everything, instead of a list", permissions: `{ net: true }`, said: /net must be a list/ },
@@ -341,7 +341,7 @@ Deno.test.each([
   {
     what: "a value with a comma, which Deno would read as two",
     permissions: `{ net: [target + ",127.0.0.2:80"] }`,
-    said: /is not one address/,
+    said: /is not a single address/,
   },
   {
     what: "a value that differs on the second read",

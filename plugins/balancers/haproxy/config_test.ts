@@ -60,7 +60,7 @@ Deno.test("the balancer's schema accepts all forms that 1.0 accepted", () => {
   assert.equal(config.restartIntervalMs, 500);
 });
 
-Deno.test("the balancer's schema says what is wrong, where, and what is required", () => {
+Deno.test("the balancer's schema reports each error with its position and the required value", () => {
   assert.deepEqual(issues(balancerSchema, {}), [
     "Missing key config_file: must be a path without control characters",
     "Missing key socket_file: must be a path without control characters",

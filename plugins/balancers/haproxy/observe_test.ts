@@ -119,7 +119,7 @@ Deno.test("observe() survives any answer that names a pid", () =>
     }
   })));
 
-Deno.test("pidOf() and parseVersion() read what is there and nothing else", () => {
+Deno.test("pidOf() and parseVersion() read valid values, and return undefined otherwise", () => {
   assert.equal(pidOf(ANSWERS), 6037);
   assert.equal(pidOf(["Pid: 0"]), undefined);
   assert.equal(pidOf(["Pid: x"]), undefined);

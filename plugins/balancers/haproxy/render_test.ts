@@ -64,7 +64,7 @@ Deno.test("render() marks the same structure for any members and peers", () =>
     assert.equal(mark, structureMark(render(wanted(empty)).text));
   })));
 
-Deno.test("render() marks another structure when anything but members changes", () => {
+Deno.test("render() marks a new structure when anything except members changes", () => {
   const base = { name: "web", config: haproxyCluster({ port: 8000, backend: ["mode http"] }), nodes: [] };
   const mark = (changed: Partial<HaproxyWanted> = {}) => structureMark(render({ ...wanted([base]), ...changed }).text);
   const section = (config: Record<string, unknown>) => ({ clusters: [{ ...base, config: haproxyCluster(config) }] });
@@ -82,7 +82,7 @@ Deno.test("render() marks another structure when anything but members changes", 
   assert.equal(new Set(marks).size, marks.length);
 });
 
-Deno.test("render() lets nothing of a hostile node into the text but names, addresses and ports", () => {
+Deno.test("render() writes only the name, address and port of a hostile node", () => {
   const text = fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("a.int", "10.0.0.1", "a\nb", "a b", "\t"));
   const hostile = fc.record({
     host: text,

@@ -56,7 +56,7 @@ Deno.test("http does not follow a redirect, and reports its target", async () =>
   );
 });
 
-Deno.test("http sends the configured request, and no more", async () => {
+Deno.test("http sends the configured request, and nothing else", async () => {
   const requests: string[] = [];
   await using server = new ScriptedServer(async (connection) => {
     requests.push(await receive(connection, "\r\n\r\n"));
@@ -132,7 +132,7 @@ Deno.test.each([
     what: "the encodings identity and chunked",
     pieces: ["HTTP/1.1 200 OK\r\nTransfer-Encoding: identity, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"],
   },
-])("http passes with $what, as in 1.0, and finds the body", async ({ pieces }) => {
+])("http passes with $what, as in 1.0, and reads the body", async ({ pieces }) => {
   await using server = new ScriptedServer(answers(...pieces));
   assert.equal((await probe(http, { uri: "/" }, server.target)).status, "pass");
   assert.equal((await probe(http, { uri: "/", body: "ok" }, server.target)).status, "pass");

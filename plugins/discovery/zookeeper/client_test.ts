@@ -81,7 +81,7 @@ Deno.test("ZooKeeperClient tries again when a server accepts a connection and fo
   assert.equal(client.told.at(-1), "over");
 });
 
-Deno.test("ZooKeeperClient asks every server before it waits", async () => {
+Deno.test("ZooKeeperClient tries every server before it waits", async () => {
   await using first = new ScriptedServer(refuses);
   await using second = new ScriptedServer(letsIn(10_000));
   // A long wait would fail the test.

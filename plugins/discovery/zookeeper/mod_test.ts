@@ -4,7 +4,7 @@ import zookeeper from "./mod.ts";
 
 const MINIMAL = { hosts: ["zk1", "zk2:2182"], path: "/lighthouse" };
 
-Deno.test("zookeeper accepts what 1.0 accepts, with defaults for the rest", async () => {
+Deno.test("zookeeper accepts the keys of 1.0, with defaults for the rest", async () => {
   assert.deepEqual(await configured(zookeeper, MINIMAL), {
     hosts: ["zk1:2181", "zk2:2182"],
     chroot: "",

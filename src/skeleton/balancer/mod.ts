@@ -189,7 +189,7 @@ const plugin: BalancerPlugin<Config, ClusterConfig, Observed> = {
   pid: ([pid = ""]) => /^\d+$/.test(pid.trim()) ? Number(pid) : undefined,
   observe({ answers, files }: Seen, { config_file }: Config): Observed {
     const [pid, running] = answers ?? [];
-    if (pid !== undefined && !/^\d+\s*$/.test(pid)) throw new Error(`unexpected answer from my_balancer: ${pid}`);
+    if (pid !== undefined && !/^\d+\s*$/.test(pid)) throw new Error(`unexpected response from my_balancer: ${pid}`);
     return { runs: answers !== undefined, running: running?.trimEnd(), file: files?.get(config_file) };
   },
   adopt,

@@ -61,7 +61,7 @@ const plugin: CheckPlugin<Config> = {
   kind: "check",
   apiVersion: 1,
   name: "my_check",
-  summary: "Passes when the server greets as expected",
+  summary: "Passes when the server sends the expected greeting",
   stability: "experimental",
   example: { expect: "220 " },
   config: { "~standard": { version: 1, vendor: "my_check", validate } },
@@ -74,7 +74,7 @@ const plugin: CheckPlugin<Config> = {
       if (line.startsWith(expect)) return { status: "pass" };
       return {
         status: "fail",
-        reason: `${target} greets with ${JSON.stringify(line)}: want ${JSON.stringify(expect)}`,
+        reason: `greeting of ${target} is ${JSON.stringify(line)}: want ${JSON.stringify(expect)}`,
       };
     } catch (error) {
       // A thrown error is a failure, unless this host has no open file or port left.

@@ -127,7 +127,7 @@ const plugin: DiscoveryPlugin<Config> = {
   kind: "discovery",
   apiVersion: 1,
   name: "my_discovery",
-  summary: "Members of clusters from a registry over HTTP",
+  summary: "Reads the members of clusters from a registry over HTTP",
   stability: "experimental",
   capabilities: ["watch", "register"],
   example: { address: "127.0.0.1:8500" },

@@ -36,7 +36,7 @@ Deno.test("my_discovery throws without a registry, and never reports an empty cl
   await assert.rejects(session.watch("web", signal)[Symbol.asyncIterator]().next());
 });
 
-Deno.test("my_discovery requests only its registry, and names an unknown key with its path", async () => {
+Deno.test("my_discovery requests only its registry, and reports an unknown key with its path", async () => {
   assert.deepEqual(plugin.permissions({ address: "127.0.0.1:8500" }, { instance: "x" }), { net: ["127.0.0.1:8500"] });
   const { issues } = await plugin.config["~standard"].validate({ address: "127.0.0.1:8500", adress: 1 });
   assert.deepEqual(issues?.[0]?.path, ["adress"]);

@@ -33,7 +33,7 @@ Deno.test("my_notifier throws when the server rejects them", async () => {
   await assert.rejects(notify(500), /got status 500, want 2xx$/);
 });
 
-Deno.test("my_notifier names an unknown key with its path", async () => {
+Deno.test("my_notifier reports an unknown key with its path", async () => {
   const { issues } = await plugin.config["~standard"].validate({ address: "127.0.0.1:1", adress: "" });
   assert.deepEqual(issues?.[0]?.path, ["adress"]);
   assert.deepEqual(issues?.[0]?.unknownKey, { known: ["address", "path"] });
