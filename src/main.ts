@@ -11,7 +11,7 @@ import { EXIT, EXIT_OF } from "./cli/exit_codes.ts";
 import { LastResort } from "./cli/last_resort.ts";
 import { StopSignals } from "./cli/stop_signals.ts";
 import { describeVersion } from "./cli/version.ts";
-import { learnHostFacts, type SaidOfHost } from "./app/host_facts.ts";
+import { learnHostFacts, type SaidOfHost, systemSources } from "./app/host_facts.ts";
 import { History } from "./history/history.ts";
 import type { HostSettings } from "./config/desired.ts";
 import { redact, redactLine } from "./config/redact.ts";
@@ -50,6 +50,7 @@ async function daemon(given: DaemonArguments): Promise<number> {
     return EXIT.usage;
   }
   await using log = openLog(given);
+  const sources = systemSources();
   const stop = new AbortController();
   await using history = keepHistory(log, given.command);
   const tally = new Tally();
@@ -85,7 +86,7 @@ async function daemon(given: DaemonArguments): Promise<number> {
   const app: App = new App({
     dir: fromHere(given.dir),
     role: given.command,
-    identify: (said) => learnHostFacts(saidOfHost(given, said)),
+    identify: (said) => learnHostFacts(saidOfHost(given, said), sources),
     catalog: CATALOG,
     loadBalancer,
     pluginLoader: (onLate, hangs) => makePluginLoader({ log: log.part("plugins"), onLate, hangs }),

@@ -26,6 +26,15 @@ export interface Child {
   readonly unresolved?: Node | undefined;
 }
 
+/** An entry with its name. */
+export type NamedChild = readonly [name: string, child: Child];
+
+/** Entries that differ from the last ones: a changed entry is in both lists. */
+export interface ChangedChildren {
+  readonly come: readonly NamedChild[];
+  readonly gone: readonly NamedChild[];
+}
+
 /** The result of all entries of a cluster. */
 export interface ComposedNodes {
   /** One for each name, sorted by it. */
@@ -158,8 +167,29 @@ export class Composition {
 
   /** Composes the current entries. */
   compose(children: ReadonlyMap<string, Child>): ComposedNodes {
-    this.#composed = this.#composeChanged(children) ?? this.#composeAll(children);
+    return this.change(this.#differences(children), () => children);
+  }
+
+  /** Composes what differs from the last entries; `all` lists the current ones, if they are needed. */
+  change(changed: ChangedChildren, all: () => ReadonlyMap<string, Child>): ComposedNodes {
+    this.#composed = this.#composeChanged(changed) ?? this.#composeAll(all());
     return this.#composed;
+  }
+
+  #differences(children: ReadonlyMap<string, Child>): ChangedChildren {
+    const before = this.#children;
+    const come: NamedChild[] = [];
+    const gone: NamedChild[] = [];
+    let staying = 0;
+    for (const entry of children) {
+      const last = before.get(entry[0]);
+      if (last !== undefined) staying++;
+      if (last === entry[1]) continue;
+      come.push(entry);
+      if (last !== undefined) gone.push([entry[0], last]);
+    }
+    if (staying < before.size) { for (const entry of before) if (!children.has(entry[0])) gone.push(entry); }
+    return { come, gone };
   }
 
   #composeAll(children: ReadonlyMap<string, Child>): ComposedNodes {
@@ -173,24 +203,13 @@ export class Composition {
   }
 
   /** Applies changes to the last result; `undefined` if everything has to be composed. */
-  #composeChanged(children: ReadonlyMap<string, Child>): ComposedNodes | undefined {
+  #composeChanged({ come, gone }: ChangedChildren): ComposedNodes | undefined {
     const [before, names] = [this.#children, this.#names];
     if (names === undefined) return undefined;
-    const come: [string, Child][] = [];
-    const gone: [string, Child][] = [];
-    let staying = 0;
-    for (const entry of children) {
-      const last = before.get(entry[0]);
-      if (last !== undefined) staying++;
-      if (last === entry[1]) continue;
-      come.push(entry);
-      if (last !== undefined) gone.push([entry[0], last]);
-    }
-    if (staying < before.size) { for (const entry of before) if (!children.has(entry[0])) gone.push(entry); }
     if (come.length === 0 && gone.length === 0) return this.#composed;
     // Faults are in the order of the entries.
     const isFaulty = [...come, ...gone].some(([, child]) => this.#nodeOf(child) === undefined);
-    if (isFaulty || come.length > children.size / 2) return undefined;
+    if (isFaulty || come.length > (before.size + come.length - gone.length) / 2) return undefined;
     const added = new Map<string, Node>();
     const removed = new Set<string>();
     for (const [entry, child] of gone) {

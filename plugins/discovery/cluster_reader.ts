@@ -1,5 +1,5 @@
 import type { Node, PluginLog } from "../../mod.ts";
-import { type Child, Composition, newsOfFaults, sealedChild } from "./children.ts";
+import { type Child, Composition, type NamedChild, newsOfFaults, sealedChild } from "./children.ts";
 import type { Format } from "./formats/format.ts";
 
 export interface ClusterReaderOptions {
@@ -18,15 +18,22 @@ export interface RawNode {
   readonly version: string | number;
 }
 
+/** An entry as last read, and the last round in which it was there. */
+interface Known {
+  readonly version: string | number;
+  readonly child: Child;
+  round: number;
+}
+
 /**
  * Reads the entries of one cluster as nodes: unchanged entries are not read again, and each fault is logged
  * once. Entries that the format does not select do not belong to the cluster.
  */
 export class ClusterReader {
   readonly #options: ClusterReaderOptions;
-  #children: ReadonlyMap<string, Child> = new Map();
-  #versions: ReadonlyMap<string, string | number> = new Map();
+  readonly #known = new Map<string, Known>();
   readonly #composition: Composition;
+  #round = 0;
   #faults: ReadonlyMap<string, string> = new Map();
   #excess: string | undefined;
 
@@ -38,21 +45,45 @@ export class ClusterReader {
 
   /** Returns the nodes of all entries. */
   read(entries: Iterable<Entry>): readonly Node[] {
-    const { format, withoutMetadata } = this.#options;
-    const children = new Map<string, Child>();
-    const versions = new Map<string, string | number>();
-    for (const [name, { data, version }] of format.select === undefined ? entries : selected(entries, format.select)) {
-      const before = this.#children.get(name);
-      versions.set(name, version);
-      if (before !== undefined && this.#versions.get(name) === version) children.set(name, before);
-      else if (name.split("/").length > (format.isNested ? 2 : 1)) {
-        children.set(name, sealedChild("Key is not directly below the cluster"));
-      } else children.set(name, format.read(name, data, { withoutMetadata, before }));
+    const { format } = this.#options;
+    const known = this.#known;
+    const round = ++this.#round;
+    const come: NamedChild[] = [];
+    const gone: NamedChild[] = [];
+    let seen = 0;
+    for (const entry of format.select === undefined ? entries : selected(entries, format.select)) {
+      const [name, { version }] = entry;
+      const before = known.get(name);
+      if (before?.round !== round) seen++;
+      if (before !== undefined && before.version === version) {
+        before.round = round;
+        continue;
+      }
+      const child = this.#readEntry(entry, before?.child);
+      known.set(name, { version, child, round });
+      come.push([name, child]);
+      if (before !== undefined) gone.push([name, before.child]);
     }
-    [this.#children, this.#versions] = [children, versions];
-    const { nodes, faults, excess } = this.#composition.compose(children);
+    if (seen < known.size) {
+      for (const [name, { child, round: last }] of known) {
+        if (last === round) continue;
+        known.delete(name);
+        gone.push([name, child]);
+      }
+    }
+    const { nodes, faults, excess } = this.#composition.change(
+      { come, gone },
+      () => new Map([...known].map(([name, { child }]) => [name, child])),
+    );
     this.#report(faults, excess);
     return nodes;
+  }
+
+  #readEntry([name, { data }]: Entry, before: Child | undefined): Child {
+    const { format, withoutMetadata } = this.#options;
+    return name.split("/").length > (format.isNested ? 2 : 1)
+      ? sealedChild("Key is not directly below the cluster")
+      : format.read(name, data, { withoutMetadata, before });
   }
 
   #report(faults: ReadonlyMap<string, string>, excess: string | undefined): void {

@@ -229,6 +229,7 @@ export class App {
         this.#accepted === undefined || isConfigured(record, this.#accepted, this.#fleet.status),
       host: () => this.#announcement.facts?.fqdn,
       deliver: (notifier, events, { timeoutMs, signal }) => this.#notify(notifier, events, { timeoutMs, signal }),
+      onActive: () => this.#applyWorkers(),
     });
     this.#damper = this.#makeDamper(DEFAULT_SETTINGS);
     const { loadBalancer, once } = options;
@@ -587,15 +588,17 @@ export class App {
     await this.#fleet.call(id, request, { deadlineMs: timeoutMs + PROBE_GRACE_MS, signal });
   }
 
-  /** Derives from the config, and from the members whose nodes are checked, which workers are to run. */
+  /** Derives the desired workers from the config, the members whose nodes are checked, and the active notifiers. */
   #applyWorkers(): void {
     const accepted = this.#accepted;
-    if (accepted === undefined || this.#stopping.signal.aborted) return;
+    if (accepted === undefined) return;
     const discovery = [...accepted.discovery.values()].map(({ instance }) => instance);
     const checks = this.#options.role === "writer"
       ? []
       : [...accepted.services.values()].flatMap(({ probes }) => probes.map(({ instance }) => instance));
-    const notifiers = [...accepted.notifiers.values()].map(({ instance }) => instance);
+    // A worker per notifier, while there is something to deliver: until then it costs nothing.
+    const { active } = this.#notifications;
+    const notifiers = [...accepted.notifiers].filter(([name]) => active.has(name)).map(([, { instance }]) => instance);
     const own = groupInstances([...discovery, ...checks, ...notifiers], accepted.settings.isolation);
     this.#fleet.apply([...own, ...this.#nodeChecks.workers]);
   }

@@ -124,6 +124,21 @@ export function isLoopback(address: string): boolean {
   return address.startsWith("127.") || address === "::1";
 }
 
+/** How long interfaces that were read in advance may be used. */
+const READ_AHEAD_MS = 5_000;
+
+/**
+ * The system's sources. Reading of the interfaces starts at once, so that its programs run while
+ * the process reads its config; calls that come later than five seconds read the interfaces again.
+ */
+export function systemSources(): HostSources {
+  const [ahead, startedMs] = [findAddresses(), performance.now()];
+  return {
+    ...SYSTEM,
+    interfaces: () => performance.now() - startedMs < READ_AHEAD_MS ? ahead : findAddresses(),
+  };
+}
+
 const SYSTEM: HostSources = {
   bareName: () => Deno.hostname(),
   async addresses(name) {

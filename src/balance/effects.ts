@@ -67,6 +67,8 @@ export interface BalancerEffects extends Partial<Disposable> {
    * active; then nothing that is asked for is carried out.
    */
   claim?(sources: BalancerSources): Promise<string | undefined>;
+  /** Lets what has arrived meanwhile be handled: called between parts of a look that take milliseconds. */
+  rest?(): Promise<void>;
   /** Asks the program for its version; `undefined` if it reports none. */
   version(program: string, signal: AbortSignal): Promise<ProgramVersion | undefined>;
   /**

@@ -224,6 +224,10 @@ export class Executor implements BalancerEffects, Disposable {
     }
   }
 
+  rest(): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, 0));
+  }
+
   programFile(program: string): string | undefined {
     return identifyProgram(program);
   }

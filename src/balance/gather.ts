@@ -17,7 +17,7 @@ import { isSamePlace, programOf } from "./sources.ts";
 export interface GatherOptions<Config, ClusterConfig, Observed> {
   readonly name: string;
   readonly balancer: Decider<Config, ClusterConfig, Observed>;
-  readonly effects: Pick<BalancerEffects, "claim" | "version" | "programFile">;
+  readonly effects: Pick<BalancerEffects, "claim" | "version" | "programFile" | "rest">;
   readonly serving: Pick<Serving, "look" | "watchSocket">;
   readonly clock: Pick<Clock, "now">;
   readonly prepared: Prepared<Config, ClusterConfig>;
@@ -76,10 +76,15 @@ export async function gather<C, K, Observed>(
   const faults: string[] = [];
   let [version, processes] = [state.version, state.processes];
 
+  // Between two parts that take milliseconds, what has arrived meanwhile is taken first.
+  const rest = async () => {
+    await effects.rest?.();
+    if (standsBack()) throw new StoodBackError();
+  };
   const look = async (sources: BalancerSources, config: C) => {
     try {
       const look = await serving.look(processes, sources, signal);
-      if (standsBack()) throw new StoodBackError();
+      await rest();
       const observed = await balancer.observe(look.seen, config);
       onObserved?.(observed);
       processes = withLook(processes, look).processes;
@@ -134,9 +139,9 @@ export async function gather<C, K, Observed>(
     const counters = seen.answers === undefined ? undefined : await balancer.counters?.(seen.answers);
     const there = isHere ? here : sources;
     const other = await effects.claim?.(there);
-    if (standsBack()) throw new StoodBackError();
+    await rest();
     const rendered = await prepared.render(target.wanted);
-    if (standsBack()) throw new StoodBackError();
+    await rest();
     const nowMs = clock.now();
     const known = recall(state.commands, { pid: processes.current?.pid, version: wanted.version, nowMs });
     const because = reasonToReload(state, there);

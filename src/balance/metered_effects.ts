@@ -21,12 +21,13 @@ export function meterEffects(
     const seconds = (clock.now() - startedMs) / 1_000;
     meter.observe("lighthouse_balancer_look_duration_seconds", { balancer, result }, seconds);
   };
-  const { claim, childEnd, executeHeld } = effects;
+  const { claim, childEnd, executeHeld, rest } = effects;
   return {
     watchSocket: (sources, signal) => effects.watchSocket(sources, signal),
     softStop: (pid, sources) => effects.softStop(pid, sources),
     version: (program, signal) => effects.version(program, signal),
     programFile: (program) => effects.programFile(program),
+    ...rest && { rest: () => rest.call(effects) },
     ...claim && { claim: (sources) => claim.call(effects, sources) },
     ...childEnd && { childEnd: (signal) => childEnd.call(effects, signal) },
     [Symbol.dispose]: () => effects[Symbol.dispose]?.(),

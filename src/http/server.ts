@@ -17,7 +17,8 @@ import { Connection } from "./connection.ts";
 import type { HttpLimits } from "./limits.ts";
 import type { HttpHandle } from "./request.ts";
 import { toShed } from "./shedding.ts";
-import { shakeHands, type TlsPem } from "./tls.ts";
+import type { shakeHands } from "./handshake.ts";
+import type { TlsPem } from "./tls.ts";
 import { Turns } from "./turns.ts";
 
 export interface HttpServerOptions {
@@ -59,6 +60,8 @@ export class HttpServer implements AsyncDisposable {
   constructor(options: HttpServerOptions) {
     this.#options = options;
     this.#tls = options.tls;
+    // Loaded before the first connection: later, no file may be left to open.
+    if (options.tls !== undefined) void this.#handshake();
     this.#accepting = this.#accept();
     this.#sweepLater();
   }
@@ -86,6 +89,11 @@ export class HttpServer implements AsyncDisposable {
     // Until here, also for rejected clients.
     this.#cancelSweep();
     for (const connection of this.#connections.keys()) connection.close();
+  }
+
+  /** The handshake; `node:tls` is loaded only by servers with certificates. */
+  async #handshake(): Promise<typeof shakeHands> {
+    return (await import("./handshake.ts")).shakeHands;
   }
 
   async #accept(): Promise<void> {
@@ -128,7 +136,7 @@ export class HttpServer implements AsyncDisposable {
         }),
       now: () => clock.now(),
       turns: this.#turns,
-      secure: tls && ((raw) => shakeHands(raw, tls)),
+      secure: tls && (async (raw) => (await this.#handshake())(raw, tls)),
     });
     this.#connections.set(connection, connection.serve().finally(() => this.#connections.delete(connection)));
   }

@@ -24,6 +24,8 @@ export interface NotificationsOptions {
   readonly meter?: Meter | undefined;
   readonly resolvedBy: ResolvedBy;
   readonly deliver: Deliver;
+  /** Called when {@linkcode Notifications.active} changes; before the first delivery of a notifier. */
+  readonly onActive?: (() => void) | undefined;
   /** Whether what an event is about is in the config; everything is by default. */
   readonly isConfigured?: ((record: EventRecord) => boolean) | undefined;
   /** What is added to the fields of each event: the name of the host. */
@@ -34,6 +36,8 @@ export interface NotificationsOptions {
 const DELIVERY_TIMEOUT_MS = 10_000;
 /** So many events are remembered until the first config names the notifiers. */
 const EARLY_MAX = 1_000;
+/** A notifier stays active for so long after its last delivery: longer than the longest wait for a retry. */
+const IDLE_MS = 600_000;
 /** How long a process that ends tries to deliver what waits. */
 const LAST_DEADLINE_MS = 2_000;
 
@@ -56,11 +60,18 @@ interface Running {
 export class Notifications implements AsyncDisposable {
   readonly #options: NotificationsOptions;
   readonly #running = new Map<string, Running>();
+  /** The active notifiers, and what cancels the timer that ends it. */
+  readonly #active = new Map<string, () => void>();
   /** What came before the first config, of a start whose findings are logged once. */
   #early: EventRecord[] | undefined = [];
 
   constructor(options: NotificationsOptions) {
     this.#options = options;
+  }
+
+  /** The notifiers that deliver events, or have done so within ten minutes: only these need a worker. */
+  get active(): ReadonlySet<string> {
+    return new Set(this.#active.keys());
   }
 
   /** Takes the notifiers of a config, whole, and ends the states of what is not in the config any more. */
@@ -69,6 +80,8 @@ export class Notifications implements AsyncDisposable {
       if (wanted.has(name)) continue;
       this.#running.delete(name);
       running.controller.abort();
+      this.#active.get(name)?.();
+      this.#active.delete(name);
     }
     for (const [name, rules] of wanted) {
       const running = this.#running.get(name);
@@ -147,6 +160,8 @@ export class Notifications implements AsyncDisposable {
       }
     }));
     this.#running.clear();
+    for (const cancel of this.#active.values()) cancel();
+    this.#active.clear();
   }
 
   #begin(name: string, rules: NotificationRules): Running {
@@ -234,13 +249,34 @@ export class Notifications implements AsyncDisposable {
 
   async #try(name: string, events: readonly EventRecord[], signal: AbortSignal, timeoutMs: number): Promise<void> {
     const { meter = UNMETERED, deliver } = this.#options;
+    this.#activate(name);
     try {
       await deliver(name, events, { timeoutMs, signal });
       meter.count("lighthouse_notifications_total", { notifier: name, result: "delivered" }, events.length);
     } catch (error) {
       if (!signal.aborted) meter.count("lighthouse_notifications_total", { notifier: name, result: "failed" });
       throw error;
+    } finally {
+      this.#idleLater(name);
     }
+  }
+
+  #activate(name: string): void {
+    const cancel = this.#active.get(name);
+    cancel?.();
+    this.#active.set(name, () => {});
+    if (cancel === undefined) this.#options.onActive?.();
+  }
+
+  /** Ends the activity later, unless there is another delivery. */
+  #idleLater(name: string): void {
+    // The notifier may have been removed meanwhile.
+    if (!this.#active.has(name)) return;
+    const end = () => {
+      this.#active.delete(name);
+      this.#options.onActive?.();
+    };
+    this.#active.set(name, this.#options.clock.after(IDLE_MS, end));
   }
 }
 

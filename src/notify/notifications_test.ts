@@ -23,6 +23,8 @@ const record = (event: string): EventRecord => ({ event, level: "warn", message:
 class Bench implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly delivered: string[] = [];
+  /** The active notifiers after each change. */
+  readonly activity: (readonly string[])[] = [];
   /** What has left the config. */
   readonly gone = new Set<unknown>();
   readonly #log = new RecordingLogger();
@@ -40,6 +42,7 @@ class Bench implements AsyncDisposable {
     },
     resolvedBy: (event) => event === "cluster.held" ? ["cluster.released"] : [],
     isConfigured: ({ fields }) => !this.gone.has(fields.cluster),
+    onActive: () => this.activity.push([...this.notifications.active]),
     deliver: (_notifier, events) => {
       this.delivered.push(...events.map(({ event }) => event));
       return Promise.resolve();
@@ -92,6 +95,31 @@ Deno.test("Notifications ends the states of objects removed from the config, onc
   bench.notifications.hear({ ...record("cluster.released"), fields: { cluster: "web" } });
   await bench.settle();
   assert.deepEqual(bench.delivered, ["config.obsolete", "cluster.released"]);
+});
+
+Deno.test("Notifications makes a notifier active before its first delivery, and inactive ten minutes after the last", async () => {
+  await using bench = new Bench();
+  bench.notifications.apply(new Map([["ops", RULES], ["dev", { ...RULES, events: ["a.b"] }]]));
+  await bench.settle();
+  assert.deepEqual([...bench.notifications.active], []);
+  bench.notifications.hear(record("registry.unreachable"));
+  await bench.settle();
+  bench.clock.advance(500_000);
+  bench.notifications.hear(record("registry.reachable"));
+  await bench.settle();
+  bench.clock.advance(599_000);
+  assert.deepEqual([bench.delivered.length, bench.activity], [2, [["ops"]]]);
+  bench.clock.advance(1_000);
+  assert.deepEqual(bench.activity, [["ops"], []]);
+});
+
+Deno.test("Notifications makes a removed notifier inactive", async () => {
+  await using bench = new Bench();
+  bench.notifications.apply(new Map([["ops", RULES]]));
+  bench.notifications.hear(record("registry.unreachable"));
+  await bench.settle();
+  bench.notifications.apply(new Map());
+  assert.deepEqual([...bench.notifications.active], []);
 });
 
 Deno.test("Notifications adds one listener to its signal, however many events there are", async () => {

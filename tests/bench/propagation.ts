@@ -5,7 +5,7 @@ import { Lighthouse } from "../support/lighthouse.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 import { print, quantile, usageOf } from "./figures.ts";
 import { BASE_PATH, RawRegistry } from "./registry.ts";
-import { Bench, countServing } from "./stage.ts";
+import { BareProgram, Bench, countServing } from "./stage.ts";
 
 /** How many single changes are measured, and how many of a series, each a join and a leave. */
 const CHANGES = Number(Deno.env.get("CHANGES") ?? 100), SERIES = 100;
@@ -79,7 +79,13 @@ async function measure({ server, registry, size, beside }: {
     usage = usageOf(daemon.pid).rssMb;
   }
   {
-    await using _bare = await startBare(server.address, `${BASE_PATH}/${cluster}`, bench.haproxy.socketFile, cluster);
+    const path = `${BASE_PATH}/${cluster}`;
+    await using _bare = await BareProgram.start("bare_writer.ts", [
+      server.address,
+      path,
+      bench.haproxy.socketFile,
+      cluster,
+    ]);
     using socket = await bench.connect();
     floors.push(await changes({ registry, socket, cluster }, 1));
   }
@@ -181,21 +187,6 @@ async function isServing(
 
 function isUp(answer = ""): boolean {
   return answer.split("\n")[1]?.split(",")[17] === "no check";
-}
-
-/** Starts the bare program; it is ready when it has read the cluster. */
-async function startBare(...args: readonly string[]): Promise<AsyncDisposable> {
-  const program = new URL("./bare_writer.ts", import.meta.url).pathname;
-  const child = new Deno.Command(Deno.execPath(), { args: ["run", "-A", program, ...args], stdout: "piped" }).spawn();
-  const reader = child.stdout.getReader();
-  await reader.read();
-  return {
-    async [Symbol.asyncDispose]() {
-      child.kill("SIGKILL");
-      await reader.cancel();
-      await child.status;
-    },
-  };
 }
 
 function pause(ms: number): Promise<void> {

@@ -5,8 +5,6 @@ import lighthouse from "../../plugins/discovery/lighthouse/mod.ts";
 import serf from "../../plugins/discovery/serf/mod.ts";
 import zookeeper from "../../plugins/discovery/zookeeper/mod.ts";
 import { DEFAULT_SETTINGS } from "../../src/config/settings_schema.ts";
-import { systemClock } from "../../src/kernel/clock.ts";
-import { within } from "../../src/kernel/within.ts";
 import { StoreProcess } from "../store/process.ts";
 import { RecordingContext, testNode, up } from "../support/discovery.ts";
 import { Etcd } from "../support/etcd.ts";
@@ -17,8 +15,7 @@ import { Serf } from "../support/serf.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 import { print, quantile } from "./figures.ts";
-import { etcdEvents, fileEvents, type RawWatch, serfEvents, storeEvents, zookeeperEvents } from "./raw_watches.ts";
-import { ARRIVAL_DEADLINE_MS, Bench, countServing, untilServing } from "./stage.ts";
+import { BareProgram, Bench, countServing, FlagHaproxy, untilFlagged, untilServing } from "./stage.ts";
 
 /** How many single changes are measured. */
 const CHANGES = Number(Deno.env.get("CHANGES") ?? 100);
@@ -39,8 +36,8 @@ interface Registry {
   readonly session: DiscoverySession;
   /** The host in the names of its nodes. */
   readonly host: string;
-  /** The least that notices a change. */
-  watch(onChange: () => void): Promise<RawWatch>;
+  /** Where the minimal program watches: `host:port`, or a directory. */
+  readonly at: string;
 }
 
 /** Each registry, with so many nodes in it. */
@@ -54,14 +51,14 @@ const REGISTRIES: Readonly<Record<string, (size: number, stack: AsyncDisposableS
       file: config,
       session,
       host: "web.test",
-      watch: (call) => zookeeperEvents(server, "web", call),
+      at: server.address,
     };
   },
   async etcd(size, stack) {
     const server = stack.use(await Etcd.start());
     const config = { endpoints: [server.address] };
     const session = await opened(etcd, config, size, stack);
-    return { method: "etcd", file: config, session, host: "web.test", watch: (call) => etcdEvents(server, call) };
+    return { method: "etcd", file: config, session, host: "web.test", at: server.address };
   },
   async serf(size, stack) {
     const first = stack.use(await Serf.start({ name: "reader.test" }));
@@ -74,14 +71,13 @@ const REGISTRIES: Readonly<Record<string, (size: number, stack: AsyncDisposableS
     await first.knows(Math.ceil(size / PORTS_OF_AGENT) + 2);
     const config = { address: first.address };
     const session = await opened(serf, { address: writer.address }, 0, stack);
-    return { method: "serf", file: config, session, host: "web.test", watch: (call) => serfEvents(first, call) };
+    return { method: "serf", file: config, session, host: "web.test", at: first.address };
   },
   async file(size, stack) {
     const dir = stack.use(new TempDir("lighthouse-bench-"));
     const config = { path: dir.file("registry") };
     const session = await opened(file, config, size, stack);
-    const watch = (call: () => void) => fileEvents(`${config.path}/web`, call);
-    return { method: "file", file: config, session, host: "web.test", watch };
+    return { method: "file", file: config, session, host: "web.test", at: config.path };
   },
   async store(size, stack) {
     const dir = stack.use(new TempDir("lighthouse-bench-"));
@@ -90,8 +86,7 @@ const REGISTRIES: Readonly<Record<string, (size: number, stack: AsyncDisposableS
     await server.event("store.listening");
     const config = { hosts: [address], path: "/services" };
     const session = await opened(lighthouse, config, size, stack);
-    const watch = (call: () => void) => storeEvents(`http://${address}/data/services/web`, call);
-    return { method: "lighthouse", file: config, session, host: "web.test", watch };
+    return { method: "lighthouse", file: config, session, host: "web.test", at: address };
   },
 };
 
@@ -134,46 +129,65 @@ async function propagation(name: string, size: number, make: (typeof REGISTRIES)
   await using stack = new AsyncDisposableStack();
   const registry = await make(size, stack);
   const { method, session, host } = registry;
-  await using bench = new Bench();
+  const bench = stack.use(new Bench());
   await bench.configureFor(method, registry.file, ["web"]);
-  await using _writer = Lighthouse.start("writer", bench.dir.file("config"));
+  const writer = stack.use(Lighthouse.start("writer", bench.dir.file("config")));
   await eventually(`HAProxy serves the ${size} of ${name}`, async () => {
     using socket = await bench.connect();
     return await countServing(socket, "web") === size;
   }, { deadlineMs: 120_000 });
-  using socket = await bench.connect();
+  const flag = stack.use(await FlagHaproxy.start());
+  const bare = stack.use(
+    await BareProgram.start("bare_reader.ts", [method, registry.at, flag.socketFile, flag.server]),
+  );
+  const [socket, flagSocket] = [stack.use(await bench.connect()), stack.use(await flag.connect())];
   const { signal } = new AbortController();
   const change = async (port: number, isIn: boolean, done: () => Promise<unknown>) => {
-    await pause(APART_MS);
     const registration = up(testNode(port));
     const began = performance.now();
-    const finished = done();
     await (isIn ? session.register?.("web", registration, signal) : session.deregister?.("web", registration, signal));
-    await finished;
+    await done();
     return performance.now() - began;
   };
-  const [floors, joins, leaves]: [number[], number[], number[]] = [[], [], []];
-  let fired = Promise.withResolvers<void>();
-  await using _watch = await registry.watch(() => fired.resolve());
+  const isServing = (port: number, isIn: boolean) => untilServing(socket, "web", `${host}:${port}`, isIn);
+  // One of the two runs at a time, on a machine that is otherwise at rest.
+  const ours = async (port: number, isIn: boolean) => {
+    bare.kill("SIGSTOP");
+    await pause(APART_MS);
+    const tookMs = await change(port, isIn, () => isServing(port, isIn));
+    bare.kill("SIGCONT");
+    return tookMs;
+  };
+  const floor = async (port: number, isIn: boolean) => {
+    writer.kill("SIGSTOP");
+    await pause(APART_MS);
+    const weight = await untilFlagged(flagSocket);
+    const tookMs = await change(port, isIn, () => untilFlagged(flagSocket, weight));
+    writer.kill("SIGCONT");
+    await isServing(port, isIn);
+    return tookMs;
+  };
+  const times = { join: [] as number[], leave: [] as number[] };
+  const floors = { join: [] as number[], leave: [] as number[] };
   for (let i = 0; i < CHANGES; i++) {
-    const port = 30_000 + i;
-    joins.push(await change(port, true, () => untilServing(socket, "web", `${host}:${port}`, true)));
-    leaves.push(await change(port, false, () => untilServing(socket, "web", `${host}:${port}`, false)));
-    // The floor is taken of the same change: what it leaves behind is no change to the writer that it was not before.
-    fired = Promise.withResolvers<void>();
-    const late = () => new Error(`the raw watch shows no change for ${port} within ${ARRIVAL_DEADLINE_MS} ms`);
-    const seen = within(fired.promise, ARRIVAL_DEADLINE_MS, { clock: systemClock, late });
-    floors.push(await change(port, true, () => seen.then(() => socket.ask(["show info"]))));
-    await untilServing(socket, "web", `${host}:${port}`, true);
-    await change(port, false, () => untilServing(socket, "web", `${host}:${port}`, false));
+    times.join.push(await ours(30_000 + i, true));
+    times.leave.push(await ours(30_000 + i, false));
+    floors.join.push(await floor(50_000 + i, true));
+    floors.leave.push(await floor(50_000 + i, false));
   }
-  const floor = { p50: quantile(floors, 0.5), p99: quantile(floors, 0.99) };
-  print(`${name}, ${size} nodes, ${CHANGES} single changes to HAProxy's routing (floor: raw watch and one command)`, [
-    { what: "join, p50", value: quantile(joins, 0.5), unit: "ms", floor: floor.p50, most: twice(floor.p50) },
-    { what: "join, p99", value: quantile(joins, 0.99), unit: "ms", floor: floor.p99, most: twice(floor.p99) },
-    { what: "leave, p50", value: quantile(leaves, 0.5), unit: "ms", floor: floor.p50, most: twice(floor.p50) },
-    { what: "leave, p99", value: quantile(leaves, 0.99), unit: "ms", floor: floor.p99, most: twice(floor.p99) },
-  ]);
+  const rows = (["join", "leave"] as const).flatMap((what) =>
+    [0.5, 0.99].map((at) => {
+      const least = quantile(floors[what], at);
+      return {
+        what: `${what}, p${at * 100}`,
+        value: quantile(times[what], at),
+        unit: "ms",
+        floor: least,
+        most: twice(least),
+      };
+    })
+  );
+  print(`${name}, ${size} nodes, ${CHANGES} single changes to HAProxy's routing (floor: bare_reader.ts)`, rows);
 }
 
 const twice = (ms: number) => Math.round(20 * ms) / 10;

@@ -2,7 +2,6 @@ import { ZooKeeperClient } from "../../plugins/discovery/zookeeper/client.ts";
 import { type Acl, type Connection, ERROR, ZooKeeperError } from "../../plugins/discovery/zookeeper/connection.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { systemRandom } from "../../src/kernel/random.ts";
-import type { ZooKeeper } from "../support/zookeeper.ts";
 
 /** The path that the benches register under. */
 export const BASE_PATH = "/lighthouse/services";
@@ -21,7 +20,7 @@ export class RawRegistry implements AsyncDisposable {
   }
 
   /** Connects. */
-  static async connect(server: ZooKeeper): Promise<RawRegistry> {
+  static async connect(server: { readonly address: string }): Promise<RawRegistry> {
     const onChange = new Map<string, () => void>();
     const client = new ZooKeeperClient({
       hosts: [server.address],
@@ -71,6 +70,12 @@ export class RawRegistry implements AsyncDisposable {
     const path = `${BASE_PATH}/${cluster}`;
     this.#onChange.set(path, onChange);
     return await this.#connection.getChildren(path, { watch: true });
+  }
+
+  /** Reads the data of a child, as a reader of addresses must. */
+  async read(cluster: string, name: string): Promise<unknown> {
+    const { data } = await this.#connection.getData(`${BASE_PATH}/${cluster}/${name}`, { watch: false });
+    return JSON.parse(new TextDecoder().decode(data));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,8 @@
 import { freeServerId } from "../../plugins/balancers/haproxy/backend.ts";
 import { RuntimeSocket } from "../../src/balance/runtime_socket.ts";
+import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free_port.ts";
-import { HaproxyBox } from "../support/haproxy.ts";
+import { HaproxyBox, kill } from "../support/haproxy.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { PROMPT } from "../../plugins/balancers/haproxy/sources.ts";
 
@@ -49,6 +50,98 @@ export class Bench implements AsyncDisposable {
   }
 }
 
+/** A minimal program of this directory, whose time is the floor of ours. */
+export class BareProgram implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+
+  private constructor(child: Deno.ChildProcess, reader: ReadableStreamDefaultReader<Uint8Array>) {
+    [this.#child, this.#reader] = [child, reader];
+  }
+
+  /** Starts it, and waits until it prints that it is ready. */
+  static async start(file: string, args: readonly string[]): Promise<BareProgram> {
+    const program = new URL(file, import.meta.url).pathname;
+    const command = new Deno.Command(Deno.execPath(), { args: ["run", "-A", program, ...args], stdout: "piped" });
+    const child = command.spawn();
+    const reader = child.stdout.getReader();
+    const { done } = await reader.read();
+    if (done) throw new Error(`${file} ended: exit status ${(await child.status).code}`);
+    return new BareProgram(child, reader);
+  }
+
+  /** Sends a signal. */
+  kill(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    kill(this.#child.pid);
+    await this.#reader.cancel();
+    await this.#child.status;
+  }
+}
+
+/** The server whose weight a minimal program sets, in a HAProxy that nobody else changes. */
+const FLAG = "flag";
+
+/** A HAProxy with one server. */
+export class FlagHaproxy implements AsyncDisposable {
+  readonly #box = new HaproxyBox();
+  #child: Deno.ChildProcess | undefined;
+
+  /** The server, as `BACKEND/SERVER`. */
+  readonly server: string = `web/${FLAG}`;
+
+  /** Starts it. */
+  static async start(): Promise<FlagHaproxy> {
+    const flag = new FlagHaproxy();
+    const lines = [
+      "global",
+      `\tstats socket ${flag.socketFile} level admin`,
+      "defaults",
+      "\ttimeout connect 1s",
+      "\ttimeout client 1s",
+      "\ttimeout server 1s",
+      "backend web",
+      "\tbalance roundrobin",
+      `\tserver ${FLAG} 127.0.0.1:1 id ${freeServerId(FLAG, new Set())}`,
+      "",
+    ];
+    const file = flag.#box.configFile;
+    await Deno.writeTextFile(file, lines.join("\n"));
+    flag.#child = new Deno.Command("haproxy", { args: ["-db", "-f", file], stderr: "null" }).spawn();
+    await eventually("HAProxy listens", () => Deno.stat(flag.socketFile).then(() => true, () => false));
+    return flag;
+  }
+
+  get socketFile(): string {
+    return this.#box.socketFile;
+  }
+
+  /** Opens a connection that stays open. */
+  connect(): Promise<RuntimeSocket> {
+    return RuntimeSocket.connect(this.socketFile, { dialect: PROMPT, signal: new AbortController().signal });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#box[Symbol.asyncDispose]();
+    await this.#child?.status;
+  }
+}
+
+/** Waits, in a loop as tight as that of {@linkcode untilServing}, until the weight of the flag differs; returns it. */
+export async function untilFlagged(socket: RuntimeSocket, weight?: string): Promise<string> {
+  const until = performance.now() + ARRIVAL_DEADLINE_MS;
+  const one = `show stat -1 4 ${freeServerId(FLAG, new Set())}`;
+  while (performance.now() < until) {
+    const [shown = ""] = await socket.ask([one]);
+    const now = shown.split("\n").find((line) => line.startsWith(`web,${FLAG},`))?.split(",")[18];
+    if (now !== undefined && now !== weight) return now;
+  }
+  throw new Error(`no command within ${ARRIVAL_DEADLINE_MS} ms`);
+}
+
 /** How long a change may take to HAProxy: longer is a change that never arrives. */
 export const ARRIVAL_DEADLINE_MS = 120_000;
 /** Servers whose ids collide have another one than their names say: so often all of them are read. */
@@ -64,12 +157,15 @@ export async function untilServing(
   const until = performance.now() + ARRIVAL_DEADLINE_MS;
   // One server is asked for, not all: that costs HAProxy the same whatever the size of the cluster.
   const one = `show stat -1 4 ${freeServerId(server, new Set())}`;
+  let wasUp = false;
   for (let reads = 1; performance.now() < until; reads++) {
     const [shown = ""] = await socket.ask([one]);
-    if (isUp(shown, backend, server) === wanted) {
-      if (wanted) return;
-      if (!isServing(await serversOf(socket, backend), server)) return;
+    const isUpNow = isUp(shown, backend, server);
+    if (isUpNow === wanted) {
+      // A server that was never seen by this id may serve by another.
+      if (wanted || wasUp || !isServing(await serversOf(socket, backend), server)) return;
     }
+    wasUp ||= isUpNow;
     if (reads % READ_ALL_EVERY === 0 && isServing(await serversOf(socket, backend), server) === wanted) return;
   }
   throw new Error(`${server} ${wanted ? "gets no" : "gets"} requests of ${backend} after ${ARRIVAL_DEADLINE_MS} ms`);

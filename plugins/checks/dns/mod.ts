@@ -2,7 +2,7 @@ import type { CheckPlugin, ProbeOutcome } from "../../../mod.ts";
 import { ownFault } from "../../../src/kernel/own_fault.ts";
 import { quote } from "../../../src/kernel/quote.ts";
 import { isIpv4, isIpv6, parseEndpoint } from "../../../src/model/endpoint.ts";
-import { lazySchema } from "../lazy_schema.ts";
+import { lazySchema } from "../../../src/kernel/lazy_schema.ts";
 import type { DnsConfig, RecordType } from "./config.ts";
 
 /** The hosts file of this machine. Deno's resolver reads it first, even if a server is given. */

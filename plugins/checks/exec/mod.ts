@@ -3,7 +3,7 @@ import { ownFault } from "../../../src/kernel/own_fault.ts";
 import { isSecretKey, MASK } from "../../../src/kernel/secret.ts";
 import { parseEndpoint } from "../../../src/model/endpoint.ts";
 import { quoteBytes } from "../connection.ts";
-import { lazySchema } from "../lazy_schema.ts";
+import { lazySchema } from "../../../src/kernel/lazy_schema.ts";
 import type { ExecConfig } from "./config.ts";
 
 /** Time between SIGTERM and SIGKILL: a probe must end within 200 ms of its abort. */

@@ -1,6 +1,6 @@
 import type { CheckPlugin, ProbeOutcome } from "../../../mod.ts";
 import { quoteBytes } from "../connection.ts";
-import { lazySchema } from "../lazy_schema.ts";
+import { lazySchema } from "../../../src/kernel/lazy_schema.ts";
 import type { FileConfig } from "./config.ts";
 
 /** Maximum size read of a flag file, for its reason. */

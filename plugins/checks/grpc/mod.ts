@@ -2,7 +2,7 @@ import type { CheckPlugin, Endpoint, ProbeOutcome } from "../../../mod.ts";
 import { quote } from "../../../src/kernel/quote.ts";
 import { parseEndpoint } from "../../../src/model/endpoint.ts";
 import { outcomeOf, ProbeError, readAuthorities } from "../connection.ts";
-import { lazySchema } from "../lazy_schema.ts";
+import { lazySchema } from "../../../src/kernel/lazy_schema.ts";
 import type { Reply } from "./call.ts";
 import type { GrpcConfig } from "./config.ts";
 import { parseResponse } from "./message.ts";

@@ -1,6 +1,6 @@
 import type { CheckPlugin, Endpoint, ProbeOutcome } from "../../../mod.ts";
 import { type Connection, exchange, quoteBytes } from "../connection.ts";
-import { lazySchema } from "../lazy_schema.ts";
+import { lazySchema } from "../../../src/kernel/lazy_schema.ts";
 import type { HttpConfig, StatusRange } from "./config.ts";
 import { BODY_BYTES_MAX, contains, formatRequest, type Head, readBody, readHead } from "./message.ts";
 

@@ -1,5 +1,5 @@
 import type { CheckPlugin } from "../../../mod.ts";
-import { lazySchema } from "../lazy_schema.ts";
+import { lazySchema } from "../../../src/kernel/lazy_schema.ts";
 import type { NoopConfig } from "./config.ts";
 
 /** The check `noop`; its keys are in the README beside this file. */

@@ -2,7 +2,7 @@ import type { CheckPlugin, ProbeOutcome } from "../../../mod.ts";
 import { quote } from "../../../src/kernel/quote.ts";
 import { MASK } from "../../../src/kernel/secret.ts";
 import { type Connection, exchange, ProbeError } from "../connection.ts";
-import { lazySchema } from "../lazy_schema.ts";
+import { lazySchema } from "../../../src/kernel/lazy_schema.ts";
 import type { PostgresConfig } from "./config.ts";
 import { logIn } from "./login.ts";
 import {

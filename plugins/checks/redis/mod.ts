@@ -1,7 +1,7 @@
 import type { CheckPlugin, ProbeOutcome } from "../../../mod.ts";
 import { MASK } from "../../../src/kernel/secret.ts";
 import { type Connection, exchange, quoteBytes } from "../connection.ts";
-import { lazySchema } from "../lazy_schema.ts";
+import { lazySchema } from "../../../src/kernel/lazy_schema.ts";
 import type { RedisConfig } from "./config.ts";
 
 /** Maximum size of a reply. */

@@ -1,6 +1,6 @@
 import type { CheckPlugin, ProbeOutcome } from "../../../mod.ts";
 import { type Connection, exchange, quoteBytes } from "../connection.ts";
-import { lazySchema } from "../lazy_schema.ts";
+import { lazySchema } from "../../../src/kernel/lazy_schema.ts";
 import type { TcpConfig } from "./config.ts";
 
 /** Maximum size of an answer. */

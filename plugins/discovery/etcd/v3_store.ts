@@ -43,8 +43,9 @@ export class V3Store implements Store {
   }
 
   async *follow(path: string, signal: AbortSignal): AsyncGenerator<StoreFacts> {
+    const entries = new Entries(path);
     for await (const { keyValues, wasSeen, epoch } of this.#watches.follow(path, signal)) {
-      yield { entries: entriesOf(path, keyValues), exists: wasSeen, epoch };
+      yield { entries: entries.of(keyValues), exists: wasSeen, epoch };
     }
   }
 
@@ -84,22 +85,30 @@ export class V3Store implements Store {
   }
 }
 
-/** The names of decoded keys: a thousand of them are needed for each change of one. */
-const names = new WeakMap<KeyValue, string>();
-
-function nameOf(keyValue: KeyValue): string {
-  const known = names.get(keyValue);
-  if (known !== undefined) return known;
-  const name = decodeKey(keyValue.key);
-  names.set(keyValue, name);
-  return name;
-}
+type Entry = readonly [name: string, node: RawNode];
 
 /** The entries below a path; the key that marks the cluster as existing is none. */
-function* entriesOf(path: string, keyValues: ReadonlyMap<string, KeyValue>): Generator<readonly [string, RawNode]> {
-  for (const keyValue of keyValues.values()) {
-    const name = nameOf(keyValue).slice(path.length);
-    if (name !== "") yield [name, { data: keyValue.value, version: keyValue.modRevision }];
+class Entries {
+  readonly #path: string;
+  /** The entries of decoded keys: a change of one leaves the others the same values. */
+  readonly #known = new WeakMap<KeyValue, Entry>();
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  *of(keyValues: ReadonlyMap<string, KeyValue>): Generator<Entry> {
+    for (const keyValue of keyValues.values()) {
+      let entry = this.#known.get(keyValue);
+      if (entry === undefined) {
+        entry = [decodeKey(keyValue.key).slice(this.#path.length), {
+          data: keyValue.value,
+          version: keyValue.modRevision,
+        }];
+        this.#known.set(keyValue, entry);
+      }
+      if (entry[0] !== "") yield entry;
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 import type { DiscoveryPlugin } from "../../../mod.ts";
-import { lazySchema } from "../lazy_schema.ts";
+import { lazySchema } from "../../../src/kernel/lazy_schema.ts";
 import { withNames } from "../resolving.ts";
 import type { LighthouseConfig } from "./config.ts";
 

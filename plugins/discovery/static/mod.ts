@@ -1,6 +1,6 @@
 import type { ClusterFacts, DiscoveryPlugin, Node } from "../../../mod.ts";
 import { systemClock } from "../../../src/kernel/clock.ts";
-import { lazySchema } from "../lazy_schema.ts";
+import { lazySchema } from "../../../src/kernel/lazy_schema.ts";
 import { NamedClusters, withNames } from "../resolving.ts";
 import type { StaticConfig } from "./config.ts";
 

@@ -1,7 +1,7 @@
 import type { NotifierPlugin } from "../../../mod.ts";
 import { quote } from "../../../src/kernel/quote.ts";
 import { webhookBody } from "../webhook/mod.ts";
-import { schema } from "./config.ts";
+import { lazySchema } from "../../../src/kernel/lazy_schema.ts";
 
 /** The keys, validated. */
 interface ExecConfig {
@@ -23,7 +23,7 @@ const exec: NotifierPlugin<ExecConfig> = {
   summary: "Runs a program with events on its standard input; the program is not sandboxed",
   stability: "stable",
   example: { command: "/bin/true" },
-  config: schema,
+  config: lazySchema(async () => (await import("./config.ts")).schema),
   permissions: ({ command }) => ({ run: [command] }),
   async notify(events, { command, args, env }, signal) {
     signal.throwIfAborted();

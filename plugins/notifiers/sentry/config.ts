@@ -1,5 +1,5 @@
 import { converted, houseSchema, keys, matching, optional } from "../../../src/kernel/schema.ts";
-import { type PostUrl, readPostUrl } from "../http_post.ts";
+import { type PostUrl, readPostUrl } from "../post_url.ts";
 
 /** A DSN, taken apart. */
 export interface Dsn {

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import type { NotifiedEvent, NotifierPlugin } from "../../../mod.ts";
 import { addressOf, clientFor, post } from "../http_post.ts";
-import { type Dsn, schema } from "./config.ts";
+import { lazySchema } from "../../../src/kernel/lazy_schema.ts";
+import type { Dsn } from "./config.ts";
 
 /** The keys, validated. */
 interface SentryConfig {
@@ -53,7 +54,7 @@ const sentry: NotifierPlugin<SentryConfig> = {
   summary: "Sends events to Sentry",
   stability: "stable",
   example: { dsn: "http://0123456789abcdef@127.0.0.1:8080/1" },
-  config: schema,
+  config: lazySchema(async () => (await import("./config.ts")).schema),
   permissions: ({ dsn: { url }, ca }) => ({ net: [addressOf(url)], ...ca !== undefined && { read: [ca] } }),
   async notify(events, { dsn: { url, key, project }, environment, ca }, signal) {
     using client = await clientFor(url, ca);

@@ -1,7 +1,8 @@
 import type { NotifiedEvent, NotifierPlugin } from "../../../mod.ts";
 import { eventLine } from "../event_line.ts";
-import { addressOf, clientFor, post, type PostUrl } from "../http_post.ts";
-import { schema } from "./config.ts";
+import { addressOf, clientFor, post } from "../http_post.ts";
+import { lazySchema } from "../../../src/kernel/lazy_schema.ts";
+import type { PostUrl } from "../post_url.ts";
 
 /** The keys, validated. */
 interface SlackConfig {
@@ -45,7 +46,7 @@ const slack: NotifierPlugin<SlackConfig> = {
   summary: "Posts events to a Slack channel",
   stability: "stable",
   example: { url: "http://127.0.0.1:8080", path: "/services/T0/B0/x", channel: "#ops" },
-  config: schema,
+  config: lazySchema(async () => (await import("./config.ts")).schema),
   permissions: ({ url, ca }) => ({ net: [addressOf(url)], ...ca !== undefined && { read: [ca] } }),
   async notify(events, { url, path, ca, ...look }, signal) {
     using client = await clientFor(url, ca);

@@ -1,5 +1,5 @@
 import { houseSchema, keys, mapOf, matching, optional } from "../../../src/kernel/schema.ts";
-import { pathKey, urlKey } from "../http_post.ts";
+import { pathKey, urlKey } from "../post_url.ts";
 
 /** A file of `notifiers/` with the type `webhook`. */
 export const schema = houseSchema(keys({

@@ -1,6 +1,7 @@
 import type { NotifiedEvent, NotifierPlugin } from "../../../mod.ts";
-import { addressOf, clientFor, post, type PostUrl } from "../http_post.ts";
-import { schema } from "./config.ts";
+import { addressOf, clientFor, post } from "../http_post.ts";
+import { lazySchema } from "../../../src/kernel/lazy_schema.ts";
+import type { PostUrl } from "../post_url.ts";
 
 /** The keys, validated. */
 interface WebhookConfig {
@@ -27,7 +28,7 @@ const webhook: NotifierPlugin<WebhookConfig> = {
   summary: "Posts events as JSON",
   stability: "stable",
   example: { url: "http://127.0.0.1:8080/events" },
-  config: schema,
+  config: lazySchema(async () => (await import("./config.ts")).schema),
   permissions: ({ url, ca }) => ({ net: [addressOf(url)], ...ca !== undefined && { read: [ca] } }),
   async notify(events, { url, path, token, headers, ca }, signal) {
     using client = await clientFor(url, ca);
