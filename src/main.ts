@@ -51,6 +51,9 @@ async function daemon(given: DaemonArguments): Promise<number> {
   }
   await using log = openLog(given);
   const sources = systemSources();
+  const hasServer = given.admin !== undefined || given.status !== undefined || given.lifecycle !== undefined;
+  // A program reads the limit, and the modules of the servers are loaded meanwhile.
+  const openFilesMax = hasServer ? readOpenFiles().then((files) => files?.limit, () => undefined) : undefined;
   const stop = new AbortController();
   await using history = keepHistory(log, given.command);
   const tally = new Tally();
@@ -118,17 +121,19 @@ async function daemon(given: DaemonArguments): Promise<number> {
   // Starting a program takes the time of reading the config, which comes first.
   using _tools = { [Symbol.dispose]: systemClock.after(TOOLS_MS, () => void reportMissingTools(log.part("app"))) };
   try {
-    await using admin = given.admin && await serveAdmin(given.admin, { given, app, log: log.part("admin") });
+    await using admin = given.admin &&
+      await serveAdmin(given.admin, { given, app, log: log.part("admin"), openFilesMax });
     if (given.admin !== undefined && admin === undefined) return EXIT.failed;
     lookAgain = () => {
       app.lookAgain();
       void admin?.reload();
     };
-    await using served = given.status && await serveStatus(given.status, { app, log: log.part("status"), tally });
+    await using served = given.status &&
+      await serveStatus(given.status, { app, log: log.part("status"), tally, openFilesMax });
     if (given.status !== undefined && served === undefined) return EXIT.failed;
     const quit = () => stop.abort();
     await using lifecycle = given.lifecycle &&
-      await serveScheduler(given.lifecycle, { given, app, log: log.part("lifecycle"), quit });
+      await serveScheduler(given.lifecycle, { given, app, log: log.part("lifecycle"), quit, openFilesMax });
     if (given.lifecycle !== undefined && lifecycle === undefined) return EXIT.failed;
     const ending = await app.run(stop.signal);
     return isBroken ? EXIT.broken : EXIT_OF[ending];
@@ -245,11 +250,24 @@ function hearSignals(
 /** Serves how the daemon stands; what that takes is loaded only where it is wanted. */
 async function serveStatus(
   address: StatusAddress,
-  { app, log, tally }: { readonly app: App; readonly log: Logger; readonly tally: Tally },
+  { app, log, tally, openFilesMax }: {
+    readonly app: App;
+    readonly log: Logger;
+    readonly tally: Tally;
+    readonly openFilesMax: Promise<number | undefined> | undefined;
+  },
 ): Promise<AsyncDisposable | undefined> {
   const { serveStatus } = await import("./status/serve_status.ts");
   try {
-    return await serveStatus(address, { app, version: config.version, pid: Deno.pid, clock: systemClock, log, tally });
+    return await serveStatus(address, {
+      app,
+      version: config.version,
+      pid: Deno.pid,
+      clock: systemClock,
+      log,
+      tally,
+      openFilesMax: await openFilesMax,
+    });
   } catch (error) {
     log.error(error instanceof Error ? error.message : String(error), { event: "status.unavailable" });
     return undefined;
@@ -259,11 +277,12 @@ async function serveStatus(
 /** Serves what a scheduler asks of a task; what that takes is loaded only where it is asked for. */
 async function serveScheduler(
   address: StatusAddress,
-  { given, app, log, quit }: {
+  { given, app, log, quit, openFilesMax }: {
     readonly given: DaemonArguments;
     readonly app: App;
     readonly log: Logger;
     readonly quit: () => void;
+    readonly openFilesMax: Promise<number | undefined> | undefined;
   },
 ): Promise<AsyncDisposable | undefined> {
   const { serveLifecycle } = await import("./admin/lifecycle_server.ts");
@@ -282,7 +301,7 @@ async function serveScheduler(
       clock: systemClock,
       wallNow: Date.now,
       log,
-      openFilesMax: (await readOpenFiles())?.limit,
+      openFilesMax: await openFilesMax,
     });
   } catch (error) {
     log.error(error instanceof Error ? error.message : String(error), { event: "lifecycle.unavailable" });
@@ -293,7 +312,12 @@ async function serveScheduler(
 /** Serves what an operator may change; what that takes is loaded only where it is asked for. */
 async function serveAdmin(
   address: StatusAddress,
-  { given, app, log }: { readonly given: DaemonArguments; readonly app: App; readonly log: Logger },
+  { given, app, log, openFilesMax }: {
+    readonly given: DaemonArguments;
+    readonly app: App;
+    readonly log: Logger;
+    readonly openFilesMax: Promise<number | undefined> | undefined;
+  },
 ) {
   const { AdminServer } = await import("./admin/admin_server.ts");
   const { adminTokens, adminTlsCert: cert, adminTlsKey: key } = given;
@@ -332,7 +356,7 @@ async function serveAdmin(
       clock: systemClock,
       wallNow: Date.now,
       log,
-      openFilesMax: (await readOpenFiles())?.limit,
+      openFilesMax: await openFilesMax,
     });
   } catch (error) {
     log.error(error instanceof Error ? error.message : String(error), { event: "admin.unavailable" });

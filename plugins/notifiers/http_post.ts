@@ -1,4 +1,3 @@
-import type { Endpoint } from "../../mod.ts";
 import { quote } from "../../src/kernel/quote.ts";
 import { HttpClient } from "../../src/http/client.ts";
 import { formatEndpoint } from "../../src/model/endpoint.ts";
@@ -8,11 +7,6 @@ import type { PostUrl } from "./post_url.ts";
 const ANSWER_BYTES_MAX = 64 * 1024;
 /** So much of an answer is quoted. */
 const QUOTED_MAX = 200;
-
-/** The one address that it takes. */
-export function addressOf({ host, port }: PostUrl): Endpoint {
-  return formatEndpoint({ host, port });
-}
 
 /** Opens what posts to a URL; `ca` names the file with the authority of the server's certificate (PEM). */
 export async function clientFor({ isSecure }: PostUrl, ca: string | undefined): Promise<HttpClient> {
@@ -43,5 +37,7 @@ export async function post(
   });
   if (status >= 200 && status <= 299) return;
   const said = text.trim() === "" ? "" : `: ${quote(text.trim().slice(0, QUOTED_MAX))}`;
-  throw new Error(`Cannot deliver to ${addressOf(url)}: got status ${status} ${statusText}${said}, want 200 to 299`);
+  throw new Error(
+    `Cannot deliver to ${formatEndpoint(url)}: got status ${status} ${statusText}${said}, want 200 to 299`,
+  );
 }

@@ -4,7 +4,6 @@ import { expose } from "../metrics/exposition.ts";
 import type { Tally } from "../metrics/tally.ts";
 import { formatStatusAddress, type StatusAddress } from "../model/status_address.ts";
 import { StatusServer } from "./status_server.ts";
-import { readOpenFiles } from "../system/open_files.ts";
 import { collectMetrics } from "./collected.ts";
 import type { HealthLimits } from "./health.ts";
 import { StatusReport } from "./report.ts";
@@ -19,6 +18,8 @@ export interface ServeStatusOptions {
   readonly log: Logger;
   /** What the parts of the app have counted. */
   readonly tally: Tally;
+  /** How many files the process may have open, if known. */
+  readonly openFilesMax: number | undefined;
   /** How late is too late, if not as usual. */
   readonly limits?: HealthLimits | undefined;
 }
@@ -26,7 +27,7 @@ export interface ServeStatusOptions {
 /** Serves the status of an app until it is disposed of. Throws an error that names the address if it is unavailable. */
 export async function serveStatus(
   address: StatusAddress,
-  { app, version, pid, clock, log, tally, limits }: ServeStatusOptions,
+  { app, version, pid, clock, log, tally, openFilesMax, limits }: ServeStatusOptions,
 ): Promise<AsyncDisposable> {
   await using parts = new AsyncDisposableStack();
   const report = parts.use(new StatusReport({ app, version, pid, clock, meter: tally, limits }));
@@ -34,7 +35,7 @@ export async function serveStatus(
     await StatusServer.start({
       address,
       log,
-      openFilesMax: (await readOpenFiles())?.limit,
+      openFilesMax,
       answers: {
         status: () => report.status,
         health() {

@@ -30,7 +30,8 @@ async function zookeeperEvents(address: string, onChange: () => void): Promise<v
     const names = new Set(await registry.children(CLUSTER, () => void read().then(onChange)));
     const added = known === undefined ? [] : names.difference(known);
     known = names;
-    for (const name of added) await registry.read(CLUSTER, name);
+    // A node may have left meanwhile.
+    for (const name of added) await registry.read(CLUSTER, name).catch(() => {});
   };
   await read();
 }

@@ -50,6 +50,7 @@ const address = parseStatusAddress(modules.get("--status") ?? "");
 if (address !== undefined) {
   const limits = { ...HEALTH_LIMITS, worker: 2 };
   await serveStatus(address, {
+    openFilesMax: undefined,
     app,
     version: "0.0.0",
     pid: Deno.pid,

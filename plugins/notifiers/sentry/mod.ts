@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { NotifiedEvent, NotifierPlugin } from "../../../mod.ts";
-import { addressOf, clientFor, post } from "../http_post.ts";
 import { lazySchema } from "../../../src/kernel/lazy_schema.ts";
+import { formatEndpoint } from "../../../src/model/endpoint.ts";
 import type { Dsn } from "./config.ts";
 
 /** The keys, validated. */
@@ -55,8 +55,9 @@ const sentry: NotifierPlugin<SentryConfig> = {
   stability: "stable",
   example: { dsn: "http://0123456789abcdef@127.0.0.1:8080/1" },
   config: lazySchema(async () => (await import("./config.ts")).schema),
-  permissions: ({ dsn: { url }, ca }) => ({ net: [addressOf(url)], ...ca !== undefined && { read: [ca] } }),
+  permissions: ({ dsn: { url }, ca }) => ({ net: [formatEndpoint(url)], ...ca !== undefined && { read: [ca] } }),
   async notify(events, { dsn: { url, key, project }, environment, ca }, signal) {
+    const { clientFor, post } = await import("../http_post.ts");
     using client = await clientFor(url, ca);
     for (const event of events) {
       await post(client, url, {

@@ -1,7 +1,7 @@
 import type { NotifiedEvent, NotifierPlugin } from "../../../mod.ts";
 import { eventLine } from "../event_line.ts";
-import { addressOf, clientFor, post } from "../http_post.ts";
 import { lazySchema } from "../../../src/kernel/lazy_schema.ts";
+import { formatEndpoint } from "../../../src/model/endpoint.ts";
 import type { PostUrl } from "../post_url.ts";
 
 /** The keys, validated. */
@@ -47,8 +47,9 @@ const slack: NotifierPlugin<SlackConfig> = {
   stability: "stable",
   example: { url: "http://127.0.0.1:8080", path: "/services/T0/B0/x", channel: "#ops" },
   config: lazySchema(async () => (await import("./config.ts")).schema),
-  permissions: ({ url, ca }) => ({ net: [addressOf(url)], ...ca !== undefined && { read: [ca] } }),
+  permissions: ({ url, ca }) => ({ net: [formatEndpoint(url)], ...ca !== undefined && { read: [ca] } }),
   async notify(events, { url, path, ca, ...look }, signal) {
+    const { clientFor, post } = await import("../http_post.ts");
     using client = await clientFor(url, ca);
     await post(client, url, {
       path,

@@ -1,6 +1,6 @@
 import type { NotifiedEvent, NotifierPlugin } from "../../../mod.ts";
-import { addressOf, clientFor, post } from "../http_post.ts";
 import { lazySchema } from "../../../src/kernel/lazy_schema.ts";
+import { formatEndpoint } from "../../../src/model/endpoint.ts";
 import type { PostUrl } from "../post_url.ts";
 
 /** The keys, validated. */
@@ -29,8 +29,9 @@ const webhook: NotifierPlugin<WebhookConfig> = {
   stability: "stable",
   example: { url: "http://127.0.0.1:8080/events" },
   config: lazySchema(async () => (await import("./config.ts")).schema),
-  permissions: ({ url, ca }) => ({ net: [addressOf(url)], ...ca !== undefined && { read: [ca] } }),
+  permissions: ({ url, ca }) => ({ net: [formatEndpoint(url)], ...ca !== undefined && { read: [ca] } }),
   async notify(events, { url, path, token, headers, ca }, signal) {
+    const { clientFor, post } = await import("../http_post.ts");
     using client = await clientFor(url, ca);
     await post(client, url, {
       path,
