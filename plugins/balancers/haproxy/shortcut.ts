@@ -34,6 +34,12 @@ const ownFrontendsAtLook = new WeakMap<RunningHaproxy, ReturnType<typeof ownFron
 const NAME_COLUMN = 1, STATUS_COLUMN = 17, ADDRESS_COLUMN = 73, WEIGHT_COLUMN = 99;
 
 /**
+ * Servers that are read back one by one, at most, unless that is a small part of all: a look at all servers costs
+ * HAProxy and the writer less than single reads of so many.
+ */
+const READS_MAX = 64, READS_SHARE_MAX = 1 / 4;
+
+/**
  * The commands for members, in waves: no server is disabled before all new ones are added, nor deleted before
  * all others are disabled.
  */
@@ -48,6 +54,8 @@ interface Scene {
   readonly waves: Waves;
   /** The leaving servers, by `backend/name`, and the index of the read that shows the state of each. */
   readonly going: Map<string, { readonly server: RunningServer; readonly readAt: number }>;
+  /** The ids in use, by backend, collected for its first new server. */
+  readonly ids: Map<string, Ids>;
 }
 
 /**
@@ -62,8 +70,11 @@ export function shortcut(
 ): Shortcut<Observed> | undefined {
   const { running } = observed;
   if (running === undefined || !isAtLeast(running.version, 2, 6)) return undefined;
+  const count = change.clusters.reduce((sum, { members }) => sum + members.length, 0);
+  if (count > READS_MAX && count > READS_SHARE_MAX * serversOf(running)) return undefined;
   const waves: Waves = { adds: [], changes: [], removals: [], deletions: [], reads: [] };
-  const scene: Scene = { change, running, since: new Map(observed.since), allowed, waves, going: new Map() };
+  const since = new Map(observed.since);
+  const scene: Scene = { change, running, since, allowed, waves, going: new Map(), ids: new Map() };
   for (const cluster of change.clusters) if (!planCluster(cluster, scene)) return undefined;
   const { adds, changes, removals, deletions, reads } = waves;
   const steps = [...adds, ...changes, ...removals, ...deletions, ...reads];
@@ -73,6 +84,11 @@ export function shortcut(
     steps: [...steps, read("show info", [isServing])],
     observed: (answers) => ({ ...observed, since: sinceThen(scene, answers) }),
   };
+}
+
+/** The number of servers of all backends. */
+function serversOf({ backends }: RunningHaproxy): number {
+  return [...backends.values()].reduce((sum, { size }) => sum + size, 0);
 }
 
 /** The state of the servers that were changed. */
@@ -105,7 +121,7 @@ function planCluster({ cluster, members }: ClusterChange<HaproxyCluster>, scene:
 
 function planMember(
   { before, now }: MemberChange,
-  { served, servers, change, running, since, allowed, waves, going }: Scene & {
+  { served, servers, change, running, since, allowed, waves, going, ids }: Scene & {
     readonly served: ServedCluster;
     readonly servers: ReadonlyMap<string, RunningServer>;
   },
@@ -140,7 +156,8 @@ function planMember(
   }
   const known = { learnt: learntRejections(rejected), lacking: missingFiles(rejected) };
   if (obstacleToAdding(served, running.version, known) !== undefined) return false;
-  const used = new Ids(backend, { servers, since, own: traits.ownServers.ids });
+  const used = ids.get(backend) ?? new Ids(backend, { servers, since, own: traits.ownServers.ids });
+  ids.set(backend, used);
   // Where its id places a server, all existing names decide which of two gets the id that both would have.
   if (traits.placedById && used.has(freeServerId(name, new Set()))) return false;
   const { id, steps } = add(served, member, used);

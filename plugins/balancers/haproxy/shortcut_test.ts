@@ -78,6 +78,14 @@ Deno.test("shortcut() leaves to a look what needs a reload, a twin, or an older 
   assert.equal(await stepsFrom([A], [A, B], { section: { server_options: "check", panic_threshold: 50 } }), undefined);
 });
 
+Deno.test("shortcut() leaves to a look so many changes that single reads cost more, unless most servers stay", async () => {
+  const nodes = (count: number) =>
+    Array.from({ length: count }, (_, i) => `n${1_000 + i}.int:80 10.1.${i >> 8}.${i & 255}`);
+  assert.equal((await stepsFrom([A], [A, ...nodes(64)]))?.length, 3 * 64 + 1);
+  assert.equal(await stepsFrom([A], [A, ...nodes(65)]), undefined);
+  assert.equal((await stepsFrom([A, ...nodes(300)], [A, ...nodes(365)]))?.length, 3 * 65 + 1);
+});
+
 Deno.test("shortcut() ignores a node that is not a member", async () => {
   const wild = { host: "evil.int", ip: "0.0.0.0", port: 80, metadata: {} };
   assert.deepEqual(await stepsFrom([A], [A, wild]), []);
