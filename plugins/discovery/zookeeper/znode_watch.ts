@@ -2,7 +2,15 @@ import type { ClusterFacts, PluginLog } from "../../../mod.ts";
 import type { Clock } from "../../../src/kernel/clock.ts";
 import { Gate } from "../../../src/kernel/gate.ts";
 import type { Random } from "../../../src/kernel/random.ts";
-import { type Child, Composition, newsOfFaults, sameFacts, sealedChild } from "../children.ts";
+import {
+  type ChangedChildren,
+  type Child,
+  Composition,
+  type NamedChild,
+  newsOfFaults,
+  sameFacts,
+  sealedChild,
+} from "../children.ts";
 import type { Format } from "../formats/format.ts";
 import { equalBytes } from "../node_json.ts";
 import { ERROR, type WatchEvent } from "./connection.ts";
@@ -42,6 +50,8 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
   readonly #stale = new Set<string>();
   #names: readonly string[] = [];
   readonly #children = new Map<string, Child>();
+  /** The children that were noted since the last composition, as they were in it. */
+  readonly #noted = new Map<string, Child | undefined>();
   readonly #composition: Composition;
   #faults: ReadonlyMap<string, string> = new Map();
   #excess: string | undefined;
@@ -95,7 +105,7 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
     const epoch = connection.sessionId.toString(16);
     if (this.#isMissing) return { nodes: [], exists: false, epoch };
     await this.#readChildren(connection);
-    const { nodes, faults, excess } = this.#composition.compose(this.#children);
+    const { nodes, faults, excess } = this.#composition.change(this.#takeChanged(), () => this.#children);
     if (excess !== undefined && excess !== this.#excess) {
       this.#options.log.warn("Metadata too large, partly omitted", {
         event: "discovery.excess",
@@ -123,8 +133,7 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
         this.#names = format.select?.(all) ?? all;
         if (this.#isMissing) log.info("Path now exists", { event: "discovery.path_found", path });
         this.#isMissing = false;
-        const listed = new Set(this.#names);
-        for (const name of this.#children.keys()) if (!listed.has(name)) this.#children.delete(name);
+        this.#forgetUnlisted();
         return;
       } catch (error) {
         if (!isError(error, ERROR.noNode)) {
@@ -139,6 +148,36 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
       for (const name of this.#children.keys()) this.#stale.add(name);
       return;
     }
+  }
+
+  /** Forgets the children that are not listed any more. */
+  #forgetUnlisted(): void {
+    let staying = 0;
+    for (const name of this.#names) if (this.#children.has(name)) staying++;
+    if (staying === this.#children.size) return;
+    const listed = new Set(this.#names);
+    for (const name of this.#children.keys()) if (!listed.has(name)) this.#note(name, undefined);
+  }
+
+  /** Notes what is known about a child now. */
+  #note(name: string, child: Child | undefined): void {
+    if (!this.#noted.has(name)) this.#noted.set(name, this.#children.get(name));
+    if (child === undefined) this.#children.delete(name);
+    else this.#children.set(name, child);
+  }
+
+  /** The children that differ from the last composition. */
+  #takeChanged(): ChangedChildren {
+    const come: NamedChild[] = [];
+    const gone: NamedChild[] = [];
+    for (const [name, before] of this.#noted) {
+      const now = this.#children.get(name);
+      if (now === before) continue;
+      if (now !== undefined) come.push([name, now]);
+      if (before !== undefined) gone.push([name, before]);
+    }
+    this.#noted.clear();
+    return { come, gone };
   }
 
   /** Reads what is new or changed; if one cannot be read all fail, as a partial result is not reported. */
@@ -162,10 +201,10 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
       const isNode = before?.node !== undefined || before?.unresolved !== undefined;
       // Data that is not kept is empty, and equals nothing.
       if (isNode && before.data.length > 0 && equalBytes(before.data, data)) return;
-      this.#children.set(name, format.read(name, data, { withoutMetadata, before }));
+      this.#note(name, format.read(name, data, { withoutMetadata, before }));
     } catch (error) {
-      if (isError(error, ERROR.noNode)) this.#children.delete(name);
-      else if (isError(error, ERROR.noAuth)) this.#children.set(name, sealedChild("Permission denied"));
+      if (isError(error, ERROR.noNode)) this.#note(name, undefined);
+      else if (isError(error, ERROR.noAuth)) this.#note(name, sealedChild("Permission denied"));
       else throw error;
     }
   }
