@@ -9,8 +9,8 @@ import { Bench, countServing } from "./stage.ts";
 const LARGE = 10_000, SMALL = 100;
 /** Nodes that are registered at one time. */
 const AT_ONCE = 500;
-/** After this a writer is at rest: its first file is written, and what a start takes is let go. */
-const REST_MS = 10_000;
+/** The least of the samples of this time counts: V8 frees what a start has allocated some time later. */
+const REST_MS = 60_000, SAMPLE_MS = 1_000;
 
 /** What a writer keeps of a large cluster, beside what it keeps of a small one. */
 export async function memory(): Promise<void> {
@@ -18,7 +18,7 @@ export async function memory(): Promise<void> {
   await using registry = await RawRegistry.connect(server);
   const [small, large] = [await measure(server, registry, SMALL), await measure(server, registry, LARGE)];
   print(`Memory of the writer with ${LARGE} nodes (floor: with ${SMALL})`, [
-    { what: "resident", value: large, unit: "MB", floor: small, most: 1.5 * small },
+    { what: "resident, the least within 60 s", value: large, unit: "MB", floor: small, most: 1.5 * small },
   ]);
 }
 
@@ -36,6 +36,10 @@ async function measure(server: ZooKeeper, registry: RawRegistry, size: number): 
     using socket = await bench.connect();
     return await countServing(socket, cluster) === size;
   }, { deadlineMs: 120_000 });
-  await new Promise((resolve) => setTimeout(resolve, REST_MS));
-  return usageOf(daemon.pid).rssMb;
+  let leastMb = Infinity;
+  for (let waitedMs = 0; waitedMs < REST_MS; waitedMs += SAMPLE_MS) {
+    await new Promise((resolve) => setTimeout(resolve, SAMPLE_MS));
+    leastMb = Math.min(leastMb, usageOf(daemon.pid).rssMb);
+  }
+  return leastMb;
 }

@@ -19,11 +19,15 @@ const BESIDE = 200, NODES_BESIDE = 10;
 /** The goals, as multiples of the floor: of a single change, and of the slowest ones and a series. */
 const SINGLE_MOST = 1.7, WORST_MOST = 2;
 
+/** The nodes of the cluster from the start, and the first ports of the nodes that are measured. */
+const HOST = "node.test", FIRST_PORT = 1_000, SINGLE_PORT = 30_000, SERIES_PORT = 40_000;
+
 /** A stage on which changes are measured. */
 interface Stage {
   readonly registry: RawRegistry;
   readonly socket: RuntimeSocket;
   readonly cluster: string;
+  readonly size: number;
 }
 
 /** What a phase has measured. */
@@ -75,7 +79,7 @@ async function measure({ server, registry, size, beside }: {
   {
     await using daemon = await start();
     using socket = await bench.connect();
-    ours.push(await changes({ registry, socket, cluster }, 0));
+    ours.push(await changes({ registry, socket, cluster, size }, 0));
     usage = usageOf(daemon.pid).rssMb;
   }
   {
@@ -87,7 +91,7 @@ async function measure({ server, registry, size, beside }: {
       cluster,
     ]);
     using socket = await bench.connect();
-    floors.push(await changes({ registry, socket, cluster }, 1));
+    floors.push(await changes({ registry, socket, cluster, size }, 1));
   }
   const at = (of: readonly Times[], key: keyof Times, share: number) =>
     quantile(of.flatMap((each) => each[key]), share);
@@ -115,15 +119,15 @@ async function measure({ server, registry, size, beside }: {
 
 async function fill(registry: RawRegistry, cluster: string, size: number): Promise<void> {
   await registry.makePath(`${BASE_PATH}/${cluster}`);
-  await Promise.all(Array.from({ length: size }, (_, i) => registry.create(cluster, "node.test", 1_000 + i)));
+  await Promise.all(Array.from({ length: size }, (_, i) => registry.create(cluster, HOST, FIRST_PORT + i)));
 }
 
 /** Makes changes, and measures each until HAProxy has it. */
-async function changes({ registry, socket, cluster }: Stage, phase: number): Promise<Times> {
+async function changes({ registry, socket, cluster, size }: Stage, phase: number): Promise<Times> {
   const host = `new${phase}.test`;
   const [joins, leaves]: [number[], number[]] = [[], []];
-  for (let i = 0; i < CHANGES; i++) {
-    const port = 30_000 + i;
+  const used = new Set(Array.from({ length: size }, (_, i) => idOf(HOST, FIRST_PORT + i)));
+  for (const port of portsWithOwnId(host, SINGLE_PORT, CHANGES, used)) {
     await pause(APART_MS);
     joins.push(
       await timed(() => registry.create(cluster, host, port), () => isServing(socket, host, port, true)),
@@ -136,12 +140,12 @@ async function changes({ registry, socket, cluster }: Stage, phase: number): Pro
   await pause(3_000);
   const waiting = new Map<number, number>();
   const series: number[] = [];
+  const seriesPorts = portsWithOwnId(host, SERIES_PORT, SERIES, used);
   let isOver = false;
   const began = performance.now();
   const writing = (async () => {
-    for (let i = 0; i < SERIES; i++) {
+    for (const [i, port] of seriesPorts.entries()) {
       await pause(began + i * SERIES_APART_MS - performance.now());
-      const port = 40_000 + i;
       waiting.set(port, performance.now());
       void registry.create(cluster, host, port);
     }
@@ -158,7 +162,7 @@ async function changes({ registry, socket, cluster }: Stage, phase: number): Pro
     }
   }
   await writing;
-  for (let i = 0; i < SERIES; i++) await registry.remove(cluster, host, 40_000 + i);
+  for (const port of seriesPorts) await registry.remove(cluster, host, port);
   await pause(2_000);
   return { joins, leaves, series };
 }
@@ -172,7 +176,24 @@ async function timed(change: () => Promise<void>, isDone: () => Promise<boolean>
 
 /** Asks for the one server, not for all: that costs the same whatever the size of the cluster. */
 function queryOf(host: string, port: number): string {
-  return `show stat -1 4 ${freeServerId(`${host}:${port}`, new Set())}`;
+  return `show stat -1 4 ${idOf(host, port)}`;
+}
+
+/** The id of a server with no collision. */
+function idOf(host: string, port: number): number {
+  return freeServerId(`${host}:${port}`, new Set());
+}
+
+/** Ports from the first on whose servers have an id of their own: a query by id would miss another one. */
+function portsWithOwnId(host: string, first: number, count: number, used: Set<number>): readonly number[] {
+  const ports: number[] = [];
+  for (let port = first; ports.length < count; port++) {
+    const id = idOf(host, port);
+    if (used.has(id)) continue;
+    used.add(id);
+    ports.push(port);
+  }
+  return ports;
 }
 
 async function isServing(

@@ -58,13 +58,19 @@ async function serfEvents(address: string, onChange: () => void): Promise<void> 
   await rpc.stream("member-join,member-update,member-leave,member-failed", () => void read());
 }
 
-/** The events of the file system for one directory, and the contents of the file that each is about. */
+/** The events of the file system for one directory, and the contents of each node's file that has changed. */
 function fileEvents(path: string, onChange: () => void): Promise<void> {
   const watcher = Deno.watchFs(`${path}/${CLUSTER}`);
+  const known = new Map<string, string | undefined>();
   const read = async () => {
     for await (const { paths } of watcher) {
-      for (const changed of paths) await Deno.readTextFile(changed).catch(() => {});
-      onChange();
+      for (const changed of paths.filter((path) => /\/[^./][^/]*\.json$/.test(path))) {
+        const text = await Deno.readTextFile(changed).catch(() => undefined);
+        // A renewed lease is no change.
+        if (known.has(changed) && known.get(changed) === text) continue;
+        known.set(changed, text);
+        onChange();
+      }
     }
   };
   void read();

@@ -2,7 +2,8 @@ import type { ClusterFacts, ClusterName, PluginLog } from "../../../mod.ts";
 import type { Clock } from "../../../src/kernel/clock.ts";
 import { delay } from "../../../src/kernel/delay.ts";
 import { Gate } from "../../../src/kernel/gate.ts";
-import { composeNodes, newsOfFaults, sameFacts, sealedChild } from "../children.ts";
+import { Composition, newsOfFaults, sameFacts, sealedChild } from "../children.ts";
+import { equalBytes } from "../node_json.ts";
 import { isOver, type NodeFile, readNodeFile, sameStamp, see, type Sighting, type Stamp } from "./lease.ts";
 import { refuseLink } from "./link.ts";
 
@@ -68,6 +69,7 @@ export class DirectoryWatch {
   readonly #options: DirectoryWatchOptions;
   readonly #gate = new Gate(READS_AT_ONCE_MAX);
   readonly #known = new Map<string, Known>();
+  readonly #composition: Composition;
   #faults: ReadonlyMap<string, string> = new Map();
   #excess: string | undefined;
   #isMissing = false;
@@ -91,6 +93,7 @@ export class DirectoryWatch {
 
   constructor(options: DirectoryWatchOptions) {
     this.#options = options;
+    this.#composition = new Composition({ withNames: options.withNames });
   }
 
   /** Whether the last look succeeded, and found no directory. */
@@ -185,7 +188,7 @@ export class DirectoryWatch {
   }
 
   #compose(): ClusterFacts {
-    const { path, log, ttlMs, withNames } = this.#options;
+    const { path, log, ttlMs } = this.#options;
     const live = new Map<string, NodeFile>();
     let leaseMs = ttlMs;
     for (const [name, { entry, sighting }] of this.#known) {
@@ -193,7 +196,7 @@ export class DirectoryWatch {
       leaseMs = Math.max(leaseMs, entry.lease?.ttlMs ?? 0);
       if (!isOver(entry.lease, sighting)) live.set(name.slice(0, -FILE_ENDING.length), entry);
     }
-    const { nodes, faults, excess } = composeNodes(live, { withNames });
+    const { nodes, faults, excess } = this.#composition.compose(live);
     if (excess !== undefined && excess !== this.#excess) {
       log.warn("Metadata too large, partly omitted", { event: "discovery.excess", path, reason: excess });
     }
@@ -291,7 +294,8 @@ export class DirectoryWatch {
       if (error instanceof Deno.errors.PermissionDenied) return sealed("Permission denied");
       throw error;
     }
-    // Renewing a lease by rewriting the file changes nothing that is reported.
+    // A renewed lease changes nothing that is reported. Data that is not kept is empty, and equals nothing.
+    if (before !== undefined && before.data.length > 0 && equalBytes(before.data, data)) return before;
     return readNodeFile(data, { withoutMetadata: this.#options.withoutMetadata, before });
   }
 

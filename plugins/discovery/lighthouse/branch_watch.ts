@@ -4,7 +4,7 @@ import { delay } from "../../../src/kernel/delay.ts";
 import type { Gate } from "../../../src/kernel/gate.ts";
 import { isRecord } from "../../../src/model/node.ts";
 import type { HttpAnswer } from "../../../src/http/client.ts";
-import { type Child, composeNodes, newsOfFaults, readChild, sameFacts } from "../children.ts";
+import { type Child, Composition, newsOfFaults, readChild, sameFacts } from "../children.ts";
 import { describeRefusal, type Instances } from "./instances.ts";
 
 export interface BranchWatchOptions {
@@ -42,6 +42,7 @@ interface Known {
 export class BranchWatch {
   readonly #options: BranchWatchOptions;
   #known: ReadonlyMap<string, Known> = new Map();
+  readonly #composition: Composition;
   #faults: ReadonlyMap<string, string> = new Map();
   #excess: string | undefined;
   #withoutMetadata: boolean | undefined;
@@ -59,6 +60,7 @@ export class BranchWatch {
 
   constructor(options: BranchWatchOptions) {
     this.#options = options;
+    this.#composition = new Composition({ withNames: options.withNames });
   }
 
   /**
@@ -143,7 +145,7 @@ export class BranchWatch {
   }
 
   #read(text: string): readonly Node[] {
-    const { path, log, withNames } = this.#options;
+    const { path, log } = this.#options;
     const value: unknown = JSON.parse(text);
     if (!isRecord(value)) throw new Error(`Cannot read ${path}: must be an object of nodes`);
     const known = new Map<string, Known>();
@@ -159,10 +161,8 @@ export class BranchWatch {
       known.set(name, { text: child.data.length > 0 ? text : undefined, child });
     }
     this.#known = known;
-    const { nodes, faults, excess } = composeNodes(
-      new Map([...known].map(([name, { child }]) => [name, child])),
-      { withNames },
-    );
+    const children = new Map([...known].map(([name, { child }]) => [name, child]));
+    const { nodes, faults, excess } = this.#composition.compose(children);
     for (const line of newsOfFaults(this.#faults, faults)) {
       log.warn("Entry skipped", { event: "discovery.entry_skipped", path, reason: line });
     }
