@@ -437,7 +437,7 @@ Deno.test("lighthouse: an instance that may not serve yet is skipped", async () 
   await using session = await open([waits, store]);
   await session.register("web", up(testNode(1)), soon());
   assert.equal(store.server.store.copy.leases.size, 1);
-  assert.match(session.context.lines.join("\n"), /answered 503/);
+  assert.match(session.context.lines.join("\n"), /responded with 503/);
 });
 
 Deno.test("lighthouse: an instance that lags removes no member", async () => {

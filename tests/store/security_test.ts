@@ -143,7 +143,7 @@ Deno.test("lighthouse store reports why it does not start, and exits with 1", as
   assert.equal(await store.ended(), 1);
   assert.match(
     store.log,
-    /Cannot listen on 0\.0\.0\.0:0: without authentication, every client could change every value/,
+    /Cannot listen on 0\.0\.0\.0:0: without authentication, any client could change any value/,
   );
 });
 
