@@ -46,7 +46,7 @@ const address = () =>
   converted((value) => {
     const endpoint = typeof value === "string" ? parseEndpoint(value) : undefined;
     return endpoint !== undefined && (isIpv4(endpoint.host) || isIpv6(endpoint.host)) ? endpoint : undefined;
-  }, "an IP address and a port such as 10.0.0.5:8080 or [fd00::5]:8080");
+  }, "an IP address and a port, such as 10.0.0.5:8080 or [fd00::5]:8080");
 
 const TTL = { ttl: optional(seconds({ min: 1, max: TTL_MAX_S })) } as const;
 const NODE = houseSchema(keys({ ...TTL, address: address(), metadata: optional(json("a map")) }));

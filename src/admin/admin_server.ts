@@ -87,7 +87,7 @@ export class AdminServer implements AsyncDisposable {
     if (!("path" in address) && (tokensFile === undefined || tls === undefined)) {
       throw new Error(
         `Cannot serve the admin interface at ${where}: a port requires --admin-tls-cert, --admin-tls-key and ` +
-          "--admin-tokens; or use a socket: --admin unix:/run/lighthouse/writer.sock",
+          "--admin-tokens; a unix socket requires none of these: --admin unix:/run/lighthouse/writer.sock",
       );
     }
     const secrets = { now: await readSecrets(options) };
@@ -129,7 +129,7 @@ export class AdminServer implements AsyncDisposable {
       log.info("Admin tokens and certificates reloaded", { event: "admin.secrets_reloaded" });
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      log.error("Cannot reload admin tokens and certificates; keeping the last good ones", {
+      log.error("Cannot reload admin tokens and certificates; keeping the previous ones", {
         event: "admin.secrets_invalid",
         reason,
       });
@@ -177,7 +177,9 @@ async function answer(request: HttpRequest, serving: Serving): Promise<HttpAnswe
   if (method === "GET") {
     if (path === "/connections") {
       const query = parseConnectionsQuery(new URLSearchParams(/\?([^#]*)/.exec(url)?.[1] ?? ""));
-      if (query === undefined) return reject(400, "Cannot count connections: expected cluster and target, or service");
+      if (query === undefined) {
+        return reject(400, "Cannot count connections: the query must have cluster and target, or service");
+      }
       const counted = await operator.connections(query);
       return counted.ok ? respond(200, counted.connections) : reject(counted.status, counted.reason);
     }
@@ -187,23 +189,23 @@ async function answer(request: HttpRequest, serving: Serving): Promise<HttpAnswe
     if (path !== "/overrides") {
       return reject(
         404,
-        `Cannot find ${path}: GET serves /overrides, /explain, /status, /health and /connections`,
+        `Cannot find ${path}: known GET paths are /overrides, /explain, /status, /health and /connections`,
       );
     }
     return respond(200, listingOf(operator, serving.wallNow()));
   }
   if (method !== "POST") {
-    return reject(405, `Cannot ${method}: supported methods are GET and POST`, [["allow", "GET, POST"]]);
+    return reject(405, `Cannot ${method} ${path}: supported methods are GET and POST`, [["allow", "GET, POST"]]);
   }
   const verb = path.slice(1);
-  if (!isVerb(verb)) return reject(404, `Cannot find ${path}: POST serves /${ADMIN_VERBS.join(", /")}`);
+  if (!isVerb(verb)) return reject(404, `Cannot find ${path}: known POST paths are /${ADMIN_VERBS.join(", /")}`);
   if (!bearer.mayWrite) {
     log.warn("Admin request denied", { event: "admin.denied", token: bearer.name, verb });
-    return reject(403, `Cannot ${verb}: token ${bearer.name} has read access only`);
+    return reject(403, `Cannot ${verb}: token ${bearer.name} has read-only access`);
   }
   // A web page can send a form, and nothing that says it is JSON.
   if (!/^application\/json\b/i.test(headers.get("content-type") ?? "")) {
-    return reject(415, "Request body rejected: content-type must be application/json");
+    return reject(415, "Cannot read the request body: content-type must be application/json");
   }
   const body = await readBodyText(request, BODY_BYTES_MAX);
   if (!body.ok) return reject(body.status, body.reason);
@@ -211,7 +213,7 @@ async function answer(request: HttpRequest, serving: Serving): Promise<HttpAnswe
   try {
     json = JSON.parse(body.text);
   } catch {
-    return reject(400, "Cannot read the body: must be JSON");
+    return reject(400, "Cannot read the request body: must be JSON");
   }
   const parsed = parseCommand(verb, json, author);
   if (!parsed.ok) return reject(400, parsed.reason);
@@ -243,16 +245,16 @@ async function answerAdditions(
   }
   if (!bearer.mayWrite) {
     log.warn("Admin request denied", { event: "admin.denied", token: bearer.name, verb: method });
-    return reject(403, `Cannot ${method}: token ${bearer.name} has read access only`);
+    return reject(403, `Cannot ${method}: token ${bearer.name} has read-only access`);
   }
   if (method === "DELETE") return said(await additions.remove({ ...about, name }));
   if (!/^application\/json\b/i.test(headers.get("content-type") ?? "")) {
-    return reject(415, "Request body rejected: content-type must be application/json");
+    return reject(415, "Cannot read the request body: content-type must be application/json");
   }
   const body = await readBodyText(request, BODY_BYTES_MAX);
   if (!body.ok) return reject(body.status, body.reason);
   const json = parseJson(body.text);
-  if (json === undefined) return reject(400, "Cannot read the body: must be JSON");
+  if (json === undefined) return reject(400, "Cannot read the request body: must be JSON");
   const addition = readAddition({ ...about, name }, json, wallNow());
   if (typeof addition === "string") return reject(400, addition);
   return said(await additions.put(addition));

@@ -27,7 +27,9 @@ export function readAurproxySource(
   body: unknown,
   nowMs: number,
 ): Addition | string {
-  if (!isRecord(body) || !isRecord(body.source)) return "Cannot read the body: expected a map with source";
+  if (!isRecord(body) || !isRecord(body.source)) {
+    return "Cannot read the request body: must be a map with the key source";
+  }
   const { source, expiration } = body;
   const untilMs = expiration === undefined ? undefined : Date.parse(String(expiration));
   if (untilMs !== undefined && !(untilMs >= nowMs + AHEAD_MIN_MS)) {
@@ -47,7 +49,7 @@ function readSource(source: Readonly<Record<string, unknown>>): Pick<Addition, "
     const host = text("host") === "localhost" ? "127.0.0.1" : text("host") ?? "";
     const port = Number(source.port);
     if (!(isIpv4(host) || isIpv6(host)) || !isPort(port)) {
-      return "Cannot use the source: expected host (an address) and port";
+      return "Cannot use the source: must have host (an IP address) and port";
     }
     return { kind: "nodes", value: { address: host, port } };
   }
@@ -65,7 +67,9 @@ function readSource(source: Readonly<Record<string, unknown>>): Pick<Addition, "
       .join("/")
     : undefined;
   if (path === undefined) {
-    return `Cannot use the source_class ${type}: expected a static, Aurora or serverset source`;
+    return `Cannot use source_class: must be the class of a static, Aurora or serverset source; current value is ${
+      JSON.stringify(type)
+    }`;
   }
   const normal = `/${path.split("/").filter((part) => part !== "").join("/")}`;
   return { kind: "sources", value: { zookeeper: { path: normal, ...options } } };

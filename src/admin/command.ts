@@ -52,7 +52,7 @@ export const FOR_MAX_MS = 3_650 * 86_400_000;
 export const PAUSE_MAX_MS = 7 * 86_400_000;
 
 const saying = () =>
-  converted((value) => isSaying(value) ? value : undefined, `one line of 1 to ${SAID_LENGTH_MAX} characters`);
+  converted((value) => isSaying(value) ? value : undefined, `a single line of 1 to ${SAID_LENGTH_MAX} characters`);
 const named = (what: string) => matching(/^[A-Za-z0-9_.:-]{1,255}$/, `the name of a ${what}`);
 const target = () =>
   converted(

@@ -102,7 +102,9 @@ async function answerSource(
   if (known.status !== 200) return json(known.status, known.said);
   const all = additions.all.filter((each) => each.cluster === cluster);
   if (name === undefined) {
-    if (method !== "GET") return text(405, `Cannot ${method}: only GET is supported`, [["allow", "GET"]]);
+    if (method !== "GET") {
+      return text(405, `Cannot ${method} the sources of ${cluster}: only GET is supported`, [["allow", "GET"]]);
+    }
     return json(200, { sources: all.map((each) => each.name) });
   }
   const found = all.find((each) => each.name === name);
@@ -129,7 +131,10 @@ async function answerSource(
       return json(status, asAurproxySource(addition));
     }
     default:
-      return text(405, `Cannot ${method}: supported methods are GET, PUT and DELETE`, [["allow", "GET, PUT, DELETE"]]);
+      return text(405, `Cannot ${method} source ${name}: supported methods are GET, PUT and DELETE`, [[
+        "allow",
+        "GET, PUT, DELETE",
+      ]]);
   }
 }
 

@@ -82,11 +82,11 @@ export class AppAdditions implements Additions {
       await (replaced === undefined ? kept.remove(addition) : kept.put(replaced));
       return faults.length > 0
         ? { status: 400, said: { error: faults.join("; ") } }
-        : { status: 503, said: { error: "The config was not read in time; try again" } };
+        : { status: 503, said: { error: "Timed out rereading the config; try again" } };
     }
     log.info("Addition set", { event: "addition.set", cluster, kind, name });
     const { unkept } = kept;
-    const warnings = unkept === undefined ? [] : [`Lost when this process exits: ${unkept}`];
+    const warnings = unkept === undefined ? [] : [`This change is lost when this process exits: ${unkept}`];
     const said = { ...additionAsJson(addition, kind) as object, ...warnings.length > 0 && { warnings } };
     return { status: replaced === undefined ? 201 : 200, said };
   }
@@ -98,20 +98,24 @@ export class AppAdditions implements Additions {
       ?.cluster.api;
     const deny = (error: string): AdditionsResult => ({ status: 403, said: { error } });
     if (kind === "nodes") {
-      if (api?.nodes !== true) return deny(`Cannot add nodes to ${cluster}: its file does not set api: {nodes: true}`);
+      if (api?.nodes !== true) {
+        return deny(`Cannot add nodes to ${cluster}: the cluster's file does not set api: {nodes: true}`);
+      }
       if (this.#options.accepted()?.discovery.has(NODES_DISCOVERY) !== true) {
-        return { status: 409, said: { error: `Cannot add nodes without discovery/${NODES_DISCOVERY}.yaml` } };
+        return { status: 409, said: { error: `Cannot add nodes: discovery/${NODES_DISCOVERY}.yaml does not exist` } };
       }
     } else {
       const [discovery = ""] = Object.keys(value).filter((key) => key !== "traffic");
       if (api?.sources.includes(discovery) !== true) {
         const allowed = api?.sources.join(", ") || "none";
-        return deny(`Cannot add a source of ${discovery} to ${cluster}: its file allows ${allowed} (api.sources)`);
+        return deny(`Cannot add a ${discovery} source to ${cluster}: api.sources allows ${allowed}`);
       }
     }
     const { now } = this.#options.kept;
     const isFull = now.length >= ADDITIONS_MAX && !now.some((each) => isSameAddition(each, addition));
-    return isFull ? { status: 409, said: { error: `Cannot add more: limit of ${ADDITIONS_MAX} reached` } } : undefined;
+    return isFull
+      ? { status: 409, said: { error: `Cannot add ${addition.name}: limit of ${ADDITIONS_MAX} additions reached` } }
+      : undefined;
   }
 
   #unknown(cluster: string): AdditionsResult | undefined {
@@ -119,7 +123,7 @@ export class AppAdditions implements Additions {
       return { status: 503, said: { error: "The config has not been read yet; try again shortly" } };
     }
     return this.#fileOf(cluster) === undefined
-      ? { status: 404, said: { error: `There is no cluster ${cluster}` } }
+      ? { status: 404, said: { error: `Cluster ${cluster} does not exist` } }
       : undefined;
   }
 
@@ -131,7 +135,7 @@ export class AppAdditions implements Additions {
 }
 
 function missing(cluster: string, kind: string, name: string): AdditionsResult {
-  return { status: 404, said: { error: `Cluster ${cluster} has no ${name} in its added ${kind}` } };
+  return { status: 404, said: { error: `${name} is not among the added ${kind} of cluster ${cluster}` } };
 }
 
 /** What is wrong with a cluster's file. */

@@ -109,7 +109,7 @@ export class Announcement implements Disposable {
     const at = { host: fqdn, ip, ...peerPort !== undefined && { peerPort } };
     log.info(announces ? "Announcing host" : "Host identified", { event: "host.identity", ...at });
     if (isProvisional) {
-      log.warn("No fully qualified host name found; using the bare one and asking again", {
+      log.warn("No fully qualified host name found; using short name and retrying", {
         event: "host.provisional",
         ...at,
       });

@@ -188,7 +188,7 @@ export class App {
     const { clock, random, log, meter = UNMETERED, heartbeat, machine } = options;
     this.#log = log.part("app");
     const onLine = (child: string, line: string) => {
-      log.part("writer").info("Output of a child process", { event: "balancer.child_output", child, line });
+      log.part("writer").info("Child process output", { event: "balancer.child_output", child, line });
     };
     const makeEffects = machine?.effects ?? (() => new Executor({ isSole: true, onLine }));
     this.#connectivity = new Connectivity({ clock, log: this.#log, meter });
@@ -492,8 +492,8 @@ export class App {
       }
       const isLate = clock.now() >= lateAt;
       if (progress.state === "failed" || isLate || signal.aborted) {
-        const why = isLate ? `not done within ${formatDuration(deadlineMs)}: ${progress.reason}` : progress.reason;
-        this.#log.error("Not applied, exiting", { event: "once.failed", reason: why });
+        const why = isLate ? `timed out after ${formatDuration(deadlineMs)}: ${progress.reason}` : progress.reason;
+        this.#log.error("Changes not applied, exiting", { event: "once.failed", reason: why });
         return "unapplied";
       }
       // Sources that have no members yet may be heard without a change.
@@ -613,9 +613,10 @@ export class App {
     try {
       const request = { type: "probe", instance: id, timeoutMs } as const;
       const answer = await this.#fleet.call(id, request, { deadlineMs: timeoutMs + PROBE_GRACE_MS, signal });
-      return answer.type === "outcome"
-        ? answer.outcome
-        : { status: "unknown", reason: `Unexpected answer from the worker: ${answer.type}, want outcome` };
+      return answer.type === "outcome" ? answer.outcome : {
+        status: "unknown",
+        reason: `Unexpected response from the worker: must be outcome; current value is ${answer.type}`,
+      };
     } catch (error) {
       signal.throwIfAborted();
       const reason = error instanceof Error ? error.message : String(error);
@@ -752,7 +753,7 @@ export class App {
   #onStuck(threads: number): void {
     if (threads === 0) return;
     const at = { threads, most: STUCK_THREADS_MAX };
-    this.#log.error("Stuck worker thread (100 % CPU); restart required", { event: "worker.stuck", ...at });
+    this.#log.error("Stuck worker thread (100% CPU); restart required", { event: "worker.stuck", ...at });
     if (threads >= STUCK_THREADS_MAX) this.#ended.resolve("stuck");
   }
 
@@ -766,7 +767,7 @@ export class App {
     using late = deadline(WITHDRAW_DEADLINE_MS, { clock });
     const hadAny = await this.#registrar.withdrawAll(late.signal);
     if (!hadAny || graceMs === 0) return;
-    this.#log.info("Deregistered; waiting deregister_grace for clients to drain", {
+    this.#log.info("Nodes deregistered; waiting deregister_grace for clients to drain", {
       event: "registration.draining",
       graceMs,
     });

@@ -57,8 +57,8 @@ export function findClusterSources(accepted: Sources, cluster: ClusterName, name
   }
   const known = [...accepted.clusters.values()].map((each) => each.cluster.name).toSorted();
   const meant = suggest(cluster, known);
-  const hint = meant === undefined ? "set its discovery with --source" : `did you mean ${meant}?`;
-  return { ok: false, reason: `No file in clusters/ or services/ has the cluster ${cluster}: ${hint}` };
+  const hint = meant === undefined ? "pass --source to set its discovery" : `did you mean ${meant}?`;
+  return { ok: false, reason: `No file in clusters/ or services/ defines cluster ${cluster}; ${hint}` };
 }
 
 /** Finds a cluster in the named registry, or source of its file, which must have the capability. Pure. */

@@ -60,11 +60,11 @@ Deno.test("a missing name is reported with a suggestion", () => {
     found.ok ? undefined : found.reason;
   assert.equal(
     reason(findClusterSources(config, "wab")),
-    "No file in clusters/ or services/ has the cluster wab: did you mean web?",
+    "No file in clusters/ or services/ defines cluster wab; did you mean web?",
   );
   assert.equal(
     reason(findClusterSources(config, "payments")),
-    "No file in clusters/ or services/ has the cluster payments: set its discovery with --source",
+    "No file in clusters/ or services/ defines cluster payments; pass --source to set its discovery",
   );
   assert.equal(reason(findClusterSources(config, "web", "eats")), "No valid discovery/eats.yaml: did you mean east?");
   assert.equal(reason(findClusterSources(config, "old")), "No valid discovery/gone.yaml");

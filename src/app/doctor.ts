@@ -116,7 +116,7 @@ const checkConfig: Check = ({ dir, directory: { accepted, diagnostics } }) => {
   const warnings = diagnostics.filter(({ severity }) => severity === "warning").length;
   const fix = `lighthouse check ${dir}`;
   const finding: DoctorFinding = accepted === undefined
-    ? { check: "config", level: "error", text: `The config directory ${dir} cannot be read`, fix }
+    ? { check: "config", level: "error", text: `Cannot read the config directory ${dir}`, fix }
     : errors > 0
     ? { check: "config", level: "error", text: `${errors} errors and ${warnings} warnings in ${dir}`, fix }
     : warnings > 0
@@ -138,7 +138,7 @@ const checkTools: Check = async () => {
 
 const checkHost: Check = async ({ identify, directory: { accepted } }) => {
   const { facts: { fqdn, ip }, refusal, isProvisional } = await identify(accepted?.host ?? {});
-  const fix = "set name: (and ip:) in host.yaml, or fix DNS: hostname -f must print the full name";
+  const fix = "set name (and ip) in host.yaml, or fix DNS so that hostname -f prints the full name";
   if (refusal !== undefined) return [{ check: "host", level: "error", text: refusal, fix }];
   if (isProvisional) {
     return [{ check: "host", level: "warning", text: `DNS has no full name for ${fqdn} (${ip})`, fix }];
@@ -153,18 +153,18 @@ const checkClock: Check = async () => {
     return [{
       check: "clock",
       level: "warning",
-      text: "The clock is not synchronized: leases and certificates depend on it",
+      text: "The clock is not synchronized; leases and certificates require accurate time",
       fix: "timedatectl set-ntp true",
     }];
   }
   const chrony = await look("chronyc", ["-n", "tracking"]).catch(() => "");
   const offset = Number(/^System time\s*:\s*([0-9.]+) seconds/m.exec(chrony)?.[1] ?? NaN);
   if (Number.isNaN(offset)) {
-    return [{ check: "clock", level: "ok", text: "Not checked: neither timedatectl nor chronyc answers" }];
+    return [{ check: "clock", level: "ok", text: "Not checked: neither timedatectl nor chronyc responds" }];
   }
   return offset > 1
-    ? [{ check: "clock", level: "warning", text: `The clock is off by ${offset} s`, fix: "chronyc makestep" }]
-    : [{ check: "clock", level: "ok", text: `The clock is off by ${offset} s` }];
+    ? [{ check: "clock", level: "warning", text: `The clock is off by ${offset}s`, fix: "chronyc makestep" }]
+    : [{ check: "clock", level: "ok", text: `The clock is off by ${offset}s` }];
 };
 
 const checkDescriptors: Check = async ({ processes, directory: { accepted } }) => {
@@ -177,7 +177,7 @@ const checkDescriptors: Check = async ({ processes, directory: { accepted } }) =
       workers,
       limit: await readOpenFilesLimit(pid),
     })))
-    : [{ name: "a process started here", workers: planned, limit: (await readOpenFiles())?.limit }];
+    : [{ name: "process started from this shell", workers: planned, limit: (await readOpenFiles())?.limit }];
   for (const { name, workers, limit } of asked) {
     if (limit === undefined) continue;
     const needed = OWN_FILES + WORKER_FILES * workers;
@@ -186,13 +186,13 @@ const checkDescriptors: Check = async ({ processes, directory: { accepted } }) =
         ? {
           check: "descriptors",
           level: "error",
-          text: `${name}: open file limit ${limit} is too low; ${workers} workers need ${needed}`,
+          text: `${name}: open file limit ${limit} is too low; ${workers} workers require ${needed}`,
           fix: "set LimitNOFILE=65536 in the unit, or isolation: shared in lighthouse.yaml",
         }
         : {
           check: "descriptors",
           level: "ok",
-          text: `${name}: open file limit ${limit} is enough for ${workers} workers`,
+          text: `${name}: open file limit ${limit} is sufficient for ${workers} workers`,
         },
     );
   }
@@ -225,7 +225,9 @@ const checkUnits: Check = async ({ processes }) => {
         fix: `systemctl edit ${unit}: [Unit] StartLimitIntervalSec=0`,
       });
     }
-    if (found.length === 0) found.push({ check: "units", level: "ok", text: `${unit} leaves HAProxy running` });
+    if (found.length === 0) {
+      found.push({ check: "units", level: "ok", text: `A restart of ${unit} leaves HAProxy running` });
+    }
   }
   return found;
 };
@@ -270,11 +272,11 @@ async function checkBalancer(
       level: "error",
       text: `Cannot bind ${taken.endpoint}: ${taken.why}`,
       fix: pid === undefined
-        ? `ss -ltnp; choose another port, or stop the process that uses it`
+        ? "stop the process that listens there (ss -ltnp), or choose another port"
         : `kill ${pid}, or choose another port`,
     });
   } else if (listens.length > 0) {
-    found.push({ check, level: "ok", text: `${listens.length} addresses are free, or in use by this balancer` });
+    found.push({ check, level: "ok", text: `All ${listens.length} addresses are free or in use by this balancer` });
   }
   return found;
 }
@@ -297,7 +299,7 @@ async function checkProgram(
       check,
       level: "error",
       text: `Cannot run ${program}`,
-      fix: "apt-get install haproxy, or set program: in its file",
+      fix: "apt-get install haproxy, or set program in the balancer's file",
     }];
   }
   const found: DoctorFinding[] = [];
@@ -359,7 +361,7 @@ async function checkLock(
       check,
       level: "warning",
       text: `Cannot open ${path}: ${reasonOf(error)}`,
-      fix: "run this command as the user of the process",
+      fix: "run this command as the writer's user",
     }];
   }
   using _lock = lock;
@@ -367,13 +369,13 @@ async function checkLock(
   const text = await Deno.readTextFile(path).catch(() => "");
   const holder = Number(text.trim());
   if (processes.some(({ pid }) => pid === holder)) {
-    return [{ check, level: "ok", text: `Held by the writer, pid ${holder}` }];
+    return [{ check, level: "ok", text: `Lock held by the writer, pid ${holder}` }];
   }
   const [, ...args] = await readArguments(holder).catch(() => undefined) ?? [];
   return [{
     check,
     level: processes.some(({ role }) => role !== "reporter") ? "error" : "warning",
-    text: `Another writer, pid ${holder} (${args.slice(-3).join(" ")}), holds ${path}`,
+    text: `Another writer holds ${path}: pid ${holder} (${args.slice(-3).join(" ")})`,
     fix: `stop one of the two writers: kill ${holder}`,
   }];
 }
@@ -400,7 +402,7 @@ async function checkProcesses(
       check,
       level: "error",
       text: `Cannot query ${socket}: ${seen}`,
-      fix: `ls -l ${socket}; run this command as the user of the process`,
+      fix: `check permissions with ls -l ${socket}, or run this command as the writer's user`,
     });
     return found;
   }
@@ -408,8 +410,8 @@ async function checkProcesses(
   const pid = answers === undefined ? undefined : await plugin.pid(answers);
   if (answers === undefined) {
     const level = processes.some(({ role }) => role !== "reporter") ? "error" : "warning";
-    found.push({ check, level, text: `No answer at ${socket}`, fix: "start the writer, which starts HAProxy" });
-  } else found.push({ check, level: "ok", text: `Process ${pid ?? "?"} answers at ${socket}` });
+    found.push({ check, level, text: `No response at ${socket}`, fix: "start the writer, which starts HAProxy" });
+  } else found.push({ check, level: "ok", text: `Process ${pid ?? "?"} responds at ${socket}` });
   const others = pids.filter((each) => each !== pid && each !== masterPid);
   // Old workers drain and listen no more; whoever does takes a share of the connections, and gets no change of members.
   const orphans = pid === undefined ? others : await withListeners(others);
@@ -429,8 +431,8 @@ async function checkProcesses(
     found.push({
       check,
       level: "error",
-      text: `HAProxy's open file limit ${limit} is too low; maxconn ${maxconn} needs more than ${2 * maxconn}`,
-      fix: "set LimitNOFILE= in the writer's unit to more than twice maxconn",
+      text: `HAProxy's open file limit ${limit} is too low; maxconn ${maxconn} requires more than ${2 * maxconn}`,
+      fix: "set LimitNOFILE in the writer's unit to more than twice maxconn",
     });
   }
   return found;
@@ -497,24 +499,24 @@ async function checkRegistry(
       check,
       level: "error",
       text: `Cannot connect with the credentials in discovery/${name}.yaml${what}`,
-      fix: `check the addresses, the password or token, and the network of ${dir}/discovery/${name}.yaml`,
+      fix: `check the addresses and the password or token in ${dir}/discovery/${name}.yaml, and the network`,
     }];
   }
   const connected: DoctorFinding = tookMs > SLOW_MS
     ? {
       check,
       level: "warning",
-      text: `Connected after ${tookMs} ms${what}`,
+      text: `Connected after ${tookMs}ms${what}`,
       fix: "check the registry and the network",
     }
-    : { check, level: "ok", text: `Connected after ${tookMs} ms${what}` };
+    : { check, level: "ok", text: `Connected after ${tookMs}ms${what}` };
   if (typeof offsetSeconds !== "number") return [connected];
   const side = offsetSeconds > 0 ? "ahead of" : "behind";
   return [connected, {
     check,
     level: "warning",
-    text: `Registry clock is ${Math.abs(offsetSeconds)} s ${side} this host's`,
-    fix: "timedatectl set-ntp true, here or there: compare with date -u",
+    text: `The registry's clock is ${Math.abs(offsetSeconds)}s ${side} this host's clock`,
+    fix: "compare both clocks with date -u, and run timedatectl set-ntp true on the host whose clock is wrong",
   }];
 }
 
@@ -522,7 +524,7 @@ function fixOfPath(message: string): string {
   const path = /(\/[^\s,;:]+)/.exec(message)?.[1];
   return path === undefined
     ? "check the path in the message"
-    : `ls -ld ${path}; mkdir -p, or chown it to the user of the writer`;
+    : `check with ls -ld ${path}; create the path with mkdir -p, or chown it to the writer's user`;
 }
 
 function reasonOf(error: unknown): string {

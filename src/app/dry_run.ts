@@ -217,7 +217,7 @@ async function readRegistries(
   const asked = new Set([...unheard(), ...silentPlaces].map(({ discovery }) => discovery));
   const unreachable = [...asked].filter((name) => accepted.discovery.has(name)).flatMap((discovery) => {
     const { isReached, detail } = reached.get(discoveryId(discovery)) ??
-      { isReached: false, detail: `no answer within ${formatDuration(waitMs)}` };
+      { isReached: false, detail: `no response within ${formatDuration(waitMs)}` };
     return isReached ? [] : [{ discovery, detail }];
   });
   return {

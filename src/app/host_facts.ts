@@ -83,10 +83,10 @@ export async function learnHostFacts(said: SaidOfHost, sources: HostSources = SY
 /** Why what was found out must not be announced: every host would answer to it. Pure. */
 function refusalOf({ fqdn, ip }: HostFacts, said: SaidOfHost): string | undefined {
   if (said.fqdn === undefined && isLocalName(fqdn)) {
-    return `Cannot announce this host as ${fqdn}, the name of every host: set name in host.yaml, or --host`;
+    return `Cannot announce this host as ${fqdn}: every host has this name; set name in host.yaml, or pass --host`;
   }
   if (said.ip === undefined && isLoopback(ip)) {
-    return `Cannot announce ${fqdn} at ${ip}, a loopback address: set ip in host.yaml, or --ip`;
+    return `Cannot announce ${fqdn} at ${ip}: loopback address; set ip in host.yaml, or pass --ip`;
   }
   return undefined;
 }

@@ -86,7 +86,7 @@ Deno.test.each([
 ])("%s is not announced as a name unless configured", async (name) => {
   const sources = host({ name, addresses: { [name]: ["10.0.0.1"] }, names: { "10.0.0.1": [name] } });
   const found = await learnHostFacts({}, sources);
-  assert.match(found.refusal ?? "", /the name of every host: set name in host.yaml/);
+  assert.match(found.refusal ?? "", /every host has this name; set name in host.yaml/);
   assert.ok(found.isProvisional, "DNS may know better later");
   const said = await learnHostFacts({ fqdn: name }, sources);
   assert.deepEqual([said.refusal, said.isProvisional], [undefined, false]);
@@ -94,7 +94,7 @@ Deno.test.each([
 
 Deno.test("a name that resolves only to loopback is not announced without an address", async () => {
   const sources = host({ addresses: { "box": ["127.0.1.1"] }, names: { "127.0.1.1": ["box.int"] } });
-  assert.match((await learnHostFacts({}, sources)).refusal ?? "", /box.int at 127.0.1.1, a loopback address: set ip/);
+  assert.match((await learnHostFacts({}, sources)).refusal ?? "", /box.int at 127.0.1.1: loopback address; set ip/);
   assert.equal((await learnHostFacts({ ip: "127.0.0.1" }, sources)).refusal, undefined);
 });
 

@@ -97,7 +97,7 @@ export function requestedConfig(desired: Desired, request: RegistrationRequest):
   if (file === undefined) return fault(`No valid discovery/${name}.yaml`);
   const ttlKey = TTL_KEYS[file.type];
   if (ttlMs !== undefined && ttlKey === undefined) {
-    return fault(`Cannot apply --ttl: nodes of discovery/${name}.yaml (${file.type}) have no lease`);
+    return fault(`Cannot apply --ttl: nodes in discovery/${name}.yaml (${file.type}) have no lease`);
   }
   const source = new Source(
     COMMAND_LINE,

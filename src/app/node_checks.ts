@@ -73,7 +73,7 @@ function portOf({ port, portName }: NodeCheck, node: Pick<Node, "port" | "metada
   if (portName === undefined) return port ?? node.port;
   const { ports } = node.metadata;
   const named = isRecord(ports) && Object.hasOwn(ports, portName) ? parsePort(ports[portName]) : undefined;
-  return named ?? `metadata.ports of the node has no port ${portName}`;
+  return named ?? `the node has no port ${portName} in metadata.ports`;
 }
 
 /** The instance of a check for one node: it may do what was granted for any, at this address alone. */
@@ -360,7 +360,7 @@ export class NodeChecks implements AsyncDisposable {
     if (unknown.length > 0) {
       log.warn("Cannot check nodes; keeping their shares", { event: "node.unknown", ...fields(unknown) });
     }
-    if (ended("unknown")) log.info("All nodes are checked again", { event: "node.known", ...fields(known) });
+    if (ended("unknown")) log.info("All nodes can be checked again", { event: "node.known", ...fields(known) });
     return failing.length + passing.length + unknown.length + known.length + became("passing").length > 0;
   }
 
@@ -369,7 +369,7 @@ export class NodeChecks implements AsyncDisposable {
     if (this.#crowded.has(cluster)) return;
     this.#crowded.add(cluster);
     this.#options.log.error(
-      `Too many nodes for isolation: worker; ${without} are not checked`,
+      "Too many nodes for isolation: worker; some nodes are not checked",
       { event: "node.crowded", cluster, nodes: without, most: OWN_WORKERS_MAX },
     );
   }

@@ -76,8 +76,8 @@ Deno.test("a node is probed at its own port, another port, or a port from its me
   assert.equal(target({}, named), "[::1]:80");
   assert.equal(target({ port: 9_000 }, named), "[::1]:9000");
   assert.equal(target({ portName: "admin" }, named), "[::1]:8081");
-  assert.equal(target({ portName: "odd" }, named), "metadata.ports of the node has no port odd");
-  assert.equal(target({ portName: "toString" }, named), "metadata.ports of the node has no port toString");
+  assert.equal(target({ portName: "odd" }, named), "the node has no port odd in metadata.ports");
+  assert.equal(target({ portName: "toString" }, named), "the node has no port toString in metadata.ports");
 });
 
 Deno.test("the nodes of overflow clusters are checked too, and a node in both only once, as a member", () => {

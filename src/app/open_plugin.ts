@@ -7,6 +7,7 @@
  * @module
  */
 import type { Clock } from "../kernel/clock.ts";
+import { formatDuration } from "../kernel/duration.ts";
 import { PLUGIN_API_VERSION } from "../plugin/contract.ts";
 import type { PluginCache } from "../plugin/cache.ts";
 import { fetchModule } from "../plugin/fetch.ts";
@@ -83,7 +84,7 @@ export async function fetchPlugin(
   } catch (error) {
     signal.throwIfAborted();
     if (!deadline.aborted) throw error;
-    throw new PluginFault(`Cannot read ${url.href}: modules not fetched within ${FETCH_DEADLINE_MS} ms`);
+    throw new PluginFault(`Cannot read ${url.href}: modules not fetched within ${formatDuration(FETCH_DEADLINE_MS)}`);
   }
 }
 
@@ -126,7 +127,7 @@ export async function openPlugin(
   const { apiVersion, kind: its } = introduction;
   if (apiVersion !== PLUGIN_API_VERSION) {
     throw new PluginFault(
-      `Cannot use the plugin: written for API version ${apiVersion}; this Lighthouse supports ${PLUGIN_API_VERSION}`,
+      `Cannot use the plugin: written for API version ${apiVersion}; this Lighthouse supports version ${PLUGIN_API_VERSION}`,
     );
   }
   if (kind !== undefined && its !== kind) {

@@ -128,7 +128,7 @@ export class AppOperator implements Operator {
       await delay(REST_POLL_MS, { clock, signal: late.signal }).catch(() => {});
     }
     const warnings = busy().map(([name]) => `Steps of balancer ${name} that began before the pause are still running`);
-    return this.#did([`Management of ${nameOf(balancer)} is paused ${this.#until(pause)}`], warnings);
+    return this.#did([`Management of ${nameOf(balancer)} is paused ${this.#until(pause, "resumed")}`], warnings);
   }
 
   async #resume(command: AdminCommand & { readonly verb: "resume" }): Promise<Result> {
@@ -140,16 +140,16 @@ export class AppOperator implements Operator {
     if (revoked.length === 0) {
       const isAll = orders.now.pauses.some((pause) => pause.balancer === undefined);
       return isAll
-        ? reject(409, `Cannot resume ${nameOf(balancer)} alone: all balancers are paused; resume without a name`)
+        ? reject(409, `Cannot resume ${nameOf(balancer)} alone: all balancers are paused; run resume without a name`)
         : reject(409, `Cannot resume ${nameOf(balancer)}: its management is not paused`);
     }
     if (balancer !== undefined && pauseOf(orders.now.pauses, balancer) !== undefined) {
-      return this.#did([`The pause of balancer ${balancer} is revoked`], [
-        `Balancer ${balancer} stays paused: all balancers are paused; resume without a name`,
+      return this.#did([`Pause of balancer ${balancer} revoked`], [
+        `Balancer ${balancer} stays paused: all balancers are paused; run resume without a name`,
       ]);
     }
     log.info("Management resumed", { event: "management.resumed", balancer: balancer ?? "all", author });
-    return this.#did([`Management of ${nameOf(balancer)} is resumed; applying the changes made meanwhile`]);
+    return this.#did([`Management of ${nameOf(balancer)} is resumed; applying pending changes`]);
   }
 
   async #override(
@@ -234,9 +234,12 @@ export class AppOperator implements Operator {
       return left === undefined
         ? reject(
           404,
-          `Cannot ${verb} ${target}: no override of cluster ${cluster} names it; see lighthouse overrides`,
+          `Cannot ${verb} ${target}: no override in cluster ${cluster} matches; list overrides with lighthouse overrides`,
         )
-        : reject(409, `Cannot ${verb} ${target} alone: the override names its host; ${verb} ${left.target} instead`);
+        : reject(
+          409,
+          `Cannot ${verb} ${target} alone: the override applies to the whole host; ${verb} ${left.target} instead`,
+        );
     }
     for (const order of revoked) {
       log.info("Override revoked", { event: "override.revoked", ...fieldsOf({ ...order, author }) });
@@ -246,16 +249,18 @@ export class AppOperator implements Operator {
       const other = leftOf(node);
       if (other !== undefined) {
         const undo = verb === "weight" ? `weight ${other.target} 100%` : `undrain ${other.target}`;
-        return [`Another override of ${name} still applies: ${other.target} ${formatKind(other)}; ${undo} revokes it`];
+        return [
+          `Another override of ${name} still applies: ${other.target} ${formatKind(other)}; to revoke it, run ${undo}`,
+        ];
       }
       return isExcluded(node)
         ? [`${name} stays drained: excluded by clusters/${file}.yaml; edit its exclude list`]
         : [];
     });
-    const now = verb === "undrain" ? "is back in rotation" : "has its own weight again";
+    const now = verb === "undrain" ? "is back in rotation" : "has its configured weight again";
     return this.#did(
       revoked.map(({ target }) =>
-        warnings.length > 0 ? `The override of ${cluster}/${target} is revoked` : `${cluster}/${target} ${now}`
+        warnings.length > 0 ? `Override of ${cluster}/${target} revoked` : `${cluster}/${target} ${now}`
       ),
       warnings,
     );
@@ -281,13 +286,13 @@ export class AppOperator implements Operator {
     const reports = this.#options.registrations();
     const did = services.flatMap(({ name, ports }) =>
       ports.map((port) => {
-        if (deregister) return `${name}:${port} is not registered ${until}`;
+        if (deregister) return `${name}:${port} is deregistered ${until}`;
         const isUp = reports.some(({ registration: { cluster, node, wanted } }) =>
           cluster === name && node.port === port && wanted === "present"
         );
         return isUp
           ? `${name}:${port} is registered as draining ${until}`
-          : `${name}:${port} is not up; when it is, it registers as draining ${until}`;
+          : `${name}:${port} is not up; once up, the node is registered as draining ${until}`;
       })
     );
     return this.#did(did, warnings);
@@ -305,20 +310,20 @@ export class AppOperator implements Operator {
     if (revoked.length === 0) {
       const isAll = service !== undefined && orders.now.local.length > 0;
       return isAll
-        ? reject(409, `Cannot undrain service ${service} alone: all services are drained; undrain without a name`)
+        ? reject(409, `Cannot undrain service ${service} alone: all services are drained; run undrain without a name`)
         : reject(409, `Cannot undrain ${service ?? "this host"}: not drained`);
     }
     if (service !== undefined && localDrainOf(orders.now.local, service) !== undefined) {
       const warnings = [
-        `Service ${service} stays drained: all services are drained; undrain without a name`,
+        `Service ${service} stays drained: all services are drained; run undrain without a name`,
         ...await this.#awaitRegistry(services, signal),
       ];
-      return this.#did([`The drain of service ${service} is revoked`], warnings);
+      return this.#did([`Drain of service ${service} revoked`], warnings);
     }
     log.info("Drain of this host's nodes revoked", { event: "local.undrained", service: service ?? "all", author });
     const warnings = await this.#awaitRegistry(services, signal);
     return this.#did(
-      endpointsOf(services).map((endpoint) => `${endpoint} accepts connections while it is up`),
+      endpointsOf(services).map((endpoint) => `${endpoint} is registered as ready while it is up`),
       warnings,
     );
   }
@@ -333,8 +338,8 @@ export class AppOperator implements Operator {
     while (undone().length > 0 && !late.signal.aborted) {
       await delay(REST_POLL_MS, { clock, signal: late.signal }).catch(() => {});
     }
-    return undone().map(({ registration: { cluster, node, discovery }, failure = "no answer yet" }) =>
-      `${cluster}/${nodeName(node)} is not updated in discovery/${discovery}.yaml yet; retrying: ${failure}`
+    return undone().map(({ registration: { cluster, node, discovery }, failure = "no response yet" }) =>
+      `Registry discovery/${discovery}.yaml has not yet updated ${cluster}/${nodeName(node)}; retrying: ${failure}`
     );
   }
 
@@ -365,7 +370,7 @@ export class AppOperator implements Operator {
 
   /** What leads to the ports of this host's services. */
   #serviceEnds({ service }: { readonly service?: string | undefined }) {
-    if (this.role === "writer") return this.#otherRole("count connections of services");
+    if (this.role === "writer") return this.#otherRole("count connections to services");
     const services = this.#services({ verb: "count connections", service });
     if ("ok" in services) return services;
     return services.flatMap(({ name, ports }) =>
@@ -390,7 +395,7 @@ export class AppOperator implements Operator {
 
   #otherRole(what: string): Rejection {
     const other = this.role === "reporter" ? "writer" : "reporter";
-    return reject(501, `Cannot ${what}: this process is a ${this.role}; ask the ${other} of this host`);
+    return reject(501, `Cannot ${what}: this process is a ${this.role}; use the ${other} on this host`);
   }
 
   /** Finds the nodes that a command is about. */
@@ -430,14 +435,14 @@ export class AppOperator implements Operator {
     };
   }
 
-  #until({ sinceMs, untilMs }: Said): string {
-    if (untilMs === undefined) return "until it is revoked";
+  #until({ sinceMs, untilMs }: Said, ends = "revoked"): string {
+    if (untilMs === undefined) return `until ${ends}`;
     return `for ${formatDuration(untilMs - sinceMs)}, until ${new Date(untilMs).toISOString()}`;
   }
 
   #did(did: readonly string[], warnings: readonly string[] = []): Result {
     const { unkept } = this;
-    const lost = unkept === undefined ? [] : [`Lost when this process exits: ${unkept}`];
+    const lost = unkept === undefined ? [] : [`This change is lost when this process exits: ${unkept}`];
     return { ok: true, did, warnings: [...warnings, ...lost] };
   }
 }
@@ -457,10 +462,8 @@ function nameOf(balancer: string | undefined): string {
 
 /** Says that there is no such thing, and what there is. */
 function known(name: string, names: readonly string[], what: string): string {
-  if (names.length === 0) return `there is no ${what}`;
+  if (names.length === 0) return `no ${what} exists`;
   const meant = suggest(name, names);
   const shown = names.slice(0, NAMES_SHOWN_MAX).join(", ") + (names.length > NAMES_SHOWN_MAX ? ", …" : "");
-  return `no such ${what}${meant === undefined ? "" : `; did you mean ${meant}?`} (there ${
-    names.length === 1 ? "is" : "are"
-  } ${shown})`;
+  return `no such ${what}${meant === undefined ? "" : `; did you mean ${meant}?`} (known: ${shown})`;
 }

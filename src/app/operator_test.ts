@@ -93,10 +93,10 @@ Deno.test("resume of one balancer reports that all are still paused", async () =
   await stage.do({ verb: "pause", ...REASON });
   await stage.do({ verb: "pause", ...REASON, balancer: "haproxy" });
   const [did, warnings] = await stage.do({ verb: "resume", balancer: "haproxy" });
-  assert.deepEqual(did, ["The pause of balancer haproxy is revoked"]);
-  assert.deepEqual(warnings, ["Balancer haproxy stays paused: all balancers are paused; resume without a name"]);
+  assert.deepEqual(did, ["Pause of balancer haproxy revoked"]);
+  assert.deepEqual(warnings, ["Balancer haproxy stays paused: all balancers are paused; run resume without a name"]);
   assert.deepEqual((await stage.do({ verb: "resume" }))[0], [
-    "Management of all balancers is resumed; applying the changes made meanwhile",
+    "Management of all balancers is resumed; applying pending changes",
   ]);
 });
 
@@ -107,9 +107,9 @@ Deno.test("undrain of a node reports that its host is still drained, or that the
     await stage.do({ verb: "drain", cluster: "web", target: "a.test" });
     await stage.do({ verb: "drain", cluster: "web", target: "a.test:8080" });
     const [did, warnings] = await stage.do({ verb: "undrain", cluster: "web", target: "a.test:8080" });
-    assert.deepEqual(did, ["The override of web/a.test:8080 is revoked"]);
+    assert.deepEqual(did, ["Override of web/a.test:8080 revoked"]);
     assert.deepEqual(warnings, [
-      "Another override of web/a.test:8080 still applies: a.test drain; undrain a.test revokes it",
+      "Another override of web/a.test:8080 still applies: a.test drain; to revoke it, run undrain a.test",
     ]);
     assert.deepEqual(await stage.do({ verb: "undrain", cluster: "web", target: "a.test" }), [
       ["web/a.test is back in rotation"],
@@ -120,7 +120,7 @@ Deno.test("undrain of a node reports that its host is still drained, or that the
   await stage.orders.at("/run/x.overrides");
   await stage.do({ verb: "drain", cluster: "web", target: "a.test" });
   const [did, warnings] = await stage.do({ verb: "undrain", cluster: "web", target: "a.test" });
-  assert.deepEqual(did, ["The override of web/a.test is revoked"]);
+  assert.deepEqual(did, ["Override of web/a.test revoked"]);
   assert.deepEqual(warnings, ["web/a.test:8081 stays drained: excluded by clusters/web.yaml; edit its exclude list"]);
 });
 
@@ -130,9 +130,9 @@ Deno.test("weight 100% of a node reports that the weight of its host is still se
   await stage.do({ verb: "weight", cluster: "web", target: "a.test", percent: 50 });
   await stage.do({ verb: "weight", cluster: "web", target: "a.test:8080", percent: 20 });
   const [did, warnings] = await stage.do({ verb: "weight", cluster: "web", target: "a.test:8080", percent: 100 });
-  assert.deepEqual(did, ["The override of web/a.test:8080 is revoked"]);
+  assert.deepEqual(did, ["Override of web/a.test:8080 revoked"]);
   assert.deepEqual(warnings, [
-    "Another override of web/a.test:8080 still applies: a.test weight 50%; weight a.test 100% revokes it",
+    "Another override of web/a.test:8080 still applies: a.test weight 50%; to revoke it, run weight a.test 100%",
   ]);
 });
 
@@ -154,8 +154,8 @@ Deno.test("undrain of one service reports that all are still drained", async () 
   await stage.do({ verb: "drain-local" });
   await stage.do({ verb: "drain-local", service: "api" });
   const [did, warnings] = await stage.do({ verb: "undrain-local", service: "api" });
-  assert.deepEqual(did, ["The drain of service api is revoked"]);
-  assert.deepEqual(warnings, ["Service api stays drained: all services are drained; undrain without a name"]);
+  assert.deepEqual(did, ["Drain of service api revoked"]);
+  assert.deepEqual(warnings, ["Service api stays drained: all services are drained; run undrain without a name"]);
 });
 
 Deno.test("drain of this host names the services that are down and so not registered", async () => {
@@ -169,8 +169,8 @@ Deno.test("drain of this host names the services that are down and so not regist
   }));
   const [did] = await stage.do({ verb: "drain-local" });
   assert.deepEqual(did, [
-    "api:80 is registered as draining until it is revoked",
-    "db:80 is not up; when it is, it registers as draining until it is revoked",
+    "api:80 is registered as draining until revoked",
+    "db:80 is not up; once up, the node is registered as draining until revoked",
   ]);
 });
 
@@ -178,7 +178,7 @@ Deno.test("every valid cluster file name can be named in a command", async () =>
   await using stage = new Stage({ cluster: "web:blue" });
   await stage.orders.at("/run/x.overrides");
   const [did] = await stage.do({ verb: "drain", cluster: "web:blue", target: "b.test:8082" });
-  assert.deepEqual(did, ["web:blue/b.test:8082 drains until it is revoked"]);
+  assert.deepEqual(did, ["web:blue/b.test:8082 drains until revoked"]);
 });
 
 Deno.test("undrain does not compare each override with each node", async () => {

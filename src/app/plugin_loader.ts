@@ -272,7 +272,7 @@ export class PluginLoader implements AsyncDisposable {
     const at = { sha256, reason: how, file: cache.hungFile(sha256) };
     try {
       cache.noteHung(sha256, how);
-      this.#options.log.error("Plugin hung; disabled until it changes or the file is removed", {
+      this.#options.log.error("Plugin hung; disabled until it changes or its marker file is removed", {
         event: "plugin.hung",
         ...at,
       });
@@ -330,7 +330,7 @@ export class PluginLoader implements AsyncDisposable {
 class HashFault extends PluginFault {
   constructor({ name, sha256 }: PluginEntry, got: string, dir: string) {
     super(
-      `Cannot use the plugin ${name}: not the approved code: sha256 is ${got}, want ${sha256}. ` +
+      `Cannot use the plugin ${name}: not the approved code: sha256 must be ${sha256}; current value is ${got}. ` +
         `Review the changes, then run: lighthouse plugin update ${name} --config ${dir}`,
     );
   }

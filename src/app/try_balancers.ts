@@ -63,7 +63,7 @@ async function tryBalancer(
   const refused = refusals.flatMap(({ cluster, faults }) =>
     faults.filter(({ unresolved }) => !ignoresNames || unresolved === undefined).map((
       { message, origin = { cluster, path: [] } },
-    ) => placeFinding(accepted, name, { severity: "error", message: `${name} rejects it: ${message}`, origin }))
+    ) => placeFinding(accepted, name, { severity: "error", message: `rejected by ${name}: ${message}`, origin }))
   );
   // What is rejected for good is reported in each round.
   const found = new Map(refused.map((finding) => [JSON.stringify(finding), finding]));
@@ -81,12 +81,11 @@ async function tryBalancer(
     placeFinding(accepted, name, { severity: "warning", message: `${name} warns: ${message}`, origin })
   );
   const sources = await balancer.plugin.sources(balancer.config);
-  const program = sources.kind === "process" ? sources.program : "that checks its files";
+  const program = sources.kind === "process" ? sources.program : "its check command";
   const unasked = isAsked ? [] : [
     placeFinding(accepted, name, {
       severity: strict ? "warning" : "notice",
-      message:
-        `Not validated by ${name}: cannot run the program ${program} here, and only ${name} knows all of its lines`,
+      message: `Not validated by ${name}: cannot run ${program} on this host, so invalid lines may go undetected`,
       origin: undefined,
     }),
   ];

@@ -280,7 +280,7 @@ export type Input<Config, ClusterConfig> =
 export interface Dismissal {
   readonly pid: number;
   readonly sources: BalancerSources;
-  readonly why: "served before" | "started at the same time";
+  readonly why: "previously served" | "started at the same time";
 }
 
 /** What happened to members, for measurements. */
@@ -343,7 +343,7 @@ export function beginWriter<C, K>({ now, reconcileMs }: {
 export function reasonToReload<C, K>({ turn, processes }: WriterState<C, K>, sources: BalancerSources) {
   // A process that was started from another file would use that file again when it is restarted by hand.
   const hasMoved = processes.settledAt !== undefined && processes.settledAt.file !== sources.file;
-  return turn?.because ?? (hasMoved ? "its config file has moved" : undefined);
+  return turn?.because ?? (hasMoved ? "config file moved" : undefined);
 }
 
 /**
@@ -388,8 +388,8 @@ export function isPaced({ do: what }: Step): boolean {
 /** All that waits now, and until when. */
 export function waitsOf<C, K>({ waits, file, acceptance }: WriterState<C, K>, now: number): readonly Wait[] {
   const more = [
-    { why: "Config file follows members", untilMs: file.dueAt },
-    { why: "Rejected config is retried", untilMs: retryAt(acceptance, now) },
+    { why: "Config file update after a membership change", untilMs: file.dueAt },
+    { why: "Retry of the rejected config", untilMs: retryAt(acceptance, now) },
   ];
   return [...waits, ...more].filter(({ untilMs }) => untilMs > now && untilMs !== Infinity);
 }
@@ -483,7 +483,7 @@ function react<C, K>(work: Work<C, K>, input: Input<C, K>): void {
 
 /** Starts a turn with the newest desired state. */
 function begin<C, K>({ s, now }: Work<C, K>): void {
-  assert(s.turn === undefined, "one turn at a time");
+  assert(s.turn === undefined, "only one reconcile runs at a time");
   const isFresh = s.next !== undefined;
   [s.desired, s.next] = [s.next ?? s.desired, undefined];
   if (s.desired === undefined) return;
@@ -507,7 +507,7 @@ function begin<C, K>({ s, now }: Work<C, K>): void {
 /** Ends a turn whose look was aborted, as if it had not started. */
 function standBack<C, K>({ s }: Work<C, K>): void {
   const { turn, base } = s;
-  assert(turn !== undefined && !turn.isFresh, "a look in the background is in flight");
+  assert(turn !== undefined && !turn.isFresh, "a background observation is in progress");
   [s.lookAt, s.waits] = [Math.min(s.lookAt, turn.before.lookAt), turn.before.waits];
   if (base !== undefined) s.base = { ...base, hasStoodBack: true };
   s.turn = undefined;
@@ -569,14 +569,17 @@ function meet<C, K>({ s, log, dismissals }: Work<C, K>, look: Look): void {
   const { processes, replaced, beside } = withLook(s.processes, look);
   s.processes = processes;
   if (replaced && look.pid !== undefined) log.push(["tellReplaced", look.pid]);
-  if (beside !== undefined) dismissals.push({ pid: beside, sources: look.sources, why: "served before" });
+  if (beside !== undefined) dismissals.push({ pid: beside, sources: look.sources, why: "previously served" });
 }
 
 function looked<C, K>(work: Work<C, K>, view: View<C, K>): void {
   const { s, log, news, now } = work;
   const { sources, target, wanted, other } = view;
   const { turn, desired } = s;
-  assert(turn !== undefined && desired !== undefined && turn.inFlight === undefined, "a look is part of a turn");
+  assert(
+    turn !== undefined && desired !== undefined && turn.inFlight === undefined,
+    "an observation is part of a reconcile",
+  );
   s.version = view.version;
   s.base = undefined;
   for (const fault of view.faults) log.push(["tellFault", fault]);
@@ -611,7 +614,7 @@ function looked<C, K>(work: Work<C, K>, view: View<C, K>): void {
   if (steps.length === 0 || planned === turn.plannedBefore) {
     const [pace, leftoverAt] = withLeftover(s.pace, now, steps);
     s.pace = pace;
-    lookBy(work, leftoverAt, "Steps without effect are retried");
+    lookBy(work, leftoverAt, "Retry of steps that had no effect");
     if (steps.length === 0) reportDrift(work, view, steps);
     s.isCalm = inForce;
     s.filesLeft = new Map(seen.files);
@@ -659,7 +662,7 @@ function choose<C, K>(
     // A child that keeps ending soon after its start is restarted less and less often.
     const steps = rest.filter((step) => step.do !== "supervise" || childAt(s.pace, step) <= now);
     const nextChildAt = Math.min(...rest.flatMap((step) => step.do === "supervise" ? [childAt(s.pace, step)] : []));
-    if (nextChildAt > now) lookBy(work, nextChildAt, "Child process restarts with backoff");
+    if (nextChildAt > now) lookBy(work, nextChildAt, "Backoff before a child process restart");
     const isAgain = JSON.stringify(steps) === plannedBefore && !plan.some((step) => step.do === "supervise");
     return { steps, inForce: isWhole && (rest.length === 0 || isAgain) };
   }
@@ -667,7 +670,7 @@ function choose<C, K>(
     s.pace = withReloadDue(s.pace, now, reloadJitterMs, random);
     const dueAt = s.pace.reloadDueAt ?? now;
     if (now >= dueAt) return { steps: plan, inForce: false };
-    lookBy(work, dueAt, "Reload waits for its interval");
+    lookBy(work, dueAt, "Reload waits for the minimum interval between reloads");
   }
   const { file, rest } = setAside(s.file, meanwhile, now);
   s.file = file;
@@ -682,14 +685,14 @@ function mayStart<C, K>(work: Work<C, K>, orphans: readonly number[] | undefined
   const startAt = Math.max(s.pace.startAllowedAt, startableAt);
   if (now >= startAt) return true;
   lookBy(work, Math.min(startAt, now + GONE_POLL_MS));
-  s.waits = withWait(s.waits, { why: "Balancer is gone; its service manager may restart it", untilMs: startAt });
+  s.waits = withWait(s.waits, { why: "Balancer is not running; its service manager may restart it", untilMs: startAt });
   return false;
 }
 
 function done<C, K>(work: Work<C, K>, { outcomes, endedMs, birth, restored, regained, explanation }: Done): void {
   const { s, log } = work;
   const { turn } = s;
-  assert(turn?.inFlight !== undefined, "steps are in flight");
+  assert(turn?.inFlight !== undefined, "steps are in progress");
   const { planned, steps } = turn.inFlight;
   const view = turn.inFlight.view as View<C, K>;
   const { sources } = view;
@@ -743,7 +746,10 @@ function differs<C, K>(
   { wanted, shortcut }: Input<C, K> & { readonly type: "differs" },
 ): void {
   const { s, now } = work;
-  assert(s.turn !== undefined && s.base !== undefined && s.turn.inFlight === undefined, "a shortcut is part of a turn");
+  assert(
+    s.turn !== undefined && s.base !== undefined && s.turn.inFlight === undefined,
+    "a shortcut is part of a reconcile",
+  );
   s.turn = { ...s.turn, shortcut: { ...shortcut, wanted } };
   if (shortcut.steps.length === 0) return applyShortcut(work, wanted, shortcut.observed([]));
   s.standing = { ...s.standing, underWay: { text: "command", atMs: now } };
@@ -757,7 +763,7 @@ function changed<C, K>(work: Work<C, K>, outcomes: readonly StepOutcome[]): void
   // The process has ended meanwhile, so all that was known about it is void.
   if (turn === undefined) return;
   const { shortcut } = turn;
-  assert(shortcut !== undefined, "a shortcut is in flight");
+  assert(shortcut !== undefined, "a shortcut is in progress");
   const commands = outcomes.filter(({ step }) => !isRead(step));
   s.standing = withOutcomes(s.standing, commands, now);
   const answering = { pid: s.processes.current?.pid, version: shortcut.wanted.version, nowMs: now };
@@ -783,7 +789,7 @@ function changed<C, K>(work: Work<C, K>, outcomes: readonly StepOutcome[]): void
 function applyShortcut<C, K>(work: Work<C, K>, wanted: Wanted<C, K>, observed: unknown): void {
   const { s, news, now } = work;
   const { turn, base, desired } = s;
-  assert(turn !== undefined && base !== undefined && desired !== undefined, "a shortcut is part of a turn");
+  assert(turn !== undefined && base !== undefined && desired !== undefined, "a shortcut is part of a reconcile");
   s.base = { ...base, wanted, observed };
   s.acceptance = withAccepted(s.acceptance, wanted);
   const { generation } = desired;
@@ -975,7 +981,7 @@ function reportOutcomes<C, K>({ s, log }: Work<C, K>, outcomes: readonly StepOut
 
 function lookOf(view: View<unknown, unknown>): Look {
   const look = view.looks.at(-1);
-  assert(look !== undefined, "a view has at least one look");
+  assert(look !== undefined, "a view has at least one observation");
   return look;
 }
 

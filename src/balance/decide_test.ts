@@ -427,15 +427,15 @@ Deno.test("decide() reports why something waits, and until when", () => {
   world.put(desired(1));
   world.put(desired(2, 1));
   assert.deepEqual(waitsOf(world.state, world.now), [
-    { why: "Reload waits for its interval", untilMs: 2_000 },
-    { why: "Config file follows members", untilMs: 500 },
+    { why: "Reload waits for the minimum interval between reloads", untilMs: 2_000 },
+    { why: "Config file update after a membership change", untilMs: 500 },
   ]);
   world.pass(2_000);
   assert.deepEqual([world.runs, waitsOf(world.state, world.now)], [print(2, 1), []]);
   world.pass(2_000);
   world.put(desired(9, 1));
   assert.deepEqual(waitsOf(world.state, world.now), [
-    { why: "Rejected config is retried", untilMs: world.now + REJECTED_MS },
+    { why: "Retry of the rejected config", untilMs: world.now + REJECTED_MS },
   ]);
 });
 

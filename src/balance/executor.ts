@@ -171,7 +171,7 @@ export class Executor implements BalancerEffects, Disposable {
     try {
       const held = this.#held;
       if (held === undefined || held.socket !== socketOf(sources)) {
-        throw new NobodyListensError("no connection is held");
+        throw new NobodyListensError("no connection is open");
       }
       return outcomesOf(steps, await held.connection.ask(steps.map(({ command }) => command)), began);
     } catch (error) {
@@ -334,7 +334,7 @@ export class Executor implements BalancerEffects, Disposable {
     const began = performance.now();
     try {
       if (sources.kind === "files" || sources.contact.by !== "commands") {
-        throw new Error("the balancer takes no commands");
+        throw new Error("the balancer does not accept commands");
       }
       using connection = await this.#connect(sources.contact, signal);
       return outcomesOf(steps, await connection.ask(steps.map((step) => step.command)), began);
@@ -388,7 +388,7 @@ export class Executor implements BalancerEffects, Disposable {
         await this.#supervision.have(step, sources, signal);
         return "";
       case "command":
-        assert(false, "commands go together");
+        assert(false, "commands are sent as a group");
     }
   }
 
@@ -416,7 +416,10 @@ export class Executor implements BalancerEffects, Disposable {
     } catch (error) {
       if (!(error instanceof SlowLookError)) throw error;
       // An unknown holder may share the port with the balancer, and receive its requests.
-      return { kind: "system", message: `${what} aborted: cannot find out who holds its addresses: ${error.message}` };
+      return {
+        kind: "system",
+        message: `${what} aborted: cannot determine which process holds its addresses: ${error.message}`,
+      };
     }
     if (taken === undefined) return undefined;
     return { kind: "address", message: `${what} aborted: cannot bind ${taken.endpoint}: ${taken.why}` };
@@ -467,7 +470,7 @@ export class Executor implements BalancerEffects, Disposable {
 
   /** Sends a signal to a process of the balancer's program, and to no other. */
   async #signal({ signal, pid }: { readonly signal: Signal; readonly pid: number }, sources: BalancerSources) {
-    if (sources.kind === "files") throw new Error(`process ${pid} is not the balancer's`);
+    if (sources.kind === "files") throw new Error(`process ${pid} does not belong to the balancer`);
     await verifyProgram(pid, sources.program);
     Deno.kill(pid, signal);
   }
@@ -482,7 +485,7 @@ export class Executor implements BalancerEffects, Disposable {
     while (socket !== undefined && await isListening(socket)) {
       if (performance.now() > deadline) {
         const who = `${pids.length === 1 ? "process" : "processes"} ${pids.join(", ")}`;
-        throw new Error(`${who} still listened ${formatDuration(RELIEVE_DEADLINE_MS)} after ${sources.leavesOn}`);
+        throw new Error(`${who} still listening ${formatDuration(RELIEVE_DEADLINE_MS)} after ${sources.leavesOn}`);
       }
       await delay(RELIEVE_POLL_MS, { clock: systemClock, signal });
     }
@@ -512,7 +515,7 @@ const WHAT = {
   remove: "remove the file",
   start: "start the balancer",
   reload: "reload the balancer",
-  notify: "notify the reader of the files",
+  notify: "run the notify command",
   supervise: "start the child process",
 } as const;
 
@@ -561,7 +564,7 @@ function outcomeOf(step: CommandStep, answer: string, tookMs: number): StepOutco
   if (step.expect.some((expected) => new RegExp(`^(?:${expected})$`).test(answer))) {
     return { ok: true, step, tookMs, output: step.isRead === true ? answer : "" };
   }
-  const message = `Cannot ${JSON.stringify(step.command)}: the answer is not the one expected: ${
+  const message = `Command ${JSON.stringify(step.command)} failed: unexpected response ${
     JSON.stringify(answer.slice(0, 200))
   }`;
   return { ok: false, step, failure: { kind: "answer", message, answer } };
@@ -575,7 +578,7 @@ function failureOf(step: Step, error: unknown): StepFailure {
   const message = error instanceof Deno.errors.NotFound && /^Failed to spawn/.test(why)
     ? `Cannot ${what}${at}: program ${
       /'([^']*)'/.exec(why)?.[1] ?? ""
-    }not found; install it, or set its path with the key program`
+    } not found; install it, or set its path in the key program`
     : `Cannot ${what}${at}: ${why}`;
   if (error instanceof RefusedError) return { kind: "refused", message: error.message };
   if (error instanceof ProgramError || error instanceof ReloadFailedError) return { kind: "program", message };
@@ -624,7 +627,7 @@ async function listDirectory({ directory }: BalancerSources): Promise<readonly s
     for await (const { name, isFile } of Deno.readDir(path)) {
       if (isFile && name.endsWith(suffix) && !name.startsWith(".")) found.push(`${path}/${name}`);
       if (found.length > DIRECTORY_FILES_MAX) {
-        throw new Error(`directory ${path} has more than ${DIRECTORY_FILES_MAX} files ending in ${suffix}`);
+        throw new Error(`directory ${path} contains more than ${DIRECTORY_FILES_MAX} files that end in ${suffix}`);
       }
     }
   } catch (error) {

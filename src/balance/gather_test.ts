@@ -171,7 +171,7 @@ Deno.test("gather() passes on why a reload is required, as for a config file tha
   const bench = new Bench();
   bench.state = { ...bench.state, processes: { ...bench.state.processes, settledAt: sourcesOf("old") } };
   bench.plan = (_, { because }) => because === undefined ? [] : [{ ...RELOAD, reason: because }];
-  assert.deepEqual((await bench.view(desired("new"))).plan, [{ ...RELOAD, reason: "its config file has moved" }]);
+  assert.deepEqual((await bench.view(desired("new"))).plan, [{ ...RELOAD, reason: "config file moved" }]);
 });
 
 Deno.test("gather() reports why a reload cannot be planned, and plans what needs none", async () => {

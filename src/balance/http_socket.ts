@@ -35,7 +35,7 @@ export async function askOverHttp(
   } catch (error) {
     signal.throwIfAborted();
     if (deadline.aborted) {
-      throw new SocketSilentError(`No answer at ${path} within ${formatDuration(deadlineMs)}`, { cause: error });
+      throw new SocketSilentError(`No response at ${path} within ${formatDuration(deadlineMs)}`, { cause: error });
     }
     throw error;
   }
@@ -79,7 +79,7 @@ async function connect(path: string): Promise<Deno.UnixConn> {
     return await Deno.connect({ transport: "unix", path });
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.ConnectionRefused) {
-      throw new NobodyListensError(`Nobody listens at ${path}`, { cause: error });
+      throw new NobodyListensError(`No process listens at ${path}`, { cause: error });
     }
     throw error;
   }
@@ -89,7 +89,9 @@ function bodyOf(answer: string, path: string, query: string): string {
   const end = answer.indexOf("\r\n\r\n");
   const status = /^HTTP\/1\.[01] ([0-9]{3})/.exec(answer)?.[1];
   if (end < 0 || status !== "200") {
-    throw new SocketSilentError(`${path} answers ${status ?? "no HTTP"} to GET ${query}; want status 200`);
+    throw new SocketSilentError(
+      `Unexpected response to GET ${query} at ${path}: status must be 200; current value is ${status ?? "not HTTP"}`,
+    );
   }
   return answer.slice(end + 4).trim();
 }

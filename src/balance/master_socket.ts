@@ -53,7 +53,7 @@ async function reload(
   const success = wordsBehind(how.took, answer);
   if (success !== undefined) return success;
   if (watch === undefined) {
-    throw new ReloadFailedError(`unexpected answer from the master: ${JSON.stringify(answer.slice(0, 200))}`);
+    throw new ReloadFailedError(`unexpected response from the master: ${JSON.stringify(answer.slice(0, 200))}`);
   }
   for (;;) {
     const now = await askMaster(how, watch.query, until).catch((error) => {
@@ -62,7 +62,7 @@ async function reload(
       throw error;
     });
     if (now !== undefined && hasNew(watch.failed, { before, now })) {
-      throw new ReloadFailedError("new process did not start; see its log");
+      throw new ReloadFailedError("new process did not start; see the balancer's log");
     }
     if (now !== undefined && hasNew(watch.took, { before, now })) return "";
     await delay(POLL_MS, { clock, signal: until });

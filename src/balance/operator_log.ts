@@ -25,7 +25,7 @@ const FAULTS_TOLD_MAX = 5;
 
 /** What happens to the rejected config. */
 const FATES: { readonly [fate in Fate]: string } = {
-  "left out": "rejected lines left out",
+  "left out": "rejected lines skipped",
   "kept": "last accepted config stays active",
   "put aside": "cluster not served",
   "nothing": "no accepted config to fall back to",
@@ -33,7 +33,7 @@ const FATES: { readonly [fate in Fate]: string } = {
 
 /** What happens to the config of a listener whose address another process holds. */
 const TAKEN_FATES: { readonly [fate in Fate]: (cluster: ClusterName | undefined) => string } = {
-  "left out": () => "left out until the address is free",
+  "left out": () => "listener skipped until the address is free",
   "kept": () => "last accepted config stays active",
   "put aside": (cluster) => `cluster ${cluster} is not served`,
   "nothing": () => "retrying",
@@ -96,7 +96,7 @@ export class OperatorLog {
     this.#standby = other;
     if (other === undefined) {
       this.#log.info("Writer active", { event: "writer.active" });
-    } else this.#log.warn(`Writer standing by: ${other}`, { event: "writer.standby" });
+    } else this.#log.warn(`Writer on standby: ${other}`, { event: "writer.standby" });
   }
 
   /**
@@ -123,7 +123,7 @@ export class OperatorLog {
   tellKeptClusters(clusters: readonly ClusterName[]): void {
     const text = `Config of ${
       clusters.join(", ")
-    } invalid; served unchanged, reloads suspended until the file is fixed or removed`;
+    } invalid; keeping the running config, reloads suspended until the files are fixed or removed`;
     this.#log[this.#isNewFault(text) ? "error" : "debug"](text, {
       event: "balancer.clusters_kept",
       clusters: clusters.join(", "),
@@ -142,7 +142,7 @@ export class OperatorLog {
 
   /** Logs that somebody else has started the process that serves now. */
   tellReplaced(pid: number): void {
-    this.#log.info("Balancer process replaced by someone else", {
+    this.#log.info("Balancer process replaced externally", {
       event: "balancer.replaced",
       pid,
     });
@@ -151,7 +151,7 @@ export class OperatorLog {
   /** Logs which process serves after a start or a reload, and which old workers still have connections. */
   tellServing(pid: number, oldWorkers: readonly number[]): void {
     const old = oldWorkers.join(", ");
-    this.#log.info(old === "" ? "Process serving" : "Process serving; old workers still have connections", {
+    this.#log.info(old === "" ? "New process serving" : "New process serving; old workers still have connections", {
       event: "balancer.serving",
       pid,
       ...old === "" ? {} : { old },
@@ -216,7 +216,7 @@ export class OperatorLog {
     }
     if (fresh.length > NOTICES_TOLD_MAX) {
       const more = fresh.length - NOTICES_TOLD_MAX;
-      this.#log.warn("More notices of this config, not listed", { event: "balancer.notice", more });
+      this.#log.warn("More notices about this config, not logged", { event: "balancer.notice", more });
     }
     this.#notices = new Set(notices.map(({ text }) => text));
   }
@@ -296,7 +296,7 @@ export class OperatorLog {
       this.#log.info("Balancer reloaded", { event: "balancer.reloaded", reason, tookMs });
     } // A balancer that ran and is gone has crashed, which somebody should look into.
     else if (ran) {
-      this.#log.warn("Balancer was gone, restarted", { event: "balancer.restarted", reason, tookMs });
+      this.#log.warn("Balancer was not running, restarted", { event: "balancer.restarted", reason, tookMs });
     } else this.#log.info("Balancer started", { event: "balancer.started", reason, tookMs });
   }
 

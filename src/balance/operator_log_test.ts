@@ -90,7 +90,7 @@ Deno.test("OperatorLog names the address, its holder and the line where an addre
   assert.deepEqual(log.take(), [
     `error clusters/web.yaml:3: ${message}; cluster web is not served`,
     `error clusters/web.yaml:3: ${message}; last accepted config stays active`,
-    `error ${message}; left out until the address is free`,
+    `error ${message}; listener skipped until the address is free`,
   ]);
 });
 
@@ -197,7 +197,7 @@ Deno.test("OperatorLog lists fifty new notices, and counts the others", () => {
   assert.equal(lines.length, 51);
   assert.deepEqual(lines.slice(-2), [
     "warn c49 has no members",
-    "warn More notices of this config, not listed",
+    "warn More notices about this config, not logged",
   ]);
   told.tellNotices([...notices, { text: "web has no members" }], locate);
   assert.deepEqual(log.take(), ["warn web has no members"]);

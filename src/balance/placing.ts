@@ -51,7 +51,7 @@ export async function verifyProgram(pid: number, path: string): Promise<void> {
   const program = path.slice(path.lastIndexOf("/") + 1);
   const stat = (await readStats([pid]))?.get(pid);
   if (stat === undefined || !isProgram(stat, program)) {
-    throw new Error(`process ${pid} ${stat === undefined ? "does not exist" : `is ${stat.name}`}, want ${program}`);
+    throw new Error(`process ${pid} ${stat === undefined ? "does not exist" : `is ${stat.name}; must be ${program}`}`);
   }
 }
 

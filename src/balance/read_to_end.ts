@@ -11,5 +11,5 @@ export async function readToEnd(connection: Deno.UnixConn, bytesMax: number): Pr
     bytes += length;
     text += decoder.decode(chunk.subarray(0, length), { stream: true });
   }
-  throw new SocketSilentError(`Answer longer than ${bytesMax} bytes`);
+  throw new SocketSilentError(`Response longer than ${bytesMax} bytes`);
 }

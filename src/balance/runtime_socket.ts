@@ -71,7 +71,7 @@ export class RuntimeSocket implements Disposable {
       connection = await Deno.connect({ transport: "unix", path });
     } catch (error) {
       if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.ConnectionRefused) {
-        throw new NobodyListensError(`Nobody listens at ${path}`, { cause: error });
+        throw new NobodyListensError(`No process listens at ${path}`, { cause: error });
       }
       throw error;
     }
@@ -144,7 +144,7 @@ export class RuntimeSocket implements Disposable {
       this[Symbol.dispose]();
       this.#signal.throwIfAborted();
       if (late) {
-        throw new SocketSilentError(`No answer at ${this.#path} within ${formatDuration(this.#deadlineMs)}`, {
+        throw new SocketSilentError(`No response at ${this.#path} within ${formatDuration(this.#deadlineMs)}`, {
           cause: error,
         });
       }
@@ -182,12 +182,14 @@ export class RuntimeSocket implements Disposable {
       }
       if (answers.length === answersExpected) return answers;
       if (bytes > ANSWERS_BYTES_MAX) {
-        throw new SocketSilentError(`Answers at ${this.#path} longer than ${ANSWERS_BYTES_MAX} bytes`);
+        throw new SocketSilentError(`Responses at ${this.#path} longer than ${ANSWERS_BYTES_MAX} bytes`);
       }
       const idleRead = this.#idleRead;
       this.#idleRead = undefined;
       const length = await (idleRead ?? this.#connection.read(this.#chunk));
-      if (length === null) throw new SocketSilentError(`Connection to ${this.#path} closed in the middle of an answer`);
+      if (length === null) {
+        throw new SocketSilentError(`Connection to ${this.#path} closed in the middle of a response`);
+      }
       bytes += length;
       searched = tail(hasEnding ? this.#received : searched + fresh);
       fresh = this.#decoder.decode(this.#chunk.subarray(0, length), { stream: true });

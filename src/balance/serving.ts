@@ -132,9 +132,11 @@ export class Serving {
       if (this.#clock.now() > deadline) {
         const within = `within ${formatDuration(TAKEOVER_DEADLINE_MS)}`;
         if (step.serves !== undefined) {
-          return fail(`no answer at ${placeOf(sources)} shows the new config ${within}; see its error log`);
+          return fail(
+            `no response at ${placeOf(sources)} shows the new config ${within}; see the balancer's error log`,
+          );
         }
-        const what = sources.kind === "process" && sources.contact.by === "pid" ? "was seen by" : "answered at";
+        const what = sources.kind === "process" && sources.contact.by === "pid" ? "was found in" : "responded at";
         return fail(`no new process ${what} ${placeOf(sources)} ${within}`);
       }
       await delay(TAKEOVER_POLL_MS, { clock: this.#clock, signal });
@@ -188,10 +190,10 @@ export class Serving {
     const pid = await this.#pidOf(left);
     if (pid !== undefined && left.isContained === true) {
       throw new Error(
-        `nobody answers at ${placeOf(sources)}, and process ${pid} at the previous ${
+        `no process responds at ${placeOf(sources)}, and process ${pid} at the previous ${
           placeOf(before)
         } runs in a container; ` +
-          "stop it, as two processes would serve side by side",
+          `stop process ${pid}; otherwise two processes would serve at the same time`,
       );
     }
     // A master would take the exit of its worker alone for a crash.

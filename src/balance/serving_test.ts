@@ -203,7 +203,7 @@ Deno.test("Serving reports a failed reload if no answer proves it", async () => 
   assert(!result.ok);
   assert.equal(
     result.failure.message,
-    "Cannot reload haproxy: no answer at /run/web.sock shows the new config within 10s; see its error log",
+    "Cannot reload haproxy: no response at /run/web.sock shows the new config within 10s; see the balancer's error log",
   );
 });
 
@@ -239,8 +239,8 @@ Deno.test("Serving lists the processes that appeared during a start, but not the
 Deno.test("Serving counts a started process as dead if it does not listen within a second, unless somebody else starts it", async () => {
   const cases: readonly [Birth, number, RegExp][] = [
     [START, 1_010, /^Cannot start haproxy: process exited within 1s$/],
-    [{ ...START, deadlineMs: 30_000 }, 10_010, /^Cannot start haproxy: no new process answered at \/run\/web.sock /],
-    [BY_MASTER, 10_010, /^Cannot reload haproxy: no new process answered at \/run\/web.sock within 10s$/],
+    [{ ...START, deadlineMs: 30_000 }, 10_010, /^Cannot start haproxy: no new process responded at \/run\/web.sock /],
+    [BY_MASTER, 10_010, /^Cannot reload haproxy: no new process responded at \/run\/web.sock within 10s$/],
   ];
   for (const [step, expectedMs, message] of cases) {
     const bench = new Bench();
@@ -281,6 +281,6 @@ Deno.test("Serving fails when the process at the previous place is unreachable",
   bench.set("old", seen(10, { isContained: true }));
   await assert.rejects(
     bench.look("new"),
-    /^Error: nobody answers at \/run\/new.sock, and process 10 at the previous \/run\/old.sock runs in a container/,
+    /^Error: no process responds at \/run\/new.sock, and process 10 at the previous \/run\/old.sock runs in a container/,
   );
 });

@@ -110,5 +110,5 @@ async function sign(file: Deno.FsFile): Promise<void> {
 async function describeHolder(path: string): Promise<string> {
   const owner = (await Deno.readTextFile(path).catch(() => "")).trim();
   const who = /^[0-9]{1,10}$/.test(owner) ? `process ${owner}` : "another process";
-  return `${who} keeps this balancer in sync, and holds ${path}`;
+  return `${who} manages this balancer, and holds the lock ${path}`;
 }

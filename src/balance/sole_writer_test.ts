@@ -13,7 +13,7 @@ Deno.test("SoleWriter keeps a second one off until the first releases its lock, 
   await second.claim([dir.file("a")]);
   first[Symbol.dispose]();
   await second.claim([dir.file("b")]);
-  await assert.rejects(first.claim([dir.file("b")]), new RegExp(`process ${Deno.pid} keeps this balancer in sync`));
+  await assert.rejects(first.claim([dir.file("b")]), new RegExp(`process ${Deno.pid} manages this balancer`));
 });
 
 Deno.test("SoleWriter lets a writer work whose directory takes no lock file", async () => {
@@ -88,5 +88,5 @@ Deno.test("SoleWriter holds its lock although the disk has no room for its name"
   } finally {
     Deno.FsFile.prototype.write = write;
   }
-  await assert.rejects(second.claim([dir.file("a")]), /another process keeps this balancer in sync/);
+  await assert.rejects(second.claim([dir.file("a")]), /another process manages this balancer/);
 });

@@ -75,7 +75,7 @@ async function lookAgain<T>(
       if (!(error instanceof SlowLookError) || at === looksMs.length - 1) throw error;
     }
   }
-  assert(false, "there is at least one attempt");
+  assert(false, "at least one attempt was made");
 }
 
 /**

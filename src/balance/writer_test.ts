@@ -1000,7 +1000,7 @@ Deno.test("Writer reloads once for a config file that moved, and logs that", asy
   bench.forget();
   await bench.put({ ...wanted, config: { ...wanted.config, configFile: "/etc/moved.cfg" } });
   await bench.pass(60_000);
-  assert.deepEqual(bench.reloads.map((step) => step.reason), ["its config file has moved"]);
+  assert.deepEqual(bench.reloads.map((step) => step.reason), ["config file moved"]);
 });
 
 Deno.test("Writer does not reject the config when a program does not exit", async () => {

@@ -71,8 +71,8 @@ export async function findWritingObstacles(sources: BalancerSources): Promise<re
   for (const [folder, paths] of missing) {
     found.push({
       severity: "notice",
-      message: `Directory ${folder} does not exist; create it: ` +
-        `${paths.join(", ")} ${paths.length === 1 ? "is" : "are"} written there`,
+      message: `Directory ${folder} does not exist: ` +
+        `${paths.join(", ")} ${paths.length === 1 ? "is" : "are"} written there; create the directory`,
     });
   }
   for (const file of filesOf(sources)) {
@@ -89,13 +89,13 @@ async function whyInPlace(path: string): Promise<string | undefined> {
   const mounts = (await look("cat", ["/proc/self/mountinfo"])).split("\n").map((line) => line.split(" ")[4]);
   // The kernel writes spaces and backslashes as octal numbers.
   const mounted = real.replaceAll(/[ \t\n\\]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, "0")}`);
-  const inPlace = "it is written in place, and a crash can truncate it";
+  const inPlace = "the file is written in place, and a crash can truncate it";
   if (mounts.includes(mounted)) return `${path} is a mount point: ${inPlace}; mount its directory instead`;
   const folder = folderOf(real);
   if (await mayWrite(folder)) return undefined;
   return await mayWrite(real)
-    ? `Directory ${folder} is not writable, ${path} is: ${inPlace}; make the directory writable`
-    : `Neither ${path} nor its directory is writable for user ${Deno.uid()}`;
+    ? `Directory ${folder} is not writable, but ${path} is: ${inPlace}; make the directory writable`
+    : `Neither ${path} nor its directory is writable by user ${Deno.uid()}`;
 }
 
 /** Whether this user may write; where a group may, that counts as yes. */

@@ -106,7 +106,7 @@ export async function runOperatorCommand(
     });
     if (asked.verb === "overrides") {
       for (const line of given.json ? [JSON.stringify(listing, null, 2)] : linesOf(listing)) print(line);
-      if (listing.unkept !== null) complain(`Lost when the process exits: ${listing.unkept}`);
+      if (listing.unkept !== null) complain(`These changes are lost when the process exits: ${listing.unkept}`);
       return EXIT.ok;
     }
     if (asked.verb === "explain") {

@@ -31,6 +31,6 @@ export async function readBodyText(
     return { ok: true, text: text + decoder.decode() };
   } catch (error) {
     const why = error instanceof TypeError ? "not UTF-8" : "truncated";
-    return { ok: false, status: 400, reason: `Cannot read the body: ${why}` };
+    return { ok: false, status: 400, reason: `Cannot read the request body: ${why}` };
   }
 }

@@ -272,7 +272,7 @@ Deno.test("statusOf() shows the active members of a balancer, which may be fewer
     turnedMs: 300,
     notices: Array.from({ length: 101 }, (_, i) => ({ text: `Cluster c${i} has no nodes` })),
     fileBehind: { text: "No space left", atMs: 300 },
-    waits: [{ why: "Reload waits for its interval", untilMs: 2_300 }],
+    waits: [{ why: "Reload waits for the minimum interval between reloads", untilMs: 2_300 }],
   };
   stage.clock.advance(700);
   assert.deepEqual(stage.status().balancers["haproxy"], {
@@ -298,7 +298,7 @@ Deno.test("statusOf() shows the active members of a balancer, which may be fewer
     leftOut: 0,
     fileBehind: { text: "No space left", agoSeconds: 0.7 },
     counters: null,
-    waits: [{ why: "Reload waits for its interval", inSeconds: 1.3 }],
+    waits: [{ why: "Reload waits for the minimum interval between reloads", inSeconds: 1.3 }],
   });
 });
 
@@ -625,8 +625,8 @@ Deno.test.each([
   },
   {
     why: "another writer keeps the balancer",
-    change: { balancers: { haproxy: { standby: "process 7 keeps this balancer in sync" } } },
-    said: /^This writer is on standby for balancer haproxy: process 7 keeps/,
+    change: { balancers: { haproxy: { standby: "process 7 manages this balancer" } } },
+    said: /^This writer is on standby for balancer haproxy: process 7 manages/,
   },
   {
     why: "a balancer lacks a part of its config",

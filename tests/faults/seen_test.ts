@@ -313,14 +313,14 @@ const FAULTS: readonly Fault[] = [
       await stage.lighthouse.event("writer.standby");
     },
     seen: {
-      health: /This writer is on standby for balancer haproxy: process \d+ keeps this balancer in sync/,
+      health: /This writer is on standby for balancer haproxy: process \d+ manages this balancer/,
       metrics: /lighthouse_health_findings\{severity="degraded"\} [1-9]/,
-      status: /!! {2}balancer {2}haproxy +.*on standby: process \d+ keeps this balancer in sync/,
+      status: /!! {2}balancer {2}haproxy +.*on standby: process \d+ manages this balancer/,
       code: 1,
       explain: /web/,
-      history: /writer\.standby .*process \d+ keeps this balancer in sync/,
+      history: /writer\.standby .*process \d+ manages this balancer/,
       doctor:
-        /error {4}balancer haproxy +Another writer, pid \d+ \(.*\), holds \S+\n +fix: stop one of the two writers: kill \d+/,
+        /error {4}balancer haproxy +Another writer holds \S+: pid \d+ \(.*\)\n +fix: stop one of the two writers: kill \d+/,
     },
   },
   {

@@ -245,7 +245,7 @@ Deno.test("lighthouse check reports lines that HAProxy rejects, and lines that 1
   });
   const { code, stdout } = await runCli(["check", dir.path], { variables: { TMPDIR: own.path } });
   assert.equal(code, 1, stdout);
-  assert.match(stdout, /clusters\/other\.yaml:5:7: error: haproxy rejects it: balance only supports/);
+  assert.match(stdout, /clusters\/other\.yaml:5:7: error: rejected by haproxy: balance only supports/);
   assert.match(
     stdout,
     /balancers\/haproxy\.yaml:2:12: warning: global: line "nbthread 2" is passed to HAProxy; 1\.0 skipped it/,

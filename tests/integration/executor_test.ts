@@ -226,7 +226,7 @@ Deno.test("the executor runs no step while another writer uses the file or the s
       { ...sources(dir), ...elsewhere },
       signal,
     );
-    assert.match(failureOf(outcome), /^taken: Cannot start the balancer: process [0-9]+ keeps this balancer in sync/);
+    assert.match(failureOf(outcome), /^taken: Cannot start the balancer: process [0-9]+ manages this balancer/);
   }
   assert.equal(names(dir).includes("done"), false);
 });

@@ -127,7 +127,7 @@ Deno.test("check reports what the program of a third-party balancer rejects with
   await host.write("clusters/web", stringify({ discovery: "file", edge: { port: freePort(), lines } }));
   const { code, stdout } = await runCli(["check", host.configDir]);
   assert.equal(code, 1, stdout);
-  assert.match(stdout, /clusters\/web\.yaml:6:7: error: edge rejects it: unknown directive "nonsense"/);
+  assert.match(stdout, /clusters\/web\.yaml:6:7: error: rejected by edge: unknown directive "nonsense"/);
 });
 
 Deno.test("Executor sends a signal to no process of another program", async () => {

@@ -60,11 +60,11 @@ Deno.test("doctor: finds nothing wrong with a healthy host, and lists what is fi
   const fine = (check: string) =>
     found.filter((each) => each.check === check && each.level === "ok").map(({ text }) => text);
   assert.match(fine("process")[0] ?? "", /^The writer, pid \d+, responds at unix:/);
-  assert.match(fine("balancer haproxy").join("\n"), /Process \d+ answers at .*\n?/);
-  assert.match(fine("balancer haproxy").join("\n"), /addresses are free, or in use by this balancer/);
-  assert.match(fine("balancer haproxy").join("\n"), /Held by the writer, pid \d+/);
-  assert.match(fine("registry static")[0] ?? "", /^Connected after \d+ ms/);
-  assert.match(fine("descriptors")[0] ?? "", /^writer, pid \d+: open file limit \d+ is enough for \d+ workers$/);
+  assert.match(fine("balancer haproxy").join("\n"), /Process \d+ responds at .*\n?/);
+  assert.match(fine("balancer haproxy").join("\n"), /addresses are free or in use by this balancer/);
+  assert.match(fine("balancer haproxy").join("\n"), /Lock held by the writer, pid \d+/);
+  assert.match(fine("registry static")[0] ?? "", /^Connected after \d+ms/);
+  assert.match(fine("descriptors")[0] ?? "", /^writer, pid \d+: open file limit \d+ is sufficient for \d+ workers$/);
 });
 
 Deno.test("doctor: names each problem with the command that fixes it", async () => {
@@ -118,6 +118,6 @@ Deno.test("doctor: finds a second writer by its lock", async () => {
   ]);
   const found: readonly Found[] = JSON.parse(asked.stdout);
   const { text, fix } = found.find((each) => /Another writer/.test(each.text)) ?? assert.fail(asked.stdout);
-  assert.match(text, new RegExp(`^Another writer, pid ${stage.writer?.pid} \\(.*\\), holds \\S+\\.lock$`));
+  assert.match(text, new RegExp(`^Another writer holds \\S+\\.lock: pid ${stage.writer?.pid} \\(.*\\)$`));
   assert.equal(fix, `stop one of the two writers: kill ${stage.writer?.pid}`);
 });

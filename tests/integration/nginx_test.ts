@@ -318,7 +318,9 @@ Deno.test("a reload that nginx abandons after its check has accepted the file is
   const { hash } = await box.status();
   // A shared memory zone keeps its key for the life of the master: only the master reports this, to its error log.
   writer.put(wanted(["limit_req_zone $host zone=one:1m rate=100r/s"]));
-  await writer.event("balancer.config_rejected", { msg: /no answer at .*nginx\.sock shows the new config within 10s/ });
+  await writer.event("balancer.config_rejected", {
+    msg: /no response at .*nginx\.sock shows the new config within 10s/,
+  });
   await eventually("the file is restored", async () => await box.text() === text);
   assert.equal((await box.status()).hash, hash);
   assert.equal(await get(port), "one");

@@ -166,7 +166,7 @@ Deno.test("a node that cannot be checked keeps its share, and a node whose proce
   await writer.event("node.unknown", { cluster: "web", names: `c.test:${c.port}` });
   assert.match(
     await stage.explain(),
-    /^ {2}c\.test:\d+ {2}in rotation {2}share 50 % .* × health 1 \(unknown: metadata\.ports of the node has no port admin\) /m,
+    /^ {2}c\.test:\d+ {2}in rotation {2}share 50 % .* × health 1 \(unknown: the node has no port admin in metadata\.ports\) /m,
   );
 });
 

@@ -84,7 +84,7 @@ Deno.test("writer --once names a registry that does not answer in time, and writ
   assert.equal(code, 1, stderr);
   assert.match(
     stderr,
-    /event=once.failed reason="not done within 12s: no registry has reported cluster api, keys etcd:\/app"/,
+    /event=once.failed reason="timed out after 12s: no registry has reported cluster api, keys etcd:\/app"/,
   );
   assert.equal(await host.read("app.conf"), "");
 });

@@ -122,7 +122,7 @@ Deno.test("a balancer of files notifies its program of each change until it succ
     const failing = bench.apply("c");
     await eventually(
       "it fails",
-      () => bench.log.some((line) => /^error Cannot notify the reader of the files/.test(line)),
+      () => bench.log.some((line) => /^error Cannot run the notify command/.test(line)),
     );
     assert.equal(await Deno.readTextFile(one), "c");
     await Deno.remove(broken);

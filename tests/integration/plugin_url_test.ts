@@ -118,8 +118,8 @@ Deno.test("modules that differ from the approved ones are rejected with both has
   const dir = place.dir.file("config");
   assert.equal(
     told(wrong),
-    `checks.memcached.sha256: Cannot use the plugin memcached: not the approved code: sha256 is ${sha256}, ` +
-      `want ${other}. Review the changes, then run: lighthouse plugin update memcached --config ${dir}; ` +
+    `checks.memcached.sha256: Cannot use the plugin memcached: not the approved code: sha256 must be ${other}; ` +
+      `current value is ${sha256}. Review the changes, then run: lighthouse plugin update memcached --config ${dir}; ` +
       "its last good version stays active",
   );
   assert.equal(wrong.catalog, first.catalog, "nothing has changed for its users");
@@ -174,7 +174,7 @@ Deno.test.each([
   {
     what: "another API version",
     text: "export default { kind: 'check', apiVersion: 2, name: 'x', summary: '', stability: 'stable' }",
-    fault: /written for API version 2; this Lighthouse supports 1/,
+    fault: /written for API version 2; this Lighthouse supports version 1/,
   },
   { what: "what throws", text: "throw new Error('at once')", fault: /cannot load the plugin: at once/ },
   {

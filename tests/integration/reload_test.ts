@@ -307,7 +307,7 @@ Deno.test("a second writer for one HAProxy reports the first and changes nothing
   await running.apply(box.wanted({ web: { section, nodes: [one.node] } }));
   waiting.writer.put(box.wanted({ web: { section, nodes: [two.node] } }));
   await waiting.event("writer.standby", {
-    msg: new RegExp(`process ${Deno.pid} keeps this balancer in sync, and holds .*\\.lock`),
+    msg: new RegExp(`process ${Deno.pid} manages this balancer, and holds the lock .*\\.lock`),
   });
   assert.equal(await get(section.port), "one.test");
   assert.deepEqual(waiting.turns.flatMap(({ steps }) => steps), []);
@@ -408,6 +408,6 @@ Deno.test("check reports a maxconn beyond the limit of open files, with its line
   const told = diagnostics.map((diagnostic) => formatDiagnostic(diagnostic)).join("\n");
   assert.match(
     told,
-    /balancers\/haproxy\.yaml:5:5: error: haproxy rejects it: at least 2000000011 open files/,
+    /balancers\/haproxy\.yaml:5:5: error: rejected by haproxy: at least 2000000011 open files/,
   );
 });

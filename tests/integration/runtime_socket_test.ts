@@ -113,7 +113,7 @@ Deno.test("RuntimeSocket distinguishes no listener from no answer", async () => 
   await using silent = new ScriptedSocket(() => "silence");
   await assert.rejects(RuntimeSocket.connect(silent.path, { dialect: PROMPT, signal, deadlineMs: 50 }), {
     name: SocketSilentError.name,
-    message: `No answer at ${silent.path} within 50ms`,
+    message: `No response at ${silent.path} within 50ms`,
   });
 });
 
@@ -140,7 +140,7 @@ Deno.test("RuntimeSocket aborts an endless answer, and answers that are too larg
     using socket = await RuntimeSocket.connect(server.path, { dialect: PROMPT, signal, deadlineMs: 60_000 });
     await assert.rejects(
       socket.ask(new Array(200).fill("show info")),
-      /Answers at .* longer than 67108864 bytes/,
+      /Responses at .* longer than 67108864 bytes/,
     );
   }
 });

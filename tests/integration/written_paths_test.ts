@@ -25,8 +25,8 @@ Deno.test("a missing directory is named before the balancer starts, and by check
   );
   assert.deepEqual(await findWritingObstacles(sources), [{
     severity: "notice",
-    message: `Directory ${dir.file("none")} does not exist; create it: ` +
-      `${dir.file("none/socket")}, ${dir.file("none/pid")} are written there`,
+    message: `Directory ${dir.file("none")} does not exist: ` +
+      `${dir.file("none/socket")}, ${dir.file("none/pid")} are written there; create the directory`,
   }]);
   await Deno.mkdir(dir.file("none"));
   await verifyWrittenPaths(sources);
@@ -60,6 +60,6 @@ Deno.test(
     await using _mount = await Mount.alone(dir.file("a file"));
     const [{ severity, message } = { severity: "", message: "" }] = await findWritingObstacles(sources);
     assert.equal(severity, "notice");
-    assert.match(message, /a file is a mount point: it is written in place.*; mount its directory instead$/);
+    assert.match(message, /a file is a mount point: the file is written in place.*; mount its directory instead$/);
   },
 );

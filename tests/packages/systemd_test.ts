@@ -134,7 +134,7 @@ Deno.test({
     );
   };
   const { name } = unit;
-  assert.deepEqual(await units(), [`${name} leaves HAProxy running`]);
+  assert.deepEqual(await units(), [`A restart of ${name} leaves HAProxy running`]);
   await unit.systemd.write(`${name}.d/wrong.conf`, "[Unit]\nStartLimitIntervalSec=10\n[Service]\nKillMode=mixed\n");
   assert.deepEqual(await units(), [
     `${name} has KillMode=mixed: a restart of the writer kills HAProxy | systemctl edit ${name}: [Service] KillMode=process`,

@@ -172,7 +172,7 @@ export class HaproxyModel implements BalancerEffects {
   ): Promise<readonly StepOutcome[]> {
     const relieved = this.#heldPid === undefined ? undefined : this.#relieved.get(this.#heldPid);
     if (this.#heldPid === undefined || (relieved === undefined && this.process?.pid !== this.#heldPid)) {
-      const failure = { kind: "unreachable", message: "No connection is held" } as const;
+      const failure = { kind: "unreachable", message: "No connection is open" } as const;
       return steps.slice(0, 1).map((step) => ({ ok: false, step, failure }));
     }
     if (relieved === undefined) return await this.execute(steps, sources, signal);
@@ -232,7 +232,7 @@ export class HaproxyModel implements BalancerEffects {
   /** Returns a command as the socket does, trimmed. */
   command(text: string): string {
     const process = this.process;
-    if (process === undefined) throw new Error("Nobody listens");
+    if (process === undefined) throw new Error("No process listens");
     const [verb = "", noun = "", key = "", ...rest] = text.split(" ");
     if (verb === "wait" && process.version[0] >= 3) return "Done.";
     switch (`${verb} ${noun}`) {
@@ -403,7 +403,7 @@ export class HaproxyModel implements BalancerEffects {
   #perform(step: Step): StepFailure | undefined {
     switch (step.do) {
       case "command": {
-        if (this.process === undefined) return { kind: "unreachable", message: "Nobody listens" };
+        if (this.process === undefined) return { kind: "unreachable", message: "No process listens" };
         const { process } = this;
         const before = this.swallows(step.command) ? structuredClone(process.backends) : undefined;
         const answer = this.garbles(this.command(step.command));
