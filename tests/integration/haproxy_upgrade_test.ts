@@ -103,7 +103,7 @@ for (const { from, to } of UPGRADES) {
         await load.more(50);
         program.upgrade(to);
         await writer.event("balancer.reloaded", {
-          reason: new RegExp(`^HAProxy ${to}[0-9.]* is installed, but ${from}[0-9.]* runs: `),
+          reason: new RegExp(`^HAProxy ${to}[0-9.]* is installed, but ${from}[0-9.]* is running: `),
         });
         await eventually("the new version answers", async () => await running(box) === to);
         await load.more(200);
