@@ -87,17 +87,17 @@ Deno.test.each([
   {
     what: "output without the expected text",
     config: sh("echo loading", { output: "ready" }),
-    reason: /^"ready" is not in the first 65536 bytes that \/bin\/sh wrote: "loading"$/,
+    reason: /^"ready" not found in the first 65536 bytes of output of \/bin\/sh: "loading"$/,
   },
   {
     what: "the expected text beyond the examined output",
     config: sh("printf 0123456789ready", { output: "ready", output_limit: 10 }),
-    reason: /^"ready" is not in the first 10 bytes/,
+    reason: /^"ready" not found in the first 10 bytes/,
   },
   {
     what: "the expected text on standard error",
     config: sh("echo ready >&2", { output: "ready" }),
-    reason: /^"ready" is not/,
+    reason: /^"ready" not found/,
   },
   { what: "controls", config: sh("printf '\\033[2Jout'; exit 1"), reason: /: "\\u001b\[2Jout"$/ },
   { what: "bytes that are not UTF-8", config: sh("printf '\\377\\376'; exit 1"), reason: /: "\ufffd\ufffd"$/ },
