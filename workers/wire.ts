@@ -97,7 +97,7 @@ export class Wire {
   /** Reports whether the registry is reachable: the newest state is always sent, states in between are not. */
   connection(state: "connected" | "disconnected", detail: unknown = ""): void {
     if (state !== "connected" && state !== "disconnected") {
-      throw new TypeError("Unknown connection state: expected connected or disconnected");
+      throw new TypeError(`Unknown connection state ${stringify(state)}: must be connected or disconnected`);
     }
     const text = typeof detail === "string" ? detail.slice(0, TEXT_LENGTH_MAX) : errorText(detail);
     this.#connection = stringify({ type: "connection", state, detail: text });

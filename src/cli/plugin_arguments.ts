@@ -28,7 +28,8 @@ export const pluginArguments = or(
       ),
       pin: withDefault(
         option("--pin", {
-          description: message`Pin a local file to its hash: a changed file is rejected until plugin update.`,
+          description:
+            message`Pin a local file to its hash: a changed file is rejected until lighthouse plugin update.`,
         }),
         false,
       ),

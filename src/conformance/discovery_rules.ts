@@ -308,7 +308,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       title: "reports no members while the registry is unreachable, and can still be stopped",
       skipped: lacks("watch") ?? addressless,
       async run() {
-        await using server = new ScriptedServer(sends("this is no registry\n"));
+        await using server = new ScriptedServer(sends("this is not a registry\n"));
         const elsewhere = readdress(example, new Map(addresses.map((address) => [address, server.target])));
         await mustTakeAtMost(stopWithinMs, "stopping", async () => {
           await using started = await open(elsewhere);

@@ -350,7 +350,7 @@ function zookeeper(
   { resolvesNames }: { readonly resolvesNames: boolean },
 ): Sources {
   key.get("polling_interval_sec")?.replaced("znode watches");
-  key.get("retry_policy")?.replaced("backoff with jitter, without limit");
+  key.get("retry_policy")?.replaced("unlimited retries, with backoff and jitter");
   key.get("discovery_jitter")?.replaced("backoff with jitter");
   const generator = key.get("generator_config_path");
   if (generator?.text === "disabled") generator.converted("options are set only in the cluster's file");

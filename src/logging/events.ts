@@ -263,7 +263,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "registration.broken": {
     level: "error",
     fields: ["reason"],
-    meaning: "`lighthouse register` had an internal error; the command keeps running and registers the node again",
+    meaning:
+      "`lighthouse register` had an internal error; the wrapped command keeps running, and the node is registered again",
     action: "report the bug with `reason`",
     resolvedBy: "registration.registered",
   },
@@ -1025,7 +1026,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "error",
     fields: [],
     meaning: "the store cannot start or cannot continue; the message has the reason",
-    action: "fix the cause in the message",
+    action: "fix the cause given in the message",
   },
   "store.waiting": {
     level: "warn",

@@ -100,13 +100,13 @@ function parse(data: unknown, refused: string[]): ToHost {
       return { type: "ended", reason: text(data.reason, "reason") };
     case "connection":
       if (data.state !== "connected" && data.state !== "disconnected") {
-        throw new InvalidMessage("Unknown connection state");
+        throw new InvalidMessage(`Unknown connection state: ${quote(data.state)}`);
       }
       return { type: "connection", state: data.state, detail: text(data.detail, "detail") };
     case "log": {
       const { level, properties } = data;
       if (level !== "debug" && level !== "info" && level !== "warn") {
-        throw new InvalidMessage("Unknown log level");
+        throw new InvalidMessage(`Unknown log level: ${quote(level)}`);
       }
       return {
         type: "log",

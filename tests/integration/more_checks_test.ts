@@ -56,7 +56,7 @@ Deno.test("a reporter with the flags of its task registers services that pass, a
   await reporter.event("check.down", { reason: /out exists: "disk is changed"/ });
   await Deno.remove(dir.file("out"));
   await eventually("it is back", isRegistered(1));
-  await reporter.event("check.down", { reason: /configured to fail/i });
+  await reporter.event("check.down", { reason: /^Fails as configured/ });
   assert.equal(await nodesOf(dir, "drill"), 0);
   assert.equal(await reporter.stop(), 0, reporter.log);
   assert.equal(await nodesOf(dir, "web"), 0);

@@ -255,7 +255,10 @@ Deno.test("plugin verify and list report plugins that differ from their approval
   const { code, stdout } = await desk.run("verify");
   assert.equal(code, 1);
   const lines = stdout.split("\n");
-  assert.equal(lines[0], `check/away: FAILED: No verified copy of sha256 ${"0".repeat(64)} in ${desk.dir.file("cache")}`);
+  assert.equal(
+    lines[0],
+    `check/away: FAILED: No verified copy of sha256 ${"0".repeat(64)} in ${desk.dir.file("cache")}`,
+  );
   assert.equal(lines[1], `check/pinned: ok, sha256 ${sha256}`);
   assert.match(lines[2] ?? "", /^check\/changed: FAILED: Not the approved code: sha256 must be /);
   assert.equal(lines[3], `${desk.file}: 1 of 3 plugins match their approved hash`);

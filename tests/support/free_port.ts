@@ -1,14 +1,18 @@
-/** The ports handed out here: their users may not listen yet. */
+/** The ports that were returned here: their users may not listen yet. */
 const given = new Set<number>();
 
 /**
- * From here on, to where the system begins to take ports for itself: a port
- * of its range may be that of somebody's outgoing connection by the time that
- * a server wants to listen on it. See ip_local_port_range in ip(7).
+ * The range below the system's own range, whose ports may be used by outgoing connections by the time that a
+ * server wants to listen. See ip_local_port_range in ip(7).
  */
 const [FIRST, END] = [12_000, 32_000] as const;
 
-/** Returns a TCP port on loopback that nobody listened on a moment ago, a different one each time. */
+/** Test files that run at the same time claim their ports by files in this directory. */
+const CLAIMS = `${Deno.env.get("TMPDIR") ?? "/tmp"}/lighthouse-test-ports`;
+/** A claim lasts for so long if its test file was killed. */
+const CLAIM_MS = 1_800_000;
+
+/** Returns a TCP port on loopback without a listener, a different one each time, also in other test files. */
 export function freePort(): number {
   for (;;) {
     const port = FIRST + Math.floor(Math.random() * (END - FIRST));
@@ -19,7 +23,39 @@ export function freePort(): number {
       if (error instanceof Deno.errors.AddrInUse) continue;
       throw error;
     }
+    if (!claim(port)) continue;
     given.add(port);
     return port;
   }
 }
+
+/** Claims a port; returns whether no other test file has it. */
+function claim(port: number): boolean {
+  const path = `${CLAIMS}/${port}`;
+  try {
+    Deno.mkdirSync(CLAIMS, { recursive: true });
+    Deno.openSync(path, { write: true, createNew: true }).close();
+    return true;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+  try {
+    if (Date.now() - (Deno.statSync(path).mtime?.getTime() ?? 0) < CLAIM_MS) return false;
+    Deno.utimeSync(path, new Date(), new Date());
+    return true;
+  } catch (error) {
+    // Its test file has just ended.
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+globalThis.addEventListener("unload", () => {
+  for (const port of given) {
+    try {
+      Deno.removeSync(`${CLAIMS}/${port}`);
+    } catch {
+      // Another file has claimed it after its time.
+    }
+  }
+});

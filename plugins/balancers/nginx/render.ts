@@ -280,7 +280,7 @@ function mirrorOf({ cluster: { name, config }, isEmpty }: Served, { clusters, no
     return undefined;
   }
   if (!shadow.isEmpty) return shadow;
-  note(`${what} to ${mirror.cluster} while none of its members receives requests`, origin);
+  note(`${what} to ${mirror.cluster}: ${mirror.cluster} has no active members`, origin);
   return undefined;
 }
 

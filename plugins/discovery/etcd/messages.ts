@@ -169,7 +169,7 @@ function readKeyValue(value: unknown): KeyValue {
 /** The id of a lease: 64 bits, which JSON carries as a string. */
 function leaseOf(value: unknown): string {
   if (typeof value !== "string" || !/^-?[0-9]{1,20}$/.test(value)) {
-    throw malformed("a lease ID must be a number", value);
+    throw malformed("a lease ID must be a string of digits", value);
   }
   return value;
 }
