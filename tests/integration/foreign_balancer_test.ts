@@ -141,7 +141,7 @@ Deno.test("Executor sends a signal to no process of another program", async () =
   };
   const [outcome] = await new Executor().execute([step], sources, new AbortController().signal);
   assert(outcome?.ok === false);
-  assert.match(outcome.failure.message, new RegExp(`process ${Deno.pid} is deno, want nginx`));
+  assert.match(outcome.failure.message, new RegExp(`process ${Deno.pid} is deno; must be nginx`));
 });
 
 /** Misbehaviour of plugins, and the log record that reports it. */

@@ -392,7 +392,7 @@ Deno.test("check, plan and run work with nginx as with HAProxy: locations of rej
   assert.equal(checked.code, 1);
   assert.match(
     checked.stdout,
-    /clusters\/web\.yaml:6:7: error: nginx \w+ it: unknown directive "nonsense" \("nonsense on;"\)/,
+    /clusters\/web\.yaml:6:7: error: rejected by nginx: unknown directive "nonsense" \("nonsense on;"\)/,
   );
   const planned = await runCli(["plan", host.configDir]);
   assert.match(planned.stdout, /upstream lighthouse-web|return 503;/, planned.stdout);
