@@ -191,7 +191,7 @@ function bytesOf(value: unknown): Uint8Array {
 function integerOf(value: unknown): number {
   const number = value === undefined ? 0 : typeof value === "string" && value !== "" ? Number(value) : value;
   if (typeof number === "number" && Number.isInteger(number)) return number;
-  throw malformed("a number must be an integer", value);
+  throw malformed("revisions and TTLs must be integers", value);
 }
 
 function listOf(value: unknown): readonly unknown[] {

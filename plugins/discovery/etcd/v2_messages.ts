@@ -69,7 +69,7 @@ function leafOf({ key, value = "", modifiedIndex }: Record<string, unknown>): Le
 
 function indexOf(value: unknown): number {
   if (typeof value === "number" && Number.isInteger(value)) return value;
-  throw malformed("an index must be an integer", value);
+  throw malformed("modifiedIndex must be an integer", value);
 }
 
 function recordOf(value: unknown): Record<string, unknown> {
