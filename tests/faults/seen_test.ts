@@ -275,7 +275,7 @@ const FAULTS: readonly Fault[] = [
       code: 2,
       explain: /web/,
       history: /worker\.stuck .*threads=1 most=2/,
-      doctor: /process +The run, pid \d+, responds at/,
+      doctor: /process +The run, pid \d+, responds/,
     },
   },
   {

@@ -98,7 +98,7 @@ Deno.test("an option that is rejected over the socket takes one reload, and no f
   const clusters = { web: { section: { port, server_options: "max-reuse 5" }, nodes: [one.node] } };
   assert.equal(await join({ box, running, clusters }), 1);
   assert.equal(await get(port), "one.test");
-  assert.doesNotMatch(running.log.join("\n"), /unexpected answer/);
+  assert.doesNotMatch(running.log.join("\n"), /unexpected response/);
 });
 
 Deno.test("the first member that needs a file HAProxy has not read takes one reload at once, with its reason", async () => {
