@@ -269,7 +269,10 @@ Deno.test("check reports a host named localhost, and accepts a name from host.ya
   };
   const refused = await check();
   assert.equal(refused.code, 1);
-  assert.match(refused.stdout, /host\.yaml: error: Cannot announce this host as localhost, .*: set name in host\.yaml/);
+  assert.match(
+    refused.stdout,
+    /host\.yaml: error: Cannot announce this host as localhost: every host has this name; set name in host\.yaml/,
+  );
   assert.equal((await check("--host", "web01.test", "--ip", "10.0.0.1")).code, 0);
   await host.write("host", { name: "web01.test", ip: "10.0.0.1" });
   assert.equal((await check()).code, 0);
