@@ -15,8 +15,11 @@ export type Result =
 /** That a command was not carried out, with the HTTP status that says so. */
 export interface Rejection {
   readonly ok: false;
-  /** `404`: there is no such thing. `409`: it needs `force`, or cannot be now. `501`: this process has no such part. */
-  readonly status: 404 | 409 | 501 | 503;
+  /**
+   * `404`: there is no such thing. `409`: it needs `force`, or cannot be now. `501`: this process has no such part.
+   * `504`: the host is too busy at present.
+   */
+  readonly status: 404 | 409 | 501 | 503 | 504;
   readonly reason: string;
 }
 

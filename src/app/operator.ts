@@ -30,6 +30,7 @@ import type { ClusterName } from "../model/topology.ts";
 import { UndecidedError } from "../plugin/decider.ts";
 import type { RegistrationReport } from "../reporter/registrar.ts";
 import type { TcpConnection } from "../system/connections.ts";
+import { SlowLookError } from "../system/processes.ts";
 
 export interface AppOperatorOptions {
   readonly role: Operator["role"];
@@ -346,7 +347,13 @@ export class AppOperator implements Operator {
   async connections(query: ConnectionsQuery): Promise<Connections | Rejection> {
     const ends = "cluster" in query ? this.#nodeEnds(query) : this.#serviceEnds(query);
     if ("ok" in ends) return ends;
-    const all = await this.#options.connections((connection) => ends.some(({ isIts }) => isIts(connection)));
+    let all: readonly TcpConnection[] | undefined;
+    try {
+      all = await this.#options.connections((connection) => ends.some(({ isIts }) => isIts(connection)));
+    } catch (error) {
+      if (!(error instanceof SlowLookError)) throw error;
+      return reject(504, `Cannot count connections at present: ${error.message}`);
+    }
     if (all === undefined) {
       return reject(503, "Cannot count connections: cannot read /proc/net/tcp (requires cat)");
     }

@@ -9,6 +9,8 @@ import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 import type { Node } from "../model/node.ts";
 import { onlySource } from "../model/registry_source.ts";
 import type { RegistrationReport } from "../reporter/registrar.ts";
+import type { TcpConnection } from "../system/connections.ts";
+import { SlowLookError } from "../system/processes.ts";
 import { AppOperator } from "./operator.ts";
 
 const NODES: readonly Node[] = [8080, 8081, 8082].map((port) => ({
@@ -65,10 +67,13 @@ class Stage implements AsyncDisposable {
       accepted: () => accepted,
       nodes: () => nodes,
       registrations: () => this.registrations,
-      connections: () => Promise.resolve([]),
+      connections: () => this.connections(),
       balancers: () => new Map(),
     });
   }
+
+  /** The established connections of the host. */
+  connections: () => Promise<readonly TcpConnection[] | undefined> = () => Promise.resolve([]);
 
   /** Has a command carried out that must succeed; answers what was done, and what the operator is warned of. */
   async do(command: Record<string, unknown> & { verb: AdminCommand["verb"] }): Promise<[string[], string[]]> {
@@ -86,6 +91,16 @@ class Stage implements AsyncDisposable {
 }
 
 const REASON = { reason: "work", for: 600 };
+
+Deno.test("connections that a busy host cannot count at present are a temporary failure", async () => {
+  await using stage = new Stage();
+  stage.connections = () => Promise.reject(new SlowLookError("cat did not finish within 2s"));
+  assert.deepEqual(await stage.operator.connections({ cluster: "web", target: "a.test" }), {
+    ok: false,
+    status: 504,
+    reason: "Cannot count connections at present: cat did not finish within 2s",
+  });
+});
 
 Deno.test("resume of one balancer reports that all are still paused", async () => {
   await using stage = new Stage();

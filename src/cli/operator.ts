@@ -81,6 +81,13 @@ const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 /** That a command could not be carried out; the message is for who typed it. */
 class CommandError extends Error {
   override name = "CommandError";
+  /** The status of the response, if there was one. */
+  readonly status: number | undefined;
+
+  constructor(message: string, { status }: { readonly status?: number } = {}) {
+    super(message);
+    this.status = status;
+  }
 }
 
 /** An admin interface that answers. */
@@ -149,10 +156,14 @@ async function awaitEmpty(
   const untilMs = clock.now() + waitMs;
   let emptySinceMs: number | undefined;
   for (;;) {
-    const counts = Object.entries(await ask("GET", `/connections?${query}`) as Record<string, number>);
-    const busy = counts.filter(([, count]) => count > 0);
+    const counts = await ask("GET", `/connections?${query}`).catch((error) => {
+      // A host that is too busy to count may not be later.
+      if (error instanceof CommandError && error.status === 504) return undefined;
+      throw error;
+    }) as Record<string, number> | undefined;
+    const busy = Object.entries(counts ?? {}).filter(([, count]) => count > 0);
     const nowMs = clock.now();
-    emptySinceMs = busy.length > 0 ? undefined : emptySinceMs ?? nowMs;
+    emptySinceMs = counts === undefined || busy.length > 0 ? undefined : emptySinceMs ?? nowMs;
     if (emptySinceMs !== undefined && nowMs - emptySinceMs >= EMPTY_MS) {
       print(`No established connections for ${formatDuration(EMPTY_MS)}`);
       return EXIT.ok;
@@ -256,6 +267,7 @@ function valueOf({ status, text }: { readonly status: number; readonly text: str
   const error = isRecord(value) ? value.error : undefined;
   throw new CommandError(
     typeof error === "string" ? error : `${formatStatusAddress(at)} responded with status ${status}`,
+    { status },
   );
 }
 
