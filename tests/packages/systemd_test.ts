@@ -180,26 +180,33 @@ Deno.test({
     checks: { interval: 0.5, http: { uri: "/health", rise: 1, fall: 1 } },
   });
   await using unit = await Unit.load("reporter", host, host.dir.file("admin.sock"));
-  const isRegistered = async () => {
-    const names = await Array.fromAsync(Deno.readDir(`${host.registryDir}/web`)).catch(() => []);
-    return names.some(({ name }) => name.includes(`:${web.port}`));
+  /** The session that the service is registered by. */
+  const owner = async (): Promise<string | undefined> => {
+    const file = `${host.registryDir}/web/test.host:${web.port}.json`;
+    return await Deno.readTextFile(file).then((text) => JSON.parse(text).owner, () => undefined);
   };
+  // A file alone may be that of the previous process.
+  const untilOwned = (what: string, before?: string) =>
+    eventually(what, async () => {
+      const now = await owner();
+      return now !== before && now;
+    });
 
   await unit.run("start");
   const ready = await unit.until("it is ready", isActive);
   assert.deepEqual([ready.Type, ready.StatusText], ["notify", "0 clusters, 1 services"]);
-  await eventually("the service is registered", isRegistered);
+  const first = await untilOwned("the service is registered");
 
   const revived = await unit.hang(ready);
-  await eventually("the service is registered again", isRegistered);
+  const second = await untilOwned("the service is registered again", first);
 
   await unit.run("restart");
   const again = await unit.until("it is ready again", isActive);
   assert.notEqual(again.MainPID, revived.MainPID);
-  await eventually("the service is registered after a restart", isRegistered);
+  await untilOwned("the service is registered after a restart", second);
 
   await unit.run("stop");
   const stopped = await unit.until("it has stopped", ({ ActiveState }) => ActiveState === "inactive");
   assert.deepEqual([stopped.Result, stopped.ExecMainStatus], ["success", "0"]);
-  assert.equal(await isRegistered(), false, "a stop deregisters the service");
+  assert.equal(await owner(), undefined, "a stop deregisters the service");
 });
