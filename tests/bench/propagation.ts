@@ -5,7 +5,7 @@ import { Lighthouse } from "../support/lighthouse.ts";
 import { ZooKeeper } from "../support/zookeeper.ts";
 import { print, quantile, usageOf } from "./figures.ts";
 import { BASE_PATH, RawRegistry } from "./registry.ts";
-import { BareProgram, Bench, countServing } from "./stage.ts";
+import { ARRIVAL_DEADLINE_MS, BareProgram, Bench, countServing } from "./stage.ts";
 
 /** How many single changes are measured, and how many of a series, each a join and a leave. */
 const CHANGES = Number(Deno.env.get("CHANGES") ?? 100), SERIES = 100;
@@ -170,7 +170,11 @@ async function changes({ registry, socket, cluster, size }: Stage, phase: number
 async function timed(change: () => Promise<void>, isDone: () => Promise<boolean>): Promise<number> {
   const began = performance.now();
   await change();
-  while (!await isDone());
+  while (!await isDone()) {
+    if (performance.now() - began > ARRIVAL_DEADLINE_MS) {
+      throw new Error(`the change has not arrived after ${ARRIVAL_DEADLINE_MS} ms`);
+    }
+  }
   return performance.now() - began;
 }
 
