@@ -188,7 +188,7 @@ Deno.test("LastKnown reports the age of stored members across runs in which no r
   assert.deepEqual(third.warnings, ["cluster.outdated"]);
 });
 
-Deno.test("LastKnown forgets a cluster that is no longer configured once it is older than max_age, and no other cluster", async () => {
+Deno.test("LastKnown forgets only clusters that are no longer configured and are older than max_age", async () => {
   const disk = new OneFile();
   await liveFrom(0, disk, { wanted: ["web", "old"], act: hear("web", "old") });
   await liveFrom(6 * DAY_MS, disk, { wanted: ["web"] });

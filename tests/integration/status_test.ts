@@ -116,7 +116,7 @@ Deno.test("status: a removed config directory is shown as unreadable, and its la
   await client.until("it is read again", ({ config }) => config.unreadable === null);
 });
 
-Deno.test("status: writers that serve the same members of a cluster show the same digest, and other writers show a different one", async () => {
+Deno.test("status: writers show equal digests for a cluster if they serve the same members, and different digests otherwise", async () => {
   await using reporting = new TestHost();
   await reporting.configure();
   await using one = new WebService();
