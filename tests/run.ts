@@ -87,17 +87,9 @@ export const STEPS: readonly Step[] = [
   },
   {
     name: "real",
-    title: "real HAProxy, ZooKeeper and Redis",
+    title: "real HAProxy, registries and Redis, and what befalls them under traffic",
     args: ["test", "--no-check", "--parallel", "-A"],
-    tests: ["tests/integration", "tests/compatibility"],
-    programs: "all",
-    waits: true,
-  },
-  {
-    name: "faults",
-    title: "what befalls real processes, networks and disks, under traffic; and for long",
-    args: ["test", "--no-check", "--parallel", "-A"],
-    tests: ["tests/faults", "tests/soak"],
+    tests: ["tests/integration", "tests/compatibility", "tests/faults", "tests/soak"],
     programs: "all",
     waits: true,
   },
@@ -167,38 +159,51 @@ export const LONG_FILES: readonly string[] = [
   "tests/store/durability_test.ts",
   "tests/store/connections_test.ts",
   "tests/store/model_test.ts",
-  "tests/integration/plugin_authoring_test.ts",
-  "tests/compatibility/bugs_test.ts",
-  "tests/integration/plugin_cli_test.ts",
-  "tests/integration/maintenance_test.ts",
-  "tests/integration/etcd_test.ts",
-  "tests/integration/zookeeper_test.ts",
   "tests/integration/traffic_test.ts",
-  "tests/integration/reload_test.ts",
-  "tests/integration/app_test.ts",
-  "tests/integration/hostile_haproxy_test.ts",
-  "tests/integration/etcd_serf_recipe_test.ts",
-  "tests/integration/haproxy_writer_test.ts",
-  "tests/integration/last_known_test.ts",
-  "tests/integration/status_test.ts",
-  "tests/integration/admin_test.ts",
-  "tests/integration/services_test.ts",
-  "tests/integration/moving_test.ts",
-  "tests/faults/etcd_test.ts",
+  "tests/faults/seen_test.ts",
   "tests/faults/haproxy_test.ts",
-  "tests/faults/sources_lighthouse_test.ts",
-  "tests/faults/sources_zookeeper_test.ts",
-  "tests/faults/sources_etcd_test.ts",
-  "tests/faults/sources_serf_test.ts",
+  "tests/integration/plugin_authoring_test.ts",
+  "tests/faults/etcd_test.ts",
   "tests/faults/sources_test.ts",
-  "tests/faults/silence_test.ts",
-  "tests/faults/rights_test.ts",
-  "tests/faults/backup_test.ts",
-  "tests/faults/name_test.ts",
   "tests/faults/registry_test.ts",
   "tests/faults/serf_test.ts",
+  "tests/compatibility/bugs_test.ts",
+  "tests/integration/etcd_test.ts",
   "tests/faults/lighthouse_test.ts",
+  "tests/faults/sources_serf_test.ts",
+  "tests/integration/plugin_cli_test.ts",
+  "tests/integration/admin_test.ts",
+  "tests/faults/sources_zookeeper_test.ts",
   "tests/faults/disk_test.ts",
+  "tests/integration/haproxy_writer_test.ts",
+  "tests/integration/zookeeper_test.ts",
+  "tests/compatibility/moving_over_test.ts",
+  "tests/faults/sources_etcd_test.ts",
+  "tests/faults/backup_test.ts",
+  "tests/integration/nginx_test.ts",
+  "tests/integration/app_test.ts",
+  "tests/integration/reload_test.ts",
+  "tests/faults/silence_test.ts",
+  "tests/faults/sources_lighthouse_test.ts",
+  "tests/integration/hostile_haproxy_test.ts",
+  "tests/faults/network_test.ts",
+  "tests/integration/maintenance_test.ts",
+  "tests/faults/rights_test.ts",
+  "tests/integration/services_test.ts",
+  "tests/faults/name_test.ts",
+  "tests/integration/foreign_balancer_test.ts",
+  "tests/integration/status_test.ts",
+  "tests/integration/last_known_test.ts",
+  "tests/integration/addresses_test.ts",
+  "tests/integration/clusters_test.ts",
+  "tests/integration/hostile_registry_test.ts",
+  "tests/integration/cli_test.ts",
+  "tests/integration/fleet_test.ts",
+  "tests/integration/bind_test.ts",
+  "tests/faults/store_test.ts",
+  "tests/integration/moving_test.ts",
+  "tests/compatibility/interop_test.ts",
+  "tests/integration/import_aurproxy_test.ts",
   "tests/walkthroughs/examples_test.ts",
   "tests/sandbox/daemon_test.ts",
   "tests/walkthroughs/examples_api_test.ts",
@@ -362,7 +367,12 @@ function stepsNamed(names: readonly string[]): readonly Step[] {
   return names.length === 0 ? STEPS : STEPS.filter((step) => names.includes(step.name));
 }
 
-/** Runs steps, one after the other; answers the sum. */
+/** Whether a step is no test: such steps use one core each. */
+function isCheck({ tests, haproxy }: Step): boolean {
+  return tests === undefined && haproxy === undefined;
+}
+
+/** Runs steps, those that are no test at once, then one after the other; returns the sum. */
 async function run(steps: readonly Step[]): Promise<StepResult> {
   const programs = steps.flatMap(({ programs }) => programs ?? []);
   const names = programs.filter((name) => name !== "all");
@@ -377,15 +387,19 @@ async function run(steps: readonly Step[]): Promise<StepResult> {
   let passed = 0;
   const failed: string[] = [];
   const timed: TimedTest[] = [];
-  for (const step of steps) {
-    console.log(`\n== ${step.name}: ${step.title}`);
-    const started = performance.now();
-    const result = await runStep(step);
-    passed += result.passed;
-    failed.push(...result.failed.map((item) => `${step.name}: ${item}`));
-    timed.push(...result.timed);
-    const took = ((performance.now() - started) / 1000).toFixed(1);
-    console.log(`-- ${step.name}: ${result.passed} passed, ${result.failed.length} failed (${took} s)`);
+  for (const together of [steps.filter(isCheck), ...steps.filter((step) => !isCheck(step)).map((step) => [step])]) {
+    for (const { name, title } of together) console.log(`\n== ${name}: ${title}`);
+    const results = await Promise.all(together.map(async (step) => {
+      const started = performance.now();
+      return { step, result: await runStep(step), seconds: (performance.now() - started) / 1000 };
+    }));
+    for (const { step, result, seconds } of results) {
+      passed += result.passed;
+      failed.push(...result.failed.map((item) => `${step.name}: ${item}`));
+      timed.push(...result.timed);
+      const counts = `${result.passed} passed, ${result.failed.length} failed`;
+      console.log(`-- ${step.name}: ${counts} (${seconds.toFixed(1)} s)`);
+    }
   }
   return { passed, failed, timed };
 }
