@@ -1,6 +1,7 @@
 /**
  * `deno task bench [NAME…]`: the figures of this project, over real HAProxy and
  * ZooKeeper. They are for reading, not for a test to assert. `deno task bench goals` measures all that has a goal.
+ * `CHECKOUT` is the directory of another version of the product to measure, for a comparison on one machine.
  *
  * @module
  */

@@ -13,6 +13,8 @@ const CHANGES = Number(Deno.env.get("CHANGES") ?? 100), SERIES = 100;
 const APART_MS = 100;
 /** Those of a series are as far apart as the nodes of a quick deploy. */
 const SERIES_APART_MS = 10;
+/** After its start a writer looks once more, and may reload. */
+const AT_REST_MS = 5_000;
 /** The clusters beside the one that is measured, and the nodes of each. */
 const BESIDE = 200, NODES_BESIDE = 10;
 
@@ -27,7 +29,6 @@ interface Stage {
   readonly registry: RawRegistry;
   readonly socket: RuntimeSocket;
   readonly cluster: string;
-  readonly size: number;
 }
 
 /** What a phase has measured. */
@@ -68,10 +69,14 @@ async function measure({ server, registry, size, beside }: {
   await bench.configure({ zookeeper: server.address, path: BASE_PATH, cluster });
   const start = async () => {
     const daemon = Lighthouse.start("writer", bench.dir.file("config"));
+    // All of them: a cluster that comes later takes a reload, and a connection stays with the earlier process.
     await eventually("HAProxy serves all", async () => {
       using socket = await bench.connect();
-      return await countServing(socket, cluster) === size;
+      if (await countServing(socket, cluster) !== size) return false;
+      for (let i = 0; i < beside; i++) if (await countServing(socket, `beside${i}`) !== NODES_BESIDE) return false;
+      return true;
     }, { deadlineMs: 120_000 });
+    await pause(AT_REST_MS);
     return daemon;
   };
   const ours: Times[] = [], floors: Times[] = [];
@@ -79,7 +84,7 @@ async function measure({ server, registry, size, beside }: {
   {
     await using daemon = await start();
     using socket = await bench.connect();
-    ours.push(await changes({ registry, socket, cluster, size }, 0));
+    ours.push(await changes({ registry, socket, cluster }, 0));
     usage = usageOf(daemon.pid).rssMb;
   }
   {
@@ -91,7 +96,7 @@ async function measure({ server, registry, size, beside }: {
       cluster,
     ]);
     using socket = await bench.connect();
-    floors.push(await changes({ registry, socket, cluster, size }, 1));
+    floors.push(await changes({ registry, socket, cluster }, 1));
   }
   const at = (of: readonly Times[], key: keyof Times, share: number) =>
     quantile(of.flatMap((each) => each[key]), share);
@@ -123,10 +128,10 @@ async function fill(registry: RawRegistry, cluster: string, size: number): Promi
 }
 
 /** Makes changes, and measures each until HAProxy has it. */
-async function changes({ registry, socket, cluster, size }: Stage, phase: number): Promise<Times> {
+async function changes({ registry, socket, cluster }: Stage, phase: number): Promise<Times> {
   const host = `new${phase}.test`;
   const [joins, leaves]: [number[], number[]] = [[], []];
-  const used = new Set(Array.from({ length: size }, (_, i) => idOf(HOST, FIRST_PORT + i)));
+  const used = await idsOf(socket, cluster);
   for (const port of portsWithOwnId(host, SINGLE_PORT, CHANGES, used)) {
     await pause(APART_MS);
     joins.push(
@@ -186,6 +191,15 @@ function queryOf(host: string, port: number): string {
 /** The id of a server with no collision. */
 function idOf(host: string, port: number): number {
   return freeServerId(`${host}:${port}`, new Set());
+}
+
+/** The ids of a backend's servers: HAProxy numbers those of its file from 1, and an id of a new one can be among them. */
+async function idsOf(socket: RuntimeSocket, backend: string): Promise<Set<number>> {
+  const [servers = ""] = await socket.ask([`show servers state ${backend}`]);
+  return new Set(
+    servers.split("\n").map((line) => line.split(" ")).filter(([, name]) => name === backend)
+      .map(([, , id]) => Number(id)),
+  );
 }
 
 /** Ports from the first on whose servers have an id of their own: a query by id would miss another one. */

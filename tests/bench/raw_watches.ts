@@ -85,8 +85,12 @@ async function storeEvents(address: string, onChange: () => void): Promise<void>
   follow(response, (line) => line === "" && onChange());
 }
 
+/** The streams that are followed: the runtime may close one that nothing refers to. */
+const FOLLOWED = new Set<Response>();
+
 function follow(response: Response, take: (line: string) => void): void {
   if (!response.ok || response.body === null) throw new Error(`Cannot watch: got status ${response.status}`);
+  FOLLOWED.add(response);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   const read = async () => {
     let rest = "";
@@ -95,6 +99,7 @@ function follow(response: Response, take: (line: string) => void): void {
       rest = lines.pop() ?? "";
       for (const line of lines) take(line);
     }
+    throw new Error("The registry ended the watch");
   };
   void read();
 }

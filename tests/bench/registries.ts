@@ -153,17 +153,20 @@ async function propagation(name: string, size: number, make: (typeof REGISTRIES)
   // One of the two runs at a time, on a machine that is otherwise at rest.
   const ours = async (port: number, isIn: boolean) => {
     bare.kill("SIGSTOP");
+    // A stopped process could not be ended.
+    using _ = { [Symbol.dispose]: () => bare.kill("SIGCONT") };
     await pause(APART_MS);
-    const tookMs = await change(port, isIn, () => isServing(port, isIn));
-    bare.kill("SIGCONT");
-    return tookMs;
+    return await change(port, isIn, () => isServing(port, isIn));
   };
-  const floor = async (port: number, isIn: boolean) => {
+  const withoutWriter = async (port: number, isIn: boolean) => {
     writer.kill("SIGSTOP");
+    using _ = { [Symbol.dispose]: () => writer.kill("SIGCONT") };
     await pause(APART_MS);
     const weight = await untilFlagged(flagSocket);
-    const tookMs = await change(port, isIn, () => untilFlagged(flagSocket, weight));
-    writer.kill("SIGCONT");
+    return await change(port, isIn, () => untilFlagged(flagSocket, weight));
+  };
+  const floor = async (port: number, isIn: boolean) => {
+    const tookMs = await withoutWriter(port, isIn);
     await isServing(port, isIn);
     return tookMs;
   };

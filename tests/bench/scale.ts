@@ -32,6 +32,8 @@ const CLUSTERS = 10;
 const IDLE_MS = 10_000;
 /** How long everything that a change sets off may take to arrive. */
 const SETTLE_MS = 5_000;
+/** How long all hosts may take to start on two cores. */
+const START_DEADLINE_MS = 600_000;
 /** The default of all methods: how long a registry keeps the nodes of a host that is gone. */
 const SESSION_MS = 10_000;
 
@@ -286,7 +288,7 @@ class MeasuredFleet implements AsyncDisposable {
     await act();
     await eventually(`${this.#name}: all watch after the ${what}`, async () => {
       return (await this.#registry.ask()).watches >= watches;
-    }, { deadlineMs: 240_000, everyMs: 500 });
+    }, { deadlineMs: START_DEADLINE_MS, everyMs: 500 });
     // A registry has so many watches before the last host has read all nodes: then they are no more.
     let [last, tookMs] = [-1, 0];
     await eventually(`${this.#name}: all is quiet after the ${what}`, async () => {
@@ -294,7 +296,7 @@ class MeasuredFleet implements AsyncDisposable {
       if (now === last) return true;
       [last, tookMs] = [now, performance.now() - began];
       return false;
-    }, { deadlineMs: 240_000, everyMs: SETTLE_MS });
+    }, { deadlineMs: START_DEADLINE_MS, everyMs: SETTLE_MS });
     await this.#report(what, before, tookMs);
   }
 

@@ -1,4 +1,4 @@
-import config from "../../deno.json" with { type: "json" };
+import own from "../../deno.json" with { type: "json" };
 import { RuntimeSocket } from "../../src/balance/runtime_socket.ts";
 import { eventually } from "./eventually.ts";
 import { HaproxyBox } from "./haproxy.ts";
@@ -6,7 +6,9 @@ import { endOf, ProcessLog } from "./logged_events.ts";
 import { TempDir } from "./temp_dir.ts";
 import { PROMPT } from "../../plugins/balancers/haproxy/sources.ts";
 
-const ROOT = new URL("../..", import.meta.url).pathname;
+/** The checkout whose program runs: this one, unless `CHECKOUT` names one that a benchmark compares with. */
+const ROOT = Deno.env.get("CHECKOUT")?.replace(/\/?$/, "/") ?? new URL("../..", import.meta.url).pathname;
+const config: typeof own = Deno.env.has("CHECKOUT") ? JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`)) : own;
 
 /** The `deno` arguments of the task `lighthouse`: the tests run what users run. */
 export const TASK_ARGS: readonly string[] = config.tasks.lighthouse.command.split(" ").slice(1, -1);
