@@ -38,6 +38,6 @@ export async function post(
   if (status >= 200 && status <= 299) return;
   const said = text.trim() === "" ? "" : `: ${quote(text.trim().slice(0, QUOTED_MAX))}`;
   throw new Error(
-    `Cannot deliver to ${formatEndpoint(url)}: got status ${status} ${statusText}${said}, want 200 to 299`,
+    `Cannot deliver to ${formatEndpoint(url)}: got status ${status} ${statusText}${said}, expected 200 to 299`,
   );
 }

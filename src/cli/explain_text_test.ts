@@ -164,11 +164,11 @@ Deno.test("explain prints why a node fails its check", () => {
   const factors = [{ name: "weight", value: 100, detail: "default" }, {
     name: "health",
     value: 0,
-    detail: "http: Got status 500, want 200",
+    detail: "http: Got status 500, expected 200",
   }];
   const node = { ...NODE, weight: 0, share: 0, has: { state: "ready", weight: 0, share: 0 }, factors } as const;
   assert.match(
     [...explainText({ ...EXPLAINED, clusters: [{ ...web, nodes: [node] }] }, {})][1] ?? "",
-    /^ {2}a\.test:80 {2}failing its check {2}share 0 % {2}weight 0 {2}100 \(default\) × health 0 \(http: Got status 500, want 200\) = 0 {2}check/,
+    /^ {2}a\.test:80 {2}failing its check {2}share 0 % {2}weight 0 {2}100 \(default\) × health 0 \(http: Got status 500, expected 200\) = 0 {2}check/,
   );
 });

@@ -8,7 +8,7 @@ import { afterFailure, WHOLE } from "./batching.ts";
 import { Notifications } from "./notifications.ts";
 import { rulesOf, rulesSchema } from "./rules.ts";
 
-const REJECTED = 'Cannot deliver to 127.0.0.1:80: got status 400 Bad Request: "too odd", want 200 to 299';
+const REJECTED = 'Cannot deliver to 127.0.0.1:80: got status 400 Bad Request: "too odd", expected 200 to 299';
 
 Deno.test.each([
   { count: 100, size: 50 },
@@ -23,7 +23,7 @@ Deno.test.each([
   [REJECTED, true],
   [REJECTED.replace("400", "413"), true],
   ...[401, 403, 404, 408, 429, 500, 503].map((status) => [REJECTED.replace("400", `${status}`), false] as const),
-  ['Cannot deliver to 127.0.0.1:80: got status 503 Oops: "got status 400", want 200 to 299', false],
+  ['Cannot deliver to 127.0.0.1:80: got status 503 Oops: "got status 400", expected 200 to 299', false],
   ["connection refused", false],
 ])("an event alone that fails 10 times as %s is dropped: %s", (reason, want) => {
   let batching = WHOLE;

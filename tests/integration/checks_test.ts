@@ -112,7 +112,7 @@ Deno.test.each([{ verify: true }, { verify: false }])(
 Deno.test("http fails on a plain request to a TLS server", async () => {
   await using server = serveTls(pem.good);
   const reason = await reasonOf(http, { uri: "/" }, server.target);
-  assert.match(reason, /want an HTTP response|without a response|reset by/);
+  assert.match(reason, /expected an HTTP response|without a response|reset by/);
 });
 
 Deno.test("redis passes on a real Redis without a password", async () => {

@@ -52,7 +52,7 @@ Deno.test("dns requires every expected record, in any order", async () => {
   const more = { ...config, expect: [...config.expect, "192.0.2.4"] };
   assert.match(
     await reasonOf(dns, more, server.target),
-    /^Got A \["192\.0\.2.*from 127\.0\.0\.1:\d+, want "192\.0\.2\.4"$/,
+    /^Got A \["192\.0\.2.*from 127\.0\.0\.1:\d+, expected "192\.0\.2\.4"$/,
   );
 });
 
@@ -71,7 +71,7 @@ Deno.test.each([
 
 Deno.test("dns compares TXT strings exactly", async () => {
   const config = { name: "web.test", record: "TXT", expect: "hello worldagain" };
-  assert.match(await reasonOf(dns, config, server.target), /want "hello worldagain"$/);
+  assert.match(await reasonOf(dns, config, server.target), /expected "hello worldagain"$/);
 });
 
 Deno.test("dns reaches a server over IPv6", async () => {

@@ -76,13 +76,13 @@ Deno.test.each([
 });
 
 Deno.test.each([
-  { what: "another exit status", config: sh("exit 2"), reason: /^Got exit status 2 from \/bin\/sh, want 0$/ },
+  { what: "another exit status", config: sh("exit 2"), reason: /^Got exit status 2 from \/bin\/sh, expected 0$/ },
   {
     what: "an unexpected exit status 0",
     config: sh("echo well", { status: [1, 2] }),
-    reason: /^Got exit status 0 from \/bin\/sh, want 1, 2: "well"$/,
+    reason: /^Got exit status 0 from \/bin\/sh, expected 1, 2: "well"$/,
   },
-  { what: "a complaint", config: sh("echo out; echo broken >&2; exit 1"), reason: /want 0: "broken"$/ },
+  { what: "a complaint", config: sh("echo out; echo broken >&2; exit 1"), reason: /expected 0: "broken"$/ },
   { what: "a program that crashes", config: sh("kill -SEGV $$"), reason: /^\/bin\/sh was killed by SIGSEGV/ },
   {
     what: "output without the expected text",

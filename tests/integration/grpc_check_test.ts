@@ -42,7 +42,7 @@ Deno.test("grpc reaches a real server by its name", async () => {
 });
 
 Deno.test.each([
-  { service: "draining", reason: /^Got NOT_SERVING for "draining" from 127\.0\.0\.1:\d+, want SERVING$/ },
+  { service: "draining", reason: /^Got NOT_SERVING for "draining" from 127\.0\.0\.1:\d+, expected SERVING$/ },
   { service: "starting", reason: /^Got UNKNOWN for "starting"/ },
   { service: "odd", reason: /^Got status 9 for "odd"/ },
   {
@@ -92,7 +92,7 @@ Deno.test("grpc fails on an HTTP server without gRPC", async () => {
   const reason = await reasonOf(grpc, {}, `127.0.0.1:${http2.addr.port}`);
   assert.match(
     reason,
-    /^Got HTTP status 200 and content-type "text\/plain;charset=UTF-8" from .*, want a gRPC response$/,
+    /^Got HTTP status 200 and content-type "text\/plain;charset=UTF-8" from .*, expected a gRPC response$/,
   );
   await http2.shutdown();
 });

@@ -123,7 +123,7 @@ Deno.test("failing nodes get no requests, all keep their shares if all fail, and
   await writer.event("node.failing", { cluster: "web", nodes: "1", names: `b.test:${b.port}` });
   assert.match(
     await stage.explain(),
-    /^ {2}b\.test:\d+ {2}failing its check {2}share 0 % {2}weight 0 {2}100 \(default\) × health 0 \(http: Got status 503, want 200-299\) = 0 /m,
+    /^ {2}b\.test:\d+ {2}failing its check {2}share 0 % {2}weight 0 {2}100 \(default\) × health 0 \(http: Got status 503, expected 200-299\) = 0 /m,
   );
   const counts = await countAnswers(stage.port, 2_000);
   assert.equal(counts["b.test"], undefined);
@@ -135,7 +135,7 @@ Deno.test("failing nodes get no requests, all keep their shares if all fail, and
   await eventually(
     "explain says so",
     async () =>
-      /^ {2}a\.test:\d+ {2}in rotation .* × health 1 \(ignored because too few nodes pass: http: Got status 503, want 200-299\) /m
+      /^ {2}a\.test:\d+ {2}in rotation .* × health 1 \(ignored because too few nodes pass: http: Got status 503, expected 200-299\) /m
         .test(await stage.explain()),
   );
   a.isHealthy = true;

@@ -63,7 +63,7 @@ Deno.test("notifications: a server that is down delays nothing; events are queue
   });
   await using writer = Lighthouse.start("writer", host.configDir, status.flags);
   const failed = await writer.event("notifier.failed", { notifier: "hook" });
-  assert.match(failed.reason ?? "", /got status 503 Service Unavailable: "not now", want 200 to 299/);
+  assert.match(failed.reason ?? "", /got status 503 Service Unavailable: "not now", expected 200 to 299/);
   await host.write("lighthouse", { max_age: "8d" });
   await host.write("host", { zone: "a" });
   await writer.event("config.applied", {}, { times: 2 });
@@ -97,7 +97,7 @@ Deno.test("notify test: sends one event, or reports why it cannot", async () => 
   assert.equal(failed.code, 1);
   assert.match(
     failed.stderr,
-    /script \(exec\) failed to deliver notifier\.test: .*exit status 3: "wrong", want exit status 0/,
+    /script \(exec\) failed to deliver notifier\.test: .*exit status 3: "wrong", expected exit status 0/,
   );
   assert.match(await Deno.readTextFile(host.dir.file("got")), /"event":"notifier\.test"/);
   const unknown = await runCli(["notify", "test", host.configDir, "error"]);
@@ -118,7 +118,7 @@ Deno.test("notify test: exec returns when the program exits, whatever it left ru
     const bad = await runCli(["notify", "test", host.configDir, "bad"]);
     assert.match(
       bad.stderr,
-      /bad \(exec\) failed to deliver notifier\.test: .*exit status 3: "wrong", want exit status 0/,
+      /bad \(exec\) failed to deliver notifier\.test: .*exit status 3: "wrong", expected exit status 0/,
     );
   } finally {
     for (const pid of (await Deno.readTextFile(pids)).trim().split("\n")) Deno.kill(Number(pid), "SIGKILL");

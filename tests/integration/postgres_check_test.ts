@@ -98,17 +98,17 @@ Deno.test.each([
   {
     what: "another value",
     config: { ...LOGIN, query: "SELECT 'a'", expect: "b" },
-    reason: /^Got "a" from .*, want "b"$/,
+    reason: /^Got "a" from .*, expected "b"$/,
   },
   {
     what: "no row",
     config: { ...LOGIN, query: "SELECT 1 WHERE false", expect: 1 },
-    reason: /^Got no rows from .*, want "1"$/,
+    reason: /^Got no rows from .*, expected "1"$/,
   },
   {
     what: "NULL",
     config: { ...LOGIN, query: "SELECT NULL", expect: "NULL" },
-    reason: /^Got NULL from .*, want "NULL"$/,
+    reason: /^Got NULL from .*, expected "NULL"$/,
   },
   {
     what: "a query that copies out",
@@ -178,7 +178,7 @@ Deno.test.each([
   {
     what: "answers more than it was asked",
     script: sends("Sand more"),
-    reason: /^Got "Sand more" from .*, want S or N in response to SSLRequest$/,
+    reason: /^Got "Sand more" from .*, expected S or N in response to SSLRequest$/,
   },
   { what: "hangs up", script: sends(), reason: /closed the connection without a response$|reset by/ },
   { what: "accepts, but does not speak TLS", script: sends("S"), reason: /127\.0\.0\.1:\d+/ },

@@ -45,7 +45,7 @@ const dns: CheckPlugin<DnsConfig> = {
     const got = `Got ${record} ${quote(records)}`;
     return missing === undefined
       ? { status: "pass", detail: got }
-      : { status: "fail", reason: `${got} from ${target}, want ${quote(missing)}` };
+      : { status: "fail", reason: `${got} from ${target}, expected ${quote(missing)}` };
   },
 };
 

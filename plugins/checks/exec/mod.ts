@@ -126,7 +126,10 @@ function outcomeOf(config: ExecConfig, { output, complaint, status }: Ended): Pr
   }
   if (!config.status.includes(status.code)) {
     const wanted = config.status.join(", ");
-    return { status: "fail", reason: `Got exit status ${status.code} from ${command}, want ${wanted}${complained}` };
+    return {
+      status: "fail",
+      reason: `Got exit status ${status.code} from ${command}, expected ${wanted}${complained}`,
+    };
   }
   if (config.output !== undefined && !new TextDecoder().decode(output).includes(config.output)) {
     const wanted = quoteBytes(new TextEncoder().encode(config.output));

@@ -59,7 +59,7 @@ function outcomeOfReply(reply: Reply, { service }: GrpcConfig, target: Endpoint)
   if (reply.status === undefined) throw new ProbeError(`${target} closed the connection without a response`);
   if (reply.status !== 200 || !/^application\/grpc\b/.test(reply.contentType ?? "")) {
     const what = `HTTP status ${reply.status} and content-type ${quote(reply.contentType ?? "")}`;
-    return { status: "fail", reason: `Got ${what} from ${target}, want a gRPC response` };
+    return { status: "fail", reason: `Got ${what} from ${target}, expected a gRPC response` };
   }
   if (reply.grpcStatus === undefined) {
     return { status: "fail", reason: `${target} closed the call without a gRPC status` };
@@ -75,5 +75,5 @@ function outcomeOfReply(reply: Reply, { service }: GrpcConfig, target: Endpoint)
   if (serving === undefined) return { status: "fail", reason: `Got no HealthCheckResponse from ${target}` };
   return serving === "SERVING"
     ? { status: "pass", detail: `Got SERVING${whose}` }
-    : { status: "fail", reason: `Got ${serving}${whose} from ${target}, want SERVING` };
+    : { status: "fail", reason: `Got ${serving}${whose} from ${target}, expected SERVING` };
 }

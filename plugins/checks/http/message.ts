@@ -80,7 +80,7 @@ async function readOneHead(connection: Connection): Promise<Head> {
   const status = /^[ \t]*HTTP\/(?:0\.9|1\.[0-9]+)[ \t]+([1-5][0-9]{2})(?:[ \t\r]|$)/.exec(toText(first.bytes))?.[1];
   if (status === undefined) {
     const line = first.bytes.at(-1) === 0x0d ? first.bytes.subarray(0, -1) : first.bytes;
-    throw new ProbeError(`Got ${quoteBytes(line)} from ${target}, want an HTTP response`);
+    throw new ProbeError(`Got ${quoteBytes(line)} from ${target}, expected an HTTP response`);
   }
   const { bytes, terminated } = await connection.readLines(HEAD_BYTES_MAX - first.bytes.length, tooLong);
   if (!terminated) throw new ProbeError(`${target} closed the connection before the end of the headers`);
@@ -123,14 +123,14 @@ export async function* readBody(connection: Connection, head: Head): AsyncGenera
   if (encoding !== "") {
     if (encoding !== "chunked") {
       throw new ProbeError(
-        `Got a body in transfer-encoding ${quote(encoding)} from ${connection.target}, want chunked`,
+        `Got a body in transfer-encoding ${quote(encoding)} from ${connection.target}, expected chunked`,
       );
     }
     yield* readChunks(connection);
   } else if (length !== undefined) {
     if (!/^[0-9]{1,15}$/.test(length) || others.length > 0) {
       const found = quote([length, ...others].join(", "));
-      throw new ProbeError(`Got content-length ${found} from ${connection.target}, want a number`);
+      throw new ProbeError(`Got content-length ${found} from ${connection.target}, expected a number`);
     }
     yield* readExactly(connection, Number(length));
   } else {
@@ -152,13 +152,13 @@ async function* readChunks(connection: Connection): AsyncGenerator<Uint8Array> {
     const opening = toText((await connection.readLine(CHUNK_LINE_BYTES_MAX)).bytes);
     const size = /^([0-9A-Fa-f]{1,8})[ \t]*(?:;.*)?\r?$/.exec(opening)?.[1];
     if (size === undefined) {
-      throw new ProbeError(`Got ${quote(opening)} from ${connection.target}, want a chunk size`);
+      throw new ProbeError(`Got ${quote(opening)} from ${connection.target}, expected a chunk size`);
     }
     if (parseInt(size, 16) === 0) return;
     yield* readExactly(connection, parseInt(size, 16));
     const closing = await connection.readLine(CHUNK_LINE_BYTES_MAX);
     if (!/^\r?$/.test(toText(closing.bytes))) {
-      throw new ProbeError(`Got ${quoteBytes(closing.bytes)} from ${connection.target}, want the end of a chunk`);
+      throw new ProbeError(`Got ${quoteBytes(closing.bytes)} from ${connection.target}, expected the end of a chunk`);
     }
   }
 }

@@ -31,7 +31,7 @@ async function ask(connection: Connection, config: HttpConfig, target: Endpoint)
   const head = await readHead(connection);
   const { status } = head;
   if (!config.status.some(({ from, to }) => from <= status && status <= to)) {
-    return { status: "fail", reason: `Got status ${status}${leadTo(head)}, want ${formatRanges(config.status)}` };
+    return { status: "fail", reason: `Got status ${status}${leadTo(head)}, expected ${formatRanges(config.status)}` };
   }
   if (config.body !== undefined && !await contains(readBody(connection, head), config.body)) {
     const wanted = quoteBytes(new TextEncoder().encode(config.body));

@@ -30,7 +30,7 @@ Deno.test.each([
     outcome,
     passes
       ? { status: "pass", detail: `Got status ${status}` }
-      : { status: "fail", reason: `Got status ${status}, want 200-299` },
+      : { status: "fail", reason: `Got status ${status}, expected 200-299` },
   );
 });
 
@@ -52,7 +52,7 @@ Deno.test("http does not follow a redirect, and reports its target", async () =>
   );
   assert.equal(
     await reasonOf(http, { uri: "/old" }, server.target),
-    'Got status 302 (a redirect to "/new"), want 200-299',
+    'Got status 302 (a redirect to "/new"), expected 200-299',
   );
 });
 
@@ -177,12 +177,12 @@ Deno.test.each([
   {
     what: "a chunk without a size",
     pieces: ["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nyes\r\n"],
-    reason: /want a chunk size/,
+    reason: /expected a chunk size/,
   },
   {
     what: "an unterminated chunk",
     pieces: ["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nabc\r\n"],
-    reason: /want the end of a chunk/,
+    reason: /expected the end of a chunk/,
   },
   { what: "no body by status", pieces: ["HTTP/1.1 204 No Content\r\n\r\nyes"], reason: /"yes" not found in/ },
 ])("http fails for $what", async ({ pieces, reason }) => {
@@ -195,12 +195,12 @@ Deno.test.each([
   {
     what: "speaks SSH",
     script: sends("SSH-2.0-OpenSSH_9.2\r\n"),
-    reason: /Got "SSH-2.0-OpenSSH_9.2" from .*, want an HTTP response/,
+    reason: /Got "SSH-2.0-OpenSSH_9.2" from .*, expected an HTTP response/,
   },
   {
     what: "sends random bytes",
     script: sends("\u0000\u0001\u00ff".repeat(90) + "\n"),
-    reason: /want an HTTP response/,
+    reason: /expected an HTTP response/,
   },
   { what: "sends no line", script: answers("x".repeat(300_000)), reason: /more than 262144 bytes of headers/ },
   {
@@ -221,7 +221,7 @@ Deno.test.each([
   {
     what: "answers with an invalid status",
     script: answers("HTTP/1.1 999 No\r\n\r\n"),
-    reason: /want an HTTP response/,
+    reason: /expected an HTTP response/,
   },
 ])("http fails when the server $what", async ({ script, reason }) => {
   await using server = new ScriptedServer(script);

@@ -61,7 +61,7 @@ function refusal(answer: string, target: string): ProbeError {
       ? `${target} does not offer TLS`
       : answer === ""
       ? `${target} closed the connection without a response`
-      : `Got ${quote(answer)} from ${target}, want S or N in response to SSLRequest`,
+      : `Got ${quote(answer)} from ${target}, expected S or N in response to SSLRequest`,
   );
 }
 
@@ -155,7 +155,7 @@ function judgeAnswer({ complaint, value }: Answer, config: PostgresConfig, conne
     : `Got ${quote(masked(value, password))}`;
   return expect === undefined || value === expect
     ? { status: "pass", detail: got }
-    : { status: "fail", reason: `${got} from ${connection.target}, want ${quote(expect)}` };
+    : { status: "fail", reason: `${got} from ${connection.target}, expected ${quote(expect)}` };
 }
 
 function complaintOf({ type, body }: Message, { target }: Connection): Complaint {

@@ -28,7 +28,7 @@ async function ask(connection: Connection, { query = "", response = "" }: TcpCon
   await connection.write(query);
   const { bytes, terminated } = await connection.readLine(ANSWER_BYTES_MAX);
   if (bytes.length === 0 && !terminated) {
-    const reason = `${connection.target} closed the connection without a response, want ${quoteText(response)}`;
+    const reason = `${connection.target} closed the connection without a response, expected ${quoteText(response)}`;
     return { status: "fail", reason };
   }
   const wanted = new TextEncoder().encode(response);
@@ -36,7 +36,7 @@ async function ask(connection: Connection, { query = "", response = "" }: TcpCon
   const passes = equals(bytes, wanted) || (bytes.at(-1) === 0x0d && equals(bytes.subarray(0, -1), wanted));
   return passes
     ? { status: "pass", detail: `Got ${quoteBytes(bytes)}` }
-    : { status: "fail", reason: `Got ${quoteBytes(bytes)} from ${connection.target}, want ${quoteText(response)}` };
+    : { status: "fail", reason: `Got ${quoteBytes(bytes)} from ${connection.target}, expected ${quoteText(response)}` };
 }
 
 function quoteText(text: string): string {

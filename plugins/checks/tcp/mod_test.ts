@@ -48,7 +48,7 @@ Deno.test.each([
     what: "another line",
     pieces: ["nope\n"],
     wanted: "imok",
-    reason: /^Got "nope" from 127\.0\.0\.1:\d+, want "imok"$/,
+    reason: /^Got "nope" from 127\.0\.0\.1:\d+, expected "imok"$/,
   },
   { what: "a longer line", pieces: ["imokay\n"], wanted: "imok", reason: /^Got "imokay"/ },
   { what: "a shorter line", pieces: ["imo\n"], wanted: "imok", reason: /^Got "imo"/ },
@@ -56,7 +56,7 @@ Deno.test.each([
     what: "a missing carriage return",
     pieces: ["x\n"],
     wanted: "x\r",
-    reason: /^Got "x" from .* want "x\\r"$/,
+    reason: /^Got "x" from .* expected "x\\r"$/,
   },
   {
     what: "nothing before the end",

@@ -47,7 +47,9 @@ const exec: NotifierPlugin<ExecConfig> = {
       if (code === 0) return;
       const text = (await complaint.within(COMPLAINT_MS)).trim();
       const said = text === "" ? "" : `: ${quote(text.slice(0, QUOTED_MAX))}`;
-      throw new Error(`Cannot deliver to ${command}: ${endedBy ?? `exit status ${code}`}${said}, want exit status 0`);
+      throw new Error(
+        `Cannot deliver to ${command}: ${endedBy ?? `exit status ${code}`}${said}, expected exit status 0`,
+      );
     } finally {
       signal.removeEventListener("abort", end);
       complaint.stop();
