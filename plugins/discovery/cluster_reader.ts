@@ -82,7 +82,7 @@ export class ClusterReader {
   #readEntry([name, { data }]: Entry, before: Child | undefined): Child {
     const { format, withoutMetadata } = this.#options;
     return name.split("/").length > (format.isNested ? 2 : 1)
-      ? sealedChild("Key is not directly below the cluster")
+      ? sealedChild("Key is nested too deeply below the cluster")
       : format.read(name, data, { withoutMetadata, before });
   }
 

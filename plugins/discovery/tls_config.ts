@@ -41,5 +41,5 @@ export function missingPartner(
   const there = Object.keys(pair).find((key) => pair[key] !== undefined);
   const missing = Object.keys(pair).find((key) => pair[key] === undefined);
   if (there === undefined || missing === undefined) return [];
-  return [{ message: `Missing key ${[...path, missing].join(".")}: ${[...path, there].join(".")} requires it`, path }];
+  return [{ message: `Missing key ${[...path, missing].join(".")}: required by ${[...path, there].join(".")}`, path }];
 }

@@ -260,7 +260,7 @@ export function redactLine(line: string): string {
  */
 function messageMasks(message: string): readonly Span[] {
   const masks: Span[] = [...userParts(message)];
-  for (const quoted of message.matchAll(/(?<=current value is ).*|"(?:[^"\\]|\\.)*"/g)) {
+  for (const quoted of message.matchAll(/(?<=current value is |; received ).*|"(?:[^"\\]|\\.)*"/g)) {
     const masked = (offset: number) => MASKED_ENTRY.test(quoted[0].slice(offset));
     for (const { start, end } of lineMasks(quoted[0], masked)) {
       masks.push({ start: quoted.index + start, end: quoted.index + end });

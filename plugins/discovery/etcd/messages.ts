@@ -206,5 +206,5 @@ function recordOf(value: unknown): Record<string, unknown> {
 }
 
 function malformed(wanted: string, value: unknown): MalformedAnswerError {
-  return new MalformedAnswerError(`Invalid response from etcd: ${wanted}; current value is ${quote(value)}`);
+  return new MalformedAnswerError(`Invalid response from etcd: ${wanted}; received ${quote(value)}`);
 }

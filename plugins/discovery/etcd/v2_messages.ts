@@ -79,6 +79,6 @@ function recordOf(value: unknown): Record<string, unknown> {
 
 function malformed(wanted: string, value: unknown): MalformedAnswerError {
   return new MalformedAnswerError(
-    `Invalid response from etcd (API 2): ${wanted}; current value is ${quote(value)}`,
+    `Invalid response from etcd (API 2): ${wanted}; received ${quote(value)}`,
   );
 }

@@ -12,7 +12,7 @@ export const mesosMaster: Format = {
   select: (names) => names.filter((name) => /^json\.info_[0-9]{10}$/.test(name)).toSorted().slice(0, 1),
   read: (_name, data, options) => childOf(parse(data), data, options),
   write() {
-    throw new TypeError("Cannot register with format mesos-master: Mesos masters elect their own leader");
+    throw new TypeError("Cannot register with the mesos-master format: Mesos masters elect their own leader");
   },
   nameOf: nodeName,
   isForeign: true,

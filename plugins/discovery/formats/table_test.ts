@@ -340,7 +340,7 @@ Deno.test("every format is tested here, and a read-only format cannot be written
   const node: Node = { host: "web.example", ip: "10.0.0.5", port: 80, metadata: {} };
   assert.throws(
     () => formatIn({ format: "mesos-master" }, "web").write(node),
-    /Cannot register with format mesos-master/,
+    /Cannot register with the mesos-master format/,
   );
 });
 

@@ -56,13 +56,13 @@ export interface TagPort {
 export function readMembers(answer: unknown): readonly Member[] {
   const list = isRecord(answer) ? answer.Members : undefined;
   if (!Array.isArray(list)) {
-    throw new Error(`Invalid response from the serf agent: want a list of members, got ${quote(answer)}`);
+    throw new Error(`Invalid response from the serf agent: expected a list of members, got ${quote(answer)}`);
   }
   return list.map((member) => {
     const { Name: name, Addr: bytes, Status: status, Tags: tags } = isRecord(member) ? member : {};
     if (typeof name !== "string" || typeof status !== "string" || !(bytes instanceof Uint8Array)) {
       throw new Error(
-        `Invalid response from the serf agent: want a member with Name, Addr and Status, got ${quote(member)}`,
+        `Invalid response from the serf agent: expected a member with Name, Addr and Status, got ${quote(member)}`,
       );
     }
     const entries = Object.entries(isRecord(tags) ? tags : {}).map(([tag, value]) =>

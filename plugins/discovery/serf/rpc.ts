@@ -216,5 +216,5 @@ function readHeader(value: unknown): { readonly seq: number; readonly error: str
   if (isRecord(value) && typeof value.Seq === "number" && typeof value.Error === "string") {
     return { seq: value.Seq, error: value.Error.slice(0, 200) };
   }
-  throw new Error(`invalid response from the serf agent: want a map with Seq and Error, got ${quote(value)}`);
+  throw new Error(`invalid response from the serf agent: expected a map with Seq and Error, got ${quote(value)}`);
 }

@@ -59,7 +59,7 @@ Deno.test.each([
   { auth: { password: "secret" }, says: "auth: must be a map with username" },
   { auth: { scheme: "sasl", username: "a", password: "secret" }, says: "auth.scheme: must be digest" },
   { chroot: "/x", says: "Unknown key chroot" },
-  { tls: { cert: "/a.pem" }, says: "Missing key tls.key: tls.cert requires it" },
+  { tls: { cert: "/a.pem" }, says: "Missing key tls.key: required by tls.cert" },
   { tls: { ca: "a.pem" }, says: "tls.ca: must be the absolute path of a PEM file" },
   { tls: true, says: "tls: must be a map" },
 ])("zookeeper rejects $says", async ({ says, ...wrong }) => {
