@@ -64,7 +64,7 @@ Deno.test("HAProxy is killed: connections are refused while no process listens, 
   await using stage = await FaultStage.set();
   const pid = await stage.host.haproxy.pid();
   const aftermath = await stage.during(() => Promise.resolve(kill(pid)), () => untilReplaced(stage, { pid }));
-  await stage.writer.event("balancer.restarted", { reason: /^no process responds at/ });
+  await stage.writer.event("balancer.restarted", { reason: /^no process responds on/ });
   // Nobody listens on the port, so no request can be answered until HAProxy is back.
   assertHealed(t, aftermath);
 });
@@ -174,7 +174,7 @@ Deno.test("the socket is deleted: no request fails, and one process with a socke
     () => untilReplaced(stage, { pid }),
   );
   await stage.writer.event("balancer.restarted", {
-    reason: /^no process responds at .*; replacing orphan processes/,
+    reason: /^no process responds on .*; replacing orphan processes/,
   });
   assertUnnoticed(t, aftermath);
 });

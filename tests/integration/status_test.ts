@@ -159,7 +159,7 @@ Deno.test("status: a silent HAProxy is shown, and health is degraded, not failin
   await using _writer = Lighthouse.start("writer", host.configDir, client.flags);
   const before = await client.until("it is at work", ({ balancers }) => balancers["haproxy"]?.inForce === true);
   assert.deepEqual([before.balancers["haproxy"]?.starts, before.balancers["haproxy"]?.reloads], [1, 0]);
-  assert.match(before.balancers["haproxy"]?.lastReload?.text ?? "", /no process responds at/);
+  assert.match(before.balancers["haproxy"]?.lastReload?.text ?? "", /no process responds on/);
   const pid = await host.haproxy.pid();
   Deno.kill(pid, "SIGSTOP");
   try {

@@ -67,7 +67,9 @@ const balancer = houseSchema(keys({
       "a domain, such as cluster.local",
     ),
   ),
-  prefix: optional(matching(/^[A-Z_][A-Z0-9_]*$/, "upper-case letters, digits and underscores")),
+  prefix: optional(
+    matching(/^[A-Z_][A-Z0-9_]*$/, "upper-case letters, digits and underscores, not starting with a digit"),
+  ),
 }));
 
 /** The keys that only some formats have. */
@@ -90,7 +92,7 @@ const related = refined(balancer, (file) => {
   const needed = isPerCluster(format) ? "directory" : "path";
   return [
     ...file[needed] === undefined
-      ? [{ message: `Missing key ${needed}: must be an absolute path, which format ${format} requires`, path: [] }]
+      ? [{ message: `Missing key ${needed}: must be an absolute path, required by the ${format} format`, path: [] }]
       : [],
     ...Object.entries(OWN_KEYS).flatMap(([key, formats]) => {
       const value = file[key as keyof File];

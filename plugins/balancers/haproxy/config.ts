@@ -218,7 +218,11 @@ const RULES: readonly {
     of: ["master_socket", "reload_command"],
     faults: ({ master_socket, reload_command }) =>
       master_socket === undefined || reload_command === undefined ? [] : [
-        unwanted(["reload_command"], "absent when master_socket is set, because both reload HAProxy", reload_command),
+        unwanted(
+          ["reload_command"],
+          "absent when master_socket is set, because only one reload method is allowed",
+          reload_command,
+        ),
       ],
   },
   {

@@ -24,7 +24,7 @@ export function fallbackTwin(cluster: ServedCluster, { taken, tell }: {
     : undefined;
   if (obstacle !== undefined) {
     const loss = "if all preferred nodes go down, requests fail until the writer reacts";
-    tell(`Cluster ${name} has no last resort: ${obstacle}; ${loss}`, { cluster: name, path: ["backend"] });
+    tell(`Cluster ${name} has no fallback backend: ${obstacle}; ${loss}`, { cluster: name, path: ["backend"] });
     return undefined;
   }
   return {

@@ -88,5 +88,5 @@ Deno.test("nodes of another cluster are not taken as members when members are re
 Deno.test("a backend with servers of its own has no last resort, which is logged", () => {
   const { text, notices } = render(wanted(NODES, { backend: ["server own 10.0.0.7:80"] }));
   assert.doesNotMatch(text, /fallback/);
-  assert.match(notices[0]?.text ?? "", /^Cluster web has no last resort: its own backend lines define servers/);
+  assert.match(notices[0]?.text ?? "", /^Cluster web has no fallback backend: its own backend lines define servers/);
 });

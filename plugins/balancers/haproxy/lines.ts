@@ -61,7 +61,7 @@ export function passLines(
     // Empty lines and comments say nothing, so nothing is lost without them.
     if (words(text).length === 0 || isLeftOut(at, leftOut)) return [];
     if (reachesBeyond(text)) {
-      tell(`${where}: line ${quote(text)} is skipped: it would affect more than its section`, at);
+      tell(`${where}: line ${quote(text)} is skipped: it would start a section or a condition`, at);
       return [];
     }
     if (!accepts(section, text)) {
@@ -76,7 +76,7 @@ export function passLines(
         const what = isIdle
           ? "has no effect, because HAProxy uses it only in frontends"
           : "is passed to HAProxy; 1.0 skipped it";
-        const remedy = "directives: predecessor skips it again, directives: all disables this notice";
+        const remedy = "to skip it, set directives: predecessor; to disable this notice, set directives: all";
         tell(`${where}: line ${quote(text)} ${what}; ${remedy}`, at);
       }
     }

@@ -140,7 +140,7 @@ export function observe(
   const pid = pidOf(answers);
   if (pid === undefined) {
     throw new UnreadableAnswerError(
-      `Invalid response from ${socketFile}: "show info" must return a Pid; current response is ${quote(info)}`,
+      `Invalid response from ${socketFile}: "show info" must return a Pid; received ${quote(info)}`,
     );
   }
   return {

@@ -107,7 +107,7 @@ Deno.test("observe() sees no process where nobody answers, and no mark where the
 Deno.test("observe() rejects what does not answer as HAProxy does", () => {
   assert.throws(() => observe({ answers: ["HTTP/1.1 400 Bad Request", "", "", ""] }, CONFIG), {
     name: UnreadableAnswerError.name,
-    message: /Invalid response from \/s: .* current response is "HTTP\/1.1 400 Bad Request"/,
+    message: /Invalid response from \/s: .* received "HTTP\/1.1 400 Bad Request"/,
   });
 });
 

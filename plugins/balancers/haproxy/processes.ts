@@ -21,7 +21,7 @@ export function startStep(
   { orphans, listens }: { readonly orphans: readonly number[]; readonly listens: readonly Endpoint[] },
 ): Step {
   const { config } = wanted;
-  const why = `no process responds at ${config.socketFile}`;
+  const why = `no process responds on ${config.socketFile}`;
   const { reloadCommand, reloadTimeoutMs } = config;
   if (reloadCommand !== undefined) return { do: "start", reason: why, run: reloadCommand, deadlineMs: reloadTimeoutMs };
   const run = startCommand(wanted);

@@ -151,7 +151,9 @@ function tellSharedListeners(chapters: readonly Chapter[], tell: Tell): void {
   }
   for (const [address, headers] of listeners) {
     if (headers.length < 2) continue;
-    tell(`${headers.join(" and ")} listen on the same address, ${address}; clients reach either at random`);
+    tell(
+      `${headers.join(" and ")} listen on the same address, ${address}; each connection reaches one of them at random`,
+    );
   }
 }
 

@@ -315,7 +315,9 @@ function clusterFaults(file: ClusterFile): readonly Issue[] {
   const { server, listen, stream, locations, balance, keepalive, timeouts, mirror } = file;
   const faults: Issue[] = [];
   if (server !== undefined && listen !== undefined) {
-    faults.push(unwanted(["listen"], "absent when server is set, because the server has addresses", listen.port));
+    faults.push(
+      unwanted(["listen"], "absent when server is set, because the server defines the addresses", listen.port),
+    );
   }
   if (locations.length === 0) faults.push(unwanted(["locations"], "a list of at least one location", locations));
   if (stream === undefined) return faults;
@@ -334,7 +336,7 @@ function clusterFaults(file: ClusterFile): readonly Issue[] {
     faults.push(
       unwanted(
         ["timeouts", "send"],
-        "absent when stream is set, because read applies to both directions",
+        "absent when stream is set, because timeouts.read applies to both directions",
         timeouts.send,
       ),
     );

@@ -27,7 +27,7 @@ export function observe(
   const status = parseStatus(answer);
   if (status === undefined) {
     const wanted = "the status of an nginx that runs a Lighthouse config";
-    throw new Error(`Got ${JSON.stringify(answer.slice(0, 200))} from ${statusSocket}, want ${wanted}`);
+    throw new Error(`Got ${JSON.stringify(answer.slice(0, 200))} from ${statusSocket}, expected ${wanted}`);
   }
   return { hash: status.hash, masterPid: masterPid ?? pid, isContained, orphans: [], file };
 }

@@ -51,7 +51,7 @@ export function plan(
   if (reason === undefined || !reload) return [];
   if (isContained || masterPid === undefined) {
     throw new Error(
-      "Cannot reload nginx: nginx runs in a different PID namespace than the writer; run both in the same one",
+      "Cannot reload nginx: nginx and the writer run in different PID namespaces; run both in the same PID namespace",
     );
   }
   return [...install, {

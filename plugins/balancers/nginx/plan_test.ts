@@ -77,5 +77,5 @@ Deno.test("plan() starts an nginx that does not answer, and replaces workers wit
 });
 
 Deno.test("plan() says why an nginx of another PID namespace cannot be reloaded", () => {
-  assert.throws(() => planned([2], { isContained: true }), /in a different PID namespace/);
+  assert.throws(() => planned([2], { isContained: true }), /in different PID namespaces/);
 });

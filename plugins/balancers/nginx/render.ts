@@ -87,7 +87,7 @@ function noteOf({ cluster, isEmpty, lacksBackup }: Served, note: Scene["note"]):
   if (lacksBackup) {
     const loss = "if all preferred nodes go down, requests fail until the writer reloads nginx";
     note(
-      `Cluster ${name} has no last resort: balance ${config.balance} does not support backup; ${loss}`,
+      `Cluster ${name} has no backup servers: balance ${config.balance} does not support backup; ${loss}`,
       originOf(cluster, "balance"),
     );
   }

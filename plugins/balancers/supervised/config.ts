@@ -38,7 +38,7 @@ export interface SupervisedConfig {
 }
 
 const SIGNALS: readonly EndSignal[] = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"];
-const ARGUMENT = "a string without control characters, or a map with the keys each and arguments";
+const ARGUMENT = "a string without control characters, or a map such as {each: CLUSTER, arguments: [ARGUMENT]}";
 const argument = v.pipe(v.string(ARGUMENT), v.check((text) => !/[\n\r\0]/.test(text), ARGUMENT));
 const COMMAND = "a list that starts with the absolute path of a program";
 

@@ -51,7 +51,8 @@ function render(wanted: Wanted<SupervisedConfig>): Rendered {
   const excused = new Set([...clusters.map(({ name }) => name), ...unknown]);
   const notices = command.flatMap((part, i) =>
     typeof part === "string" || excused.has(part.each) ? [] : [{
-      text: `Cluster ${part.each} is not rendered by this balancer; add it to clusters, or add a section to its file`,
+      text: `Cluster ${part.each} is not rendered by this balancer; ` +
+        "list it in clusters, or add a section to the cluster's file",
       origin: { path: ["command", i, "each"] },
     }]
   );

@@ -114,7 +114,7 @@ Deno.test.each([
   { filter: "parse_json", given: ["{"], fault: /as JSON/ },
   { filter: "integer", given: ["1.5"], fault: /as an integer/ },
   { filter: "sequence", given: [1, 1_000_000], fault: /at most 10000/ },
-  { filter: "get", given: ["text", "/a"], fault: /apply the filter to keys/ },
+  { filter: "get", given: ["text", "/a"], fault: /must be the keys of a registry/ },
 ])(
   "$filter rejects $given",
   ({ filter, given: [value, ...more], fault }) => assert.throws(() => FILTERS[filter]?.(value, ...more), fault),

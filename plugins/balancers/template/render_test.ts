@@ -78,7 +78,7 @@ Deno.test.each([
   { template: "a\n  {{ cluster.absent.nodes }}", fault: /text:2:6: undefined variable: cluster.absent/ },
   { template: "{{ cluster.web.constructor }}", fault: /undefined variable/ },
   { template: "{% include 'other' %}", fault: /text:1:1: .*other/ },
-  { template: "{{ 'x' | get: '/a' }}", fault: /apply the filter to keys/ },
+  { template: "{{ 'x' | get: '/a' }}", fault: /must be the keys of a registry/ },
   { template: "{{ 'a\nb' | haproxy }}", fault: /control characters/ },
 ])(
   "render() reports where $template is wrong",
@@ -96,7 +96,7 @@ Deno.test("render() ends an endless template, and rejects a file of more than 10
   assert.match(faultOf(render(wantedOf("{% for i in (1..30000000) %}{{ i }}{% endfor %}"))), /limit exceeded/);
   const long = "x".repeat(1_000);
   const template = `{% for i in (1..11000) %}${long}{% endfor %}`;
-  assert.match(faultOf(render(wantedOf(template))), /11000000 bytes, want at most 10000000/);
+  assert.match(faultOf(render(wantedOf(template))), /11000000 bytes, expected at most 10000000/);
 });
 
 const PLACE = { discovery: "etcd", prefix: "/app" };
