@@ -51,8 +51,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "process.killed": {
     level: "warn",
     fields: ["signal"],
-    meaning: "a second signal ended the process before its orderly shutdown was complete",
-    action: "check that the registry lists no stale node of this host",
+    meaning: "a second signal killed the process before its shutdown was complete",
+    action: "check the registry for stale nodes of this host",
   },
   "process.failed": {
     level: "error",
@@ -63,7 +63,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "process.tools": {
     level: "warn",
     fields: ["missing", "unseen"],
-    meaning: "programs for inspecting other processes are missing; `unseen` lists the information that is unavailable",
+    meaning: "programs that inspect other processes are missing; `unseen` lists the unavailable information",
     action: "install the `missing` programs, or set `master_socket` or `reload_command`",
   },
 
@@ -71,7 +71,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "config.applied": {
     level: "info",
     fields: ["clusters", "services", "discovery", "workers"],
-    meaning: "the config was read and applied; the fields count its clusters, services, discoveries and workers",
+    meaning:
+      "the config was read and applied; the fields are the numbers of its clusters, services, discoveries and workers",
     action: NO_ACTION,
   },
   "config.reread": {
@@ -109,7 +110,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "info",
     fields: ["of", "worker", "balancer", "cluster", "source", "service", "check"],
     meaning:
-      "the object of an earlier event was removed from the config; `of` is the id of that event, which this event resolves",
+      "the object of an earlier event was removed from the config; `of` is the id of that event, which is now resolved",
     action: NO_ACTION,
   },
   "config.unwatched": {
@@ -144,7 +145,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "host.refused": {
     level: "error",
     fields: ["reason"],
-    meaning: "the name is `localhost` or similar, or the only address is loopback; nothing is registered",
+    meaning:
+      "the host name is `localhost` or similar, or the only address is a loopback address; nothing is registered",
     action: "set `name` (or `ip`) in host.yaml, or pass `--host` (`--ip`)",
     resolvedBy: "host.identity",
   },
@@ -167,7 +169,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     repeats: true,
     fields: ["service", "check", "reason"],
-    meaning: "the check cannot run, so the state of the service is unknown; the last verdict is kept",
+    meaning: "the check cannot run, so the state of the service is unknown; the last result is kept",
     action: "fix the cause in `reason`: the worker, its permissions or a resource limit of the host",
     resolvedBy: "check.known",
   },
@@ -193,13 +195,13 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "service.up": {
     level: "info",
     fields: ["service"],
-    meaning: "all checks of a service port pass; its node is registered",
+    meaning: "all checks of a service port pass; the node is registered",
     action: NO_ACTION,
   },
   "service.down": {
     level: "warn",
     fields: ["service"],
-    meaning: "a check of a service port fails; its node is deregistered",
+    meaning: "a check of a service port fails; the node is deregistered",
     action: "find the failing check in the preceding `check.down` event",
     resolvedBy: "service.up",
   },
@@ -215,7 +217,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["cluster", "nodes", "names", "reason"],
     meaning:
-      "nodes of a cluster fail the checks of `traffic.health` and get no requests, unless too few nodes pass. `nodes` is the number of failing nodes, `names` lists the first five, and `reason` is the error of the first",
+      "nodes of a cluster fail the `traffic.health` checks and get no requests, unless too few nodes pass. `nodes` is the number of failing nodes, `names` lists the first five, and `reason` is the first node's error",
     action: "check the nodes; `lighthouse explain` shows the reason per node",
     resolvedBy: "node.passing",
   },
@@ -229,7 +231,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["cluster", "nodes", "names", "reason"],
     meaning:
-      "nodes of a cluster cannot be checked, because of a problem on this host or because they lack the port; their traffic shares are unchanged",
+      "nodes of a cluster cannot be checked because of a problem on this host, or because the nodes lack the checked port; the traffic shares of these nodes are unchanged",
     action: "fix the cause in `reason`",
     resolvedBy: "node.known",
   },
@@ -287,7 +289,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     repeats: true,
     fields: ["discovery", "cluster", "node", "ours", "theirs"],
     meaning:
-      "two hosts register the same node name and overwrite each other's entry, so only one of them is in the cluster at a time",
+      "two hosts register the same node name and overwrite each other's entry, so only one host is in the cluster at a time",
     action: "give each host its own `name` in host.yaml; `ours` and `theirs` are the two addresses",
   },
   "registration.draining": {
@@ -332,7 +334,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "info",
     fields: ["cluster", "nodes", "joined", "left", "altered"],
     meaning:
-      "the members of a cluster changed; `nodes` is the new count. `joined` and `left` list members with their source, `altered` lists changed fields, at most 50 each. A registry's first response has none of these three fields",
+      "the members of a cluster changed; `nodes` is the new count. `joined` and `left` list members with their source, `altered` lists changed fields, at most 50 each. The event for a registry's first response has none of these three fields",
     action: NO_ACTION,
   },
   "cluster.conflict": {
@@ -340,14 +342,14 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     fields: ["cluster", "node", "kept", "ignored", "keys", "nodes"],
     meaning:
       "two sources of a cluster disagree about `keys` of `node`; the value from `kept` is used, and the value from `ignored` is discarded. At most five nodes per cluster are logged per minute; if there are more, `nodes` is the total. A conflict that recurs after an hour is logged again",
-    action: "check which hosts register the node; the order of sources in the cluster's file decides which source wins",
+    action: "check which hosts register the node; the earlier source in the cluster's file takes precedence",
   },
   "cluster.held": {
     level: "warn",
     fields: ["cause", "recheck", "cluster", "source", "known", "said"],
     meaning:
-      "a guard holds a membership change. `known` is the number of served members, `said` is the reported number. The registry is read again after `recheck`. `cause` is a guard (`empty`, `few`, `many`, `shrunk`), `missing` (the registry does not have the cluster) or `behind` (the registry lacks nodes, and its history is unknown, for example after a new session). `source` is the registry that reported the change, if there are several; absent if the change is in their combined members",
-    action: "no action; if the members were removed on purpose, see guards in docs/config/clusters.md",
+      "a guard holds a membership change. `known` is the number of served members, `said` is the reported number. The registry is read again after `recheck`. `cause` is a guard (`empty`, `few`, `many`, `shrunk`), `missing` (the registry does not have the cluster) or `behind` (the registry lacks nodes, and its history is unknown, for example after a new session). `source` is the registry that reported the change, if the cluster has several; absent if the change is in their combined members",
+    action: "no action; if the members were removed on purpose, see the guards in docs/config/clusters.md",
     resolvedBy: "cluster.released",
   },
   "cluster.released": {
@@ -367,8 +369,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["clusters", "unknown"],
     meaning:
-      "no registry responded for these clusters within 2 s of startup; the last known good members are served, and the clusters in `unknown` have no known members",
-    action: "start the reporters of these clusters; if they run, check the registry",
+      "no registry responded for the clusters in `clusters` within 2s of startup; the last known good members are served, and the clusters in `unknown` have no known members",
+    action: "start the reporters of these clusters; if the reporters are running, check the registry",
     resolvedBy: "cluster.changed",
   },
   "cluster.last_known": {
@@ -409,7 +411,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "info",
     fields: ["path", "overrides", "pauses", "local"],
     meaning: "overrides from an earlier run are still active",
-    action: "list them with `lighthouse overrides`",
+    action: "list the overrides with `lighthouse overrides`",
   },
   "override.unusable": {
     level: "warn",
@@ -428,13 +430,13 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "override.written": {
     level: "info",
     fields: ["path"],
-    meaning: "overrides are saved again",
+    meaning: "overrides can be saved again",
     action: NO_ACTION,
   },
   "addition.set": {
     level: "info",
     fields: ["cluster", "kind", "name"],
-    meaning: "a node or a source was added to a cluster, or replaced, through the admin interface",
+    meaning: "a node or source of a cluster was added or replaced through the admin interface",
     action: NO_ACTION,
   },
   "addition.removed": {
@@ -446,7 +448,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "addition.expired": {
     level: "info",
     fields: ["cluster", "kind", "name"],
-    meaning: "an added node or source has reached its `ttl`",
+    meaning: "the `ttl` of an added node or source has expired",
     action: NO_ACTION,
   },
   "addition.unusable": {
@@ -522,8 +524,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "admin.denied": {
     level: "warn",
     fields: ["token", "verb"],
-    meaning: "a request for a change was denied: its token has only `read` access",
-    action: "no action; if the client needs write access, change the access of its token",
+    meaning: "a change request was denied, because its token has only `read` access",
+    action: "no action; if the client needs write access, grant write access to its token",
   },
   "admin.secrets_reloaded": {
     level: "info",
@@ -556,7 +558,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "last_known.written": {
     level: "info",
     fields: ["path"],
-    meaning: "the last known good members are saved again",
+    meaning: "the last known good members can be saved again",
     action: NO_ACTION,
   },
   "last_known.unread": {
@@ -596,7 +598,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "balancer.restarted": {
     level: "warn",
     fields: ["balancer", "reason", "tookMs"],
-    meaning: "the balancer had died and was restarted",
+    meaning: "the balancer died and was restarted",
     action: "find the cause in the balancer's log and in the system log",
   },
   "balancer.reloaded": {
@@ -627,7 +629,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "error",
     fields: ["reason"],
     meaning: "`writer --once` could not apply everything and exits with status 1",
-    action: "fix the cause in `reason`: the registries, clusters and keys without a response, or the error",
+    action: "fix the cause in `reason`: an error, or the registries, clusters and keys without data",
   },
   "keys.changed": {
     level: "info",
@@ -690,7 +692,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "balancer.dismissed": {
     level: "info",
     fields: ["balancer", "pid"],
-    meaning: "a second balancer process is asked to exit, because it would serve alongside the managed process",
+    meaning: "a second balancer process, serving alongside the managed process, is asked to exit",
     action: NO_ACTION,
   },
   "balancer.commands": {
@@ -717,14 +719,14 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["balancer", "found"],
     meaning: "another program or a person changed a server, a frontend or the config file; the change is reverted",
-    action: "no action if this happened once; otherwise find the script or the person",
+    action: "no action if this happened once; otherwise find the script or person that makes the changes",
   },
   "balancer.config_rejected": {
     level: "error",
     repeats: true,
     fields: ["balancer", "cluster", "fate"],
     meaning:
-      "the balancer rejected lines from a cluster's file or from the balancer's file; the message lists the positions. `fate` says whether the lines are skipped or the last accepted version stays active. All other parts are applied",
+      "the balancer rejected lines from a cluster's file or from the balancer's file; the message lists the positions. `fate` is the effect: the lines are skipped, or the last accepted version stays active. All other parts are applied",
     action: "fix the lines",
   },
   "balancer.address_taken": {
@@ -754,7 +756,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     repeats: true,
     fields: ["balancer"],
     meaning:
-      "the balancer's state cannot be read, its config cannot be written, or the balancer cannot be started or reloaded; the message has the reason. The running process keeps serving, and the step is retried with backoff",
+      "the balancer's state cannot be read, its config cannot be written, or the balancer cannot be started or reloaded; the message states the reason. The running process keeps serving, and the step is retried with backoff",
     action: "fix the cause: an address in use, the open-files limit, a directory, permissions or a missing program",
   },
   "balancer.notice": {
@@ -875,7 +877,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "info",
     fields: ["worker", "plugin_event"],
     meaning:
-      "a plugin logged a record without an event from this table, at a level of the plugin's choice; `plugin_event` is the plugin's event id, if any",
+      "a plugin logged a record without an event from this table; the plugin chooses the level, and `plugin_event` is the plugin's event id, if any",
     action: "read the message",
   },
 
@@ -941,7 +943,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     fields: ["worker", "path"],
     meaning: "another client deleted a healthy node of this host; the node is registered again",
     action:
-      "no action if this happened once; otherwise look for a second reporter of the node, or a person or script that deletes it",
+      "no action if this happened once; otherwise look for a second reporter of the node, or for a person or script that deletes the node",
   },
   "discovery.look_failed": {
     level: "debug",
@@ -978,8 +980,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "discovery.watch_behind": {
     level: "warn",
     fields: ["worker", "path", "endpoint"],
-    meaning: "a watch missed a change that a read revealed; the cluster is read again",
-    action: "find out what drops idle connections between this host and `endpoint`",
+    meaning: "a read revealed a change that the watch had missed; the cluster is read again",
+    action: "find the cause of dropped idle connections between this host and `endpoint`",
   },
   "discovery.clock_differs": {
     level: "warn",
@@ -1004,7 +1006,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["worker", "path", "instance", "version"],
     meaning:
-      "the current version of the registry does not descend from `version`; nodes missing from the registry are held for one lease",
+      "the current version of the registry does not descend from `version`; nodes missing from the registry are held for one lease duration",
     action: "no action if the registry was restored or emptied on purpose",
   },
 
@@ -1025,7 +1027,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "store.failed": {
     level: "error",
     fields: [],
-    meaning: "the store cannot start or cannot continue; the message has the reason",
+    meaning: "the store cannot start or cannot continue; the message states the reason",
     action: "fix the cause given in the message",
   },
   "store.waiting": {
@@ -1057,7 +1059,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "store.request_failed": {
     level: "error",
     fields: ["method", "url", "reason"],
-    meaning: "an internal error; the response to a request was 500",
+    meaning: "an internal error occurred; the client received status 500",
     action: "report the bug with `reason`",
   },
   "store.write_failed": {
@@ -1118,14 +1120,15 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "store.conflict": {
     level: "warn",
     fields: ["lost", "newer"],
-    meaning: "two instances had diverged; this instance's version lost, and its snapshot is kept",
-    action: "compare the kept snapshot with the document",
+    meaning: "two instances had diverged; this instance's version lost, and was saved as a snapshot",
+    action: "compare the saved snapshot with the document",
   },
   "store.conflict_possible": {
     level: "warn",
     fields: ["lost", "newer"],
-    meaning: "a version may have lost a conflict; the history is too short to decide, and the snapshot is kept",
-    action: "compare the kept snapshot with the document",
+    meaning:
+      "a version may have lost a conflict, but the history is too short to decide; the version was saved as a snapshot",
+    action: "compare the saved snapshot with the document",
   },
   "store.conflict_unsaved": {
     level: "error",
@@ -1137,7 +1140,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "info",
     fields: ["name"],
     meaning: "a lease was not renewed; its keys are removed",
-    action: "no action; if the lease holder is still running, find out why it did not renew the lease",
+    action: "no action; if the lease holder is still running, find the reason for the missed renewal",
   },
   "store.lock_broken": {
     level: "warn",
@@ -1156,7 +1159,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "http.handler_failed": {
     level: "error",
     fields: ["at", "method", "url", "reason"],
-    meaning: "an internal error while handling a valid request; the response was 500, or the connection was aborted",
+    meaning:
+      "an internal error occurred while handling a valid request; the client received status 500, or the connection was aborted",
     action: "report the bug with `reason`",
   },
   "status.listening": {
@@ -1174,7 +1178,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "status.failed": {
     level: "error",
     fields: ["reason"],
-    meaning: "an internal error; the response to a status request was 500",
+    meaning: "an internal error occurred; the client received status 500",
     action: "report the bug with `reason`",
   },
   "log.handler_failed": {
@@ -1194,14 +1198,15 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "history.unwritten": {
     level: "warn",
     fields: ["reason"],
-    meaning: "the history or a balancer's last files cannot be written; records are dropped until writes succeed",
+    meaning:
+      "the history, or the copies of a balancer's last files, cannot be written; records are dropped until writes succeed",
     action: "check `history_dir`, its permissions and the disk",
     resolvedBy: "history.written",
   },
   "history.written": {
     level: "info",
     fields: ["dropped"],
-    meaning: "the history is written again; `dropped` records were lost",
+    meaning: "the history can be written again; `dropped` records were lost",
     action: NO_ACTION,
   },
   "notifier.failed": {
@@ -1209,7 +1214,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     repeats: true,
     fields: ["notifier", "reason", "waitMs"],
     meaning:
-      "a notifier cannot deliver events. Delivery is retried after `waitMs`; without `waitMs`, the event is dropped",
+      "a notifier cannot deliver events. Delivery is retried after `waitMs`; if `waitMs` is absent, the event is dropped",
     action: "fix the cause in `reason`; test with `lighthouse notify test`",
     resolvedBy: "notifier.delivered",
   },
@@ -1222,14 +1227,14 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "notifier.delivered": {
     level: "info",
     fields: ["notifier", "dropped"],
-    meaning: "a notifier delivers events again; `dropped` events were rejected or exceeded its `queue`",
+    meaning: "a notifier delivers events again; `dropped` events were rejected or exceeded the notifier's `queue`",
     action: NO_ACTION,
   },
   "publisher.failed": {
     level: "warn",
     repeats: true,
     fields: ["publisher", "reason"],
-    meaning: "metrics cannot be sent to a publisher in `lighthouse.yaml`; samples are dropped until sending succeeds",
+    meaning: "metrics cannot be sent to a publisher; samples are dropped until sending succeeds",
     action: "fix the cause in `reason`; check the address and the server",
     resolvedBy: "publisher.sent",
   },
@@ -1251,7 +1256,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "error",
     fields: ["wanted"],
     meaning: "no balancer is configured, so there is nothing to plan",
-    action: "create the file `wanted`",
+    action: "create the file that is named in `wanted`",
   },
   "plan.unreachable": {
     level: "error",
@@ -1263,7 +1268,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["clusters", "keys", "waitMs"],
     meaning:
-      "registries sent no data for some clusters or keys within `waitMs`; the plan uses the last known good members, and omits files that require the keys",
+      "registries sent no data for some clusters or keys within `waitMs`; the plan uses the last known good members, and omits files that require the missing keys",
     action: "raise `--wait`, or check the registry",
   },
 };

@@ -94,7 +94,9 @@ export function remarksOnFormat({ format = "", datefmt = "" }: Readonly<Record<s
   const hasOther = fields.length > 0 && String(format).replaceAll(FIELD, "").includes("%");
   const remark = (key: "format" | "datefmt", message: string) => [key, message] as const;
   return [
-    ...unknown.map(([, name]) => remark("format", `Unknown field ${name} is written as -: known fields are ${KNOWN}`)),
+    ...unknown.map(([, name]) =>
+      remark("format", `Unknown field ${name} is written as "-": known fields are ${KNOWN}`)
+    ),
     ...unsupported.map(([whole]) => remark("format", `Conversion ${whole} is not supported; written as %s`)),
     ...format === "" || fields.length > 0 ? [] : [remark("format", NO_FIELD)],
     ...hasOther

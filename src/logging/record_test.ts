@@ -82,7 +82,7 @@ Deno.test.each([
 
 Deno.test.each([
   ["%(hostname)-10s|%(levelname)s", [
-    "Unknown field hostname is written as -: known fields are message, asctime, name, ",
+    'Unknown field hostname is written as "-": known fields are message, asctime, name, ',
   ]],
   ["%(levelno)x", ["Conversion %(levelno)x is not supported; written as %s"]],
   ["%(message)r", ["Conversion %(message)r is not supported; written as %s"]],

@@ -24,7 +24,7 @@ const LEVEL = converted(
 type Unused = Readonly<Record<string, readonly [instead: string, same?: RegExp]>>;
 
 const NO_FILTER: readonly [string] = ["all records pass; use the levels of loggers and handlers"];
-const FORMAT_ALONE: readonly [string, RegExp] = ["a formatter supports only the key format", /^logging\.Formatter$/];
+const FORMAT_ALONE: readonly [string, RegExp] = ["a formatter supports only the format key", /^logging\.Formatter$/];
 /** What is said where a filter is defined is not said again where it is named. */
 const USES: Unused = { filters: [NO_FILTER[0], /(?:)/] };
 
@@ -43,7 +43,7 @@ const UNUSED: Readonly<Record<string, Unused>> = {
     class: FORMAT_ALONE,
     "()": FORMAT_ALONE,
     style: ["only fields of the form %(message)s are supported", /^%$/],
-    defaults: ["unknown fields are written as -"],
+    defaults: ['unknown fields are written as "-"'],
     validate: ["formats are always validated", /^true$/],
   },
   handlers: {
@@ -54,7 +54,7 @@ const UNUSED: Readonly<Record<string, Unused>> = {
     errors: ["files are written in UTF-8"],
     atTime: ["the file rotates at midnight"],
     socktype: ["messages are sent as datagrams", /^ext:\/\/socket\.SOCK_DGRAM$/],
-    ".": ["messages end with NUL; put the ident into the format"],
+    ".": ["messages end with NUL; add the ident to the format"],
   },
   loggers: USES,
   root: USES,
@@ -123,7 +123,9 @@ function schemaFor(handlers: readonly [string, unknown][], formatters: readonly 
   const nameIn = (kind: string, known: readonly string[]) =>
     converted(
       (value) => known.find((name) => name === value),
-      known.length === 0 ? `a ${kind}, but none is defined` : `one of the ${kind}s ${known.join(", ")}`,
+      known.length === 0
+        ? `the name of a ${kind}, but no ${kind} is defined`
+        : `one of the ${kind}s ${known.join(", ")}`,
     );
   const level = optional(LEVEL);
   const names = list(nameIn("handler", handlers.map(([name]) => name)));
@@ -137,7 +139,7 @@ function schemaFor(handlers: readonly [string, unknown][], formatters: readonly 
   const handler = (raw: unknown) => {
     const known = HANDLER_CLASSES.get(classOf(raw).own ?? "");
     if (known !== undefined) return keys({ ...own, ...known.entries });
-    return converted((value) => classOf(value).own === undefined ? undefined : {}, "a map with the key class");
+    return converted((value) => classOf(value).own === undefined ? undefined : {}, "a map with a class key");
   };
   return keys({
     version: converted((value) => value === 1 ? value : undefined, "1"),

@@ -130,11 +130,11 @@ const UNUSED = [
   [
     "formatters.a.class",
     { formatters: { a: { class: "mine.Formatter" } } },
-    "a formatter supports only the key format",
+    "a formatter supports only the format key",
   ],
-  ["formatters.a.()", { formatters: { a: { "()": "mine.Formatter" } } }, "a formatter supports only the key format"],
+  ["formatters.a.()", { formatters: { a: { "()": "mine.Formatter" } } }, "a formatter supports only the format key"],
   ["formatters.a.style", { formatters: { a: { style: "{" } } }, "only fields of the form %(message)s are supported"],
-  ["formatters.a.defaults", { formatters: { a: { defaults: { ip: "x" } } } }, "unknown fields are written as -"],
+  ["formatters.a.defaults", { formatters: { a: { defaults: { ip: "x" } } } }, 'unknown fields are written as "-"'],
   ["formatters.a.validate", { formatters: { a: { validate: false } } }, "formats are always validated"],
   ["handlers.a.mode", handlerOf({ mode: "w" }), "records are appended to the file"],
   ["handlers.a.delay", handlerOf({ delay: false }), "the file is opened when the first record is written"],
@@ -142,7 +142,7 @@ const UNUSED = [
   ["handlers.a.errors", handlerOf({ errors: "replace" }), "files are written in UTF-8"],
   ["handlers.a.atTime", handlerOf({ atTime: "12:00" }), "the file rotates at midnight"],
   ["handlers.a.socktype", handlerOf({ socktype: "ext://socket.SOCK_STREAM" }), "messages are sent as datagrams"],
-  ["handlers.a..", handlerOf({ ".": { ident: "x" } }), "messages end with NUL; put the ident into the format"],
+  ["handlers.a..", handlerOf({ ".": { ident: "x" } }), "messages end with NUL; add the ident to the format"],
 ] as const;
 
 function handlerOf(more: Record<string, unknown>): Record<string, unknown> {
@@ -178,10 +178,10 @@ Deno.test("readLogging() skips unknown keys, reports them, and uses the rest", (
       line.replace(/(?<=known fields are message|known handlers are logging).*/, "")
     ),
     [
-      "warning formatters.json.(): Key formatters.json.() is ignored: a formatter supports only the key format",
+      "warning formatters.json.(): Key formatters.json.() is ignored: a formatter supports only the format key",
       "warning filters.mine.(): Key filters.mine.() is ignored: all records pass; use the levels of loggers and handlers",
       'warning handlers.gelf.class: Unknown handler "graypy.GELFUDPHandler" is ignored: known handlers are logging',
-      "warning formatters.json.format: Unknown field hostname is written as -: known fields are message",
+      'warning formatters.json.format: Unknown field hostname is written as "-": known fields are message',
     ],
   );
 });
@@ -224,13 +224,13 @@ Deno.test.each([
   [
     "an undefined handler",
     { root: { handlers: ["x"] } },
-    /^error root\.handlers\.0: .* a handler, but none/,
+    /^error root\.handlers\.0: .* the name of a handler, but no handler is defined/,
   ],
-  ["a handler without a class", { handlers: { a: {} } }, /^error handlers\.a: .* a map with the key class/],
+  ["a handler without a class", { handlers: { a: {} } }, /^error handlers\.a: .* a map with a class key/],
   [
     "an undefined formatter",
     { handlers: { a: { class: "logging.NullHandler", formatter: "x" } } },
-    /^error handlers\.a\.formatter: .* a formatter, but none is defined; current value is "x"/,
+    /^error handlers\.a\.formatter: .* the name of a formatter, but no formatter is defined; current value is "x"/,
   ],
   [
     "a file without a name",
@@ -266,6 +266,6 @@ Deno.test.each([
 Deno.test("readLogging() names an undefined handler though the level beside it is invalid", () => {
   assert.deepEqual(said({ version: 1, root: { level: "LOUD", handlers: ["consle"] } }).split("\n"), [
     'error root.level: Cannot use root.level: must be one of NOTSET, DEBUG, INFO, WARN, WARNING, ERROR, CRITICAL, FATAL, or a number; current value is "LOUD"',
-    'error root.handlers.0: Cannot use root.handlers[0]: must be a handler, but none is defined; current value is "consle"',
+    'error root.handlers.0: Cannot use root.handlers[0]: must be the name of a handler, but no handler is defined; current value is "consle"',
   ]);
 });

@@ -44,7 +44,7 @@ const TITLES: Readonly<Record<string, string>> = {
 
 const HEAD = `# Events
 
-Every log record has an \`event\`: a stable id for searches, alerts and counters. Messages may be reworded; ids stay.
+Every log record has an \`event\`: a stable id for searches, alerts and counters. Messages can change; ids do not.
 
 \`\`\`sh
 journalctl -u lighthouse-writer -o cat | grep 'event=balancer.reloaded'
