@@ -14,7 +14,7 @@ function tallied(): Tally {
 Deno.test("write() writes Prometheus' text format: help and type once, buckets cumulative", () => {
   const text = write(tallied().collect((to) => to.add("process_open_fds", {}, 7)), "prometheus");
   assert.deepEqual(text.split("\n").filter((line) => !/le="(?!0\.25"|0\.5"|1"|\+Inf")/.test(line)), [
-    "# HELP process_open_fds Open file descriptors, counted every 10 s.",
+    "# HELP process_open_fds Open file descriptors, counted every 10s.",
     "# TYPE process_open_fds gauge",
     "process_open_fds 7",
     "# HELP lighthouse_registration_duration_seconds Duration of changes sent to registries.",

@@ -60,7 +60,7 @@ export const METRICS = {
     part: "The process",
     kind: "gauge",
     labels: [],
-    help: "Open file descriptors, counted every 10 s.",
+    help: "Open file descriptors, counted every 10s.",
   },
   process_max_fds: {
     part: "The process",
@@ -131,7 +131,7 @@ export const METRICS = {
     part: "Checks and services",
     kind: "counter",
     labels: ["cluster", "check", "result"],
-    help: "Probes of the nodes of clusters (traffic.health) by check and result: pass, fail, unknown.",
+    help: "Probes of cluster nodes (traffic.health) by check and result: pass, fail, unknown.",
   },
   lighthouse_probe_duration_seconds: {
     part: "Checks and services",
@@ -145,7 +145,7 @@ export const METRICS = {
     part: "Checks and services",
     kind: "gauge",
     labels: ["service", "check"],
-    help: "1 if the check passes (by rise and fall), 0 if it fails; absent while unknown.",
+    help: "1 if the check is up, 0 if it is down (according to rise and fall); absent while unknown.",
   },
   lighthouse_service_up: {
     part: "Checks and services",
@@ -171,7 +171,7 @@ export const METRICS = {
     part: "Checks and services",
     kind: "gauge",
     labels: ["service"],
-    help: "1 until the registry has confirmed the desired state (present or absent) of the service port.",
+    help: "1 until the registry confirms the desired state of the service port (registered or deregistered).",
   },
   lighthouse_registration_contested: {
     part: "Checks and services",
@@ -207,7 +207,7 @@ export const METRICS = {
     part: "Clusters",
     kind: "counter",
     labels: ["cluster", "cause"],
-    help: "Membership changes held by a guard by cause: empty, few, many, shrunk, missing, behind.",
+    help: "Membership changes held by guards, by cause: empty, few, many, shrunk, missing, behind.",
   },
   lighthouse_watch_failures_total: {
     part: "Clusters",
@@ -225,7 +225,7 @@ export const METRICS = {
     part: "Clusters",
     kind: "gauge",
     labels: ["cluster", "state"],
-    help: "1 for the state that the cluster is in: current, stale, held, last-known, unknown.",
+    help: "1 for the state of the cluster, otherwise 0, by state: current, stale, held, last-known, unknown.",
   },
   lighthouse_cluster_age_seconds: {
     part: "Clusters",
@@ -246,7 +246,7 @@ export const METRICS = {
     part: "Balancers",
     kind: "gauge",
     labels: ["balancer"],
-    help: "1 if the balancer served the desired state when its state was last read.",
+    help: "1 if the balancer's state matched the desired state at the last read.",
   },
   lighthouse_balancer_out_of_sync_seconds: {
     part: "Balancers",
@@ -289,7 +289,7 @@ export const METRICS = {
     part: "Balancers",
     kind: "counter",
     labels: ["balancer"],
-    help: "Accepted connections that were handled and not dropped because of a limit; nginx only.",
+    help: "Accepted connections that were not dropped because of a limit; nginx only.",
   },
   lighthouse_balancer_requests_total: {
     part: "Balancers",
@@ -335,7 +335,7 @@ export const METRICS = {
     kind: "histogram",
     unit: "seconds",
     labels: ["balancer", "result"],
-    help: "Duration of reads of the balancer's state, over its socket if it has one, by result: ok, down, error.",
+    help: "Duration of reads of the balancer's state (over the socket, if configured) by result: ok, down, error.",
     buckets: SECONDS,
   },
   lighthouse_balancer_turn_duration_seconds: {
@@ -382,7 +382,7 @@ export const METRICS = {
     part: "Workers",
     kind: "counter",
     labels: ["worker"],
-    help: "Worker restarts, after a crash or after a stop because of a fault.",
+    help: "Worker restarts after a crash or a forced stop.",
   },
   lighthouse_worker_rejected_messages_total: {
     part: "Workers",
@@ -394,7 +394,7 @@ export const METRICS = {
     part: "Workers",
     kind: "counter",
     labels: ["kind"],
-    help: "Log records from workers, dropped by the rate limit.",
+    help: "Log records from workers that the rate limit dropped.",
   },
   lighthouse_stuck_threads: {
     part: "Workers",
@@ -412,7 +412,7 @@ export const METRICS = {
     part: "Notifications",
     kind: "counter",
     labels: ["notifier", "result"],
-    help: "Events by notifier and result: delivered, dropped; failed counts failed delivery attempts.",
+    help: "Events by notifier and result: delivered, dropped, failed (delivery attempts).",
   },
   lighthouse_published_samples_total: {
     part: "Publishers",

@@ -9,8 +9,8 @@ import { SERIES_MAX } from "../../src/metrics/tally.ts";
 
 const HEAD = `# Metrics
 
-\`--status ADDRESS\` of \`writer\`, \`reporter\` and \`run\` serves \`GET /metrics\`, next to [\`/status\` and \`/health\`](operations.md#status-and-health).
-Every [store](store.md#web-page-and-metrics) serves \`/metrics\` at its own address too:
+With \`--status ADDRESS\`, \`writer\`, \`reporter\` and \`run\` serve \`GET /metrics\`, next to [\`/status\` and \`/health\`](operations.md#status-and-health).
+Every [store](store.md#web-page-and-metrics) also serves \`/metrics\`, at its own address:
 
 \`\`\`sh
 lighthouse run /etc/lighthouse --status 127.0.0.1:9180
@@ -24,18 +24,18 @@ scrape_configs:
     static_configs: [{targets: ["app1.example:9180", "app2.example:9180"]}]
 \`\`\`
 
-Prometheus needs a reachable address: use \`--status 0.0.0.0:9180\` if the network may read the names and addresses of this host's services.
+Prometheus needs a reachable address: use \`--status 0.0.0.0:9180\` only in a network that is allowed to read the names and addresses of this host's services.
 Fleets without Prometheus scrape the same address with their own agent: Datadog's OpenMetrics check, Telegraf or the OpenTelemetry collector.
 The [\`publishers\`](config/lighthouse.md#publishers) of lighthouse.yaml push the same metrics to StatsD, OpenTSDB or Graphite.
-Metrics are only collected with \`--status\` or a publisher. [examples/monitoring](../examples/monitoring/README.md) has a scrape config, alert rules and a dashboard.
+Metrics are collected only with \`--status\` or a publisher. [examples/monitoring](../examples/monitoring/README.md) has a scrape config, alert rules and a dashboard.
 
-The response is in Prometheus' text format 0.0.4, or in OpenMetrics 1.0.0 if the \`Accept\` header prefers it. Names follow the Prometheus
+The response is in Prometheus' text format 0.0.4, or in OpenMetrics 1.0.0 if the \`Accept\` header prefers OpenMetrics. Names follow the Prometheus
 conventions: base units, \`_total\` for counters. Ages are gauges in seconds, computed at scrape time, so clocks need not be synchronized.
 
 Label values are names from the config, kinds and results; node addresses are never label values. A metric has at most ${
   SERIES_MAX.toLocaleString("en")
 } series.
-Above that limit, counts go to one series whose labels are all \`(other)\`, and omitted gauges are counted in
+Above that limit, counts are added to one series whose labels are all \`(other)\`, and omitted gauges are counted in
 \`lighthouse_metric_series_omitted\`. When an object is removed from the config, its gauges disappear at once; its counters keep their last value
 until the process restarts.
 `;
@@ -44,7 +44,7 @@ const TAIL = `## Propagation
 
 \`lighthouse_propagation_seconds\` is the time from the arrival of a membership change in the host process until a read of the balancer's state
 confirms that the change is served. Every change counts, including changes applied in one batch. For a change held by a
-[guard](config/clusters.md), the time starts with the snapshot that confirms it. The registry's own delay, and the time in the worker that reads
+[guard](config/clusters.md), the time starts with the snapshot that confirms the change. The registry's own delay, and the time in the worker that reads
 the response (under a millisecond), are not included.
 
 \`\`\`promql
@@ -86,7 +86,7 @@ scrape_configs:
 | servers that accept requests | \`haproxy_backend_active_servers\`, compared with \`lighthouse_balancer_members\` |
 | queued requests | \`haproxy_backend_current_queue\` |
 
-In backends, \`proxy\` is the cluster's name; [in frontends](../plugins/balancers/haproxy/README.md), it may differ in HAProxy 3.1 and newer. Counters restart
+In backends, \`proxy\` is the cluster's name; [in frontends](../plugins/balancers/haproxy/README.md), \`proxy\` can differ in HAProxy 3.1 and newer. Counters restart
 from zero at each reload, because the new process has new counters. \`rate()\` handles such resets.
 `;
 
