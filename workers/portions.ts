@@ -51,9 +51,9 @@ export class Portions {
   /** The next answer as messages. Throws an `InvalidMessage` if it is invalid, or exceeds the limits of a snapshot. */
   next({ nodes, exists, epoch, leaseMs }: ClusterFacts): string[] {
     if (typeof exists !== "boolean") {
-      throw new InvalidMessage("In a snapshot, exists must be true or false");
+      throw new InvalidMessage('The "exists" key of a snapshot must be true or false');
     }
-    if (typeof epoch !== "string") throw new InvalidMessage("In a snapshot, epoch must be a string");
+    if (typeof epoch !== "string") throw new InvalidMessage('The "epoch" key of a snapshot must be a string');
     const { texts, refused, length } = read(nodes, this.#sent ?? [], this.#withoutMetadata);
     const cluster = stringify(this.#cluster);
     const facts = stringify({ exists, epoch: epoch.slice(0, TEXT_LENGTH_MAX), leaseMs }).slice(1, -1);
@@ -84,9 +84,9 @@ export class Portions {
 /** All keys of a stream as one message. Throws an `InvalidMessage` if the answer is invalid or too large. */
 export function keysPortion(stream: number, { entries, exists, epoch }: KeysFacts): string {
   if (typeof exists !== "boolean") {
-    throw new InvalidMessage("In a response, exists must be true or false");
+    throw new InvalidMessage('The "exists" key of a response must be true or false');
   }
-  if (typeof epoch !== "string") throw new InvalidMessage("In a response, epoch must be a string");
+  if (typeof epoch !== "string") throw new InvalidMessage('The "epoch" key of a response must be a string');
   const facts = { entries: keysOf(entries), exists, epoch: epoch.slice(0, TEXT_LENGTH_MAX) };
   const text = stringify({ type: "keys", stream, ...facts });
   if (text.length <= MESSAGE_LENGTH_MAX) return text;
@@ -156,9 +156,9 @@ function read(nodes: unknown, before: readonly Encoded[], withoutMetadata: boole
   readonly refused: ReadonlySet<string>;
   readonly length: number;
 } {
-  if (!Array.isArray(nodes)) throw new InvalidMessage("In a snapshot, nodes must be a list");
+  if (!Array.isArray(nodes)) throw new InvalidMessage('The "nodes" key of a snapshot must be a list');
   if (nodes.length > NODES_MAX) {
-    throw new InvalidMessage(`A snapshot must have at most ${NODES_MAX} nodes; current count is ${nodes.length}`);
+    throw new InvalidMessage(`A snapshot must have at most ${NODES_MAX} nodes; received ${nodes.length}`);
   }
   const refused = new Set<string>();
   const named: Encoded[] = [];

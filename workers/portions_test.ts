@@ -48,8 +48,7 @@ Deno.test("Portions reports rejected and duplicate nodes when they change", () =
 
 Deno.test("Portions leaves out a node whose address is a host name, and reports it as unresolved", () => {
   const [whole] = said(new Portions("web").next(facts([node(1), node(2, "db.int")])));
-  const refused =
-    'Invalid node: ip must be an IPv4 or IPv6 address; current value is the unresolved host name "db.int"';
+  const refused = 'Invalid node: ip must be an IPv4 or IPv6 address; received the unresolved host name "db.int"';
   assert.deepEqual(whole?.snapshot.nodes, [{ refused }, node(1)]);
 });
 

@@ -76,7 +76,7 @@ export class Wire {
     const text = stringify({ ...value, seq });
     if (text.length > lengthMax) {
       throw new InvalidMessage(
-        `A response must have at most ${lengthMax} characters of JSON; current length is ${text.length}`,
+        `A response must have at most ${lengthMax} characters of JSON; received ${text.length}`,
       );
     }
     this.#post(text, lengthMax);

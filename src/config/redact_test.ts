@@ -69,6 +69,7 @@ Deno.test.each([
   ['Cannot use "token=hunter2" here', 'Cannot use "token=***** here'],
   ['current value is {"password":"*****","rise":2}', 'current value is {"password":"*****","rise":2}'],
   ['current value is {"password":"hunter2"}', 'current value is {"password":*****'],
+  ['labels must be an object; received {"password":"hunter2"}', 'labels must be an object; received {"password":*****'],
   ["Cannot reach redis://me:hunter2@db", "Cannot reach redis://me:*****@db"],
 ])("redact() of %s is %s", (message, shown) => assert.equal(redact(message), shown));
 

@@ -134,7 +134,7 @@ type NodeOptions = Pick<Node, "weight" | "state" | "zone" | "labels" | "priority
 /** Parses the optional keys; returns the reason if one of them is wrong. `null` counts as absent. */
 function parseOptions({ weight, state, zone, labels, priority }: Record<string, unknown>): NodeOptions | string {
   const options: { -readonly [key in keyof NodeOptions]: NodeOptions[key] } = {};
-  const fault = (wanted: string, value: unknown) => `Invalid node: ${wanted}; current value is ${quote(value)}`;
+  const fault = (wanted: string, value: unknown) => `Invalid node: ${wanted}; received ${quote(value)}`;
   if (weight !== undefined && weight !== null) {
     if (!isIntegerUpTo(weight, WEIGHT_MAX)) return fault(`weight must be an integer from 0 to ${WEIGHT_MAX}`, weight);
     options.weight = weight;
@@ -227,10 +227,10 @@ function refuseAddress(key: string, value: unknown): ParsedNode {
   if (!isName) return refuse(wanted, value);
   return {
     ok: false,
-    reason: `Invalid node: ${wanted}; current value is the unresolved host name ${quote(value)}`,
+    reason: `Invalid node: ${wanted}; received the unresolved host name ${quote(value)}`,
   };
 }
 
 function refuse(wanted: string, value: unknown): ParsedNode {
-  return { ok: false, reason: `Invalid node: ${wanted}; current value is ${quote(value)}` };
+  return { ok: false, reason: `Invalid node: ${wanted}; received ${quote(value)}` };
 }

@@ -61,8 +61,7 @@ Deno.test.each([
   const parsed = parseNode(put("db.a.int"));
   assert.deepEqual(parsed, {
     ok: false,
-    reason:
-      `Invalid node: ${key} must be an IPv4 or IPv6 address; current value is the unresolved host name "db.a.int"`,
+    reason: `Invalid node: ${key} must be an IPv4 or IPv6 address; received the unresolved host name "db.a.int"`,
   });
   const digits = parseNode(put("10.0.0"));
   assert.ok(!digits.ok);
@@ -85,23 +84,23 @@ const NO_TEXTS: readonly unknown[] = [0, true, [], {}, ["a"], { toString: 1, val
 
 const FIELDS: readonly { readonly field: string; readonly put: (value: unknown) => unknown; readonly then: RegExp }[] =
   [
-    { field: "host", put: (host) => ({ ...NODE, host }), then: /: host must be a host name; current value is / },
-    { field: "ip", put: (ip) => ({ ...NODE, ip }), then: /: ip must be an IPv4 or IPv6 address; current value is / },
-    { field: "port", put: (port) => ({ ...NODE, port }), then: /: port must be an integer from 1 to 65535; current / },
+    { field: "host", put: (host) => ({ ...NODE, host }), then: /: host must be a host name; received / },
+    { field: "ip", put: (ip) => ({ ...NODE, ip }), then: /: ip must be an IPv4 or IPv6 address; received / },
+    { field: "port", put: (port) => ({ ...NODE, port }), then: /: port must be an integer from 1 to 65535; received / },
     {
       field: "peer.name",
       put: (name) => ({ ...NODE, peer: { ...PEER, name } }),
-      then: /: peer.name must be a host name; current value is /,
+      then: /: peer.name must be a host name; received /,
     },
     {
       field: "peer.ip",
       put: (ip) => ({ ...NODE, peer: { ...PEER, ip } }),
-      then: /: peer.ip must be an IPv4 or IPv6 address; current value is /,
+      then: /: peer.ip must be an IPv4 or IPv6 address; received /,
     },
     {
       field: "peer.port",
       put: (port) => ({ ...NODE, peer: { ...PEER, port } }),
-      then: /: peer.port must be an integer from 1 to 65535; current value is /,
+      then: /: peer.port must be an integer from 1 to 65535; received /,
     },
   ];
 
@@ -116,8 +115,8 @@ Deno.test.each(FIELDS)("parseNode() rejects every hostile $field, and quotes it 
 });
 
 const REFUSALS: readonly { readonly why: string; readonly node: unknown; readonly then: RegExp }[] = [
-  { why: "nothing", node: undefined, then: /a node must be an object; current value is undefined/ },
-  { why: "null", node: null, then: /a node must be an object; current value is null/ },
+  { why: "nothing", node: undefined, then: /a node must be an object; received undefined/ },
+  { why: "null", node: null, then: /a node must be an object; received null/ },
   { why: "a list", node: [NODE], then: /a node must be an object/ },
   { why: "a string", node: "10.0.0.1:80", then: /a node must be an object/ },
   { why: "a peer that is a string", node: { ...NODE, peer: "{}" }, then: /peer must be an object/ },
@@ -134,7 +133,7 @@ const REFUSALS: readonly { readonly why: string; readonly node: unknown; readonl
   {
     why: "metadata that is too long",
     node: { ...NODE, metadata: { a: "x".repeat(METADATA_LENGTH_MAX) } },
-    then: /metadata must be at most 65536 characters; current value is "too long to show"/,
+    then: /metadata must be at most 65536 characters; received "too long to show"/,
   },
 ];
 

@@ -58,7 +58,7 @@ export function validate(data: unknown): Validated {
 }
 
 function parse(data: unknown, refused: string[]): ToHost {
-  if (!isRecord(data)) throw new InvalidMessage(`A message must be an object; current value is ${quote(data)}`);
+  if (!isRecord(data)) throw new InvalidMessage(`A message must be an object; received ${quote(data)}`);
   switch (data.type) {
     case "loaded":
       return {
@@ -217,12 +217,12 @@ function snapshot(value: unknown, refused: string[]): ClusterSnapshot {
 /** Validates a registry's answer about a cluster, without its nodes. */
 function facts({ exists, epoch, leaseMs }: Record<string, unknown>): Omit<ClusterFacts, "nodes"> {
   if (typeof exists !== "boolean") {
-    throw new InvalidMessage(`exists must be true or false; current value is ${quote(exists)}`);
+    throw new InvalidMessage(`exists must be true or false; received ${quote(exists)}`);
   }
   if (leaseMs === undefined) return { exists, epoch: text(epoch, "epoch") };
   const lease = number(leaseMs, "leaseMs");
   if (lease < 0 || lease > LEASE_MAX_MS) {
-    throw new InvalidMessage(`leaseMs must be from 0 to ${LEASE_MAX_MS}; current value is ${quote(leaseMs)}`);
+    throw new InvalidMessage(`leaseMs must be from 0 to ${LEASE_MAX_MS}; received ${quote(leaseMs)}`);
   }
   return { exists, epoch: text(epoch, "epoch"), leaseMs: lease };
 }

@@ -118,7 +118,7 @@ export function sources(value: unknown): BalancerSources {
   };
   if (kind === "files") return { kind, ...base };
   if (kind !== "process") {
-    throw new InvalidMessage(`kind must be "process" or "files"; current value is ${quote(kind)}`);
+    throw new InvalidMessage(`kind must be "process" or "files"; received ${quote(kind)}`);
   }
   const { program, alsoWrites, leavesOn, otherRuns, chatter } = raw;
   return {
@@ -137,7 +137,7 @@ function directoryOf(value: unknown): NonNullable<BalancerSources["directory"]> 
   const { path, suffix } = record(value, "directory");
   const ending = exactText(suffix, "suffix");
   if (!/^\.[A-Za-z0-9_.-]{1,32}$/.test(ending)) {
-    throw new InvalidMessage(`suffix must begin with a dot; current value is ${quote(suffix)}`);
+    throw new InvalidMessage(`suffix must begin with a dot; received ${quote(suffix)}`);
   }
   return { path: exactText(path, "path"), suffix: ending };
 }
@@ -168,7 +168,7 @@ function contact(value: unknown): Contact {
   switch (by) {
     case "pid": {
       if (proof !== "process" && proof !== "children") {
-        throw new InvalidMessage(`proof must be "process" or "children"; current value is ${quote(proof)}`);
+        throw new InvalidMessage(`proof must be "process" or "children"; received ${quote(proof)}`);
       }
       return { by, pidFile: exactText(pidFile, "pidFile"), proof };
     }
@@ -176,10 +176,10 @@ function contact(value: unknown): Contact {
       const asked = texts(queries, "queries", QUERIES_MAX);
       const odd = asked.find((query) => !/^\/[!-~]*$/.test(query));
       if (odd !== undefined) {
-        throw new InvalidMessage(`A query over HTTP must be a path; current value is ${quote(odd)}`);
+        throw new InvalidMessage(`A query over HTTP must be a path; received ${quote(odd)}`);
       }
       if (answeredBy !== undefined && answeredBy !== "workers") {
-        throw new InvalidMessage(`answeredBy must be "workers" or absent; current value is ${quote(answeredBy)}`);
+        throw new InvalidMessage(`answeredBy must be "workers" or absent; received ${quote(answeredBy)}`);
       }
       return {
         by,
@@ -198,7 +198,7 @@ function contact(value: unknown): Contact {
         dialect: dialect(said),
       };
     default:
-      throw new InvalidMessage(`"by" must be "commands", "http" or "pid"; current value is ${quote(by)}`);
+      throw new InvalidMessage(`"by" must be "commands", "http" or "pid"; received ${quote(by)}`);
   }
 }
 
@@ -206,7 +206,7 @@ function dialect(value: unknown): Dialect {
   const { opening, ending, batchBytesMax } = record(value, "dialect");
   if (typeof ending !== "string" || ending === "" || ending.length > ENDING_LENGTH_MAX) {
     throw new InvalidMessage(
-      `"ending" must have 1 to ${ENDING_LENGTH_MAX} characters; current value is ${quote(ending)}`,
+      `"ending" must have 1 to ${ENDING_LENGTH_MAX} characters; received ${quote(ending)}`,
     );
   }
   return {
@@ -219,7 +219,7 @@ function dialect(value: unknown): Dialect {
 function signal(value: unknown): Signal {
   const known = SIGNALS.find((name) => name === value);
   if (known === undefined) {
-    throw new InvalidMessage(`A signal must be one of ${SIGNALS.join(", ")}; current value is ${quote(value)}`);
+    throw new InvalidMessage(`A signal must be one of ${SIGNALS.join(", ")}; received ${quote(value)}`);
   }
   return known;
 }
@@ -308,7 +308,7 @@ export function nodeDetails(value: unknown): ReadonlyMap<string, readonly NodeDe
 
 function stateOf(value: unknown): WantedNode["state"] {
   if (value === "ready" || value === "drain" || value === "maint") return value;
-  throw new InvalidMessage(`A state must be ready, drain or maint; current value is ${quote(value)}`);
+  throw new InvalidMessage(`A state must be ready, drain or maint; received ${quote(value)}`);
 }
 
 /** Validates the rendered files. */
@@ -354,7 +354,7 @@ function renderedFile(value: unknown): RenderedFile {
 function ownerOf(value: unknown): string {
   const owner = exactText(value, "owner");
   if (!/^[A-Za-z0-9_.-]{1,64}(?::[A-Za-z0-9_.-]{1,64})?$/.test(owner)) {
-    throw new InvalidMessage(`owner must be USER or USER:GROUP; current value is ${quote(owner)}`);
+    throw new InvalidMessage(`owner must be USER or USER:GROUP; received ${quote(owner)}`);
   }
   return owner;
 }
@@ -366,7 +366,7 @@ function step(value: unknown): Step {
       return commandStep(raw);
     case "install": {
       if (raw.when !== "now" && raw.when !== "soon") {
-        throw new InvalidMessage(`"when" must be "now" or "soon"; current value is ${quote(raw.when)}`);
+        throw new InvalidMessage(`"when" must be "now" or "soon"; received ${quote(raw.when)}`);
       }
       return {
         do: "install",
@@ -464,14 +464,14 @@ function restoredFile(value: unknown): RestoredFile {
 function endSignal(value: unknown): EndSignal {
   const known = END_SIGNALS.find((name) => name === value);
   if (known === undefined) {
-    throw new InvalidMessage(`A signal must be one of ${END_SIGNALS.join(", ")}; current value is ${quote(value)}`);
+    throw new InvalidMessage(`A signal must be one of ${END_SIGNALS.join(", ")}; received ${quote(value)}`);
   }
   return known;
 }
 
 function causeOf(value: unknown): "structure" | "members" | "forced" | undefined {
   if (value === undefined || value === "structure" || value === "members" || value === "forced") return value;
-  throw new InvalidMessage(`"cause" must be structure, members or forced; current value is ${quote(value)}`);
+  throw new InvalidMessage(`"cause" must be structure, members or forced; received ${quote(value)}`);
 }
 
 function endpoints(value: unknown): readonly string[] {
@@ -508,7 +508,7 @@ function reloadWay(value: unknown): ReloadWay {
   if (ask !== undefined) return askedReload(value);
   if (sent !== undefined) return { signal: signal(sent), pid: integer(pid, "pid", 2, 2 ** 31) };
   throw new InvalidMessage(
-    `"how" must run a program, query a master or send a signal; current value is ${quote(value)}`,
+    `"how" must run a program, query a master or send a signal; received ${quote(value)}`,
   );
 }
 
@@ -569,7 +569,7 @@ function path(value: unknown): readonly (string | number)[] {
 function command(value: unknown, key: string): string {
   const line = exactText(value, key);
   if (line === "" || line.includes(";")) {
-    throw new InvalidMessage(`${key} must be one command, without a semicolon; current value is ${quote(line)}`);
+    throw new InvalidMessage(`${key} must be one command, without a semicolon; received ${quote(line)}`);
   }
   return line;
 }
@@ -585,15 +585,13 @@ function pattern(value: unknown, key: string): string {
   const isQuick = !/[()|{}]/.test(plain) && (plain.match(/[*+?]/g) ?? []).length <= 1;
   if (!isQuick) {
     throw new InvalidMessage(
-      `${key} must have no groups, alternatives or counts, and at most one of * + ?; current value is ${
-        quote(pattern)
-      }`,
+      `${key} must have no groups, alternatives or counts, and at most one of * + ?; received ${quote(pattern)}`,
     );
   }
   try {
     new RegExp(`^(?:${pattern})$`);
   } catch {
-    throw new InvalidMessage(`${key} must be a regular expression; current value is ${quote(pattern)}`);
+    throw new InvalidMessage(`${key} must be a regular expression; received ${quote(pattern)}`);
   }
   return pattern;
 }
@@ -612,7 +610,7 @@ function reason(value: unknown): string {
 
 function fileText(value: unknown): string {
   if (typeof value !== "string" || value.length > FILE_LENGTH_MAX) {
-    const is = typeof value === "string" ? `current length is ${value.length}` : `current value is ${quote(value)}`;
+    const is = typeof value === "string" ? `received ${value.length}` : `received ${quote(value)}`;
     throw new InvalidMessage(`A config file must be a string of at most ${FILE_LENGTH_MAX} characters; ${is}`);
   }
   return value;
@@ -620,7 +618,7 @@ function fileText(value: unknown): string {
 
 /** Validates the entries of a map, which JSON has as a list of pairs. */
 function entriesOf(value: unknown, key: string, sizeMax: number): readonly (readonly [unknown, unknown])[] {
-  if (!Array.isArray(value)) throw new InvalidMessage(`${key} must be a Map; current value is ${quote(value)}`);
+  if (!Array.isArray(value)) throw new InvalidMessage(`${key} must be a Map; received ${quote(value)}`);
   return listOf(value, key, sizeMax).map((pair) => {
     const [name, entry] = listOf(pair, key, 2);
     return [name, entry];
@@ -629,14 +627,14 @@ function entriesOf(value: unknown, key: string, sizeMax: number): readonly (read
 
 function integer(value: unknown, key: string, least: number, most: number): number {
   const found = within(value, key, least, most);
-  if (!Number.isInteger(found)) throw new InvalidMessage(`${key} must be an integer; current value is ${quote(value)}`);
+  if (!Number.isInteger(found)) throw new InvalidMessage(`${key} must be an integer; received ${quote(value)}`);
   return found;
 }
 
 function within(value: unknown, key: string, least: number, most: number): number {
   const found = number(value, key);
   if (found < least || found > most) {
-    throw new InvalidMessage(`${key} must be from ${least} to ${most}; current value is ${found}`);
+    throw new InvalidMessage(`${key} must be from ${least} to ${most}; received ${found}`);
   }
   return found;
 }

@@ -161,7 +161,7 @@ Deno.test.each([
   { decision: { ask: "obey" }, fault: /Unknown decision kind/ },
   { decision: { ask: "pid", pid: 1 }, fault: /pid must be from 2/ },
   { decision: { ask: "pid", pid: 2.5 }, fault: /pid must be an integer/ },
-  { decision: { ask: "adopt", members: {} }, fault: /members must be a Map; current value is \{\}/ },
+  { decision: { ask: "adopt", members: {} }, fault: /members must be a Map; received \{\}/ },
   { decision: { ask: "listens", listens: [{ host: "", port: 0, path: [] }] }, fault: /port must be from 1/ },
   { decision: { ask: "sources", sources: contact({ queries: ["a;b"] }), permissions: {} }, fault: /one command/ },
   {

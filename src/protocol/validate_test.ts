@@ -94,7 +94,7 @@ Deno.test("validate() rejects every message with a missing key or a wrong type",
 });
 
 const FAULTS: readonly { readonly why: string; readonly data: unknown; readonly fault: RegExp }[] = [
-  { why: "no object", data: "hello", fault: /A message must be an object; current value is "hello"/ },
+  { why: "no object", data: "hello", fault: /A message must be an object; received "hello"/ },
   { why: "nothing", data: undefined, fault: /must be an object/ },
   { why: "a list", data: [{ type: "pong" }], fault: /must be an object/ },
   { why: "an unknown type", data: { type: "root" }, fault: /Unknown message type: "root"/ },
@@ -103,7 +103,7 @@ const FAULTS: readonly { readonly why: string; readonly data: unknown; readonly 
   {
     why: "a number that is none",
     data: { type: "ack", seq: NaN },
-    fault: /seq must be a number; current value is NaN/,
+    fault: /seq must be a number; received NaN/,
   },
   ...[NaN, Infinity, -Infinity, 1n, "1", null].flatMap((value) => [
     { why: `${value} as seq`, data: { type: "pong", seq: value }, fault: /seq must be a number/ },
@@ -117,13 +117,13 @@ const FAULTS: readonly { readonly why: string; readonly data: unknown; readonly 
   {
     why: "a permission of everything",
     data: described({ net: true }),
-    fault: /net must be a list; current value is true/,
+    fault: /net must be a list; received true/,
   },
   { why: "a permission with a hole", data: described({ net: new Array(1) }), fault: /net must be a string/ },
   {
     why: "too many permissions",
     data: described({ net: new Array(1_001).fill("a:1") }),
-    fault: /at most 1000 entries; current count is 1001/,
+    fault: /at most 1000 entries; received 1001/,
   },
   {
     why: "a permission that would be cut",

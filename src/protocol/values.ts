@@ -32,15 +32,15 @@ export class InvalidMessage extends Error {}
 
 /** Validates an object. */
 export function record(value: unknown, key: string): Record<string, unknown> {
-  if (!isRecord(value)) throw new InvalidMessage(`${key} must be an object; current value is ${quote(value)}`);
+  if (!isRecord(value)) throw new InvalidMessage(`${key} must be an object; received ${quote(value)}`);
   return value;
 }
 
 /** Validates a list with at most `lengthMax` entries. */
 export function listOf(value: unknown, key: string, lengthMax: number): readonly unknown[] {
-  if (!Array.isArray(value)) throw new InvalidMessage(`${key} must be a list; current value is ${quote(value)}`);
+  if (!Array.isArray(value)) throw new InvalidMessage(`${key} must be a list; received ${quote(value)}`);
   if (value.length > lengthMax) {
-    throw new InvalidMessage(`${key} must have at most ${lengthMax} entries; current count is ${value.length}`);
+    throw new InvalidMessage(`${key} must have at most ${lengthMax} entries; received ${value.length}`);
   }
   // `map` would skip the holes of a list.
   return Array.from(value);
@@ -73,7 +73,7 @@ export function exactText(value: unknown, key: string): string {
   const cleaned = text(value, key);
   if (cleaned !== value) {
     throw new InvalidMessage(
-      `${key} must be a string without control characters, of at most ${TEXT_LENGTH_MAX} characters; current value is ${
+      `${key} must be a string without control characters, of at most ${TEXT_LENGTH_MAX} characters; received ${
         quote(value)
       }`,
     );
@@ -83,7 +83,7 @@ export function exactText(value: unknown, key: string): string {
 
 /** Validates a string, truncated and on one line. */
 export function text(value: unknown, key: string): string {
-  if (typeof value !== "string") throw new InvalidMessage(`${key} must be a string; current value is ${quote(value)}`);
+  if (typeof value !== "string") throw new InvalidMessage(`${key} must be a string; received ${quote(value)}`);
   return clean(value);
 }
 
@@ -95,7 +95,7 @@ export function clean(text: string): string {
 /** Validates a finite number. */
 export function number(value: unknown, key: string): number {
   if (typeof value !== "number" || !Number.isFinite(value)) {
-    throw new InvalidMessage(`${key} must be a number; current value is ${quote(value)}`);
+    throw new InvalidMessage(`${key} must be a number; received ${quote(value)}`);
   }
   return value;
 }
@@ -122,7 +122,7 @@ export function keysOf(value: unknown): readonly KeysEntry[] {
     const { key, value } = record(entry, "entry");
     if (typeof key !== "string" || key.length > TEXT_LENGTH_MAX) {
       throw new InvalidMessage(
-        `key must be a string of at most ${TEXT_LENGTH_MAX} characters; current value is ${quote(key)}`,
+        `key must be a string of at most ${TEXT_LENGTH_MAX} characters; received ${quote(key)}`,
       );
     }
     if (typeof value !== "string") throw new InvalidMessage(`The value of ${quote(key)} must be a string`);

@@ -29,7 +29,7 @@ export const LOG_LENGTH_PER_SECOND = 128 * 1024;
 export function decode(data: unknown, lengthMax: number): unknown {
   if (typeof data !== "string") throw new InvalidMessage("A message must be a string that contains JSON");
   if (data.length > lengthMax) {
-    throw new InvalidMessage(`A message must have at most ${lengthMax} characters; current length is ${data.length}`);
+    throw new InvalidMessage(`A message must have at most ${lengthMax} characters; received ${data.length}`);
   }
   try {
     return JSON.parse(data);

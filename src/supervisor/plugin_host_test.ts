@@ -85,7 +85,7 @@ Deno.test.each([
   {
     what: "a long string",
     said: "x".repeat(3 * 1024 * 1024),
-    fault: /at most 2097152 characters; current length is 3145728/,
+    fault: /at most 2097152 characters; received 3145728/,
   },
   { what: "nothing", said: "null", fault: /A message must be an object/ },
   { what: "an unknown type", said: `{"type":"root"}`, fault: /Unknown message type/ },

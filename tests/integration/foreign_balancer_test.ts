@@ -229,7 +229,7 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
     name: "long",
     members: `render: () => ({ files: new Map([[dir + "/file", { text: "x".repeat(100_000_000) }]]), notices: [] })`,
     told:
-      /balancer long: uncaught error: A response must have at most 20971520 characters of JSON; current length is 1000001\d\d/,
+      /balancer long: uncaught error: A response must have at most 20971520 characters of JSON; received 1000001\d\d/,
   },
   { name: "hangs", members: `plan: () => { for (;;); }`, told: /balancer hangs: no response to decide within 5s/ },
   { name: "leaves", members: `plan: () => { close(); return []; }`, told: /balancer leaves: no response to decide/ },

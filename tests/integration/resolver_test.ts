@@ -52,7 +52,7 @@ Deno.test("a host name in place of an address makes nodes once it is resolved, a
   const entry = { host: "web.test", ip: "web.test", port: 80, metadata: {} };
   const unresolved = parseNode(entry);
   assert.ok(!unresolved.ok);
-  assert.match(unresolved.reason, /ip must be .*; current value is the unresolved host name "web.test"$/);
+  assert.match(unresolved.reason, /ip must be .*; received the unresolved host name "web.test"$/);
   const { records } = await resolveHost(entry.ip, "A", options());
   const nodes = records.map((ip) => parseNode({ ...entry, ip }));
   assert.deepEqual(nodes, [{ ok: true, node: { ...entry, ip: "192.0.2.1" } }]);

@@ -235,8 +235,7 @@ Deno.test("PluginHost reports an invalid node once for as long as it stays", asy
     await eventually("a snapshot comes", () => made.events.length === count);
     made.post({ type: "taken", cluster: "web" });
   }
-  const refusal = (name: string) =>
-    `web: Invalid node: host must be a host name; current value is ${JSON.stringify(name)}`;
+  const refusal = (name: string) => `web: Invalid node: host must be a host name; received ${JSON.stringify(name)}`;
   assert.deepEqual(made.refused, [
     refusal("a b"),
     refusal("c d"),
@@ -359,7 +358,7 @@ Deno.test.each([
     deadlineMs: 60_000,
   });
   assert.ok(lost.type === "lost" && lost.cluster === "bad");
-  assert.match(lost.error.message, /^(?:A snapshot must have|In a snapshot, nodes must be) /);
+  assert.match(lost.error.message, /^(?:A snapshot must have|The "nodes" key of a snapshot must be) /);
   made.post({ type: "watch", cluster: "good" });
   await eventually("the other comes", () => made.events.some(({ type }) => type === "snapshot"));
   assert.deepEqual(made.deaths, []);
@@ -529,7 +528,7 @@ Deno.test("PluginHost follows keys below a prefix, and fails only a prefix with 
   const good = made.keys("/good/", leaving.signal);
   assert.deepEqual((await good.next()).value?.entries, [{ key: "a", value: "1" }]);
   const tooMuch = {
-    "/many/": /at most 10000 entries; current count is 10001/,
+    "/many/": /at most 10000 entries; received 10001/,
     "/long/": /at most 2097152 characters of JSON/,
   };
   for (const [prefix, fault] of Object.entries(tooMuch)) {
