@@ -82,9 +82,9 @@ Deno.test("readSettings() reads the publishers of metrics, and reports what each
   assert.match(bad(one({ type: "statsd", tags: { "a b": "c" } })), /tags: must be a map whose keys consist of letters/);
   assert.match(
     bad(one({ type: "graphite", tags: { env: "a" } })),
-    /tags with type graphite: a graphite path has no tags/,
+    /tags with the graphite type: Graphite paths have no tags/,
   );
   const many = { a: "1", b: "2", c: "3", d: "4" };
-  assert.match(bad(one({ type: "opentsdb", tags: many })), /at most 3 tags with type opentsdb; current value is 4/);
+  assert.match(bad(one({ type: "opentsdb", tags: many })), /at most 3 tags with the opentsdb type; current value is 4/);
   assert.match(bad(publishers({ "a b": { type: "statsd", address: "h:1" } })), /publishers: must be a map whose/);
 });

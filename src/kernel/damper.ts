@@ -77,7 +77,10 @@ export class Damper<Key> {
   constructor(run: (keys: readonly Key[]) => void, options: DamperOptions) {
     const { burst, rate, maxMs, clock } = options;
     if (!(burst >= 1 && rate > 0 && maxMs >= 0)) {
-      throw new RangeError(`Cannot damp with burst ${burst}, rate ${rate} and maxMs ${maxMs}`);
+      throw new RangeError(
+        "Cannot create a damper: burst must be >= 1, rate > 0 and maxMs >= 0; " +
+          `current values are ${burst}, ${rate} and ${maxMs}`,
+      );
     }
     [this.#run, this.#options] = [run, options];
     this.#all = new Budget(ALL_BURSTS * burst, Math.max(ALL_RATE, rate), clock.now());

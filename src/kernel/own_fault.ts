@@ -19,7 +19,7 @@ const LACKS: ReadonlyMap<string, string> = new Map([
   ["ELIMIT", "the plugin has too many open connections or files"],
   ["EAI_AGAIN", "this host's resolver does not respond"],
   ["EAI_MEMORY", "this host is out of memory"],
-  ["EAI_SYSTEM", "this host's resolver fails"],
+  ["EAI_SYSTEM", "this host's resolver failed"],
 ]);
 
 /** Linux's error numbers of the same, for errors without a code: `(os error 24)`. */

@@ -65,7 +65,7 @@ export function stepFault(step: Step, { granted, sources, seen }: PlanCase): str
       // A balancer without a program may have nothing to check a file with.
       if (program === undefined && sources.kind === "files") return undefined;
       if (program === undefined) return "install a file without a check command";
-      if (!args.includes(CANDIDATE)) return `check a file with a command without the placeholder ${CANDIDATE}`;
+      if (!args.includes(CANDIDATE)) return `check a file with a command that lacks the placeholder ${CANDIDATE}`;
       return runFaults(program, granted)[0];
     }
     case "remove": {

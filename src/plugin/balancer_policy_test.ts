@@ -63,7 +63,7 @@ Deno.test.each<{ step: Step; fault: string | undefined }>([
   { step: install("/run/x.conf", ["/bin/sh", "%"]), fault: 'run "/bin/sh"' },
   {
     step: install("/run/x.conf", ["/usr/sbin/x"]),
-    fault: "check a file with a command without the placeholder %",
+    fault: "check a file with a command that lacks the placeholder %",
   },
   { step: { do: "command", command: "x", expect: [] }, fault: undefined },
   { step: { do: "start", reason: "x", run: ["/usr/sbin/x", "; rm"] }, fault: undefined },

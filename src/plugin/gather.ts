@@ -61,7 +61,7 @@ export async function gather(
         const imported = resolveImport(path, specifier);
         if (mayLeave || !imported.startsWith("../")) return imported;
         throw new PluginFault(
-          `Cannot import ${quote(specifier)}: must be a module in the directory of the plugin's entry or below`,
+          `Cannot import ${quote(specifier)}: must be a module in or below the directory of the plugin's entry`,
         );
       } catch (error) {
         if (!(error instanceof PluginFault)) throw error;

@@ -71,7 +71,7 @@ export function resolveImport(from: string, specifier: string): string {
   const refuse = (wanted: string) => new PluginFault(`Cannot import ${quote(specifier)}: ${wanted}`);
   if (!/^\.\.?\//.test(specifier)) {
     throw refuse(
-      "a plugin may import only its own relative modules (./x.ts); import type may name any module",
+      "a plugin may import only its own relative modules (./x.ts); import type can name any module",
     );
   }
   if (!PATH.test(specifier)) throw refuse("its path may contain only letters, digits and _ . @ + ~ $ -");

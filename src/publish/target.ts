@@ -74,12 +74,12 @@ export function publisherFaults(publishers: Readonly<Record<string, PublisherKey
     if (type === "graphite" && names.length > 0) {
       faults.push({
         path: [...path, "tags"],
-        message: "Cannot use tags with type graphite: a graphite path has no tags; use prefix",
+        message: "Cannot use tags with the graphite type: Graphite paths have no tags; use prefix",
       });
     }
     if (type === "opentsdb" && names.length > OPENTSDB_TAGS_MAX) {
       faults.push(
-        unwanted([...path, "tags"], `a map of at most ${OPENTSDB_TAGS_MAX} tags with type opentsdb`, names.length),
+        unwanted([...path, "tags"], `a map of at most ${OPENTSDB_TAGS_MAX} tags with the opentsdb type`, names.length),
       );
     }
     return faults;

@@ -69,8 +69,8 @@ function* failures(status: Status, { loop, work, worker, steps }: HealthLimits):
     // The very first look may hang like any other.
     const unendedFor = lookedSeconds ?? forSeconds;
     if (unendedFor <= work || isAtIt) continue;
-    const at = underWay === null ? "" : `; in step ${underWay.text} for ${spoken(underWay.agoSeconds)}`;
-    yield `Writer has not finished reconciling balancer ${name} for ${spoken(unendedFor)}${at}`;
+    const at = underWay === null ? "" : `; step ${underWay.text} has been running for ${spoken(underWay.agoSeconds)}`;
+    yield `Writer has not completed a reconcile of balancer ${name} for ${spoken(unendedFor)}${at}`;
   }
   for (const [name, { gone, paused }] of Object.entries(status.balancers)) {
     if (gone && paused !== null) {
@@ -113,14 +113,14 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
   for (const [name, { emptied }] of Object.entries(status.clusters)) {
     if (emptied === null) continue;
     const since = emptied.since === null ? "" : ` since ${emptied.since}`;
-    yield `Cluster ${name} has had no nodes${since}; it previously had ${emptied.had}`;
+    yield `Cluster ${name} has had no nodes${since}; previously ${emptied.had}`;
   }
   for (const [name, { state, reason, forSeconds }] of Object.entries(status.clusters)) {
     const since = forSeconds === null ? "" : ` for ${spoken(forSeconds)}`;
     const why = reason === null ? "" : `: ${reason}`;
     if (state === "stale") yield `Cluster ${name} has been stale${since}${why}`;
     if (state === "held") yield `A membership change of cluster ${name} has been held${since}${why}`;
-    if (state === "last-known") yield `Cluster ${name} is served with last known good members${why}`;
+    if (state === "last-known") yield `Cluster ${name} is served from last known good members${why}`;
   }
   for (const [name, { unserved, leftOut, lastError, inForce }] of Object.entries(status.balancers)) {
     // What is not there yet is said below.

@@ -402,7 +402,7 @@ export class Handler implements Disposable {
       this.#store.hearOfRenewals(typeof renewed === "object" && renewed !== null ? renewed : {});
     }
     return refused.length === 0 ? say("Created", 201) : refuse(
-      new Refusal("Bad Request", `Cannot add ${quote(refused)}: must be HOST:PORT, with at most 100 instances`),
+      new Refusal("Bad Request", `Cannot add ${quote(refused)}: must be HOST:PORT; at most 100 instances are allowed`),
     );
   }
 

@@ -153,7 +153,7 @@ export class Journal {
     try {
       await archive.keepLost(name);
     } catch (error) {
-      log.error("Cannot keep the snapshot of a losing version", {
+      log.error("Cannot save the snapshot of a losing version", {
         event: "store.conflict_unsaved",
         name,
         reason: String(error),

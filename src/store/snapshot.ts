@@ -90,7 +90,7 @@ export function decodeSnapshot(
     throw new CorruptSnapshotError(`invalid JSON: ${error instanceof Error ? error.message : error}`);
   }
   const odd = wanted === undefined && Object.keys(json ?? {}).some((key) => key !== "copy" && key !== "cluster");
-  if (odd) throw new CorruptSnapshotError("the hash is missing, and the format is not that of store 0.1");
+  if (odd) throw new CorruptSnapshotError("the hash is missing, and the file is not in the format of store 0.1");
   const { copy, cluster, leases, lineage } = (json ?? {}) as {
     readonly copy?: { readonly data?: unknown; readonly version?: unknown };
     readonly cluster?: unknown;

@@ -171,7 +171,7 @@ export class Store implements AsyncDisposable {
       if (restMs > 0) {
         return new Refusal(
           "Locked",
-          `Cannot acquire the lock: this token recently lost the lock through the time limit or an abort; retry in ${
+          `Cannot acquire the lock: this token's last lock expired or was aborted; retry in ${
             Math.ceil(restMs / 1_000)
           }s`,
         );

@@ -92,7 +92,7 @@ export class Describer implements AsyncDisposable {
     await Promise.all(hosts.map(async ([module, host]) => {
       await host.stop({ graceMs: STOP_GRACE_MS });
       if (!host.fellSilent || !module.startsWith("data:")) return;
-      this.#hangs?.note(module, host.dead ?? "no answer");
+      this.#hangs?.note(module, host.dead ?? "no response");
       this.#hangs?.ended();
     }));
   }

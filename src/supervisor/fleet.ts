@@ -304,9 +304,8 @@ export class Fleet implements AsyncDisposable {
       // Usually the count alone shows that nothing has to be asked.
       if (files === undefined || !isShort(files)) continue;
       for (const { worker, open } of greediest(files, await this.#holders(files.limit))) {
-        const reason =
-          `held ${open} of ${files.limit} open files while the process was running out of file descriptors`;
-        this.#log.error("Plugin holds too many open files; worker stopped", {
+        const reason = `had ${open} of ${files.limit} file descriptors open while the process was running out`;
+        this.#log.error("Plugin has too many open files; worker stopped", {
           event: "worker.greedy",
           worker: worker.name,
           open,
@@ -422,7 +421,7 @@ export class Fleet implements AsyncDisposable {
       member.crew = undefined;
       if (crew === undefined) this.#meter.count("lighthouse_worker_boots_total", { kind, result: "error" });
       else this.#meter.count("lighthouse_worker_restarts_total", { worker: key });
-      if (isHung) this.hangs.note(hangKey(member.spec), member.down ?? "no answer");
+      if (isHung) this.hangs.note(hangKey(member.spec), member.down ?? "no response");
       if (crew !== undefined) this.#dismiss(member.spec, crew);
       member.tried.resolve();
       if (member.isSuperseded) break;
@@ -542,7 +541,7 @@ export class Fleet implements AsyncDisposable {
     if (this.#isAbandoned) return host.cut();
     const key = hangKey(spec);
     const stopped = host.stop({ graceMs: STOP_GRACE_MS }).then(() => {
-      if (host.fellSilent) this.hangs.note(key, host.dead ?? "no answer");
+      if (host.fellSilent) this.hangs.note(key, host.dead ?? "no response");
       this.#census?.noteEnd();
       if (this.#stopping.get(key) === stopped) this.#stopping.delete(key);
     });

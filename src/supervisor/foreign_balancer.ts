@@ -209,7 +209,7 @@ export class ForeignBalancer implements Decider<unknown, unknown, Sight>, AsyncD
     if (host === undefined) return;
     const { source, hangs } = this.#options;
     await host.stop({ graceMs: STOP_GRACE_MS });
-    if (host.fellSilent) hangs?.note(source.module, host.dead ?? "no answer");
+    if (host.fellSilent) hangs?.note(source.module, host.dead ?? "no response");
     hangs?.ended();
   }
 

@@ -65,9 +65,9 @@ export function share(
   if (left >= most) return { openMax: most };
   const takes = isForeign
     ? `a worker with this plugin requires ${FILES_PER_WORKER + most}`
-    : `a worker needs ${FILES_PER_WORKER}`;
+    : `a worker requires ${FILES_PER_WORKER}`;
   return {
-    lack: `Cannot start another worker: ${open} of ${limit} open files are in use or reserved for plugins, ` +
+    lack: `Cannot start another worker: ${open} of ${limit} file descriptors are in use or reserved for plugins, ` +
       `${kept} are reserved for the process, and ${takes}. ` +
       "Raise LimitNOFILE (ulimit -n), or set isolation: shared in lighthouse.yaml",
   };

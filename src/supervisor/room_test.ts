@@ -11,7 +11,7 @@ Deno.test("share() lets workers start while open files are left, then names the 
   assert.deepEqual(share({ open: 1_000_000, limit: Infinity }, FOREIGN), { openMax: 128 });
   const said = share({ open: 200, limit: 256 }, BUILTIN);
   assert.ok("lack" in said);
-  assert.match(said.lack, /200 of 256 open files .*LimitNOFILE .*isolation: shared/);
+  assert.match(said.lack, /200 of 256 file descriptors .*LimitNOFILE .*isolation: shared/);
 });
 
 Deno.test("share() never promises plugins more than the limit, however many they are", () => {

@@ -588,7 +588,7 @@ Deno.test("when open files run out, Fleet ends only the worker of the plugin wit
   files.open = 250;
   await eventually("it is ended", () => bench.count("down check a") === 1);
   assert.deepEqual(
-    [bench.count(/Plugin holds too many open files/), bench.count(/held 40 of 256 open files/)],
+    [bench.count(/Plugin has too many open files/), bench.count(/had 40 of 256 file descriptors open/)],
     [1, 1],
     bench.said.join("\n"),
   );

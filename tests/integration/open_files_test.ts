@@ -42,7 +42,7 @@ Deno.test("with more checks than open files, running checks continue, the others
   });
   for (let i = 20; i < 40; i++) await writeService(host, `service${i}`, service.port);
   await reporter.logged(
-    /Cannot start a worker; retrying.*Cannot start another worker: \d+ of 256 open files .*LimitNOFILE .*isolation: shared/,
+    /Cannot start a worker; retrying.*Cannot start another worker: \d+ of 256 file descriptors .*LimitNOFILE .*isolation: shared/,
   );
   for (let round = 0; round < 5; round++) {
     const { probes } = service;

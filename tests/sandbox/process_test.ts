@@ -180,7 +180,7 @@ Deno.test("the number of workers is limited by the open files, and the process k
   assert.deepEqual([code, new TextDecoder().decode(stderr)], [0, ""]);
   assert.match(
     new TextDecoder().decode(stdout),
-    /^[1-9]\d* workers; NoRoomError: Cannot start another worker: \d+ of 160 open files .*LimitNOFILE .*isolation: shared/,
+    /^[1-9]\d* workers; NoRoomError: Cannot start another worker: \d+ of 160 file descriptors .*LimitNOFILE .*isolation: shared/,
   );
 });
 

@@ -260,7 +260,7 @@ Deno.test("a token that used up its time with the lock has to wait", async () =>
   clock.advance(10_000);
   assert.match(
     store.acquire("me", "web")?.message ?? "",
-    /recently lost the lock through the time limit or an abort; retry in 30s$/,
+    /last lock expired or was aborted; retry in 30s$/,
   );
   assert.equal(store.acquire("you", "db"), undefined, "others need not wait");
   assert.equal(store.abort("you", "db"), undefined);

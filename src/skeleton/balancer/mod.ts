@@ -98,7 +98,7 @@ function render({ config, clusters }: Wanted<Config, ClusterConfig>): Rendered {
   });
   const body = lines.map((line) => `${line}\n`).join("");
   const notices = clusters.filter(({ nodes }) => nodes.length === 0).map(({ name }) => ({
-    text: `The cluster ${name} has no members`,
+    text: `Cluster ${name} has no members`,
     origin: { cluster: name, path: [] },
   }));
   const text = `# my_balancer ${fingerprint(body)}\n${body}`;

@@ -74,7 +74,7 @@ const plugin: CheckPlugin<Config> = {
       if (line.startsWith(expect)) return { status: "pass" };
       return {
         status: "fail",
-        reason: `greeting of ${target} is ${JSON.stringify(line)}: want ${JSON.stringify(expect)}`,
+        reason: `greeting of ${target} is ${JSON.stringify(line)}, expected ${JSON.stringify(expect)}`,
       };
     } catch (error) {
       // A thrown error is a failure, unless this host has no open file or port left.

@@ -27,7 +27,7 @@ Deno.test("my_check passes when the server sends the expected greeting", async (
 Deno.test("my_check fails on another greeting, and quotes it", async () => {
   const outcome = await probe("554 go away\r\n");
   assert.ok(outcome.status === "fail");
-  assert.match(outcome.reason, /greeting of \S+ is "554 go away": want "220 "$/);
+  assert.match(outcome.reason, /greeting of \S+ is "554 go away", expected "220 "$/);
 });
 
 Deno.test("my_check reports an unknown key with its path", async () => {

@@ -52,7 +52,7 @@ const plugin: NotifierPlugin<Config> = {
     const response = await fetch(`http://${address}${path}`, { method: "POST", body: JSON.stringify(events), signal });
     await response.body?.cancel();
     // Throwing is right: Lighthouse retries the same events.
-    if (!response.ok) throw new Error(`Cannot deliver to ${address}: got status ${response.status}, want 2xx`);
+    if (!response.ok) throw new Error(`Cannot deliver to ${address}: got status ${response.status}, expected 2xx`);
   },
 };
 

@@ -30,7 +30,7 @@ Deno.test("my_notifier posts events as JSON", async () => {
 });
 
 Deno.test("my_notifier throws when the server rejects them", async () => {
-  await assert.rejects(notify(500), /got status 500, want 2xx$/);
+  await assert.rejects(notify(500), /got status 500, expected 2xx$/);
 });
 
 Deno.test("my_notifier reports an unknown key with its path", async () => {
