@@ -197,7 +197,7 @@ function convertPart(part: Key, { files, names, warmUp }: Context): Frontend["ro
     },
     health: isOne ? health : undefined,
     isOff: reasons.length > 0,
-    notes: reasons.length > 0 ? [`Disabled: only partly converted: ${reasons.join("; ")}`] : [],
+    notes: reasons.length > 0 ? [`Disabled because the conversion is incomplete: ${reasons.join("; ")}`] : [],
   };
 }
 
@@ -263,7 +263,7 @@ function convertSource(source: Key, files: ConfigFiles, reasons: string[]): Conv
       type?.converted("discovery: static");
       return { item: staticNode(source, files, reasons), adjustment };
     case "ApiSource": {
-      type?.converted("the key api in the cluster's file, and a static source without nodes");
+      type?.converted("the api key in the cluster's file, and a static source without nodes");
       source.get("name")?.replaced("the name of the cluster");
       const allowed = source.get("source_whitelist");
       const classes = allowed?.texts ?? ["StaticProxySource", "AuroraProxySource"];
@@ -340,6 +340,6 @@ function convertGor(root: Key, options: Key, { files, names }: Context): void {
   const isOff = reasons.length > 0;
   files.add(`clusters/${name}`, { ...discoverySection(item === undefined ? [] : [item]), [name]: {} }, {
     isOff,
-    notes: isOff ? [`Disabled: only partly converted: ${reasons.join("; ")}`] : [],
+    notes: isOff ? [`Disabled because the conversion is incomplete: ${reasons.join("; ")}`] : [],
   });
 }

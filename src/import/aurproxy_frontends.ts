@@ -89,7 +89,7 @@ function nginxServer({ hosts, ports, healthcheckRoute, context }: Frontend, wher
   isDefault?.converted(`${where}.default_server`);
   const deny = context?.get("location_blacklist");
   const denied = deny?.take(deny.texts, "a list of paths", `${where}.deny`) ?? [];
-  context?.get("overflow_port")?.unsupported("overflow nodes form their own cluster; list them in overflow_sources");
+  context?.get("overflow_port")?.unsupported("overflow nodes form a separate cluster; set overflow_sources instead");
   const send = context?.get("send_timeout");
   const seconds = send?.take(send.number, "a number of seconds", `${where}.lines`);
   const route = healthcheckRoute?.take(healthcheckRoute.text, "a path", `${where}.healthcheck_route`);

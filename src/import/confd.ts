@@ -198,11 +198,11 @@ function convertResource(
   const list = keys?.take(keys.texts, "a list of keys", `${where}: keys.prefix`) ?? [];
   const own = template?.get("prefix");
   if (backend.prefix === undefined) own?.take(own.text, "a path", `${where}: keys.prefix`);
-  else own?.replaced("the global prefix overrides this one");
+  else own?.replaced("the global prefix overrides the prefix of the resource");
   const below = commonPath(list);
   const prefix = joinPath(backend.prefix ?? own?.text ?? "", below);
   const found = src === undefined ? undefined : templates.get(src);
-  if (src === undefined || dest === undefined) reasons.push("the key src or dest is missing");
+  if (src === undefined || dest === undefined) reasons.push("missing key src or dest");
   else if (found === undefined) {
     template?.get("src")?.unsupported("template not found");
     reasons.push("template missing");
@@ -229,7 +229,7 @@ function convertResource(
     }],
   }, {
     isOff: reasons.length > 0,
-    notes: reasons.length > 0 ? [`Disabled: only partly converted: ${reasons.join("; ")}`] : [],
+    notes: reasons.length > 0 ? [`Disabled because the conversion is incomplete: ${reasons.join("; ")}`] : [],
   });
   return { src, unconverted };
 }

@@ -103,7 +103,7 @@ function convertService(
   const isOff = reasons.length > 0;
   files.add(`services/${name}`, value, {
     isOff,
-    notes: isOff ? [`Disabled: only partly converted: ${reasons.join("; ")}`] : [],
+    notes: isOff ? [`Disabled because the conversion is incomplete: ${reasons.join("; ")}`] : [],
   });
 }
 
@@ -155,7 +155,7 @@ function convertReporter(
   else node?.unsupported("nodes are always ephemeral and sequential, and are removed when the session ends");
   key.get("ttl_seconds")?.replaced("session_timeout in discovery/zookeeper.yaml");
   const registry = zookeeperRegistry(key, { hosts: "zk_hosts", path: "zk_path", files });
-  if (registry === undefined) return { why: "the key zk_hosts or zk_path is missing" };
+  if (registry === undefined) return { why: "missing key zk_hosts or zk_path" };
   const { discovery, path } = registry;
   return { discovery, section: { path, format: "nerve" } };
 }

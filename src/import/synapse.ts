@@ -195,7 +195,7 @@ function convertFileOutput(key: Key, files: ConfigFiles): void {
 }
 
 const SERVICE_UNSUPPORTED: Readonly<Record<string, string>> = {
-  leader_election: "a cluster has all members; only the mesos-master format reads a leader",
+  leader_election: "a cluster includes all members; only the mesos-master format reads a leader",
   load_test_concurrency: "copy the cluster's file, and give each copy a different name",
 };
 
@@ -240,7 +240,7 @@ function convertService(given: string, key: Key, context: Context): void {
   const isOff = reasons.length > 0;
   files.add(`clusters/${name}`, value, {
     isOff,
-    notes: isOff ? [`Disabled: only partly converted: ${reasons.join("; ")}`] : [],
+    notes: isOff ? [`Disabled because the conversion is incomplete: ${reasons.join("; ")}`] : [],
   });
 }
 
@@ -297,7 +297,7 @@ function convertDiscovery(key: Key | undefined, context: DiscoveryContext): Sour
   const filtering = filters.filter(({ children }) => children.length > 0);
   for (const none of filters) if (!filtering.includes(none)) none.converted("no filter");
   for (const each of filtering) {
-    each.unsupported("a cluster has all members of its source; configure a separate source for each label");
+    each.unsupported("a cluster includes all members of its source; configure a separate source for each label");
   }
   const sources = convertMethod(key, context);
   return filtering.length === 0 || "why" in sources ? sources : { why: "label filters" };
@@ -360,7 +360,7 @@ function zookeeper(
   method?.take(isServerset || method.text === "nerve" ? method.text : undefined, "nerve or serverset", "format");
   endpoint?.take(endpoint.text, "a name", "endpoint");
   const registry = zookeeperRegistry(key, { hosts: "hosts", path: "path", files, resolvesNames });
-  if (registry === undefined) return { why: "the key hosts or path is missing" };
+  if (registry === undefined) return { why: "missing key hosts or path" };
   const { discovery, path } = registry;
   if (isServerset && port !== undefined) return { why: "backend_port_override with serversets" };
   const format = isServerset
