@@ -125,7 +125,7 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
       const ports = (await plugin.adopt(texts, config)).get("conformance")?.map(({ port }) => port).toSorted();
       must(
         JSON.stringify(ports) === "[8001,8002]",
-        `the ports read back are ${JSON.stringify(ports)}: want [8001,8002]`,
+        `the ports read back are ${JSON.stringify(ports)}: expected [8001,8002]`,
       );
       const others = new Map([...texts.keys()].map((path) => [path, "this is a foreign file\n"]));
       const foreign = await plugin.adopt(others, config);
@@ -154,7 +154,7 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
       const first = steps[0]?.do;
       must(
         first === (isOfFiles ? "install" : "supervise"),
-        `the first step is ${first}: want ${isOfFiles ? "install" : "supervise"}`,
+        `the first step is ${first}: expected ${isOfFiles ? "install" : "supervise"}`,
       );
       for (const [path, text] of textsOf(rendered)) {
         must(installed.has(path), `${path} is not installed`);
@@ -164,7 +164,7 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
         );
       }
       for (const step of steps) {
-        if ("reason" in step) must(step.reason !== "", `the step ${step.do} does not state a reason`);
+        if ("reason" in step) must(step.reason !== "", `the ${step.do} step has no reason`);
       }
       const isBegun = kind === "files" || steps.some((step) => step.do === "start" || step.do === "supervise");
       must(isBegun, "no start planned for a stopped balancer");
@@ -179,7 +179,10 @@ export function balancerRules(subject: BalancerSubject): readonly Rule[] {
       if (running === undefined && (queries.length > 0 || sources.children !== undefined)) {
         return "skipped: the responses to the plugin's queries are unknown";
       }
-      must(answers.length === queries.length, `got ${answers.length} responses: want ${queries.length}, one per query`);
+      must(
+        answers.length === queries.length,
+        `got ${answers.length} responses: expected ${queries.length}, one per query`,
+      );
       const seen = { files: await filesAfter(given, wanted), ...sources.kind === "process" && { answers } };
       const there = await plugin.observe(seen, config);
       const steps = await plugin.plan(wanted, rendered, there, { reload: true });

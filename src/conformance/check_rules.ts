@@ -64,7 +64,7 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
     });
     // A throw is a failure, as the contract says.
     if (answer instanceof WorkerError) return { status: "fail", reason: answer.message };
-    must(answer.type === "outcome", `the response to a probe is ${answer.type}: want outcome`);
+    must(answer.type === "outcome", `the response to a probe is ${answer.type}: expected outcome`);
     return answer.outcome;
   }
 
@@ -163,7 +163,7 @@ export function checkRules(subject: CheckSubject): readonly Rule[] {
         }
         must(
           server.accepted === NONSENSE.length,
-          `${NONSENSE.length} probes made ${server.accepted} connections: want one per probe`,
+          `${NONSENSE.length} probes made ${server.accepted} connections: expected one per probe`,
         );
         await eventually("all connections close", () => server.open === 0, { deadlineMs: ASKED_WITHIN_MS });
       },

@@ -78,7 +78,7 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
   const unregistered = registry === undefined ? "no registry was given" : undefined;
   const lacks = (...needed: readonly DiscoveryCapability[]) => {
     const lack = needed.find((each) => !capabilities.includes(each));
-    return lack && `the plugin lacks the capability ${lack}`;
+    return lack && `the plugin lacks the ${lack} capability`;
   };
   const addressless = addresses.length === 0 ? "the config has no address" : undefined;
 
@@ -141,11 +141,11 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
       await watch(writer);
       await untilSaid(writer, () => portsSaid(writer).length > 0);
       const [first] = snapshots(writer);
-      must(first?.cluster === CLUSTER, `the snapshot's cluster is ${first?.cluster}: want ${CLUSTER}`);
+      must(first?.cluster === CLUSTER, `the snapshot's cluster is ${first?.cluster}: expected ${CLUSTER}`);
       const sorted = first.nodes.toSorted((a, b) => a.port - b.port);
       const wanted = JSON.stringify([8001, 8002].map((port) => inOrder(carried(node(port)))));
       const got = JSON.stringify(sorted.map(inOrder));
-      must(got === wanted, `the first snapshot differs from the registered nodes: got ${got}, want ${wanted}`);
+      must(got === wanted, `the first snapshot differs from the registered nodes: got ${got}, expected ${wanted}`);
       await change(reporter, "register", 8003);
       await untilPorts(writer, [8001, 8002, 8003]);
       await change(reporter, "deregister", 8002);

@@ -47,17 +47,17 @@ export function pluginRules(
       async run() {
         await using host = new PluginHost({ name, module: source.module, permissions: "none", clock: systemClock });
         const said = await host.loaded();
-        must(said.kind === kind, `the kind is ${said.kind}: want ${kind}`);
-        must(said.name === name, `the name is ${said.name}: want ${name}`);
+        must(said.kind === kind, `the kind is ${said.kind}: expected ${kind}`);
+        must(said.name === name, `the name is ${said.name}: expected ${name}`);
         must(
           said.apiVersion === PLUGIN_API_VERSION,
-          `the API version is ${said.apiVersion}: want ${PLUGIN_API_VERSION}`,
+          `the API version is ${said.apiVersion}: expected ${PLUGIN_API_VERSION}`,
         );
-        must(/^[a-z][a-z0-9_]*$/.test(name), `the name is ${name}: want lower snake case`);
+        must(/^[a-z][a-z0-9_]*$/.test(name), `the name is ${name}: expected lower snake case`);
       },
     },
     {
-      title: "is described without permissions, identically each time, and requests no broad permissions",
+      title: "returns the same description each time without permissions, and requests no broad permissions",
       async run() {
         const raw = await config();
         const first = await describe(source, raw, scope);
@@ -75,12 +75,12 @@ export function pluginRules(
       title: "reports an unknown key with its path, and the known keys",
       async run() {
         const described = await describe(source, { ...await config() as object, [UNKNOWN_KEY]: 1 }, scope);
-        must(!described.ok, `the unknown key ${UNKNOWN_KEY} is accepted: want an issue with unknownKey`);
+        must(!described.ok, `the unknown key ${UNKNOWN_KEY} is accepted: expected an issue with unknownKey`);
         const issue = described.issues.find((each) => each.unknownKey !== undefined);
         must(issue !== undefined, `no issue has unknownKey: ${faultsOf(described)}`);
         must(
           JSON.stringify(issue.path) === JSON.stringify([UNKNOWN_KEY]),
-          `the path of the issue is ${JSON.stringify(issue.path)}: want ["${UNKNOWN_KEY}"]`,
+          `the path of the issue is ${JSON.stringify(issue.path)}: expected ["${UNKNOWN_KEY}"]`,
         );
         must(issue.message.includes(UNKNOWN_KEY), `the message does not name the key: ${issue.message}`);
       },

@@ -39,6 +39,6 @@ export async function mustTakeAtMost(
   for (let i = 0; i < TRIES && bestMs > limitMs; i++) bestMs = Math.min(bestMs, await measure());
   must(
     bestMs <= limitMs,
-    `${what} took ${formatDuration(Math.round(bestMs))}: want at most ${formatDuration(limitMs)}`,
+    `${what} took ${formatDuration(Math.round(bestMs))}: expected at most ${formatDuration(limitMs)}`,
   );
 }

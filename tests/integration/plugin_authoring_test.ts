@@ -126,7 +126,7 @@ Deno.test("plugin test --live checks a read-only discovery only against the rule
   const good = await test("throw error;");
   assert.equal(good.code, 0, good.stdout);
   assert.match(good.stdout, /^8 ok, 0 failed, 7 skipped$/m);
-  assert.match(good.stdout, /^skip {2}registers idempotently, .*: the plugin lacks the capability register$/m);
+  assert.match(good.stdout, /^skip {2}registers idempotently, .*: the plugin lacks the register capability$/m);
   const bad = await test(
     `version = 0; yield { nodes: [], exists: true, epoch: "none" }; await new Promise((go) => setTimeout(go, 50)); throw error;`,
   );
@@ -252,7 +252,7 @@ Deno.test.each([
   {
     what: "a permission for a whole host",
     parts: { permissions: '({ net: [target, "127.0.0.1"] })' },
-    told: /^FAIL {2}is described .*: net \\?"127\.0\.0\.1\\?" is not a single address/m,
+    told: /^FAIL {2}returns the same description .*: net \\?"127\.0\.0\.1\\?" is not a single address/m,
   },
   {
     what: "a use of something not requested",
@@ -262,7 +262,7 @@ Deno.test.each([
   {
     what: "a requested permission that varies",
     parts: { permissions: "({ net: [target], env: ['A' + Math.floor(Math.random() * 1e9)] })" },
-    told: /^FAIL {2}is described .*: a second description differs$/m,
+    told: /^FAIL {2}returns the same description .*: a second description differs$/m,
   },
   {
     what: "an ignored signal",
@@ -274,7 +274,7 @@ Deno.test.each([
         connection.close();
         return count === 2 ? { status: "pass" } : { status: "fail", reason: target };`,
     },
-    told: /^FAIL {2}is aborted at its deadline.*: closing the connection took \d+(?:ms|s): want at most 200ms$/m,
+    told: /^FAIL {2}is aborted at its deadline.*: closing the connection took \d+(?:ms|s): expected at most 200ms$/m,
   },
   {
     what: "a pass whatever the server answers",
