@@ -131,7 +131,7 @@ export function balancersWithSection(names: readonly string[]): readonly string[
 
 /** Who else has a section or a key of that name in a cluster's file; `undefined` if nobody has. */
 export function clusterSectionOwner(name: string, balancers: Iterable<string>): string | undefined {
-  if (Object.hasOwn(CLUSTER_ENTRIES, name)) return `the cluster key ${name}`;
+  if (Object.hasOwn(CLUSTER_ENTRIES, name)) return `the ${name} key of clusters`;
   return [...balancers].includes(name) ? `the ${name} balancer` : undefined;
 }
 

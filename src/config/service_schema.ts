@@ -176,7 +176,7 @@ export function readService(
 
 /** Who else has a section or a key of that name in a service's file; `undefined` if nobody has. */
 export function serviceSectionOwner(name: string, checks: readonly string[]): string | undefined {
-  if (name === "checks" || Object.hasOwn(SERVICE_ENTRIES, name)) return `the service key ${name}`;
+  if (name === "checks" || Object.hasOwn(SERVICE_ENTRIES, name)) return `the ${name} key of services`;
   return checks.includes(name) ? `the ${name} check` : undefined;
 }
 
@@ -272,7 +272,7 @@ function remarksOn(raw: unknown, service: Service): readonly Finding[] {
   const remarks: Finding[] = [];
   const remark = (path: Path, message: string) => remarks.push({ severity: "warning", path, at: "key", message });
   if (isRecord(raw) && Object.hasOwn(raw, "port") && Object.hasOwn(raw, "ports")) {
-    remark(["port"], "Key port is ignored: ports takes precedence");
+    remark(["port"], "The port key is ignored: ports takes precedence");
   }
   if (service.ports.length === 0) remark(["ports"], "No port is checked or registered: ports is an empty list");
   if (service.checks.length === 0) {

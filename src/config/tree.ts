@@ -196,5 +196,5 @@ function reasonOf(error: unknown, what: "file" | "directory"): string {
   if (error instanceof Deno.errors.NotADirectory) return "not a directory";
   if (error instanceof Deno.errors.NotCapable) return "read access denied by Deno (--allow-read)";
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  return code === "" ? "error of the operating system" : `error ${code} of the operating system`;
+  return code === "" ? "operating system error" : `operating system error ${code}`;
 }

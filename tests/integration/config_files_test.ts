@@ -24,7 +24,7 @@ Deno.test("loadDirectory() never waits for a pipe, and reads no special or overs
     loaded.diagnostics.map((each) => formatDiagnostic(each).replaceAll(`${temp.path}/`, "")).join("\n"),
     [
       "conf/services/large.yaml: error: Cannot read the file: must be at most 1048576 bytes; current size is 1048578",
-      "conf/services/loop.yaml: error: Cannot read the file: error ELOOP of the operating system",
+      "conf/services/loop.yaml: error: Cannot read the file: operating system error ELOOP",
       "conf/services/nowhere.yaml: error: Cannot read the file: no such file: dangling symlink, or just removed",
       "conf/services/pipe.yaml: error: Cannot read the file: must be a regular file",
       "conf/services/zero.yaml: error: Cannot read the file: must be a regular file",
