@@ -280,7 +280,7 @@ export type Input<Config, ClusterConfig> =
 export interface Dismissal {
   readonly pid: number;
   readonly sources: BalancerSources;
-  readonly why: "previously served" | "started at the same time";
+  readonly why: "served previously" | "started at the same time as the managed process";
 }
 
 /** What happened to members, for measurements. */
@@ -569,7 +569,7 @@ function meet<C, K>({ s, log, dismissals }: Work<C, K>, look: Look): void {
   const { processes, replaced, beside } = withLook(s.processes, look);
   s.processes = processes;
   if (replaced && look.pid !== undefined) log.push(["tellReplaced", look.pid]);
-  if (beside !== undefined) dismissals.push({ pid: beside, sources: look.sources, why: "previously served" });
+  if (beside !== undefined) dismissals.push({ pid: beside, sources: look.sources, why: "served previously" });
 }
 
 function looked<C, K>(work: Work<C, K>, view: View<C, K>): void {
@@ -831,7 +831,9 @@ function noteBirth<C, K>(work: Work<C, K>, birth: Birthed | undefined, view: Vie
   reportOutcomes(work, replayed, sources);
   for (const outcome of replayed) if (!outcome.ok) log.push(["tellCommandFailure", outcome.failure]);
   log.push(["tellServing", takeover.pid, takeover.oldWorkers]);
-  for (const pid of takeover.beside) dismissals.push({ pid, sources, why: "started at the same time" });
+  for (const pid of takeover.beside) {
+    dismissals.push({ pid, sources, why: "started at the same time as the managed process" });
+  }
   return undefined;
 }
 

@@ -578,7 +578,7 @@ function failureOf(step: Step, error: unknown): StepFailure {
   const message = error instanceof Deno.errors.NotFound && /^Failed to spawn/.test(why)
     ? `Cannot ${what}${at}: program ${
       /'([^']*)'/.exec(why)?.[1] ?? ""
-    } not found; install it, or set its path in the key program`
+    } not found; install it, or set its path in the program key`
     : `Cannot ${what}${at}: ${why}`;
   if (error instanceof RefusedError) return { kind: "refused", message: error.message };
   if (error instanceof ProgramError || error instanceof ReloadFailedError) return { kind: "program", message };

@@ -79,7 +79,7 @@ async function connect(path: string): Promise<Deno.UnixConn> {
     return await Deno.connect({ transport: "unix", path });
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.ConnectionRefused) {
-      throw new NobodyListensError(`No process listens at ${path}`, { cause: error });
+      throw new NobodyListensError(`No process listens on ${path}`, { cause: error });
     }
     throw error;
   }
@@ -90,7 +90,7 @@ function bodyOf(answer: string, path: string, query: string): string {
   const status = /^HTTP\/1\.[01] ([0-9]{3})/.exec(answer)?.[1];
   if (end < 0 || status !== "200") {
     throw new SocketSilentError(
-      `Unexpected response to GET ${query} at ${path}: status must be 200; current value is ${status ?? "not HTTP"}`,
+      `Unexpected response to GET ${query} at ${path}: expected status 200, received ${status ?? "no HTTP status"}`,
     );
   }
   return answer.slice(end + 4).trim();

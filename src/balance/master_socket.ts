@@ -101,7 +101,7 @@ async function askMaster(
   signal.throwIfAborted();
   const connection = await Deno.connect({ transport: "unix", path }).catch((error) => {
     if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.ConnectionRefused)) throw error;
-    throw new NobodyListensError(`no master process listens at ${path}${hint === undefined ? "" : `: ${hint}`}`);
+    throw new NobodyListensError(`no master process listens on ${path}${hint === undefined ? "" : `: ${hint}`}`);
   });
   const close = () => connection.close();
   signal.addEventListener("abort", close, { once: true });

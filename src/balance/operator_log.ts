@@ -115,15 +115,13 @@ export class OperatorLog {
 
   /** Logs that the file on disk lags behind the running config, as it cannot be written. */
   tellFileBehind(path: string, reason: string): void {
-    const text = `File ${path} lags behind the running config: ${reason}`;
+    const text = `File on disk is older than the running config: ${path}: ${reason}`;
     this.#log[this.#isNewFault(text) ? "error" : "debug"](text, { event: "balancer.file_behind", path, reason });
   }
 
   /** Logs which clusters are served although their config is invalid. */
   tellKeptClusters(clusters: readonly ClusterName[]): void {
-    const text = `Config of ${
-      clusters.join(", ")
-    } invalid; keeping the running config, reloads suspended until the files are fixed or removed`;
+    const text = `Invalid cluster config; keeping the running config, reloads suspended: ${clusters.join(", ")}`;
     this.#log[this.#isNewFault(text) ? "error" : "debug"](text, {
       event: "balancer.clusters_kept",
       clusters: clusters.join(", "),
@@ -160,7 +158,7 @@ export class OperatorLog {
 
   /** Logs that a surplus process was asked to stop. */
   tellDismissed(pid: number, why: string): void {
-    this.#log.info(`Soft-stopping process that ${why}`, {
+    this.#log.info(`Soft-stopping surplus process: ${why}`, {
       event: "balancer.dismissed",
       pid,
     });

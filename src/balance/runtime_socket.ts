@@ -71,7 +71,7 @@ export class RuntimeSocket implements Disposable {
       connection = await Deno.connect({ transport: "unix", path });
     } catch (error) {
       if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.ConnectionRefused) {
-        throw new NobodyListensError(`No process listens at ${path}`, { cause: error });
+        throw new NobodyListensError(`No process listens on ${path}`, { cause: error });
       }
       throw error;
     }

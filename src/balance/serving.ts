@@ -193,7 +193,7 @@ export class Serving {
         `no process responds at ${placeOf(sources)}, and process ${pid} at the previous ${
           placeOf(before)
         } runs in a container; ` +
-          `stop process ${pid}; otherwise two processes would serve at the same time`,
+          `stop process ${pid}, so that only one process serves`,
       );
     }
     // A master would take the exit of its worker alone for a crash.

@@ -348,7 +348,7 @@ export class Writer<Config, ClusterConfig, Observed> {
     if ("run" in failed.how && failed.how.deadlineMs === undefined) return undefined;
     const look = await this.#serving.look(this.#state.processes, view.sources, signal).catch(() => undefined);
     if (signal.aborted || look === undefined || look.seen.answers !== undefined) return undefined;
-    const step: Birth = { ...failed, listens: [], reason: "a failed reload closed its socket" };
+    const step: Birth = { ...failed, listens: [], reason: "a failed reload closed the admin socket" };
     return await this.#bear([step], view, signal);
   }
 

@@ -89,8 +89,8 @@ async function whyInPlace(path: string): Promise<string | undefined> {
   const mounts = (await look("cat", ["/proc/self/mountinfo"])).split("\n").map((line) => line.split(" ")[4]);
   // The kernel writes spaces and backslashes as octal numbers.
   const mounted = real.replaceAll(/[ \t\n\\]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, "0")}`);
-  const inPlace = "the file is written in place, and a crash can truncate it";
-  if (mounts.includes(mounted)) return `${path} is a mount point: ${inPlace}; mount its directory instead`;
+  const inPlace = "the file is written in place, and a crash can truncate the file";
+  if (mounts.includes(mounted)) return `${path} is a mount point: ${inPlace}; mount the directory instead`;
   const folder = folderOf(real);
   if (await mayWrite(folder)) return undefined;
   return await mayWrite(real)

@@ -39,11 +39,11 @@ Deno.test("askOverHttp() handles other statuses, invalid HTTP, silence, and its 
   })();
   await assert.rejects(
     askOverHttp(path, ["/"], { signal }),
-    /Unexpected response to GET \/ at .*: status must be 200; current value is 500/,
+    /Unexpected response to GET \/ at .*: expected status 200, received 500/,
   );
   await assert.rejects(
     askOverHttp(path, ["/"], { signal }),
-    /Unexpected response to GET \/ at .*: status must be 200; current value is not HTTP/,
+    /Unexpected response to GET \/ at .*: expected status 200, received no HTTP status/,
   );
   await assert.rejects(askOverHttp(path, ["/"], { signal, deadlineMs: 50 }), SocketSilentError);
   const stop = new AbortController();

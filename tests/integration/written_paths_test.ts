@@ -60,6 +60,6 @@ Deno.test(
     await using _mount = await Mount.alone(dir.file("a file"));
     const [{ severity, message } = { severity: "", message: "" }] = await findWritingObstacles(sources);
     assert.equal(severity, "notice");
-    assert.match(message, /a file is a mount point: the file is written in place.*; mount its directory instead$/);
+    assert.match(message, /a file is a mount point: the file is written in place.*; mount the directory instead$/);
   },
 );
