@@ -28,14 +28,12 @@ export function readAurproxySource(
   nowMs: number,
 ): Addition | string {
   if (!isRecord(body) || !isRecord(body.source)) {
-    return "Cannot read the request body: must be a map with the key source";
+    return "Cannot read the request body: must be a map with a source key";
   }
   const { source, expiration } = body;
   const untilMs = expiration === undefined ? undefined : Date.parse(String(expiration));
   if (untilMs !== undefined && !(untilMs >= nowMs + AHEAD_MIN_MS)) {
-    return `Cannot use expiration: must be a date at least 1m in the future; current value is ${
-      JSON.stringify(expiration)
-    }`;
+    return `Cannot use expiration: must be a date at least 1m in the future; received ${JSON.stringify(expiration)}`;
   }
   const read = readSource(source);
   if (typeof read === "string") return read;
@@ -49,7 +47,7 @@ function readSource(source: Readonly<Record<string, unknown>>): Pick<Addition, "
     const host = text("host") === "localhost" ? "127.0.0.1" : text("host") ?? "";
     const port = Number(source.port);
     if (!(isIpv4(host) || isIpv6(host)) || !isPort(port)) {
-      return "Cannot use the source: must have host (an IP address) and port";
+      return "Cannot use the source: must have the keys host (an IP address) and port";
     }
     return { kind: "nodes", value: { address: host, port } };
   }
@@ -67,7 +65,7 @@ function readSource(source: Readonly<Record<string, unknown>>): Pick<Addition, "
       .join("/")
     : undefined;
   if (path === undefined) {
-    return `Cannot use source_class: must be the class of a static, Aurora or serverset source; current value is ${
+    return `Cannot use source_class: must be the class of a static, Aurora or serverset source; received ${
       JSON.stringify(type)
     }`;
   }

@@ -615,7 +615,7 @@ export class App {
       const answer = await this.#fleet.call(id, request, { deadlineMs: timeoutMs + PROBE_GRACE_MS, signal });
       return answer.type === "outcome" ? answer.outcome : {
         status: "unknown",
-        reason: `Unexpected response from the worker: must be outcome; current value is ${answer.type}`,
+        reason: `Unexpected response from the worker: expected outcome, received ${answer.type}`,
       };
     } catch (error) {
       signal.throwIfAborted();
@@ -767,7 +767,7 @@ export class App {
     using late = deadline(WITHDRAW_DEADLINE_MS, { clock });
     const hadAny = await this.#registrar.withdrawAll(late.signal);
     if (!hadAny || graceMs === 0) return;
-    this.#log.info("Nodes deregistered; waiting deregister_grace for clients to drain", {
+    this.#log.info("Nodes deregistered; waiting for clients to drain", {
       event: "registration.draining",
       graceMs,
     });

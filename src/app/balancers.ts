@@ -229,7 +229,7 @@ export class Balancers implements AsyncDisposable {
       if (details === undefined) return { nodes: new Map() };
       const asked = { ...sources, contact: { ...sources.contact, queries: details } };
       const { answers } = await effects.observe(asked, () => undefined, late.signal);
-      if (answers === undefined) return { nodes: new Map(), silence: "no response at its socket" };
+      if (answers === undefined) return { nodes: new Map(), silence: "no response on its socket" };
       return { nodes: await plugin.nodeDetails(answers) };
     } catch (error) {
       return { nodes: new Map(), silence: error instanceof Error ? error.message : String(error) };

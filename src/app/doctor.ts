@@ -138,10 +138,10 @@ const checkTools: Check = async () => {
 
 const checkHost: Check = async ({ identify, directory: { accepted } }) => {
   const { facts: { fqdn, ip }, refusal, isProvisional } = await identify(accepted?.host ?? {});
-  const fix = "set name (and ip) in host.yaml, or fix DNS so that hostname -f prints the full name";
+  const fix = "set name (and ip) in host.yaml, or fix DNS so that hostname -f prints the fully qualified name";
   if (refusal !== undefined) return [{ check: "host", level: "error", text: refusal, fix }];
   if (isProvisional) {
-    return [{ check: "host", level: "warning", text: `DNS has no full name for ${fqdn} (${ip})`, fix }];
+    return [{ check: "host", level: "warning", text: `DNS has no fully qualified name for ${fqdn} (${ip})`, fix }];
   }
   return [{ check: "host", level: "ok", text: `${fqdn} (${ip})` }];
 };
@@ -221,7 +221,7 @@ const checkUnits: Check = async ({ processes }) => {
       found.push({
         check: "units",
         level: "warning",
-        text: `${unit} has a start limit: after a few failed starts, systemd stops restarting it`,
+        text: `${unit} has a start limit: after a few failed starts, systemd stops restarting the unit`,
         fix: `systemctl edit ${unit}: [Unit] StartLimitIntervalSec=0`,
       });
     }
@@ -272,7 +272,7 @@ async function checkBalancer(
       level: "error",
       text: `Cannot bind ${taken.endpoint}: ${taken.why}`,
       fix: pid === undefined
-        ? "stop the process that listens there (ss -ltnp), or choose another port"
+        ? "stop the process that listens on this address (ss -ltnp), or choose another port"
         : `kill ${pid}, or choose another port`,
     });
   } else if (listens.length > 0) {
@@ -375,7 +375,7 @@ async function checkLock(
   return [{
     check,
     level: processes.some(({ role }) => role !== "reporter") ? "error" : "warning",
-    text: `Another writer holds ${path}: pid ${holder} (${args.slice(-3).join(" ")})`,
+    text: `Another writer holds the lock ${path}: pid ${holder} (${args.slice(-3).join(" ")})`,
     fix: `stop one of the two writers: kill ${holder}`,
   }];
 }

@@ -142,7 +142,7 @@ export class AppOperator implements Operator {
       const isAll = orders.now.pauses.some((pause) => pause.balancer === undefined);
       return isAll
         ? reject(409, `Cannot resume ${nameOf(balancer)} alone: all balancers are paused; run resume without a name`)
-        : reject(409, `Cannot resume ${nameOf(balancer)}: its management is not paused`);
+        : reject(409, `Cannot resume ${nameOf(balancer)}: management is not paused`);
     }
     if (balancer !== undefined && pauseOf(orders.now.pauses, balancer) !== undefined) {
       return this.#did([`Pause of balancer ${balancer} revoked`], [
@@ -178,7 +178,7 @@ export class AppOperator implements Operator {
       return reject(
         409,
         `Cannot ${verb} ${target}: cluster ${cluster} has no other ready node, and its clients would get 503; ` +
-          "--force overrides this",
+          "use --force to proceed anyway",
       );
     }
     await orders.put("overrides", order);
@@ -196,7 +196,7 @@ export class AppOperator implements Operator {
       try {
         const weighing = await plugin?.weighing?.(config, section);
         if (weighing?.by === "other") {
-          warnings.push(`Balancer ${name} may reload to apply the weight, or ignore it: ${weighing.reason}`);
+          warnings.push(`Balancer ${name} may reload to apply the weight, or ignore the weight: ${weighing.reason}`);
         }
       } catch (error) {
         if (!(error instanceof UndecidedError)) throw error;
@@ -352,7 +352,7 @@ export class AppOperator implements Operator {
       all = await this.#options.connections((connection) => ends.some(({ isIts }) => isIts(connection)));
     } catch (error) {
       if (!(error instanceof SlowLookError)) throw error;
-      return reject(504, `Cannot count connections at present: ${error.message}`);
+      return reject(504, `Cannot count connections: ${error.message}`);
     }
     if (all === undefined) {
       return reject(503, "Cannot count connections: cannot read /proc/net/tcp (requires cat)");

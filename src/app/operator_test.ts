@@ -98,7 +98,7 @@ Deno.test("connections that a busy host cannot count at present are a temporary 
   assert.deepEqual(await stage.operator.connections({ cluster: "web", target: "a.test" }), {
     ok: false,
     status: 504,
-    reason: "Cannot count connections at present: cat did not finish within 2s",
+    reason: "Cannot count connections: cat did not finish within 2s",
   });
 });
 
@@ -156,7 +156,7 @@ Deno.test("weight reports the effect on a balancer without weights", async () =>
   await stage.orders.at("/run/x.overrides");
   const [, warnings] = await stage.do({ verb: "weight", cluster: "web", target: "a.test", percent: 50 });
   assert.deepEqual(warnings, [
-    "Balancer haproxy may reload to apply the weight, or ignore it: " +
+    "Balancer haproxy may reload to apply the weight, or ignore the weight: " +
     "balance static-rr cannot change weights at run time; use balance roundrobin",
   ]);
   const [, none] = await stage.do({ verb: "weight", cluster: "web", target: "b.test", percent: 0 });

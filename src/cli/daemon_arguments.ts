@@ -33,7 +33,7 @@ export const dir = argument(string({ metavar: "DIR" }), {
 /** How much is logged, and how. */
 export const logging = object("Logging", {
   logLevel: optional(option("--log-level", choice(["debug", "info", "warning", "error"], { metavar: "LEVEL" }), {
-    description: message`Log level; overrides the root level of logging.yaml. Default: that level, else info.`,
+    description: message`Log level. Default: the root level in logging.yaml, else info.`,
   })),
   logFormat: withDefault(
     option("--log-format", choice(["auto", "human", "logfmt", "json"], { metavar: "FORMAT" }), {
@@ -152,18 +152,18 @@ export const daemons = or(
     brief: message`Watch clusters and keep the local load balancer in sync.`,
     description: message`Watches the clusters of DIR and keeps the local HAProxy in sync: members change over \
 its socket, without a reload. The writer starts HAProxy if it is not running, and leaves HAProxy running on exit. SIGTERM or SIGINT stops the writer; SIGHUP reads DIR again. Exit status: 0 stopped by a signal, 1 cannot start, 2 wrong usage, \
-70 internal error, 75 restart required (stuck worker thread). With --once, the writer exits when it is done: 0 everything was applied, 1 not everything was applied (the log has the reason).`,
+70 internal error, 75 restart required (stuck worker thread). With --once, the writer exits when done: 0 everything was applied, 1 not everything was applied (the log has the reason).`,
   }),
   command("reporter", daemon("reporter"), {
     brief: message`Check local services and register the healthy ones.`,
     description: message`Checks the services of DIR and registers the ports that pass. SIGTERM or SIGINT \
-deregisters them and stops the reporter within 5 seconds; SIGHUP reads DIR again. Exit status: 0 stopped by a signal, 1 cannot start, \
+deregisters them and stops the reporter within 5s; SIGHUP reads DIR again. Exit status: 0 stopped by a signal, 1 cannot start, \
 2 wrong usage, 70 internal error, 75 restart required (stuck worker thread).`,
   }),
   command("run", daemon("run"), {
     brief: message`Run the writer and the reporter in one process.`,
     description:
-      message`Runs the writer and the reporter over one shared connection to each registry. Signals and exit status are those of both.`,
+      message`Runs the writer and the reporter over one shared connection to each registry. Signals and exit status are the same as for writer and reporter.`,
   }),
 );
 

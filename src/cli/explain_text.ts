@@ -69,7 +69,7 @@ function headOf(
   return [
     cluster,
     ...balancer === null ? [] : [`balancer ${balancer}${silence === null ? "" : ` (not read: ${silence})`}`],
-    ...paused === null ? [] : [`management paused ${saidBy(paused)}: nothing is changed`],
+    ...paused === null ? [] : [`management paused ${saidBy(paused)}: no changes are applied`],
     `discovery ${discovery}`,
     reason === null ? state : `${state}: ${reason}`,
     ...nodes.length === 0 ? [] : [`${nodes.length} ${nodes.length === 1 ? "node" : "nodes"}`],
@@ -147,7 +147,7 @@ export function rotation(
   if (state === "drain") return "draining";
   if (down === true) return "DOWN in the balancer";
   if (factors.some(({ name, value }) => name === "health" && value === 0)) return "failing its check";
-  if (waits) return "waiting (other nodes are preferred)";
+  if (waits) return "standby (other nodes are preferred)";
   return weight === 0 || share === 0 ? "waiting (slow start)" : "in rotation";
 }
 

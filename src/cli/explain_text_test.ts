@@ -100,7 +100,7 @@ Deno.test("explain prints each node's state, its share with every factor, and it
     "web  balancer haproxy  discovery zoo  held: registry reports no nodes  4 nodes  next share change in 1s",
     `  a.test:80  in rotation  share 9.22 %  weight 26  100 (default) × source 0.5 (zoo) × slow_start 0.35 × zone 1 = 17.5  ${since}`,
     `  b.test:80  draining  share 0 %  weight 26  by ann: disk  ${since}`,
-    "  c.test:80  waiting (other nodes are preferred)  share 0 %  weight 0  of cluster spare",
+    "  c.test:80  standby (other nodes are preferred)  share 0 %  weight 0  of cluster spare",
     "  d.test:80  DOWN in the balancer  share 9.22 %  weight 26  check L4CON in 0ms: Connection refused  0 sessions  " +
     "from zoo  since 2026-11-30T06:00:00.000Z",
   ]);
@@ -120,9 +120,9 @@ Deno.test("explain finds a node by name, host or address, and prints why it is a
     "      invalid entry rejected 20s ago: web: x.test: no address",
   ]);
   assert.equal(lines("web", "z.test").length, 5, "what names no such node is not the less a hint");
-  const silent = EXPLAINED.clusters.map((each) => ({ ...each, silence: "no response at its socket" }));
+  const silent = EXPLAINED.clusters.map((each) => ({ ...each, silence: "no response on its socket" }));
   const [head = ""] = explainText({ ...EXPLAINED, clusters: silent }, {});
-  assert.match(head, /^web {2}balancer haproxy \(not read: no response at its socket\) {2}/);
+  assert.match(head, /^web {2}balancer haproxy \(not read: no response on its socket\) {2}/);
   assert.deepEqual(lines("spare"), ["spare  discovery zoo  current", "  no balancer section in the cluster's file"]);
   assert.deepEqual(lines("none"), []);
 });
@@ -142,7 +142,7 @@ Deno.test("explain prints the balancer's state if it differs, which alone decide
   const [head = "", line = ""] = print({ paused });
   assert.match(
     head,
-    /^web {2}balancer haproxy {2}management paused by bob: upgrade \(until 2026-11-30T06:30:00\.000Z\): nothing is changed {2}/,
+    /^web {2}balancer haproxy {2}management paused by bob: upgrade \(until 2026-11-30T06:30:00\.000Z\): no changes are applied {2}/,
   );
   assert.match(
     line,

@@ -133,7 +133,7 @@ function shortageOf({ exists, count, given, within, file }: {
   const seen = `Cluster ${cluster} has ${
     count === 0 ? "no nodes" : `${count} node${count === 1 ? "" : "s"}`
   }${besides}`;
-  return wait > 1 || given.wait !== undefined ? `${seen} ${within}, want ${wait} (--wait)` : `${seen} in ${file}`;
+  return wait > 1 || given.wait !== undefined ? `${seen} ${within}, expected ${wait} (--wait)` : `${seen} in ${file}`;
 }
 
 /** What was printed last, and what there is to print next. */

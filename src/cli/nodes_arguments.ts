@@ -48,7 +48,7 @@ export const nodesArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
     cluster: argument(cluster, { description: message`Name of the cluster in the registry.` }),
     source: optional(option("--source", string({ metavar: "DISCOVERY" }), {
       description:
-        message`Discovery to read: a file in discovery/, or an item in the cluster's list, such as etcd#2. Default: all discoveries in the cluster's or service's file, else the only one in discovery/.`,
+        message`Discovery to read: a file in discovery/, or an item in the cluster's list, such as etcd#2. Default: all discoveries in the cluster's or service's file, else the only file in discovery/.`,
     })),
     watch: withDefault(
       option("--watch", {
@@ -67,11 +67,13 @@ export const nodesArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
       description: message`Format of a node's line, such as '{ip}:{port}'.`,
     })),
     others: withDefault(
-      option("--others", { description: message`Omit the nodes of this host, recognized by its name and addresses.` }),
+      option("--others", { description: message`Omit this host's nodes, matched by host name and address.` }),
       false,
     ),
     one: withDefault(
-      option("--one", { description: message`Print only the first ready node, by name.` }),
+      option("--one", {
+        description: message`Print one node: the first ready node by name, else the first draining node.`,
+      }),
       false,
     ),
     wait: optional(option("--wait", integer({ min: 1, max: 100_000, metavar: "N" }), {

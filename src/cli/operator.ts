@@ -51,7 +51,7 @@ export function commandOf({ what, target, local, ...given }: DrainArguments): Ad
       ? { verb, cluster: what, target, author, reason, forMs, force }
       : { verb, cluster: what, target, author };
   }
-  if (target !== undefined) return `${verb} --local accepts only a service`;
+  if (target !== undefined) return `${verb} --local accepts only a service name`;
   if (force) return "--force cannot be combined with --local";
   const service = what === undefined ? {} : { service: what };
   return verb === "drain"

@@ -78,7 +78,7 @@ const said = object("Override", {
     option("--reason", saying("TEXT"), { description: message`Reason, shown by overrides and explain.` }),
   ),
   forMs: optional(option("--for", duration({ minMs: 1_000, maxMs: FOR_MAX_MS }), {
-    description: message`How long the override applies. Default: until it is revoked.`,
+    description: message`Duration of the override. Default: until revoked.`,
   })),
 });
 const force = withDefault(
@@ -103,7 +103,7 @@ const meant = {
 };
 const deregister = withDefault(
   option("--deregister", {
-    description: message`With --local: deregister the nodes, for writers that ignore draining, such as those of 1.0.`,
+    description: message`With --local: deregister the nodes, for writers that ignore draining, such as 1.0 writers.`,
   }),
   false,
 );
@@ -147,7 +147,7 @@ export const observerArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
       {
         brief: message`Explain the state and share of each node.`,
         description:
-          message`For each node, prints the source, the start of membership, the share with every factor, and the overrides. ${EXITS}`,
+          message`For each node, prints the source, the join time, the share with every factor, and the overrides. ${EXITS}`,
       },
     ),
     command("overrides", merge(object(of("overrides", dir)), speaking), {

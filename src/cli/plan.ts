@@ -60,7 +60,7 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
     });
   }
   for (const { balancer, running, hasProcess, files, steps, rendered, leftAlone, shares, pause } of balancers) {
-    const answers = running ? "running, responds at its socket" : "not running, no response at its socket";
+    const answers = running ? "running, responds on its socket" : "not running, no response on its socket";
     print(`# ${balancer}: ${hasProcess ? answers : "files"}`);
     if (pause !== undefined) {
       print(`# management paused by ${pause.author}, no steps until the pause ends: ${pause.reason}`);
@@ -72,7 +72,7 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
       for (const node of nodes) print(`#   ${describeShare(node)}`);
     }
     if (leftAlone.length > 0) {
-      print(`# not changed and not reloaded until their config is valid: ${leftAlone.join(", ")}`);
+      print(`# left unchanged because of an invalid config: ${leftAlone.join(", ")}`);
     }
     for (const notice of rendered.notices) print(`# notice: ${notice.text}`);
     for (const fault of rendered.faults ?? []) print(`# error: ${fault.text}`);

@@ -29,7 +29,7 @@ export async function plugin(given: PluginArguments, options: PluginCommandOptio
   const dir = options.fromHere(given.config);
   const config = await readPluginConfig(dir);
   if (config === undefined) {
-    options.complain(`Cannot read the config directory ${dir}; set another one with --config`);
+    options.complain(`Cannot read the config directory ${dir}; set another directory with --config`);
     return EXIT.failed;
   }
   for (const diagnostic of config.diagnostics) options.complain(formatDiagnostic(diagnostic));
@@ -72,11 +72,11 @@ async function add(
   const section = (Object.keys(PLUGIN_SECTIONS) as PluginSection[]).find((each) => PLUGIN_SECTIONS[each] === kind);
   const name = wantedName ?? ownName;
   if (section === undefined || !PLUGIN_NAME.test(name)) {
-    throw new PluginFault(`Invalid plugin name ${JSON.stringify(name)}; set another one with --name`);
+    throw new PluginFault(`Invalid plugin name ${JSON.stringify(name)}; set another name with --name`);
   }
   const named = PLUGIN_SECTIONS[section];
   if (CATALOG.find(named, name) !== undefined) {
-    throw new PluginFault(`Plugin name ${name} is taken by a built-in ${kind}; set another one with --name`);
+    throw new PluginFault(`Plugin name ${name} is taken by a built-in ${kind}; set another name with --name`);
   }
   if (config.entries?.has(`${kind}/${name}`)) {
     throw new PluginFault(

@@ -29,7 +29,7 @@ export const pluginArguments = or(
       pin: withDefault(
         option("--pin", {
           description:
-            message`Pin a local file to its hash: a changed file is rejected until lighthouse plugin update.`,
+            message`Pin a local file to its hash: a changed file is rejected until you run lighthouse plugin update.`,
         }),
         false,
       ),
@@ -42,7 +42,7 @@ export const pluginArguments = or(
     {
       brief: message`Inspect a plugin and add it with its hash to plugins.yaml.`,
       description:
-        message`Fetches SOURCE and its imports, inspects the plugin in a worker without permissions, prints its description, hash and requested permissions, and adds an entry to plugins.yaml. Grants a check only its own target, unless --allow is given, and prints the entry that grants all permissions. Exit status: 0 added, 1 not added, 2 wrong usage.`,
+        message`Fetches SOURCE and its imports, and inspects the plugin in a worker without permissions. Prints its description, hash and requested permissions, and adds an entry to plugins.yaml. Without --allow, grants a check only its own target, and prints the entry that grants all permissions. Exit status: 0 added, 1 not added, 2 wrong usage.`,
     },
   ),
   command("list", object({ command: constant("plugin" as const), action: constant("list" as const), config }), {

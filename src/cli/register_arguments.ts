@@ -85,7 +85,7 @@ export const registerArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
     })),
     ttlMs: optional(option("--ttl", duration({ minMs: 500, maxMs: 3_600_000 }), {
       description:
-        message`How long the registry keeps the node after this process dies. Default: the value in the discovery's file.`,
+        message`Time until the registry removes the node after this process dies. Default: the value in the discovery's file.`,
     })),
     metadata: withDefault(
       option("--metadata", metadata, { description: message`Metadata of the node.` }),

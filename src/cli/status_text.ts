@@ -137,7 +137,7 @@ function rowsOf(status: Status): readonly Row[] {
       kind: "plugin",
       name: plugin,
       isFine: false,
-      text: `disabled: ${reason}; remove ${file} to enable it`,
+      text: `disabled: ${reason}; remove ${file} to enable the plugin`,
     })),
   ];
 }

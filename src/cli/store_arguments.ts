@@ -78,7 +78,7 @@ export const storeArguments = object("Store", {
     false,
   ),
   bootstrapLimit: withDefault(
-    option("--bootstrap-limit", time, { description: message`How long to wait for peers.` }),
+    option("--bootstrap-limit", time, { description: message`Maximum time to wait for peers.` }),
     "+2 minutes",
   ),
   tokens: optional(option("--tokens", file, { description: message`Bearer tokens and their permissions (YAML).` })),

@@ -141,7 +141,7 @@ async function importThere(given: StoreCommand, client: StoreClient, options: St
     complain("Nothing changed");
     return EXIT.ok;
   }
-  if (!yes && file !== "-" && ask("Commit this?", "yn") === "n") {
+  if (!yes && file !== "-" && ask("Commit these changes?", "yn") === "n") {
     complain("Nothing changed");
     return EXIT.failed;
   }

@@ -39,13 +39,13 @@ export async function edit(path: Path, value: Tree, { runEditor, ask, complain }
       } catch (error) {
         if (!(error instanceof JsonError)) throw error;
         complain(error.message);
-        if (ask("Edit it again?", "yn") === "y") continue;
+        if (ask("Edit again?", "yn") === "y") continue;
         isKept = true;
         return { given: "up", reason: `Nothing changed; your edit is in ${file}` };
       }
       if (changes.length === 0) return { given: "nothing" };
       show(changes, complain);
-      const answer = ask("Commit this, or edit it again?", "yen");
+      const answer = ask("Commit these changes, or edit again?", "yen");
       if (answer === "e") continue;
       isKept = true;
       if (answer === "n") return { given: "up", reason: `Nothing changed; your edit is in ${file}` };

@@ -320,7 +320,7 @@ const FAULTS: readonly Fault[] = [
       explain: /web/,
       history: /writer\.standby .*process \d+ manages this balancer/,
       doctor:
-        /error {4}balancer haproxy +Another writer holds \S+: pid \d+ \(.*\)\n +fix: stop one of the two writers: kill \d+/,
+        /error {4}balancer haproxy +Another writer holds the lock \S+: pid \d+ \(.*\)\n +fix: stop one of the two writers: kill \d+/,
     },
   },
   {

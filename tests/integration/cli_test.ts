@@ -164,7 +164,7 @@ Deno.test("lighthouse plan prints the file and the steps, and touches nothing", 
   assert.equal(code, 0, stderr);
   assert.match(
     stdout,
-    /^# haproxy: not running, no response at its socket\n# steps: \n# {3}install .*\n# {3}start \(.*\): .*haproxy/,
+    /^# haproxy: not running, no response on its socket\n# steps: \n# {3}install .*\n# {3}start \(.*\): .*haproxy/,
   );
   assert.match(stdout, /\n# --- \S+ ---\n[^]*\nfrontend web\n/);
   assert.deepEqual(await contentsOf(temp.path), before);

@@ -118,6 +118,6 @@ Deno.test("doctor: finds a second writer by its lock", async () => {
   ]);
   const found: readonly Found[] = JSON.parse(asked.stdout);
   const { text, fix } = found.find((each) => /Another writer/.test(each.text)) ?? assert.fail(asked.stdout);
-  assert.match(text, new RegExp(`^Another writer holds \\S+\\.lock: pid ${stage.writer?.pid} \\(.*\\)$`));
+  assert.match(text, new RegExp(`^Another writer holds the lock \\S+\\.lock: pid ${stage.writer?.pid} \\(.*\\)$`));
   assert.equal(fix, `stop one of the two writers: kill ${stage.writer?.pid}`);
 });

@@ -205,7 +205,7 @@ Deno.test("a process with both roles keeps drain --local through a kill and a re
 Deno.test.each([
   { words: ["drain", "web"], says: /drain requires a CLUSTER and a NODE or HOST, or --local/ },
   { words: ["drain", "web", "one.test", "--deregister"], says: /--deregister requires --local/ },
-  { words: ["undrain", "web", "one.test", "--local"], says: /undrain --local accepts only a service/ },
+  { words: ["undrain", "web", "one.test", "--local"], says: /undrain --local accepts only a service name/ },
   { words: ["drain", "--local", "--force"], says: /--force cannot be combined with --local/ },
 ])("wrong usage gets one line and exit status 2: $words", async ({ words: [verb = "", ...rest], says }) => {
   const { code, stderr } = await runCli([verb, "/etc/lighthouse", ...rest]);

@@ -92,7 +92,7 @@ Deno.test("nodes distinguishes an empty cluster, a missing one, and one with onl
   assert.deepEqual(few, {
     code: 1,
     stdout: "10.0.0.97:8001 a.test\n",
-    stderr: "Cluster web has 1 node within 5s (--timeout), want 2 (--wait)\n",
+    stderr: "Cluster web has 1 node within 5s (--timeout), expected 2 (--wait)\n",
   });
 });
 

@@ -101,7 +101,7 @@ Deno.test("plugin add accepts a file, without a hash unless pinned, and does not
   assert.match(again.stderr, /^Cannot add memcached: already in .*; update it with lighthouse plugin update memcached/);
   const shipped = await desk.run("add", path, "--name", "tcp");
   assert.equal(shipped.code, 1);
-  assert.match(shipped.stderr, /^Plugin name tcp is taken by a built-in check; set another one with --name/);
+  assert.match(shipped.stderr, /^Plugin name tcp is taken by a built-in check; set another name with --name/);
   assert.equal(await Deno.readTextFile(desk.file), before);
 });
 
@@ -260,7 +260,7 @@ Deno.test("plugin verify and list report plugins that differ from their approval
     `check/away: FAILED: No verified copy of sha256 ${"0".repeat(64)} in ${desk.dir.file("cache")}`,
   );
   assert.equal(lines[1], `check/pinned: ok, sha256 ${sha256}`);
-  assert.match(lines[2] ?? "", /^check\/changed: FAILED: Not the approved code: sha256 must be /);
+  assert.match(lines[2] ?? "", /^check\/changed: FAILED: Not the approved code: expected sha256 /);
   assert.equal(lines[3], `${desk.file}: 1 of 3 plugins match their approved hash`);
   const listed = await desk.run("list");
   assert.equal(listed.code, 1);
@@ -293,7 +293,7 @@ Deno.test("the plugin commands exit with 1 for an invalid file, and report each 
   }
   const elsewhere = await runCli(["plugin", "list", "--config", desk.dir.file("nowhere")]);
   assert.equal(elsewhere.code, 1);
-  assert.match(elsewhere.stderr, /^Cannot read the config directory .*nowhere; set another one with --config$/m);
+  assert.match(elsewhere.stderr, /^Cannot read the config directory .*nowhere; set another directory with --config$/m);
 });
 
 Deno.test("a plugin's own output never reaches that of plugin add, plugin show, check and plan", async () => {

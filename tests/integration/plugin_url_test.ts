@@ -118,8 +118,8 @@ Deno.test("modules that differ from the approved ones are rejected with both has
   const dir = place.dir.file("config");
   assert.equal(
     told(wrong),
-    `checks.memcached.sha256: Cannot use the plugin memcached: not the approved code: sha256 must be ${other}; ` +
-      `current value is ${sha256}. Review the changes, then run: lighthouse plugin update memcached --config ${dir}; ` +
+    `checks.memcached.sha256: Cannot use the plugin memcached: not the approved code: expected sha256 ${other}, ` +
+      `received ${sha256}. Review the changes, then run: lighthouse plugin update memcached --config ${dir}; ` +
       "its last good version stays active",
   );
   assert.equal(wrong.catalog, first.catalog, "nothing has changed for its users");

@@ -138,7 +138,7 @@ Deno.test({
   await unit.systemd.write(`${name}.d/wrong.conf`, "[Unit]\nStartLimitIntervalSec=10\n[Service]\nKillMode=mixed\n");
   assert.deepEqual(await units(), [
     `${name} has KillMode=mixed: a restart of the writer kills HAProxy | systemctl edit ${name}: [Service] KillMode=process`,
-    `${name} has a start limit: after a few failed starts, systemd stops restarting it | systemctl edit ${name}: [Unit] StartLimitIntervalSec=0`,
+    `${name} has a start limit: after a few failed starts, systemd stops restarting the unit | systemctl edit ${name}: [Unit] StartLimitIntervalSec=0`,
   ]);
   await unit.systemd.write(`${name}.d/wrong.conf`, "");
 

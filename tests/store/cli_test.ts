@@ -148,7 +148,11 @@ Deno.test("edit() asks again until the result is valid and confirmed", async () 
   assert.ok("changes" in edited);
   await Deno.remove(edited.file);
   assert.deepEqual(edited.changes.map(formatTreeChange), ["- /n: 1\n+ /n: 3"]);
-  assert.deepEqual(asked, ["Edit it again?", "Commit this, or edit it again?", "Commit this, or edit it again?"]);
+  assert.deepEqual(asked, [
+    "Edit again?",
+    "Commit these changes, or edit again?",
+    "Commit these changes, or edit again?",
+  ]);
   assert.deepEqual(said.slice(1), ["- /n: 1\n+ /n: 2", "- /n: 1\n+ /n: 3"]);
 });
 
