@@ -6,7 +6,8 @@
 import config from "../deno.json" with { type: "json" };
 import { App } from "./app/app.ts";
 import type { Arguments } from "./cli/arguments.ts";
-import { type DaemonArguments, readDaemonArguments } from "./cli/daemon_arguments.ts";
+import type { DaemonArguments } from "./cli/daemon_arguments.ts";
+import { readDaemonArguments } from "./cli/daemon_command_line.ts";
 import { EXIT, EXIT_OF } from "./cli/exit_codes.ts";
 import { LastResort } from "./cli/last_resort.ts";
 import { StopSignals } from "./cli/stop_signals.ts";

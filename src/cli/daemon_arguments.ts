@@ -1,7 +1,7 @@
 import { merge, object, or } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { optional, withDefault } from "@optique/core/modifiers";
-import { type InferValue, parse } from "@optique/core/parser";
+import type { InferValue } from "@optique/core/parser";
 import { argument, command, constant, option } from "@optique/core/primitives";
 import { choice, integer, string, type ValueParser } from "@optique/core/valueparser";
 import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
@@ -173,12 +173,3 @@ function isAddress(text: string): boolean {
 
 /** The arguments of `writer`, `reporter` and `run`. */
 export type DaemonArguments = InferValue<typeof daemons>;
-
-/**
- * Reads the command line of a daemon; `undefined` if it is another command, or has a mistake. A daemon starts
- * without loading the arguments of all other commands.
- */
-export function readDaemonArguments(args: readonly string[]): DaemonArguments | undefined {
-  const result = parse(daemons, args);
-  return result.success ? result.value : undefined;
-}
