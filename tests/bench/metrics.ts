@@ -157,7 +157,7 @@ async function changes(): Promise<void> {
   const times = { metered: [] as number[], plain: [] as number[] };
   for (let i = 0; i < CHANGES; i++) {
     for (const which of i % 2 === 0 ? ["metered", "plain"] as const : ["plain", "metered"] as const) {
-      const port = 30_000 + i;
+      const port = 61_000 + i;
       // The other writer must not be at work at the same time: its process sleeps meanwhile.
       const other = writers[which === "metered" ? "plain" : "metered"].daemon;
       other.kill("SIGSTOP");
@@ -191,9 +191,9 @@ async function changes(): Promise<void> {
     for (const isThere of [true, false]) {
       await pause(APART_MS);
       const began = performance.now();
-      if (isThere) await registry.create(cluster, "new.test", 40_000 + i);
-      else await registry.remove(cluster, "new.test", 40_000 + i);
-      await untilServing(writers.metered.socket, cluster, `new.test:${40_000 + i}`, isThere);
+      if (isThere) await registry.create(cluster, "new.test", 62_000 + i);
+      else await registry.remove(cluster, "new.test", 62_000 + i);
+      await untilServing(writers.metered.socket, cluster, `new.test:${62_000 + i}`, isThere);
       seen.push(performance.now() - began);
     }
   }

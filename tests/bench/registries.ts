@@ -173,10 +173,10 @@ async function propagation(name: string, size: number, make: (typeof REGISTRIES)
   const times = { join: [] as number[], leave: [] as number[] };
   const floors = { join: [] as number[], leave: [] as number[] };
   for (let i = 0; i < CHANGES; i++) {
-    times.join.push(await ours(30_000 + i, true));
-    times.leave.push(await ours(30_000 + i, false));
-    floors.join.push(await floor(50_000 + i, true));
-    floors.leave.push(await floor(50_000 + i, false));
+    times.join.push(await ours(61_000 + i, true));
+    times.leave.push(await ours(61_000 + i, false));
+    floors.join.push(await floor(62_000 + i, true));
+    floors.leave.push(await floor(62_000 + i, false));
   }
   const rows = (["join", "leave"] as const).flatMap((what) =>
     [0.5, 0.99].map((at) => {
