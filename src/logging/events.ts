@@ -423,7 +423,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     repeats: true,
     fields: ["path", "reason"],
-    meaning: "overrides are active, but cannot be saved; they would be lost in a restart",
+    meaning: "overrides are active but cannot be saved; a restart would discard the unsaved overrides",
     action: "check the directory, its permissions and the disk",
     resolvedBy: "override.written",
   },
@@ -460,7 +460,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "addition.unwritten": {
     level: "warn",
     fields: ["path", "reason"],
-    meaning: "additions are active, but cannot be saved; they would be lost in a restart",
+    meaning: "additions are active but cannot be saved; a restart would discard the unsaved additions",
     action: "check the directory, its permissions and the disk",
   },
   "lifecycle.listening": {
@@ -485,14 +485,14 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["balancer", "override", "author", "reason", "until"],
     meaning:
-      "an operator paused the balancer's management: Lighthouse does not change, reload or start the balancer, and does not revert drift",
+      "an operator paused management of the balancer: Lighthouse does not change, reload or start the balancer, and does not revert drift",
     action: "run `lighthouse resume` when the maintenance is complete",
     resolvedBy: "management.resumed",
   },
   "management.resumed": {
     level: "info",
     fields: ["balancer", "author"],
-    meaning: "an operator resumed the balancer's management; pending changes are applied",
+    meaning: "an operator resumed management of the balancer; pending changes are applied",
     action: NO_ACTION,
   },
   "local.drained": {
@@ -634,21 +634,21 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "keys.changed": {
     level: "info",
     fields: ["discovery", "prefix", "keys"],
-    meaning: "the keys below `prefix` changed; `keys` is the new count",
+    meaning: "the keys under `prefix` changed; `keys` is the new count",
     action: NO_ACTION,
   },
   "keys.held": {
     level: "warn",
     fields: ["discovery", "prefix", "keys"],
     meaning:
-      "a registry no longer reports keys below `prefix`; the known keys are kept until a second response confirms the loss. `keys` is the number of known keys",
+      "a registry no longer reports keys under `prefix`; the known keys are kept until a second response confirms the loss. `keys` is the number of known keys",
     action: "no action if the keys were removed on purpose; otherwise check the registry",
   },
   "keys.failed": {
     level: "warn",
     repeats: true,
     fields: ["discovery", "prefix", "reason", "waitMs"],
-    meaning: "the watch of the keys below `prefix` failed; the known keys are kept, and the watch is retried",
+    meaning: "the watch of the keys under `prefix` failed; the known keys are kept, and the watch is retried",
     action: "check the registry",
   },
   "balancer.child_output": {
@@ -757,7 +757,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     fields: ["balancer"],
     meaning:
       "the balancer's state cannot be read, its config cannot be written, or the balancer cannot be started or reloaded; the message states the reason. The running process keeps serving, and the step is retried with backoff",
-    action: "fix the cause: an address in use, the open-files limit, a directory, permissions or a missing program",
+    action: "fix the cause: an address in use, the open file limit, a directory, permissions or a missing program",
   },
   "balancer.notice": {
     level: "warn",
@@ -886,7 +886,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "info",
     fields: ["worker", "path"],
     meaning:
-      "`path` does not exist in the registry: no node was ever registered below `path`, or `path` was removed. Members are kept",
+      "`path` does not exist in the registry: no node was ever registered under `path`, or `path` was removed. Members are kept",
     action: "no action; if reporters are running, compare their `path`, or find the client that removed `path`",
     resolvedBy: "discovery.path_found",
   },
@@ -899,14 +899,15 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "discovery.entry_skipped": {
     level: "warn",
     fields: ["worker", "path", "reason"],
-    meaning: "an entry below `path` is not a valid node and was skipped",
+    meaning: "an entry under `path` is not a valid node and was skipped",
     action: "check the client that wrote the entry",
   },
   "discovery.excess": {
     level: "warn",
     fields: ["worker", "path", "reason"],
-    meaning: "`path` has more entries than the limit; further entries are ignored",
-    action: "remove entries, or split the cluster",
+    meaning:
+      "the nodes under `path` exceed the size limit; the metadata of the nodes counted in `reason` is omitted, and all nodes are served",
+    action: "shrink the metadata of the nodes, or split the cluster",
   },
   "discovery.lease_expired": {
     level: "info",
@@ -948,7 +949,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "discovery.look_failed": {
     level: "debug",
     fields: ["worker", "path", "reason"],
-    meaning: "a node of this host could not be read after a change",
+    meaning: "a znode of this host changed, and could not be read or restored",
     action: NO_ACTION,
   },
   "discovery.renewal_failed": {
@@ -1007,7 +1008,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     fields: ["worker", "path", "instance", "version"],
     meaning:
       "the current version of the registry does not descend from `version`; nodes missing from the registry are held for one lease duration",
-    action: "no action if the registry was restored or emptied on purpose",
+    action:
+      "no action if the registry was restored or emptied on purpose; otherwise find out why the registry lost its data",
   },
 
   // The store.
@@ -1115,7 +1117,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["address", "reason"],
     meaning: "another instance's version was rejected",
-    action: "fix the cause in `reason`: different limits or a full disk",
+    action: "fix the cause in `reason`, such as limits that differ between instances, or a full disk",
   },
   "store.conflict": {
     level: "warn",
@@ -1146,7 +1148,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["holder", "by"],
     meaning: "`by` broke the transaction lock of `holder`",
-    action: "no action if intended",
+    action:
+      "no action if intended; otherwise check the client `by`; the discarded transaction of `holder` must be repeated",
   },
 
   // Servers and the log itself.
