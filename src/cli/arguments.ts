@@ -71,7 +71,7 @@ export const parser = or(
           brief: message`Validate a config directory and report every problem.`,
           description:
             message`Reads DIR, has each plugin validate its own section, and prints every finding with file, line \
-and column. HAProxy validates a temporary copy of its file; a missing HAProxy is reported. Changes nothing. Exit status: 0 valid, 1 problems found, 2 wrong usage.`,
+and column. HAProxy validates a temporary copy of its file; a missing HAProxy is reported. Changes nothing. Exit status: 0 valid, 1 problems found, 2 usage error.`,
         },
       ),
       command(
@@ -94,7 +94,7 @@ and column. HAProxy validates a temporary copy of its file; a missing HAProxy is
           brief: message`Print the balancer's config and the steps that the writer would take.`,
           description:
             message`Reads DIR, the registries and the running balancer as the writer does, then prints the steps \
-as comments, followed by the file. Changes nothing. Exit status: 0 DIR is valid and every registry responded, 1 a problem was found or a registry did not respond, 2 wrong usage.`,
+as comments, followed by the file. Changes nothing. Exit status: 0 DIR is valid and every registry responded, 1 a problem was found or a registry did not respond, 2 usage error.`,
         },
       ),
     ),
@@ -105,23 +105,23 @@ as comments, followed by the file. Changes nothing. Exit status: 0 DIR is valid 
       command("status", statusArguments(dir), {
         brief: message`Print the state of this host, problems first.`,
         description:
-          message`Queries the writer and the reporter over their admin interfaces, or over --status addresses, and prints the whole host on one screen. Exit status: 0 ok, 1 degraded, 2 failing, no response or wrong usage.`,
+          message`Queries the writer and the reporter over their admin interfaces, or over --status addresses, and prints the whole host on one screen. Exit status: 0 ok, 1 degraded, 2 failing, no response or a usage error.`,
       }),
       command("doctor", doctorArguments(dir), {
         brief: message`Find common problems on this host and print their fixes.`,
         description:
-          message`Checks the config, HAProxy, paths and permissions, ports, descriptors, the host's name, registries, the clock, locks, orphan processes, systemd units and the tools that list processes. Prints each finding with the command that fixes it. Changes nothing. Run this command as the user of the process. Exit status: 0 nothing found, 1 warnings, 2 errors or wrong usage.`,
+          message`Checks the config, HAProxy, paths and permissions, ports, descriptors, the host's name, registries, the clock, locks, orphan processes, systemd units and the tools that list processes. Prints each finding with the command that fixes it. Changes nothing. Run this command as the user of the process. Exit status: 0 nothing found, 1 warnings, 2 errors or a usage error.`,
       }),
       observerArguments(dir),
       command("history", historyArguments(dir), {
         brief: message`Print what changed on this host, and why.`,
         description:
-          message`Prints the history recorded by the writer and the reporter: config changes with the changed lines, members that joined and left with their source, holds, reloads with reason and the changed lines of the file, drift, overrides with author, workers, registrations. A restart without changes is one line. Times are UTC. Exit status: 0 printed, 1 no history, 2 wrong usage.`,
+          message`Prints the history recorded by the writer and the reporter: config changes with the changed lines, members that joined and left with their source, holds, reloads with reason and the changed lines of the file, drift, overrides with author, workers, registrations. A restart without changes is one line. Times are UTC. Exit status: 0 printed, 1 no history, 2 usage error.`,
       }),
       command("nodes", merge(nodesArguments(dir), object("Host identity (for --others)", named)), {
         brief: message`Print the nodes that the registry lists for a cluster.`,
         description:
-          message`Reads CLUSTER from the registry as the writer does, and prints one line per node. Invalid entries are printed to standard error with the reasons. No guard applies: the output is the current content of the registry. Exit status: 0 printed, 1 no response, no nodes, or fewer nodes than --wait, 2 wrong usage.`,
+          message`Reads CLUSTER from the registry as the writer does, and prints one line per node. Invalid entries are printed to standard error with the reasons. No guard applies: the output is the current content of the registry. Exit status: 0 printed, 1 no response, no nodes, or fewer nodes than --wait, 2 usage error.`,
       }),
     ),
   ),
@@ -132,7 +132,7 @@ as comments, followed by the file. Changes nothing. Exit status: 0 DIR is valid 
       command("notify", notifyArguments(dir), {
         brief: message`Test a notifier: send one event.`,
         description:
-          message`Delivers one notifier.test event with the notifier NAME of DIR, in a worker with the same permissions as in the daemon. Exit status: 0 delivered, 1 the file is invalid or the event was not delivered, 2 wrong usage.`,
+          message`Delivers one notifier.test event with the notifier NAME of DIR, in a worker with the same permissions as in the daemon. Exit status: 0 delivered, 1 the file is invalid or the event was not delivered, 2 usage error.`,
       }),
     ),
   ),
@@ -144,21 +144,21 @@ as comments, followed by the file. Changes nothing. Exit status: 0 DIR is valid 
         description:
           message`Runs COMMAND, and keeps ADDRESS registered in CLUSTER until COMMAND exits. Forwards SIGTERM, SIGINT and SIGHUP. \
 Then deregisters the node and returns the exit status of COMMAND, 128 + n after signal n. While the registry is unreachable, COMMAND keeps running and \
-the registration is retried. Exit status: 2 wrong usage, 125 the node cannot be registered as requested and COMMAND \
+the registration is retried. Exit status: 2 usage error, 125 the node cannot be registered as requested and COMMAND \
 was not started, 126 COMMAND is not executable, 127 COMMAND does not exist.`,
       }),
       command("bridge", bridgeArguments(dir), {
         brief: message`Copy the nodes of a cluster from one registry to another.`,
         description:
           message`Compares two clusters by address. Prints + for a node missing in the target, - for a node that --remove-others removes, and = for another client's node, which stays. Changes nothing without --write. The guards of the source cluster apply, an empty source \
-changes nothing, and the target is never emptied. Exit status: 0 printed, or ended by a signal; 1 a registry did not respond, or the source has no nodes; 2 wrong usage.`,
+changes nothing, and the target is never emptied. Exit status: 0 printed, or ended by a signal; 1 a registry did not respond, or the source has no nodes; 2 usage error.`,
       }),
       command("store", or(storeCommandArguments, merge(storeArguments, logging)), {
         brief: message`Serve the configuration store over HTTP, or read and change it.`,
         description:
           message`Without a subcommand, serves one JSON document that is read by path and changed in transactions, and \
 keeps every version on disk. SIGTERM or SIGINT stops the server; SIGHUP reloads tokens and certificates. Exit status: 0 \
-stopped by a signal, 1 cannot start, 2 wrong usage.`,
+stopped by a signal, 1 cannot start, 2 usage error.`,
       }),
     ),
   ),
@@ -174,7 +174,7 @@ approved code. Plugin code never runs in the main process.`,
       command("import", importArguments, {
         brief: message`Convert the config of another tool to a Lighthouse config directory.`,
         description:
-          message`Prints the result for each key, with file, line and column: converted, replaced, or not supported, with the reason. The input is not changed. Exit status: 0 converted, 1 cannot read the input or write the output, 2 wrong usage.`,
+          message`Prints the result for each key, with file, line and column: converted, replaced, or not supported, with the reason. The input is not changed. Exit status: 0 converted, 1 cannot read the input or write the output, 2 usage error.`,
       }),
     ),
   ),

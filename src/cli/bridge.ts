@@ -81,7 +81,7 @@ export async function bridge(given: BridgeArguments, options: BridgeCommandOptio
     troubles.set(end, trouble);
     const name = `${end.discovery}/${end.cluster}`;
     complain(
-      trouble === undefined ? `${name}: connected again` : `${name}: registry unreachable, still watching: ${trouble}`,
+      trouble === undefined ? `${name}: connected again` : `${name}: registry unreachable: ${trouble}; still watching`,
     );
   };
   await using running = new Bridge({

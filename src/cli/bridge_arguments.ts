@@ -14,7 +14,7 @@ const end = converted<BridgeEnd>((text) => {
   return isName(discovery) && isName(cluster) && rest.length === 0 ? { discovery, cluster } : undefined;
 }, {
   metavar: "DISCOVERY/CLUSTER",
-  wanted: "a file name in discovery/ and a cluster, such as zookeeper/web",
+  wanted: "the name of a discovery and of a cluster, such as zookeeper/web",
   placeholder: { discovery: "", cluster: "" },
   format: ({ discovery, cluster }) => `${discovery}/${cluster}`,
 });

@@ -151,14 +151,14 @@ export const daemons = or(
   command("writer", merge(daemon("writer"), single), {
     brief: message`Watch clusters and keep the local load balancer in sync.`,
     description: message`Watches the clusters of DIR and keeps the local HAProxy in sync: members change over \
-its socket, without a reload. The writer starts HAProxy if it is not running, and leaves HAProxy running on exit. SIGTERM or SIGINT stops the writer; SIGHUP reads DIR again. Exit status: 0 stopped by a signal, 1 cannot start, 2 wrong usage, \
+its socket, without a reload. The writer starts HAProxy if it is not running, and leaves HAProxy running on exit. SIGTERM or SIGINT stops the writer; SIGHUP reads DIR again. Exit status: 0 stopped by a signal, 1 cannot start, 2 usage error, \
 70 internal error, 75 restart required (stuck worker thread). With --once, the writer exits when done: 0 everything was applied, 1 not everything was applied (the log has the reason).`,
   }),
   command("reporter", daemon("reporter"), {
     brief: message`Check local services and register the healthy ones.`,
     description: message`Checks the services of DIR and registers the ports that pass. SIGTERM or SIGINT \
 deregisters them and stops the reporter within 5s; SIGHUP reads DIR again. Exit status: 0 stopped by a signal, 1 cannot start, \
-2 wrong usage, 70 internal error, 75 restart required (stuck worker thread).`,
+2 usage error, 70 internal error, 75 restart required (stuck worker thread).`,
   }),
   command("run", daemon("run"), {
     brief: message`Run the writer and the reporter in one process.`,

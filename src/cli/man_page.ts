@@ -35,7 +35,7 @@ export function manPage(version: string): string {
     ".SH COMMANDS",
     ...pagesOf([]).flatMap(commandSection),
     ".SH EXIT STATUS",
-    paragraph("0 on success, 1 on failure, 2 on wrong usage. Other values are listed with each command."),
+    paragraph("0 on success, 1 on failure, 2 on a usage error. Other values are listed with each command."),
     ".SH SEE ALSO",
     ".BR haproxy (1)",
     "",

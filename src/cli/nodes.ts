@@ -89,7 +89,7 @@ export async function listNodes(given: NodesArguments, options: NodesOptions): P
         },
         onTrouble(reason) {
           if (!isShown) return;
-          const trouble = reason === undefined ? "connected again" : `unreachable, still watching: ${reason}`;
+          const trouble = reason === undefined ? "connected again" : `registry unreachable: ${reason}; still watching`;
           complain(`${fileOf(source)}: ${trouble}`);
         },
       },

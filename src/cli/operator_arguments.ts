@@ -121,7 +121,7 @@ const balancer = optional(argument(string({ metavar: "BALANCER" }), {
   description: message`Name of a file in balancers/. Default: all balancers.`,
 }));
 
-const EXITS = message`Exit status: 0 done, 1 rejected or no admin interface responded, 2 wrong usage.`;
+const EXITS = message`Exit status: 0 done, 1 rejected or no admin interface responded, 2 usage error.`;
 
 /** The fields that every command for a running writer or reporter has. */
 const of = <Dir, const Verb extends string>(verb: Verb, dir: Parser<"sync", Dir, unknown>) => ({

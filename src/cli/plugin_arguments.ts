@@ -42,13 +42,13 @@ export const pluginArguments = or(
     {
       brief: message`Inspect a plugin and add it with its hash to plugins.yaml.`,
       description:
-        message`Fetches SOURCE and its imports, and inspects the plugin in a worker without permissions. Prints its description, hash and requested permissions, and adds an entry to plugins.yaml. Without --allow, grants a check only its own target, and prints the entry that grants all permissions. Exit status: 0 added, 1 not added, 2 wrong usage.`,
+        message`Fetches SOURCE and its imports, and inspects the plugin in a worker without permissions. Prints its description, hash and requested permissions, and adds an entry to plugins.yaml. Without --allow, grants a check only its own target, and prints the entry that grants all requested permissions. Exit status: 0 added, 1 not added, 2 usage error.`,
     },
   ),
   command("list", object({ command: constant("plugin" as const), action: constant("list" as const), config }), {
     brief: message`List built-in plugins and the plugins in plugins.yaml.`,
     description: message`Reads only local files and the cache, without network access. Exit status: 0 all available, 1 \
-some unavailable, 2 wrong usage.`,
+some unavailable, 2 usage error.`,
   }),
   command(
     "show",
@@ -60,7 +60,7 @@ some unavailable, 2 wrong usage.`,
     }),
     {
       brief: message`Show a plugin's description, modules and requested permissions.`,
-      description: message`Exit status: 0 shown, 1 unavailable, 2 wrong usage.`,
+      description: message`Exit status: 0 shown, 1 unavailable, 2 usage error.`,
     },
   ),
   command(
@@ -97,7 +97,7 @@ usage.`,
     {
       brief: message`Create a working plugin with tests and a README.`,
       description:
-        message`Creates a directory and never overwrites a file. The directory contains all required types, so nothing is fetched. Exit status: 0 created, 1 not created, 2 wrong usage.`,
+        message`Creates a directory and never overwrites a file. The directory contains all required types, so nothing is fetched. Exit status: 0 created, 1 not created, 2 usage error.`,
     },
   ),
   command(
@@ -127,13 +127,13 @@ usage.`,
     {
       brief: message`Run the conformance suite on a plugin.`,
       description:
-        message`Runs the plugin in workers with its requested permissions only, and prints one line per rule: ok, skip, or FAIL with the reason. Exit status: 0 all passed, 1 some failed, 2 wrong usage.`,
+        message`Runs the plugin in workers with its requested permissions only, and prints one line per rule: ok, skip, or FAIL with the reason. Exit status: 0 all passed, 1 some failed, 2 usage error.`,
     },
   ),
   command("verify", object({ command: constant("plugin" as const), action: constant("verify" as const), config }), {
     brief: message`Verify every plugin against its approved hash, without network access.`,
     description:
-      message`Reads only local files and the cache. Exit status: 0 all match, 1 some do not match, 2 wrong usage.`,
+      message`Reads only local files and the cache. Exit status: 0 all match, 1 some do not match, 2 usage error.`,
   }),
 );
 

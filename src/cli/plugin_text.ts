@@ -52,7 +52,7 @@ export function describeRequested(
     which,
     ...block,
     ...asks,
-    "To grant all permissions, add to its entry in plugins.yaml:",
+    "To grant all requested permissions, add to its entry in plugins.yaml:",
     `    allow: ${line}`,
   ]);
 }

@@ -61,7 +61,8 @@ export async function runRegistered(given: RegisterArguments, options: RegisterO
   const { facts, refusal } = await identify({ ...accepted.host, name, ip });
   const node = parseNode({ host: facts.fqdn, ip, port, metadata });
   if (!node.ok || refusal !== undefined) {
-    const unnamed = `Cannot register a node for host ${facts.fqdn}; set --name, or name in host.yaml`;
+    const unnamed = `Cannot register a node for host ${facts.fqdn}: every host has this name; ` +
+      "set --name, or name in host.yaml";
     complain(`${node.ok ? unnamed : node.reason}; command not started`);
     return EXIT.unprepared;
   }

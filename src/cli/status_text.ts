@@ -159,7 +159,7 @@ function balancerText(each: Status["balancers"][string]): string {
     standby,
   } = each;
   const parts = [
-    gone ? "not running" : inForce ? `in sync for ${age(forSeconds)}` : `not in sync for ${age(forSeconds)}`,
+    gone ? "not running" : inForce ? `in sync for ${age(forSeconds)}` : `out of sync for ${age(forSeconds)}`,
     ...standby === null ? [] : [`on standby: ${standby}`],
     ...paused === null ? [] : [`paused by ${paused.author}`],
     ...fileBehind === null ? [] : [`file behind: ${fileBehind.text}`],

@@ -46,7 +46,7 @@ export const storeArguments = object("Store", {
   dataDir: option("--data.d", string({ metavar: "DIR" }), { description: message`Snapshot directory.` }),
   bind: withDefault(
     option("--bind", address, {
-      description: message`Listen address. Beyond loopback, --tokens, --tls-client-ca or --insecure is required.`,
+      description: message`Listen address. A non-loopback address requires --tokens, --tls-client-ca or --insecure.`,
     }),
     LOCAL,
   ),
@@ -95,7 +95,7 @@ export const storeArguments = object("Store", {
   ),
   maxConnections: optional(
     option("--max-connections", integer({ metavar: "NUMBER", min: 8, max: 1_000_000 }), {
-      description: message`Maximum concurrent connections. Default: three quarters of the open-file limit.`,
+      description: message`Maximum concurrent connections. Default: three quarters of the open file limit.`,
     }),
   ),
   insecure: withDefault(

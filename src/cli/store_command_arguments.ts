@@ -50,7 +50,7 @@ function action<const Name extends string>(name: Name) {
   return object({ command: constant("store" as const), action: constant(name) });
 }
 
-const EXITS = message`Exit status: 0 success, 1 failure, 2 wrong usage.`;
+const EXITS = message`Exit status: 0 success, 1 failure, 2 usage error.`;
 
 /** The commands for a store. */
 export const storeCommandArguments = or(

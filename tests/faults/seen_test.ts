@@ -199,7 +199,7 @@ const FAULTS: readonly Fault[] = [
     seen: {
       health: /Balancer haproxy (?:has been out of sync for .*address already in use|does not serve taken|skips)/,
       metrics: /lighthouse_health_findings\{severity="degraded"\} [1-9]/,
-      status: /!! {2}balancer {2}haproxy +(?:not )?in sync for .*(?:not serving taken|1 parts of the config skipped)/,
+      status: /!! {2}balancer {2}haproxy +(?:in|out of) sync for .*(?:not serving taken|1 parts of the config skipped)/,
       code: 1,
       explain: /taken/,
       history: /balancer\.address_taken .*address already in use/,

@@ -64,7 +64,7 @@ Deno.test.each([
   { args: ["reporter", "--ip", "nonsense", "dir"], says: /"nonsense"/ },
   { args: ["store", "gte", "/x"], says: /Unknown command gte; did you mean get\? See: lighthouse store --help/ },
   { args: ["completion", "tcsh"], says: /tcsh/ },
-])("lighthouse $args is wrong usage: one line of explanation, exit status 2", async ({ args, says }) => {
+])("lighthouse $args is a usage error: one line of explanation, exit status 2", async ({ args, says }) => {
   const { code, stdout, stderr } = await runCli(args);
   assert.match(stderr, /^lighthouse: [^\n]+\n$/);
   assert.match(stderr, says);

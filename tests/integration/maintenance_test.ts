@@ -207,7 +207,7 @@ Deno.test.each([
   { words: ["drain", "web", "one.test", "--deregister"], says: /--deregister requires --local/ },
   { words: ["undrain", "web", "one.test", "--local"], says: /undrain --local accepts only a service name/ },
   { words: ["drain", "--local", "--force"], says: /--force cannot be combined with --local/ },
-])("wrong usage gets one line and exit status 2: $words", async ({ words: [verb = "", ...rest], says }) => {
+])("a usage error gets one line and exit status 2: $words", async ({ words: [verb = "", ...rest], says }) => {
   const { code, stderr } = await runCli([verb, "/etc/lighthouse", ...rest]);
   assert.equal(code, 2);
   assert.match(stderr, says);

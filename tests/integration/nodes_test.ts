@@ -182,7 +182,10 @@ Deno.test("nodes --watch prints each change in etcd, and continues when the serv
   await etcd.ctl("put", "/lighthouse/services/web/two", value.replaceAll("8001", "8002"));
   await eventually("the second node is printed", () => watch.output.endsWith("+ 8002 \n"));
   await etcd.end("SIGKILL");
-  await eventually("the loss is reported", () => /etcd\.yaml: unreachable, still watching: /.test(watch.log));
+  await eventually(
+    "the loss is reported",
+    () => /etcd\.yaml: registry unreachable: .*; still watching/.test(watch.log),
+  );
   await etcd.start();
   await etcd.ctl("del", "/lighthouse/services/web/one");
   await etcd.ctl(
