@@ -157,7 +157,7 @@ Deno.test("weight reports the effect on a balancer without weights", async () =>
   const [, warnings] = await stage.do({ verb: "weight", cluster: "web", target: "a.test", percent: 50 });
   assert.deepEqual(warnings, [
     "Balancer haproxy may reload to apply the weight, or ignore the weight: " +
-    "balance static-rr cannot change weights at run time; use balance roundrobin",
+    '"balance static-rr" cannot change weights at run time; use "balance roundrobin"',
   ]);
   const [, none] = await stage.do({ verb: "weight", cluster: "web", target: "b.test", percent: 0 });
   assert.deepEqual(none, []);

@@ -109,7 +109,7 @@ function openListeners(name: string, balancer: AcceptedBalancer, accepted: Accep
   if (ports.length === 0) return [];
   const shown = [...new Set(ports)].toSorted((a, b) => a - b);
   const list = `${shown.slice(0, 5).join(", ")}${shown.length > 5 ? " …" : ""}`;
-  const message = `Without bind_address, clusters listen on all addresses of this host (ports ${list})`;
+  const message = `bind_address is not set; frontends listen on all addresses of this host (ports ${list})`;
   return [placeFinding(accepted, name, { severity: "notice", message, origin: undefined })];
 }
 

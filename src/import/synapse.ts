@@ -195,7 +195,7 @@ function convertFileOutput(key: Key, files: ConfigFiles): void {
 }
 
 const SERVICE_UNSUPPORTED: Readonly<Record<string, string>> = {
-  leader_election: "a cluster includes all members; only the mesos-master format reads a leader",
+  leader_election: "a cluster includes all members; only the mesos-master format selects the leader",
   load_test_concurrency: "copy the cluster's file, and give each copy a different name",
 };
 
@@ -207,7 +207,7 @@ function convertService(given: string, key: Key, context: Context): void {
   if (hasErb(key.value)) lacks("values computed by Ruby code");
   for (const [each, why] of Object.entries(SERVICE_UNSUPPORTED)) {
     const found = key.get(each);
-    if (found?.value === false) found.converted("disabled, which is Lighthouse's behavior");
+    if (found?.value === false) found.converted("no key required: Lighthouse does not have this feature");
     else if (found?.unsupported(why) !== undefined && each === "leader_election") lacks("leader election");
   }
   const defaults = defaultServers(key.get("default_servers"));

@@ -120,7 +120,7 @@ Deno.test("check rejects a key of the haproxy section that is one level too high
 Deno.test("check notes that clusters listen on all addresses, and never fails for it", async () => {
   await using temp = await directory();
   const { code, text } = await checked(temp, { strict: true });
-  assert.match(text, /notice: Without bind_address, clusters listen on all addresses of this host \(ports 64001\)/);
+  assert.match(text, /notice: bind_address is not set; frontends listen on all addresses of this host \(ports 64001\)/);
   assert.equal(code, 0);
 });
 

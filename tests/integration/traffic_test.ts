@@ -272,7 +272,7 @@ Deno.test("check rejects traffic where the balance has no weights, at the line o
   assert.equal(await check.ended(), 1);
   assert.match(
     check.output,
-    /clusters\/web\.yaml:1:\d+: error: Cannot apply traffic: balance static-rr cannot change weights at run time; use balance roundrobin/,
+    /clusters\/web\.yaml:1:\d+: error: Cannot apply traffic: "balance static-rr" cannot change weights at run time; use "balance roundrobin"/,
   );
 });
 

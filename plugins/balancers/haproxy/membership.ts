@@ -130,8 +130,8 @@ export function obstacleToAdding(
     return `HAProxy ${version?.join(".") ?? "(unknown version)"} cannot add servers at run time; 2.6 and later can`;
   }
   if (!traits.takesServers) {
-    const remedy = /^static-rr/.test(traits.balance) ? "use balance roundrobin" : "use hash-type consistent";
-    return `balance ${traits.balance} cannot add servers at run time; ${remedy}`;
+    const remedy = /^static-rr/.test(traits.balance) ? 'use "balance roundrobin"' : 'use "hash-type consistent"';
+    return `"balance ${traits.balance}" cannot add servers at run time; ${remedy}`;
   }
   if (traits.cookie === "keyword" && !isAtLeast(version, 3, 0)) {
     return "HAProxy before 3.0 cannot add a server with a cookie at run time, unless the cookie is dynamic";
@@ -224,7 +224,7 @@ function correctWeight(
   if (wanted !== 0 && wanted !== givenWeight && !traits.takesServers) {
     // A server that gets nothing can wait for its weight.
     if (state !== "ready") return { steps: [] };
-    return { steps: [], obstacle: `${key}: balance ${traits.balance} cannot change weights at run time` };
+    return { steps: [], obstacle: `${key}: "balance ${traits.balance}" cannot change weights at run time` };
   }
   const to = wanted === givenWeight ? "100%" : String(wanted);
   const found = `${key} has weight ${weight} instead of ${wanted}`;

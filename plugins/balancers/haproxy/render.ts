@@ -86,7 +86,7 @@ export function render(wanted: HaproxyWanted): HaproxyFile {
   tellSharedListeners(chapters, notices.tell);
   for (const name of unreachedClusters(wanted)) {
     const why = "neither port nor meta_cluster is set, and no line refers to its backend";
-    notices.tell(`Cluster ${name} is unreachable: ${why}`, { cluster: name, path: [] });
+    notices.tell(`No frontend routes to cluster ${name}: ${why}`, { cluster: name, path: [] });
   }
   const structure = shortHash(structureOf(head, chapters));
   const marked = marksStructure(version)

@@ -37,9 +37,10 @@ Deno.test.each([
 });
 
 Deno.test("render() adds a notice for a cluster that no request can reach, at its section", () => {
-  assert.deepEqual(render(wanted({})).notices.filter(({ text }) => text.includes("unreachable")), [
+  assert.deepEqual(render(wanted({})).notices.filter(({ text }) => text.startsWith("No frontend routes to cluster")), [
     {
-      text: "Cluster web is unreachable: neither port nor meta_cluster is set, and no line refers to its backend",
+      text:
+        "No frontend routes to cluster web: neither port nor meta_cluster is set, and no line refers to its backend",
       origin: { cluster: "web", path: [] },
     },
   ]);

@@ -16,14 +16,14 @@ export function weighing(
   );
   const path = backend.some((line) => words(line)[0] === "balance") ? ["backend"] : [];
   const no = (reason: string): Weighing => ({ by: "other", path, reason });
-  if (algorithm === "first") return no("balance first fills one server after another, regardless of weight");
+  if (algorithm === "first") return no('"balance first" ignores weights: one server after another is filled');
   if (algorithm === "static-rr") {
-    return no("balance static-rr cannot change weights at run time; use balance roundrobin");
+    return no('"balance static-rr" cannot change weights at run time; use "balance roundrobin"');
   }
   // A hash type that is added here does not make a share of the clients of one address.
   const isMapped = isHashed && !takesServers && !(lacksHashType && directives !== "predecessor");
   if (isMapped || (algorithm === "source" && lacksHashType)) {
-    return no(`balance ${balance} cannot change weights at run time; use hash-type consistent`);
+    return no(`"balance ${balance}" cannot change weights at run time; use "hash-type consistent"`);
   }
   if ([...defaultOptions, ...words(serverOptions)].includes("agent-check")) {
     const reason = "an agent check controls the weight of its server";

@@ -23,10 +23,10 @@ Deno.test.each([
 });
 
 Deno.test.each([
-  { lines: ["balance source"], reason: /; use hash-type consistent/ },
-  { lines: ["balance uri", "hash-type map-based"], reason: /; use hash-type consistent/ },
-  { lines: ["balance static-rr"], reason: /use balance roundrobin/ },
-  { lines: ["balance first"], reason: /regardless of weight/ },
+  { lines: ["balance source"], reason: /; use "hash-type consistent"/ },
+  { lines: ["balance uri", "hash-type map-based"], reason: /; use "hash-type consistent"/ },
+  { lines: ["balance static-rr"], reason: /use "balance roundrobin"/ },
+  { lines: ["balance first"], reason: /ignores weights/ },
 ])("$lines cannot carry shares", ({ lines, reason }) => {
   const answer = ask(lines);
   assert(answer.by === "other");

@@ -39,7 +39,7 @@ Deno.test.each([
   {
     why: "a line that closes what it did not open",
     file: { http: ["}"] },
-    message: /Cannot use http\[0\]: must be an nginx line with as many \{ as \}/,
+    message: /Cannot use http\[0\]: must be an nginx line with balanced braces/,
   },
   { why: "an open quote", file: { http: ['log_format x "$host'] }, message: /a closing quote/ },
   { why: "pid in main", file: { main: ["pid /x"] }, message: /main\[0\]: must be absent, because pid_file sets it/ },

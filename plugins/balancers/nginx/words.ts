@@ -48,7 +48,7 @@ export function readLine(line: string): ReadLine {
       end = ++at;
     } else if (char === "}") {
       if (isOpen) return { ok: false, why: "a semicolon before each }" };
-      if (--depth < 0) return { ok: false, why: "as many { as }" };
+      if (--depth < 0) return { ok: false, why: "balanced braces" };
       end = ++at;
     } else {
       const word = readWord(line, at);
@@ -60,7 +60,7 @@ export function readLine(line: string): ReadLine {
       end = at = word.end;
     }
   }
-  if (depth > 0) return { ok: false, why: "as many } as {" };
+  if (depth > 0) return { ok: false, why: "balanced braces" };
   if (isOpen) directives.push(current);
   return { ok: true, text: `${line.slice(0, end).trim()}${isOpen ? ";" : ""}`, directives };
 }

@@ -23,9 +23,9 @@ Deno.test.each([
 });
 
 Deno.test.each([
-  { line: "}", why: "as many { as }" },
-  { line: "a; } location / {", why: "as many { as }" },
-  { line: "location / {", why: "as many } as {" },
+  { line: "}", why: "balanced braces" },
+  { line: "a; } location / {", why: "balanced braces" },
+  { line: "location / {", why: "balanced braces" },
   { line: "a { b }", why: "a semicolon before each }" },
   { line: ";", why: "a directive before each ;" },
   { line: '"open', why: "a closing quote for each quote, followed by a space or a semicolon" },

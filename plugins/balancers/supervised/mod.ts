@@ -63,7 +63,10 @@ function render(wanted: Wanted<SupervisedConfig>): Rendered {
     isPending: true,
   }];
   const invalid = unknown.length === 0 ? [] : [{
-    text: `Cannot build the command line: invalid or unreadable cluster file: ${unknown.join(", ")}`,
+    text: "Cannot build the command line: " +
+      (unknown.length === 1
+        ? `the file of cluster ${unknown[0]} is invalid or unreadable`
+        : `the files of clusters ${unknown.join(", ")} are invalid or unreadable`),
     origin: { path: ["command"] },
     isOfData: true,
   }];

@@ -30,7 +30,7 @@ Deno.test.each([{ unknown: ["web"] }, { unknown: "all" as const }])(
   async ({ unknown }) => {
     const { steps, faults, notices } = await planned([], unknown);
     assert.deepEqual([steps, notices], [[], []]);
-    assert.match(faults[0]?.text ?? "", /invalid or unreadable cluster file: web/);
+    assert.match(faults[0]?.text ?? "", /the file of cluster web is invalid or unreadable/);
   },
 );
 

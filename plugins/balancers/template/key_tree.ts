@@ -21,7 +21,7 @@ export interface TemplateKey {
   readonly value: string;
 }
 
-/** The keys below a prefix, as templates ask for them. */
+/** The keys under a prefix, as templates ask for them. */
 export class KeyTree {
   readonly #entries: readonly TemplateKey[];
   readonly #values: ReadonlyMap<string, string>;

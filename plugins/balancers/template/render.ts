@@ -77,7 +77,7 @@ function renderFile(
   const found = place &&
     known.find(({ discovery, prefix }) => discovery === place.discovery && prefix === place.prefix);
   if (place !== undefined && found === undefined) {
-    return cannot(`${place.discovery} has not reported the keys below ${place.prefix} yet`, true, {
+    return cannot(`${place.discovery} has not reported the keys under ${place.prefix} yet`, true, {
       isPending: true,
     });
   }

@@ -140,7 +140,7 @@ Deno.test("render() names all missing keys, and writes no file", () => {
 });
 
 Deno.test("render() waits for keys that no registry has reported", () => {
-  assert.match(faultOf(render(wantedOf("x", { place: PLACE }))), /etcd has not reported the keys below \/app yet/);
+  assert.match(faultOf(render(wantedOf("x", { place: PLACE }))), /etcd has not reported the keys under \/app yet/);
 });
 
 Deno.test("render() handles 1,000 clusters with 10 nodes each", () => {
