@@ -576,7 +576,7 @@ Deno.test("in a worker of its own it follows keys, with the permissions it reque
   assert.equal(host.dead, undefined);
 });
 
-Deno.test("keys() yields all keys below a prefix with their values, and each change to them", async () => {
+Deno.test("keys() yields all keys under a prefix with their values, and each change to them", async () => {
   await using etcd = await Etcd.start();
   await using session = await open({ endpoints: [etcd.address] });
   const all: unknown[] = [];
@@ -685,7 +685,7 @@ Deno.test("over API 2, a change is delivered even if other changes have pushed i
   await web.has(8002);
 });
 
-Deno.test("over API 2, keys() yields all keys below a prefix with their values, and each change to them", async () => {
+Deno.test("over API 2, keys() yields all keys under a prefix with their values, and each change to them", async () => {
   await using etcd = await startV2();
   await using session = await open({ endpoints: [etcd.address], api: "v2" });
   const controller = new AbortController();

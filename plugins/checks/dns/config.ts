@@ -52,8 +52,8 @@ const NEVER_ASKED = /(?:^|\.)(?:localhost|invalid|onion)$/i;
 function faults({ name }: Pick<DnsConfig, "name">): readonly Issue[] {
   if (!NEVER_ASKED.test(name)) return [];
   return [{
-    message: "Cannot use name: localhost, .invalid and .onion are never queried; current value is " +
-      JSON.stringify(name),
+    message: "Cannot use name: must not be localhost or end in .localhost, .invalid or .onion, " +
+      `which are resolved without a name server; current value is ${JSON.stringify(name)}`,
     path: ["name"],
   }];
 }

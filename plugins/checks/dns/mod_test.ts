@@ -7,9 +7,18 @@ Deno.test.each([
   { raw: { name: "a..b" }, message: /^Cannot use name: must be a domain name.*current value is "a..b"$/ },
   { raw: { name: "a b" }, message: /^Cannot use name/ },
   { raw: { name: `${"x".repeat(64)}.example` }, message: /^Cannot use name: must be .* at most 63 characters/ },
-  { raw: { name: "localhost" }, message: /^Cannot use name: localhost, .invalid and .onion are never queried/ },
-  { raw: { name: "web.Localhost." }, message: /^Cannot use name: localhost, .invalid and .onion are never queried/ },
-  { raw: { name: "x.onion" }, message: /^Cannot use name: localhost, .invalid and .onion are never queried/ },
+  {
+    raw: { name: "localhost" },
+    message: /^Cannot use name: must not be localhost or end in .localhost, .invalid or .onion, which/,
+  },
+  {
+    raw: { name: "web.Localhost." },
+    message: /^Cannot use name: must not be localhost or end in .localhost, .invalid or .onion, which/,
+  },
+  {
+    raw: { name: "x.onion" },
+    message: /^Cannot use name: must not be localhost or end in .localhost, .invalid or .onion, which/,
+  },
   { raw: { name: "a.example", record: "ANY" }, message: /^Cannot use record: must be one of A, AAAA, CNAME/ },
   { raw: { name: "a.example", expect: "" }, message: /^Cannot use expect: must be a non-empty string/ },
   { raw: { name: "a.example", expect: [1] }, message: /^Cannot use expect/ },

@@ -37,7 +37,7 @@ const FOLDER = /^\/[^\0]*$/;
 export const schema = refined(
   refined(
     houseSchema(keys({
-      command: matching(PATH, "the absolute path of a program, without //, . or .."),
+      command: matching(PATH, 'the absolute path of a program, without empty, "." or ".." segments'),
       args: optional(list(converted(toText, "a string without NUL characters"), "a list of strings"), []),
       env: optional(mapOf(converted(toText, "a string without NUL characters")), {}),
       directory: optional(matching(FOLDER, "the absolute path of a directory"), "/"),

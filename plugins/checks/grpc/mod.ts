@@ -62,7 +62,7 @@ function outcomeOfReply(reply: Reply, { service }: GrpcConfig, target: Endpoint)
     return { status: "fail", reason: `Got ${what} from ${target}, expected a gRPC response` };
   }
   if (reply.grpcStatus === undefined) {
-    return { status: "fail", reason: `${target} closed the call without a gRPC status` };
+    return { status: "fail", reason: `${target} ended the call without a gRPC status` };
   }
   if (reply.grpcStatus !== "0") {
     const hint = HINTS.get(reply.grpcStatus);

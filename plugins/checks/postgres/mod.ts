@@ -81,12 +81,12 @@ async function judgeReadiness(connection: Connection, first: Message): Promise<P
   if (first.type === "R") {
     // If there was no login, terminate properly, or the server logs a lost connection.
     if (first.body.every((byte) => byte === 0)) await goodbye(connection);
-    return { status: "pass", detail: "Accepts connections" };
+    return { status: "pass", detail: "Connection accepted" };
   }
   const complaint = complaintOf(first, connection);
   return UNWELL.test(complaint.code)
     ? { status: "fail", reason: explain(complaint, connection) }
-    : { status: "pass", detail: "Accepts connections, but rejects this login" };
+    : { status: "pass", detail: "Connection accepted, login rejected" };
 }
 
 async function judgeSession(
@@ -101,7 +101,7 @@ async function judgeSession(
     return { status: "fail", reason: explain(complaintOf(refused, connection), connection, password) };
   }
   const outcome: ProbeOutcome = config.query === undefined
-    ? { status: "pass", detail: "Accepts the login" }
+    ? { status: "pass", detail: "Login accepted" }
     : judgeAnswer(await query(connection, reader, config.query), config, connection);
   await goodbye(connection);
   return outcome;

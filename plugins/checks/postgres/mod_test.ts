@@ -31,12 +31,12 @@ const [OK, CLEARTEXT, MD5, SASL] = [
 const LOGIN = { user: "me", password: "s3cret" };
 
 Deno.test.each([
-  { what: "asks for a password", answer: [SASL], detail: "Accepts connections" },
-  { what: "asks for an unknown authentication method", answer: [authentication(7)], detail: "Accepts connections" },
-  { what: "asks for no authentication", answer: [OK, READY], detail: "Accepts connections" },
-  { what: "sends a notice first", answer: [NOTICE, MD5], detail: "Accepts connections" },
-  { what: "knows no such user", answer: [error("28000")], detail: "Accepts connections, but rejects this login" },
-  { what: "knows no such database", answer: [error("3D000")], detail: "Accepts connections, but rejects this login" },
+  { what: "asks for a password", answer: [SASL], detail: "Connection accepted" },
+  { what: "asks for an unknown authentication method", answer: [authentication(7)], detail: "Connection accepted" },
+  { what: "asks for no authentication", answer: [OK, READY], detail: "Connection accepted" },
+  { what: "sends a notice first", answer: [NOTICE, MD5], detail: "Connection accepted" },
+  { what: "knows no such user", answer: [error("28000")], detail: "Connection accepted, login rejected" },
+  { what: "knows no such database", answer: [error("3D000")], detail: "Connection accepted, login rejected" },
 ])("postgres passes without a user when the server $what", async ({ answer, detail }) => {
   await using server = conversation(answer);
   assert.deepEqual(await probe(postgres, {}, server.target), { status: "pass", detail });
@@ -60,7 +60,7 @@ Deno.test.each([
 Deno.test("postgres logs in with a user, and skips unsolicited messages", async () => {
   const told = [NOTICE, formatMessage("S", "a\0b\0"), formatMessage("K", formatInt32(1), formatInt32(2))];
   await using server = conversation([CLEARTEXT], [OK, ...told, READY]);
-  assert.deepEqual(await probe(postgres, LOGIN, server.target), { status: "pass", detail: "Accepts the login" });
+  assert.deepEqual(await probe(postgres, LOGIN, server.target), { status: "pass", detail: "Login accepted" });
 });
 
 Deno.test.each([

@@ -174,6 +174,6 @@ function refusalOf(status: number, text: string, path = "/v3/watch"): Error {
   return new MalformedAnswerError(
     status === 404
       ? `HTTP 404 for ${path}; etcd 3.4 or later with an enabled JSON gateway is required`
-      : `HTTP ${status} for ${path}, not an etcd error`,
+      : `HTTP ${status} for ${path}; the response body is not an etcd error`,
   );
 }

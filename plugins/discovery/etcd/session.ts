@@ -135,7 +135,7 @@ export class EtcdSession implements DiscoverySession {
     }
   }
 
-  /** Follows all keys below a path, over the same connection. */
+  /** Follows all keys under a path, over the same connection. */
   async *keys(prefix: string, signal: AbortSignal): AsyncGenerator<KeysFacts> {
     const path = `/${prefix.split("/").filter((name) => name !== "").map((name) => `${name}/`).join("")}`;
     let last = "";
@@ -235,7 +235,7 @@ export class EtcdSession implements DiscoverySession {
     } catch (error) {
       if (signal.aborted) return true;
       const reason = error instanceof Error ? error.message : String(error);
-      this.#context.log.debug("Cannot renew the lease; trying again", {
+      this.#context.log.debug("Cannot renew the lease; retrying", {
         event: "discovery.renewal_failed",
         reason,
       });
@@ -264,7 +264,7 @@ export class EtcdSession implements DiscoverySession {
 
   #check(signal: AbortSignal): void {
     signal.throwIfAborted();
-    if (this.#closing.signal.aborted) throw new Error("Cannot change the registry: the session is closed");
+    if (this.#closing.signal.aborted) throw new Error("Cannot write to the registry: the session is closed");
   }
 
   #pathOf(cluster: ClusterName, config: unknown): string {

@@ -79,12 +79,12 @@ function jsonOf({ status, text }: HttpAnswer): unknown {
     return JSON.parse(text);
   } catch {
     const hint = status === 404 ? "; etcd 3.5 or earlier with --enable-v2 is required" : "";
-    throw new MalformedAnswerError(`HTTP ${status}, not JSON${hint}`);
+    throw new MalformedAnswerError(`HTTP ${status}; the response body is not JSON${hint}`);
   }
 }
 
 function refusalOf(status: number, value: unknown, header: V2Header): Error {
   const error = readV2Error(value);
-  if (error === undefined) return new MalformedAnswerError(`HTTP ${status}, not an etcd error`);
+  if (error === undefined) return new MalformedAnswerError(`HTTP ${status}; the response body is not an etcd error`);
   return new V2RefusedError(error.code, error.message, header);
 }

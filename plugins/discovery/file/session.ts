@@ -288,7 +288,7 @@ export class FileSession implements DiscoverySession {
 
   #check(signal: AbortSignal): void {
     signal.throwIfAborted();
-    if (this.#isClosed) throw new Error("Cannot change the registry: the session is closed");
+    if (this.#isClosed) throw new Error("Cannot write to the registry: the session is closed");
   }
 
   #fileOf(cluster: ClusterName, node: Node): string {

@@ -201,7 +201,7 @@ export class LighthouseSession implements DiscoverySession {
         pauseMs = Math.min(RETRY_MAX_MS, ttlMs / RETRIES_PER_TTL) * (0.5 + random());
         const reason = error instanceof Error ? error.message : String(error);
         if (!signal.aborted) {
-          this.#context.log.debug("Cannot renew the lease; trying again", {
+          this.#context.log.debug("Cannot renew the lease; retrying", {
             event: "discovery.renewal_failed",
             reason,
           });
@@ -222,7 +222,7 @@ export class LighthouseSession implements DiscoverySession {
 
   #check(signal: AbortSignal): void {
     signal.throwIfAborted();
-    if (this.#closing.signal.aborted) throw new Error("Cannot change the registry: the session is closed");
+    if (this.#closing.signal.aborted) throw new Error("Cannot write to the registry: the session is closed");
   }
 
   get #root(): string {

@@ -64,7 +64,7 @@ function boundedDecoder(): Decoder<undefined> {
   for (const push of ["pushArrayState", "pushMapState"] as const) {
     const original = stack[push].bind(stack);
     stack[push] = (size: number) => {
-      if (stack.length >= DEPTH_MAX) throw new Error(`response nested deeper than ${DEPTH_MAX}`);
+      if (stack.length >= DEPTH_MAX) throw new Error(`response nested deeper than ${DEPTH_MAX} levels`);
       original(size);
     };
   }

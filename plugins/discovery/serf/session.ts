@@ -251,7 +251,7 @@ export class SerfSession implements DiscoverySession {
     } catch (error) {
       // An agent that has no room for a tag still lists the members. The next reading tries again.
       if (!(error instanceof RejectedError)) throw error;
-      this.#context.log.debug("Cannot set the tags; trying again", {
+      this.#context.log.debug("Cannot set serf tags; retrying", {
         event: "discovery.renewal_failed",
         reason: error.message,
       });
@@ -335,7 +335,7 @@ export class SerfSession implements DiscoverySession {
 
   #check(signal: AbortSignal, { node }: Registration): void {
     signal.throwIfAborted();
-    if (this.#closed !== undefined) throw new Error("Cannot change the registry: the session is closed");
+    if (this.#closed !== undefined) throw new Error("Cannot write to the registry: the session is closed");
     const parsed = parseNode(node);
     if (!parsed.ok) throw new TypeError(parsed.reason);
   }

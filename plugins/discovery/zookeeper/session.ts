@@ -325,7 +325,7 @@ export class ZooKeeperSession implements DiscoverySession {
       }
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      log.debug("Cannot read own znode", { event: "discovery.look_failed", path, reason });
+      log.debug("Cannot read or restore own znode", { event: "discovery.look_failed", path, reason });
     } finally {
       cancel();
     }

@@ -77,7 +77,7 @@ export class TreeWatch implements Watch<KeysFacts> {
     const found = new Map<string, Znode>();
     for (let level = [path]; level.length > 0;) {
       if (found.size + level.length > ZNODES_MAX) {
-        throw new Error(`Cannot watch the keys below ${path}: more than ${ZNODES_MAX} znodes`);
+        throw new Error(`Cannot watch the keys under ${path}: more than ${ZNODES_MAX} znodes`);
       }
       const znodes = await all(level.map((each) => this.#gate.run(() => this.#read(connection, each))));
       const next: string[] = [];

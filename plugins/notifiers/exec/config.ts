@@ -10,7 +10,7 @@ const text = () =>
 
 /** A file of `notifiers/` with the type `exec`. */
 export const schema = houseSchema(keys({
-  command: matching(PATH, "the absolute path of a program, without //, . or .."),
+  command: matching(PATH, 'the absolute path of a program, without empty, "." or ".." segments'),
   args: optional(list(text(), "a list of strings"), []),
   env: optional(mapOf(text()), {}),
 }));
