@@ -48,7 +48,12 @@ const net = (placeholders: readonly string[]) =>
     ),
   );
 const sockets = list(matching(/^unix:\/(?!$)(?!.*(?:\/\/|\/\.{1,2}(?:\/|$)))/, "unix:/path"));
-const path = list(matching(/^\/(?!$)(?!.*(?:\/\/|\/\.{1,2}(?:\/|$)))/, "an absolute path without //, . or .."));
+const path = list(
+  matching(
+    /^\/(?!$)(?!.*(?:\/\/|\/\.{1,2}(?:\/|$)))/,
+    'an absolute path without empty, "." or ".." segments',
+  ),
+);
 const ENTRY = {
   url: matching(/^\S+$/, "a URL (https:, http:, file:) or a path without spaces"),
   sha256: optional(matching(/^[0-9a-f]{64}$/, "64 hexadecimal digits in lower case")),

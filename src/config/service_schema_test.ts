@@ -126,12 +126,12 @@ Deno.test.each([
   [
     "an interval of words",
     { ...web, checks: { interval: "soon" } },
-    'checks.interval: Cannot use checks.interval: must be a duration from 10ms to 1d (2s, 500ms, or a number of seconds); current value is "soon"',
+    'checks.interval: Cannot use checks.interval: must be a duration from 10ms to 1d, such as 2s or 500ms, or a number of seconds; current value is "soon"',
   ],
   [
     "no interval",
     { ...web, checks: {} },
-    "checks: Missing key checks.interval: must be a duration from 10ms to 1d (2s, 500ms, or a number of seconds)",
+    "checks: Missing key checks.interval: must be a duration from 10ms to 1d, such as 2s or 500ms, or a number of seconds",
   ],
   [
     "no rise",

@@ -213,7 +213,7 @@ export class Tree {
         own.set(key, value);
       } else {
         const line = this.#text.slice(0, first.range?.[0] ?? 0).split("\n").length;
-        this.#fault(pair.key, `Cannot use the key ${nameKey(key)} twice: first used on line ${line}`);
+        this.#fault(pair.key, `Duplicate key ${nameKey(key)}: first used on line ${line}`);
       }
     }
     return Object.freeze(Object.fromEntries([...merged].filter(([key]) => !own.has(key)).concat([...own])));

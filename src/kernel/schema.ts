@@ -214,7 +214,7 @@ function keyed<const S extends v.GenericSchema>(type: KeyType, schema: S): S {
 /** A duration in seconds: a number, or a string with a unit (`500ms`, `2s`, `5m`, `1h`, `1d`). */
 export function seconds({ min, max }: { readonly min: number; readonly max: number }) {
   const range = `from ${formatDuration(min * 1_000)} to ${formatDuration(max * 1_000)}`;
-  const wanted = `a duration ${range} (2s, 500ms, or a number of seconds)`;
+  const wanted = `a duration ${range}, such as 2s or 500ms, or a number of seconds`;
   const read = (text: string) => parseDuration(text, { bareUnit: "s" }) ?? NaN;
   return keyed(
     "duration",
@@ -225,7 +225,7 @@ export function seconds({ min, max }: { readonly min: number; readonly max: numb
 /** A duration in whole milliseconds, for keys whose bare numbers have always been milliseconds. */
 export function milliseconds({ min, max }: { readonly min: number; readonly max: number }) {
   const range = `from ${formatDuration(min)} to ${formatDuration(max)}`;
-  const wanted = `a duration ${range} (2s, 500ms, or a number of milliseconds)`;
+  const wanted = `a duration ${range}, such as 2s or 500ms, or a number of milliseconds`;
   const read = (text: string) => parseDuration(text, { bareUnit: "ms" }) ?? NaN;
   return keyed(
     "duration",

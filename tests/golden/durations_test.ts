@@ -73,7 +73,7 @@ Deno.test("the schemas have durations and percentages", () => {
 
 Deno.test.each(KEYS)("$key of $page takes a $type as users write it", ({ key, type, schema }) => {
   const [complaint = ""] = complaints(schema, key, "2 fortnights");
-  const wanted = type === "duration" ? /must be a duration from (\w+) to (\w+) / : /must be a whole percentage from (\d+) to (\d+),/;
+  const wanted = type === "duration" ? /must be a duration from (\w+) to (\w+),/ : /must be a whole percentage from (\d+) to (\d+),/;
   const [, from = "", to = ""] = wanted.exec(complaint) ?? assert.fail(complaint);
   const spellings = type === "duration" ? [from, to, `${parseDuration(to)}ms`] : [from, `${from}%`, to, `${to}%`];
   for (const spelling of spellings) assert.deepEqual(complaints(schema, key, spelling), [], spelling);
