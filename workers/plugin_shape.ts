@@ -27,7 +27,7 @@ export function shapeFault(value: unknown): string | undefined {
   if (kind === "discovery") {
     const { capabilities } = value;
     if (!Array.isArray(capabilities) || !capabilities.every((each) => CAPABILITIES.includes(each))) {
-      return `capabilities must be a list of ${CAPABILITIES.join(", ")}`;
+      return `capabilities must be a list that contains only ${CAPABILITIES.join(", ")}`;
     }
     for (const key of ["cluster", "service"]) {
       if (value[key] !== undefined && !isSchema(value[key])) return `${key} must be a Standard Schema`;

@@ -43,7 +43,7 @@ Deno.test.each([
   {
     what: "a discovery without capabilities",
     value: { ...CHECK, kind: "discovery", open: () => {} },
-    fault: "capabilities must be a list of watch, register, keys",
+    fault: "capabilities must be a list that contains only watch, register, keys",
   },
   {
     what: "a discovery whose section has no validator",

@@ -152,7 +152,9 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
         return await probe(message.instance, message.timeoutMs, signal);
       case "notify": {
         const { config } = started(message.instance);
-        if (plugin.kind !== "notifier") throw new Error(`Cannot notify: the plugin is a ${plugin.kind}`);
+        if (plugin.kind !== "notifier") {
+          throw new Error(`Cannot notify: the plugin is a ${plugin.kind}, not a notifier`);
+        }
         await plugin.notify(message.events, config, signal);
         return { type: "ack" };
       }
@@ -175,7 +177,7 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
 
   function started(name: string): Instance {
     const instance = instances.get(name);
-    if (instance === undefined) throw new Error(`Cannot use ${name}: not started`);
+    if (instance === undefined) throw new Error(`Cannot use ${name}: no such instance is running`);
     return instance;
   }
 
@@ -337,7 +339,9 @@ function serve(plugin: Loaded, wire: Wire, countOpen: CountOpen): (message: ToWo
 }
 
 function balancer(plugin: Loaded): BalancerPlugin {
-  if (plugin.kind !== "balancer") throw new Error(`Cannot decide for a balancer: the plugin is a ${plugin.kind}`);
+  if (plugin.kind !== "balancer") {
+    throw new Error(`Cannot call a balancer function: the plugin is a ${plugin.kind}, not a balancer`);
+  }
   return plugin;
 }
 

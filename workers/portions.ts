@@ -90,7 +90,7 @@ export function keysPortion(stream: number, { entries, exists, epoch }: KeysFact
   const facts = { entries: keysOf(entries), exists, epoch: epoch.slice(0, TEXT_LENGTH_MAX) };
   const text = stringify({ type: "keys", stream, ...facts });
   if (text.length <= MESSAGE_LENGTH_MAX) return text;
-  throw new InvalidMessage(`The keys below a prefix must have at most ${MESSAGE_LENGTH_MAX} characters of JSON`);
+  throw new InvalidMessage(`The keys under a prefix must have at most ${MESSAGE_LENGTH_MAX} characters of JSON`);
 }
 
 /** What the host lacks, sorted by name, and what it has to remove; `undefined` if the whole is as short. */

@@ -127,7 +127,7 @@ export async function openPlugin(
   const { apiVersion, kind: its } = introduction;
   if (apiVersion !== PLUGIN_API_VERSION) {
     throw new PluginFault(
-      `Cannot use the plugin: written for API version ${apiVersion}; this Lighthouse supports version ${PLUGIN_API_VERSION}`,
+      `Cannot use the plugin: written for API version ${apiVersion}; this version of Lighthouse supports version ${PLUGIN_API_VERSION}`,
     );
   }
   if (kind !== undefined && its !== kind) {

@@ -312,7 +312,7 @@ export class AppOperator implements Operator {
       const isAll = service !== undefined && orders.now.local.length > 0;
       return isAll
         ? reject(409, `Cannot undrain service ${service} alone: all services are drained; run undrain without a name`)
-        : reject(409, `Cannot undrain ${service ?? "this host"}: not drained`);
+        : reject(409, `Cannot undrain ${service ?? "this host"}: ${service ?? "this host"} is not drained`);
     }
     if (service !== undefined && localDrainOf(orders.now.local, service) !== undefined) {
       const warnings = [
@@ -355,7 +355,7 @@ export class AppOperator implements Operator {
       return reject(504, `Cannot count connections: ${error.message}`);
     }
     if (all === undefined) {
-      return reject(503, "Cannot count connections: cannot read /proc/net/tcp (requires cat)");
+      return reject(503, "Cannot count connections: /proc/net/tcp is unreadable (cat is required)");
     }
     return {
       ok: true,

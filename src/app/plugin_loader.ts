@@ -330,7 +330,8 @@ export class PluginLoader implements AsyncDisposable {
 class HashFault extends PluginFault {
   constructor({ name, sha256 }: PluginEntry, got: string, dir: string) {
     super(
-      `Cannot use the plugin ${name}: not the approved code: expected sha256 ${sha256}, received ${got}. ` +
+      `Cannot use the plugin ${name}: the code does not match its approved hash; ` +
+        `expected sha256 ${sha256}, received ${got}. ` +
         `Review the changes, then run: lighthouse plugin update ${name} --config ${dir}`,
     );
   }

@@ -149,7 +149,7 @@ export class OperatorLog {
   /** Logs which process serves after a start or a reload, and which old workers still have connections. */
   tellServing(pid: number, oldWorkers: readonly number[]): void {
     const old = oldWorkers.join(", ");
-    this.#log.info(old === "" ? "New process serving" : "New process serving; old workers still have connections", {
+    this.#log.info(old === "" ? "New process serving" : "New process serving; old workers draining", {
       event: "balancer.serving",
       pid,
       ...old === "" ? {} : { old },
@@ -277,7 +277,7 @@ export class OperatorLog {
       this.#log.debug("File written", { event: "balancer.file_written", path: step.path, tookMs });
     }
     if (step.do === "remove") {
-      this.#log.info("File of an unknown cluster removed", { event: "balancer.file_removed", path: step.path });
+      this.#log.info("Obsolete output file removed", { event: "balancer.file_removed", path: step.path });
     }
     if (step.do === "notify") {
       const { reason, run: [program = ""] } = step;

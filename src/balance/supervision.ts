@@ -72,7 +72,9 @@ export class Supervision implements Disposable {
   async have(step: Supervise, { children = [] }: BalancerSources, signal: AbortSignal): Promise<void> {
     const { name, run } = step;
     const child = children.find((child) => child.name === name);
-    if (child === undefined) throw new Error(`no child process ${JSON.stringify(name)} in the balancer's sources`);
+    if (child === undefined) {
+      throw new Error(`Cannot start child process ${JSON.stringify(name)}: the balancer plugin does not declare it`);
+    }
     const there = await this.#find(child);
     if (there !== undefined && isSame(there.run, run)) return;
     if (there !== undefined) await this.#end(there, step, signal);

@@ -270,7 +270,8 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
         const isEmpty = (started: Started) => portsSaid(started).some((ports) => ports.length === 0);
         must(
           !isEmpty(writer) || isEmpty(direct),
-          "the cluster is reported as empty although it has members: unreachable is not empty",
+          "the cluster is reported as empty although it has members; " +
+            "while the registry is unreachable, the plugin must not report an empty cluster",
         );
       },
       addressless,
@@ -299,7 +300,8 @@ export function discoveryRules(subject: DiscoverySubject): readonly Rule[] {
         const partial = portsSaid(writer).find((ports) => !ports.includes(8001));
         must(
           partial === undefined,
-          `the members [${partial}] are reported although 8001 was registered throughout: unreachable is not empty`,
+          `reported ports [${partial}] lack 8001, which was registered throughout; ` +
+            "while the registry is unreachable, the plugin must not report missing nodes",
         );
       },
       { why: addressless },

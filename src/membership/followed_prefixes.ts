@@ -7,7 +7,7 @@ import type { KeysEntry, KeysFacts, KeysPlace } from "../plugin/contract.ts";
 import type { Accepted } from "../config/accepted.ts";
 
 export interface FollowedPrefixesOptions {
-  /** Follows the keys below a prefix, in the worker of a discovery. Throws when it cannot continue. */
+  /** Follows the keys under a prefix, in the worker of a discovery. Throws when it cannot continue. */
   readonly follow: (place: KeysPlace, signal: AbortSignal) => AsyncIterable<KeysFacts>;
   readonly clock: Clock;
   readonly random: Random;
@@ -59,7 +59,7 @@ export class FollowedPrefixes implements AsyncDisposable {
     }
   }
 
-  /** The keys below a prefix; `undefined` while its registry has not answered. */
+  /** The keys under a prefix; `undefined` while its registry has not answered. */
   find(place: KeysPlace): readonly KeysEntry[] | undefined {
     return this.#followed.get(keyOf(place))?.entries;
   }

@@ -117,7 +117,7 @@ export function rendersCluster(
   return sections.has(name) || clusters === "all" || clusters.includes(cluster.name);
 }
 
-/** Finds the keys below a prefix; `undefined` while its registry has not answered. */
+/** Finds the keys under a prefix; `undefined` while its registry has not answered. */
 export type FindKeys = (place: KeysPlace) => WantedKeys["entries"] | undefined;
 
 /** The section of a cluster that a balancer renders without one: always the same value. */

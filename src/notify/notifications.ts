@@ -137,7 +137,7 @@ export class Notifications implements AsyncDisposable {
       const key = JSON.stringify(at);
       if (logged.has(key)) continue;
       logged.add(key);
-      log.info("Alert closed; object removed from config", { event: "config.obsolete", ...at });
+      log.info("Object removed from config; alert closed", { event: "config.obsolete", ...at });
     }
   }
 

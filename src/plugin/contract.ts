@@ -196,7 +196,7 @@ export interface Takeover {
   readonly takenFrom: string;
 }
 
-/** What a registry reports about the keys below a prefix: facts only, always the complete set. */
+/** What a registry reports about the keys under a prefix: facts only, always the complete set. */
 export interface KeysFacts {
   /** Every key with its value, sorted by key; an empty list when there is none. */
   readonly entries: readonly KeysEntry[];
@@ -253,7 +253,7 @@ export interface DiscoverySession {
    * so does one that belongs to no session. A missing node is no error.
    */
   deregisterOwn?(cluster: ClusterName, registration: Registration, signal: AbortSignal): Promise<void>;
-  /** Yields all keys below a prefix first, then again after each change; otherwise like {@linkcode watch}. */
+  /** Yields all keys under a prefix first, then again after each change; otherwise like {@linkcode watch}. */
   keys?(prefix: string, signal: AbortSignal): AsyncIterable<KeysFacts>;
   /**
    * Resolves, with the reason, when the session is over and its registrations
@@ -375,7 +375,7 @@ export interface KeysPlace {
   readonly prefix: string;
 }
 
-/** The keys below a prefix. */
+/** The keys under a prefix. */
 export interface WantedKeys extends KeysPlace {
   /** All of them, sorted by key. */
   readonly entries: readonly KeysEntry[];

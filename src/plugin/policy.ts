@@ -109,7 +109,7 @@ function faultOf(access: typeof ACCESSES[number], entry: string): string | undef
     default:
       return isOnePath(entry)
         ? undefined
-        : `${access} ${quote(entry)} is not a single absolute path without //, . or ..`;
+        : `${access} ${quote(entry)} is not a single absolute path without empty, "." or ".." segments`;
   }
 }
 

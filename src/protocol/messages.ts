@@ -102,7 +102,7 @@ export type ToWorker =
   }
   /** Stop watching a cluster. */
   | { readonly type: "unwatch"; readonly cluster: ClusterName }
-  /** Start to watch the keys below a prefix, under a stream number unique in this worker. */
+  /** Start to watch the keys under a prefix, under a stream number unique in this worker. */
   | { readonly type: "keys"; readonly stream: number; readonly prefix: string }
   /** Stop watching them. */
   | { readonly type: "endKeys"; readonly stream: number }

@@ -64,7 +64,7 @@ export class Archive {
         const reason = error instanceof Error ? error.message : String(error);
         const aside = await files.setAside(name, "corrupt");
         this.#names = this.#names.filter((other) => other !== name);
-        log.error("Snapshot corrupt; renamed, trying the previous snapshot", {
+        log.error("Corrupt snapshot renamed; reading the previous snapshot", {
           event: "store.snapshot_corrupt",
           name,
           aside,

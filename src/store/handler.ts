@@ -136,7 +136,7 @@ export class Handler implements Disposable {
     const mark = url.indexOf("?");
     const path = parsePath(url.slice(start, mark === -1 ? undefined : mark));
     if (path === undefined) {
-      return refuse(new Refusal("Bad Request", "Cannot read the path: invalid escape (%XX)"));
+      return refuse(new Refusal("Bad Request", "Invalid path: invalid percent-encoding (%XX)"));
     }
     const tokens = this.#options.tokens();
     const identity = tokens === undefined ? ANYONE : tokens.identify(request.headers.get("authorization"));
@@ -231,8 +231,8 @@ export class Handler implements Disposable {
           "Bad Request",
           since === undefined
             ? `Cannot watch from version ${quote(watch)}: must be an ETag of the store, or its sequence number`
-            : `Cannot watch for ${quote(query.get("timeout"))}: timeout must be a duration above 0 and at most ` +
-              `${formatDuration(WATCH_SECONDS.max * 1_000)} (2s, 500ms, or a number of seconds)`,
+            : `Cannot use timeout ${quote(query.get("timeout"))}: must be a duration above 0 and at most ` +
+              `${formatDuration(WATCH_SECONDS.max * 1_000)}, such as 2s or 500ms, or a number of seconds`,
         ),
       );
     }

@@ -37,7 +37,9 @@ export function readLeaseRequest(body: string, { name, holder, depthMax }: {
   const ttlMs = typeof ttl === "number" ? ttl * 1_000 : typeof ttl === "string" ? parseDuration(ttl) ?? NaN : NaN;
   if (!(ttlMs >= TTL_MS.min && ttlMs <= TTL_MS.max)) {
     const range = `from ${formatDuration(TTL_MS.min)} to ${formatDuration(TTL_MS.max)}`;
-    return refusal(`ttl must be a duration ${range} (2s, 500ms, or a number of seconds)`);
+    const wanted = `must be a duration ${range}, such as 2s or 500ms, or a number of seconds`;
+    const received = ttl instanceof Branch ? "an object" : ttl instanceof List ? "a list" : quote(ttl);
+    return refusal(ttl === undefined ? `missing key ttl: ${wanted}` : `ttl ${wanted}; received ${received}`);
   }
   const [odd] = Object.keys(unknown);
   if (odd !== undefined) return refusal(`unknown key ${quote(odd)}; known keys: ttl, keys, yields`);

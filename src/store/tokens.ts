@@ -23,7 +23,7 @@ export function parseTokens(text: string, file: string): Tokens {
     bearerOf({ name, read, write }) {
       const broken = [...read, ...write].find((prefix) => parsePath(prefix) === undefined);
       if (broken !== undefined) {
-        throw new Error(`Cannot read the path ${broken} of token ${name} in ${file}: invalid escape`);
+        throw new Error(`Invalid path ${broken} of token ${name} in ${file}: invalid percent-encoding (%XX)`);
       }
       return identityOf({ name, read, write });
     },

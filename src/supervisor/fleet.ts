@@ -248,7 +248,7 @@ export class Fleet implements AsyncDisposable {
   }
 
   /**
-   * Follows the keys below a prefix, in the worker that serves an instance. Throws {@linkcode WorkerDeadError} while none
+   * Follows the keys under a prefix, in the worker that serves an instance. Throws {@linkcode WorkerDeadError} while none
    * serves, and what {@linkcode PluginHost.keys} throws.
    */
   async *keys(instance: string, prefix: string, signal: AbortSignal): AsyncGenerator<KeysFacts, void, void> {
@@ -304,7 +304,8 @@ export class Fleet implements AsyncDisposable {
       // Usually the count alone shows that nothing has to be asked.
       if (files === undefined || !isShort(files)) continue;
       for (const { worker, open } of greediest(files, await this.#holders(files.limit))) {
-        const reason = `had ${open} of ${files.limit} file descriptors open while the process was running out`;
+        const reason = "too many open files: " +
+          `the worker held ${open} of the process limit of ${files.limit} file descriptors`;
         this.#log.error("Plugin has too many open files; worker stopped", {
           event: "worker.greedy",
           worker: worker.name,

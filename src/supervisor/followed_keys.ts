@@ -27,7 +27,7 @@ export class FollowedKeys {
   }
 
   /**
-   * Yields the registry's answers for the keys below a prefix; throws when the plugin cannot continue,
+   * Yields the registry's answers for the keys under a prefix; throws when the plugin cannot continue,
    * or the signal's reason.
    */
   async *follow(prefix: string, signal: AbortSignal): AsyncGenerator<KeysFacts, never, void> {

@@ -218,7 +218,7 @@ export class PluginHost implements AsyncDisposable {
   }
 
   /**
-   * Watches the keys below a prefix, at the pace of the reader. Throws a {@linkcode WorkerError} when
+   * Watches the keys under a prefix, at the pace of the reader. Throws a {@linkcode WorkerError} when
    * the plugin cannot continue, a {@linkcode WorkerDeadError}, or the signal's reason.
    */
   keys(prefix: string, signal: AbortSignal): AsyncGenerator<KeysFacts, never, void> {

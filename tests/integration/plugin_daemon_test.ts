@@ -58,7 +58,7 @@ Deno.test("a check by URL is swapped live when its hash changes, and needs no ne
     await reporter.event("config.invalid", {
       file: /plugins\.yaml$/,
       line: 1,
-      msg: /not the approved code: .*; its last good version stays active/,
+      msg: /the code does not match its approved hash; .*; its last good version stays active/,
     });
     await use("/3/mod.ts", greedy);
     await reporter.event("config.invalid", {

@@ -118,7 +118,8 @@ Deno.test("modules that differ from the approved ones are rejected with both has
   const dir = place.dir.file("config");
   assert.equal(
     told(wrong),
-    `checks.memcached.sha256: Cannot use the plugin memcached: not the approved code: expected sha256 ${other}, ` +
+    `checks.memcached.sha256: Cannot use the plugin memcached: the code does not match its approved hash; ` +
+      `expected sha256 ${other}, ` +
       `received ${sha256}. Review the changes, then run: lighthouse plugin update memcached --config ${dir}; ` +
       "its last good version stays active",
   );
@@ -174,7 +175,7 @@ Deno.test.each([
   {
     what: "another API version",
     text: "export default { kind: 'check', apiVersion: 2, name: 'x', summary: '', stability: 'stable' }",
-    fault: /written for API version 2; this Lighthouse supports version 1/,
+    fault: /written for API version 2; this version of Lighthouse supports version 1/,
   },
   { what: "what throws", text: "throw new Error('at once')", fault: /cannot load the plugin: at once/ },
   {
@@ -312,7 +313,10 @@ Deno.test("a file must match its hash, after a restart too", async () => {
   assert.equal(told(first), "");
   await place.dir.write("config/lib/connect.ts", "export async function connect() {}");
   const again = await place.load(place.loader(), entry);
-  assert.match(told(again), /not the approved code: .*; the approved version stays active, from the cache$/);
+  assert.match(
+    told(again),
+    /the code does not match its approved hash; .*; the approved version stays active, from the cache$/,
+  );
   assert.deepEqual(again.catalog.find("check", "memcached"), first.catalog.find("check", "memcached"));
 });
 

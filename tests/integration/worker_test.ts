@@ -514,7 +514,7 @@ Deno.test("Describer aborts with its signal, for a plugin that never loads or ne
   }
 });
 
-Deno.test("PluginHost follows keys below a prefix, and fails only a prefix with too many keys", async () => {
+Deno.test("PluginHost follows keys under a prefix, and fails only a prefix with too many keys", async () => {
   const module = discoveryModule(`async *watch() {}, async *keys(prefix, signal) {
     const entry = { key: "a", value: "1" };
     yield { exists: true, epoch: "1", entries: prefix === "/many/" ? new Array(10_001).fill(entry)
