@@ -35,6 +35,42 @@ export interface ChangedChildren {
   readonly gone: readonly NamedChild[];
 }
 
+/** The current entries of a cluster by name, and which of them have changed since they were last composed. */
+export class NotedChildren<Of extends Child> {
+  readonly #current = new Map<string, Of>();
+  /** The changed entries, as they were when last composed. */
+  readonly #before = new Map<string, Of | undefined>();
+
+  /** The current entries. */
+  get current(): ReadonlyMap<string, Of> {
+    return this.#current;
+  }
+
+  /** Notes an entry as it is now, or that there is none; returns whether that is a change. */
+  note(name: string, child: Of | undefined): boolean {
+    const last = this.#current.get(name);
+    if (child === last) return false;
+    if (!this.#before.has(name)) this.#before.set(name, last);
+    if (child === undefined) this.#current.delete(name);
+    else this.#current.set(name, child);
+    return true;
+  }
+
+  /** The entries that differ from when this was last called. */
+  takeChanged(): ChangedChildren {
+    const come: NamedChild[] = [];
+    const gone: NamedChild[] = [];
+    for (const [name, before] of this.#before) {
+      const now = this.#current.get(name);
+      if (now === before) continue;
+      if (now !== undefined) come.push([name, now]);
+      if (before !== undefined) gone.push([name, before]);
+    }
+    this.#before.clear();
+    return { come, gone };
+  }
+}
+
 /** The result of all entries of a cluster. */
 export interface ComposedNodes {
   /** One for each name, sorted by it. */

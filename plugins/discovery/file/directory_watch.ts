@@ -2,7 +2,7 @@ import type { ClusterFacts, ClusterName, PluginLog } from "../../../mod.ts";
 import type { Clock } from "../../../src/kernel/clock.ts";
 import { delay } from "../../../src/kernel/delay.ts";
 import { Gate } from "../../../src/kernel/gate.ts";
-import { Composition, newsOfFaults, sameFacts, sealedChild } from "../children.ts";
+import { Composition, newsOfFaults, NotedChildren, sameFacts, sealedChild } from "../children.ts";
 import { equalBytes } from "../node_json.ts";
 import { isOver, type NodeFile, readNodeFile, sameStamp, see, type Sighting, type Stamp } from "./lease.ts";
 import { refuseLink } from "./link.ts";
@@ -69,6 +69,8 @@ export class DirectoryWatch {
   readonly #options: DirectoryWatchOptions;
   readonly #gate = new Gate(READS_AT_ONCE_MAX);
   readonly #known = new Map<string, Known>();
+  /** The files with a lease that lasts, by the name of their node. */
+  readonly #live = new NotedChildren<NodeFile>();
   readonly #composition: Composition;
   #faults: ReadonlyMap<string, string> = new Map();
   #excess: string | undefined;
@@ -173,9 +175,7 @@ export class DirectoryWatch {
     this.#isSweepDue = false;
     const names = await this.#list();
     for (const name of this.#known.keys()) {
-      if (names?.has(name)) continue;
-      this.#known.delete(name);
-      this.#isNews = true;
+      if (names?.has(name) !== true) this.#note(name, undefined);
     }
     if (names === undefined) {
       [this.#sweep, this.#isWhole] = [undefined, false];
@@ -189,14 +189,9 @@ export class DirectoryWatch {
 
   #compose(): ClusterFacts {
     const { path, log, ttlMs } = this.#options;
-    const live = new Map<string, NodeFile>();
     let leaseMs = ttlMs;
-    for (const [name, { entry, sighting }] of this.#known) {
-      if (entry === undefined) continue;
-      leaseMs = Math.max(leaseMs, entry.lease?.ttlMs ?? 0);
-      if (!isOver(entry.lease, sighting)) live.set(name.slice(0, -FILE_ENDING.length), entry);
-    }
-    const { nodes, faults, excess } = this.#composition.compose(live);
+    for (const { entry } of this.#known.values()) leaseMs = Math.max(leaseMs, entry?.lease?.ttlMs ?? 0);
+    const { nodes, faults, excess } = this.#composition.change(this.#live.takeChanged(), () => this.#live.current);
     if (excess !== undefined && excess !== this.#excess) {
       log.warn("Metadata too large, partly omitted", { event: "discovery.excess", path, reason: excess });
     }
@@ -206,6 +201,15 @@ export class DirectoryWatch {
     }
     this.#faults = faults;
     return { nodes, exists: true, epoch: this.#epoch, leaseMs };
+  }
+
+  /** Notes what is known about a file now. */
+  #note(name: string, known: Known | undefined): void {
+    if (known === undefined) this.#known.delete(name);
+    else this.#known.set(name, known);
+    if (!isNodeFile(name)) return;
+    const isLive = known !== undefined && !isOver(known.entry?.lease, known.sighting);
+    if (this.#live.note(name.slice(0, -FILE_ENDING.length), isLive ? known.entry : undefined)) this.#isNews = true;
   }
 
   async #list(): Promise<ReadonlySet<string> | undefined> {
@@ -237,8 +241,7 @@ export class DirectoryWatch {
     const before = this.#known.get(name);
     const known = await this.#find(name, before);
     if (known === undefined) {
-      if (this.#known.delete(name)) this.#isNews = true;
-      return;
+      return this.#note(name, undefined);
     }
     const { stamp, entry, isSettled } = known;
     const lookedMs = clock.now();
@@ -249,12 +252,11 @@ export class DirectoryWatch {
       wallMs: wallMs(),
       ttlMs: entry?.lease?.ttlMs ?? ttlMs,
     });
-    this.#known.set(name, { sighting, lookedMs, entry, isSettled });
+    this.#note(name, { sighting, lookedMs, entry, isSettled });
     const [wasOver, isOverNow] = [
       before !== undefined && isOver(before.entry?.lease, before.sighting),
       isOver(entry?.lease, sighting),
     ];
-    if (before?.entry !== entry || wasOver !== isOverNow) this.#isNews = true;
     if (before === undefined || wasOver || !isOverNow) return;
     this.#options.log.info("Lease expired", {
       event: "discovery.lease_expired",

@@ -2,15 +2,7 @@ import type { ClusterFacts, PluginLog } from "../../../mod.ts";
 import type { Clock } from "../../../src/kernel/clock.ts";
 import { Gate } from "../../../src/kernel/gate.ts";
 import type { Random } from "../../../src/kernel/random.ts";
-import {
-  type ChangedChildren,
-  type Child,
-  Composition,
-  type NamedChild,
-  newsOfFaults,
-  sameFacts,
-  sealedChild,
-} from "../children.ts";
+import { type Child, Composition, newsOfFaults, NotedChildren, sameFacts, sealedChild } from "../children.ts";
 import type { Format } from "../formats/format.ts";
 import { equalBytes } from "../node_json.ts";
 import { ERROR, type WatchEvent } from "./connection.ts";
@@ -49,9 +41,7 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
   /** Children to be read again although they are known. */
   readonly #stale = new Set<string>();
   #names: readonly string[] = [];
-  readonly #children = new Map<string, Child>();
-  /** The children that were noted since the last composition, as they were in it. */
-  readonly #noted = new Map<string, Child | undefined>();
+  readonly #children = new NotedChildren<Child>();
   readonly #composition: Composition;
   #faults: ReadonlyMap<string, string> = new Map();
   #excess: string | undefined;
@@ -95,7 +85,7 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
       this.#connection = connection;
       this.#isListStale = true;
       this.#isBehind = true;
-      for (const name of this.#children.keys()) this.#stale.add(name);
+      for (const name of this.#children.current.keys()) this.#stale.add(name);
     }
     if (this.#isListStale) {
       if (this.#isBehind) await caughtUp(connection);
@@ -105,7 +95,10 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
     const epoch = connection.sessionId.toString(16);
     if (this.#isMissing) return { nodes: [], exists: false, epoch };
     await this.#readChildren(connection);
-    const { nodes, faults, excess } = this.#composition.change(this.#takeChanged(), () => this.#children);
+    const { nodes, faults, excess } = this.#composition.change(
+      this.#children.takeChanged(),
+      () => this.#children.current,
+    );
     if (excess !== undefined && excess !== this.#excess) {
       this.#options.log.warn("Metadata too large, partly omitted", {
         event: "discovery.excess",
@@ -145,7 +138,7 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
       if (!this.#isMissing) log.info("Path does not exist", { event: "discovery.path_missing", path });
       this.#isMissing = true;
       // A znode that is created again under a known name is another znode.
-      for (const name of this.#children.keys()) this.#stale.add(name);
+      for (const name of this.#children.current.keys()) this.#stale.add(name);
       return;
     }
   }
@@ -153,36 +146,15 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
   /** Forgets the children that are not listed any more. */
   #forgetUnlisted(): void {
     let staying = 0;
-    for (const name of this.#names) if (this.#children.has(name)) staying++;
-    if (staying === this.#children.size) return;
+    for (const name of this.#names) if (this.#children.current.has(name)) staying++;
+    if (staying === this.#children.current.size) return;
     const listed = new Set(this.#names);
-    for (const name of this.#children.keys()) if (!listed.has(name)) this.#note(name, undefined);
-  }
-
-  /** Notes what is known about a child now. */
-  #note(name: string, child: Child | undefined): void {
-    if (!this.#noted.has(name)) this.#noted.set(name, this.#children.get(name));
-    if (child === undefined) this.#children.delete(name);
-    else this.#children.set(name, child);
-  }
-
-  /** The children that differ from the last composition. */
-  #takeChanged(): ChangedChildren {
-    const come: NamedChild[] = [];
-    const gone: NamedChild[] = [];
-    for (const [name, before] of this.#noted) {
-      const now = this.#children.get(name);
-      if (now === before) continue;
-      if (now !== undefined) come.push([name, now]);
-      if (before !== undefined) gone.push([name, before]);
-    }
-    this.#noted.clear();
-    return { come, gone };
+    for (const name of this.#children.current.keys()) if (!listed.has(name)) this.#children.note(name, undefined);
   }
 
   /** Reads what is new or changed; if one cannot be read all fail, as a partial result is not reported. */
   async #readChildren(connection: ReadingConnection): Promise<void> {
-    const due = this.#names.filter((name) => !this.#children.has(name) || this.#stale.has(name));
+    const due = this.#names.filter((name) => !this.#children.current.has(name) || this.#stale.has(name));
     this.#stale.clear();
     // All are awaited even so: answers over a lost connection must not be noted after that.
     const results = await Promise.allSettled(
@@ -196,15 +168,15 @@ export class ZnodeWatch implements Watch<ClusterFacts> {
     const { path, format, withoutMetadata } = this.#options;
     try {
       const { data } = await connection.getData(`${path}/${name}`, { watch: true });
-      const before = this.#children.get(name);
+      const before = this.#children.current.get(name);
       // Unchanged children stay the same values, so that they are not reported.
       const isNode = before?.node !== undefined || before?.unresolved !== undefined;
       // Data that is not kept is empty, and equals nothing.
       if (isNode && before.data.length > 0 && equalBytes(before.data, data)) return;
-      this.#note(name, format.read(name, data, { withoutMetadata, before }));
+      this.#children.note(name, format.read(name, data, { withoutMetadata, before }));
     } catch (error) {
-      if (isError(error, ERROR.noNode)) this.#note(name, undefined);
-      else if (isError(error, ERROR.noAuth)) this.#note(name, sealedChild("Permission denied"));
+      if (isError(error, ERROR.noNode)) this.#children.note(name, undefined);
+      else if (isError(error, ERROR.noAuth)) this.#children.note(name, sealedChild("Permission denied"));
       else throw error;
     }
   }
