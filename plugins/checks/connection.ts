@@ -88,10 +88,10 @@ export async function readAuthorities(path: string, signal: AbortSignal): Promis
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof Deno.errors.NotCapable) throw error;
-    throw new CannotProbeError(`Cannot read ca ${path}: ${error instanceof Error ? error.message : error}`);
+    throw new CannotProbeError(`Cannot read CA file ${path}: ${error instanceof Error ? error.message : error}`);
   }
   if (!pem.includes("-----BEGIN CERTIFICATE-----")) {
-    throw new CannotProbeError(`Cannot use ca ${path}: no PEM certificate found`);
+    throw new CannotProbeError(`Cannot use CA file ${path}: no PEM certificate found`);
   }
   return pem;
 }

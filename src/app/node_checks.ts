@@ -355,7 +355,7 @@ export class NodeChecks implements AsyncDisposable {
       const [had, has] = [before, now].map((health) => health.values().some((each) => each.state === state));
       return had && !has;
     };
-    if (failing.length > 0) log.warn("Nodes fail their checks", { event: "node.failing", ...fields(failing) });
+    if (failing.length > 0) log.warn("Nodes failing checks", { event: "node.failing", ...fields(failing) });
     if (ended("failing")) log.info("All nodes pass their checks again", { event: "node.passing", ...fields(passing) });
     if (unknown.length > 0) {
       log.warn("Cannot check nodes; keeping their shares", { event: "node.unknown", ...fields(unknown) });

@@ -418,7 +418,7 @@ export class Executor implements BalancerEffects, Disposable {
       // An unknown holder may share the port with the balancer, and receive its requests.
       return {
         kind: "system",
-        message: `${what} aborted: cannot determine which process holds its addresses: ${error.message}`,
+        message: `${what} aborted: cannot determine which process holds the balancer's addresses: ${error.message}`,
       };
     }
     if (taken === undefined) return undefined;

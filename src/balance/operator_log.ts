@@ -158,9 +158,10 @@ export class OperatorLog {
 
   /** Logs that a surplus process was asked to stop. */
   tellDismissed(pid: number, why: string): void {
-    this.#log.info(`Soft-stopping surplus process: ${why}`, {
+    this.#log.info("Soft-stopping surplus process", {
       event: "balancer.dismissed",
       pid,
+      reason: why,
     });
   }
 

@@ -48,7 +48,7 @@ export async function doctor(given: DoctorArguments, options: DoctorCommandOptio
     ...silent.map(({ at, reason }): DoctorFinding => ({
       check: "process",
       level: "warning",
-      text: `${at} does not respond: ${reason}`,
+      text: `Cannot read the status from ${at}: ${reason}`,
       fix: `systemctl status lighthouse-${at.includes("reporter") ? "reporter" : "writer"}`,
     })),
     ...answered.map(({ at, status: { role, pid } }): DoctorFinding => ({

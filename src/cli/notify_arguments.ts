@@ -16,5 +16,5 @@ export const notifyArguments = <Dir>(dir: Parser<"sync", Dir, unknown>) =>
         description: message`Name of a file in notifiers/, without its extension.`,
       }),
     }),
-    { brief: message`Send one event.`, description: message`Sends the notifier.test event.` },
+    { brief: message`Send a test event.`, description: message`Sends the notifier.test event.` },
   );

@@ -27,7 +27,7 @@ export function problemsOf({ answered, silent }: AnsweredAll): readonly Problem[
     ...silent.map(({ at, reason }): Problem => ({
       level: "failing",
       role: "host",
-      text: `${at} does not respond: ${reason}`,
+      text: `Cannot read the status from ${at}: ${reason}`,
     })),
     ...answered.flatMap(({ status: { role }, health: { reasons = [], degraded = [] } }) => [
       ...reasons.map((text): Problem => ({ level: "failing", role, text })),

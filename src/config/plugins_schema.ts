@@ -56,7 +56,7 @@ const path = list(
 );
 const ENTRY = {
   url: matching(/^\S+$/, "a URL (https:, http:, file:) or a path without spaces"),
-  sha256: optional(matching(/^[0-9a-f]{64}$/, "64 hexadecimal digits in lower case")),
+  sha256: optional(matching(/^[0-9a-f]{64}$/, "64 lowercase hexadecimal digits")),
   insecure: optional(flag()),
 };
 const allowing = (...placeholders: readonly string[]) =>

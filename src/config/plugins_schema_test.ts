@@ -76,7 +76,7 @@ Deno.test("readPlugins() requires a hash for a URL, and names the command that w
     "run lighthouse plugin update memcached",
   ]);
   assert.deepEqual(findingsOf({ url: "./mod.ts" }), []);
-  assert.match(findingsOf({ url: "./mod.ts", sha256: "3f" }).join(), /sha256: must be 64 hexadecimal digits/);
+  assert.match(findingsOf({ url: "./mod.ts", sha256: "3f" }).join(), /sha256: must be 64 lowercase hexadecimal digits/);
 });
 
 Deno.test.each([

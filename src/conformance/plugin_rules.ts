@@ -57,7 +57,7 @@ export function pluginRules(
       },
     },
     {
-      title: "returns the same description each time without permissions, and requests no broad permissions",
+      title: "is described without permissions, identically each time, and requests no broad permissions",
       async run() {
         const raw = await config();
         const first = await describe(source, raw, scope);

@@ -8,7 +8,7 @@ import { utf8 } from "../kernel/utf8.ts";
 export const TOKEN_KEYS = {
   name: word(),
   token: optional(matching(/^[\x21-\x7e]{16,}$/, "at least 16 printable characters without spaces")),
-  sha256: optional(matching(/^[0-9a-f]{64}$/, "64 hexadecimal digits")),
+  sha256: optional(matching(/^[0-9a-f]{64}$/, "64 lowercase hexadecimal digits")),
 } as const;
 
 /** One entry of a file of tokens: the token, or its hash. */

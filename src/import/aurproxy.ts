@@ -263,7 +263,7 @@ function convertSource(source: Key, files: ConfigFiles, reasons: string[]): Conv
       type?.converted("discovery: static");
       return { item: staticNode(source, files, reasons), adjustment };
     case "ApiSource": {
-      type?.converted("the api key in the cluster's file, and a static source without nodes");
+      type?.converted("`api` in the cluster's file, and a static source without nodes");
       source.get("name")?.replaced("the name of the cluster");
       const allowed = source.get("source_whitelist");
       const classes = allowed?.texts ?? ["StaticProxySource", "AuroraProxySource"];

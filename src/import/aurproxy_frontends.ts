@@ -215,7 +215,9 @@ function haproxyFrontend({ healthcheckRoute, context }: Frontend): readonly stri
   const route = healthcheckRoute?.take(healthcheckRoute.text, "a path", "monitor-uri, in the frontend's lines");
   const deny = context?.get("location_blacklist");
   const denied = deny?.take(deny.texts, "a list of paths", "http-request deny, in the frontend's lines") ?? [];
-  context?.get("default_server")?.converted("this server receives requests for all other hosts");
+  context?.get("default_server")?.converted(
+    "requests for hosts without a frontend of their own are routed to this backend",
+  );
   for (const name of ["overflow_port", "send_timeout"]) context?.get(name)?.unsupported("an nginx directive");
   return [
     "mode http",

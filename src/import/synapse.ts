@@ -90,8 +90,8 @@ const HAPROXY_REPLACED: Readonly<Record<string, string>> = {
   candidate_config_file_path: "haproxy -c validates each file before installation",
   state_file_path: "the topology file keeps the last known good members (topology_file in lighthouse.yaml)",
   state_file_ttl: "lighthouse.yaml: max_age",
-  server_order_seed: "servers have fixed slots; their order does not change",
-  max_server_id: "servers have fixed slots",
+  server_order_seed: "the server order is fixed, and server ids stay stable",
+  max_server_id: "server ids are assigned automatically and stay stable",
   use_nerve_weights: "node weights are always applied",
 };
 
@@ -397,7 +397,7 @@ function multi(key: Key, method: Key, context: DiscoveryContext): Sources {
 }
 
 const SECTION_REPLACED: Readonly<Record<string, string>> = {
-  backend_order: "servers have fixed slots; their order does not change",
+  backend_order: "the server order is fixed, and server ids stay stable",
   cookie_value_method: "the plugin derives cookies from node names; see Cookies on the plugin's page",
 };
 

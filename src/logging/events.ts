@@ -519,7 +519,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     fields: [],
     meaning:
       "the address of `--admin` cannot be bound, or the tokens or certificates are invalid; the process exits with status 1",
-    action: "fix the flags or the files",
+    action: "free the address or choose another; otherwise fix the token file or the certificate in the message",
   },
   "admin.denied": {
     level: "warn",
@@ -691,7 +691,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   },
   "balancer.dismissed": {
     level: "info",
-    fields: ["balancer", "pid"],
+    fields: ["balancer", "pid", "reason"],
     meaning: "a second balancer process, serving alongside the managed process, is asked to exit",
     action: NO_ACTION,
   },
@@ -1135,8 +1135,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "store.conflict_unsaved": {
     level: "error",
     fields: ["name", "reason"],
-    meaning: "the snapshot of a losing version could not be saved",
-    action: "check the disk, and copy the snapshot before it is removed",
+    meaning: "the snapshot of a losing version could not be renamed, and will be removed like any old snapshot",
+    action: "check the disk, and copy the snapshot `name` before it is removed",
   },
   "store.lease_expired": {
     level: "info",
@@ -1237,14 +1237,14 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     repeats: true,
     fields: ["publisher", "reason"],
-    meaning: "metrics cannot be sent to a publisher; samples are dropped until sending succeeds",
+    meaning: "a publisher cannot send metrics to its server; samples are dropped until sending succeeds",
     action: "fix the cause in `reason`; check the address and the server",
     resolvedBy: "publisher.sent",
   },
   "publisher.sent": {
     level: "info",
     fields: ["publisher", "dropped"],
-    meaning: "metrics are sent to a publisher again; `dropped` samples were lost",
+    meaning: "a publisher sends metrics to its server again; `dropped` samples were lost",
     action: NO_ACTION,
   },
   "log.internal": {

@@ -453,7 +453,7 @@ export class MembershipGuard implements Disposable {
     }
     const nodes = unlogged.length + memory.unloggedBefore;
     for (const { node, kept, ignored, keys } of unlogged.slice(0, CONFLICTS_TOLD_MAX)) {
-      log.warn("Sources disagree about a node; using the earlier source", {
+      log.warn("Sources disagree about a node; using the source listed first", {
         event: "cluster.conflict",
         cluster,
         node,

@@ -98,7 +98,7 @@ export const METRICS = {
     part: "The config",
     kind: "gauge",
     labels: ["severity"],
-    help: "Findings in the config by severity: error, warning.",
+    help: "Errors and warnings in the config, by severity: error, warning.",
   },
   lighthouse_config_readable: {
     part: "The config",

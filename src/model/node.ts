@@ -109,8 +109,10 @@ export function parseNode(value: unknown): ParsedNode {
   if (!isRecord(metadata) || !isPlain(metadata)) {
     return refuse("metadata must be a JSON object", metadata);
   }
-  if (JSON.stringify(metadata).length > METADATA_LENGTH_MAX) {
-    return refuse(`metadata must be at most ${METADATA_LENGTH_MAX} characters`, "too long to show");
+  const { length } = JSON.stringify(metadata);
+  if (length > METADATA_LENGTH_MAX) {
+    const wanted = `metadata must be at most ${METADATA_LENGTH_MAX} characters`;
+    return { ok: false, reason: `Invalid node: ${wanted}; received ${length} characters` };
   }
   const options = parseOptions(value);
   if (typeof options === "string") return { ok: false, reason: options };

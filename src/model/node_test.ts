@@ -133,7 +133,7 @@ const REFUSALS: readonly { readonly why: string; readonly node: unknown; readonl
   {
     why: "metadata that is too long",
     node: { ...NODE, metadata: { a: "x".repeat(METADATA_LENGTH_MAX) } },
-    then: /metadata must be at most 65536 characters; received "too long to show"/,
+    then: /metadata must be at most 65536 characters; received 65544 characters/,
   },
 ];
 

@@ -153,7 +153,7 @@ export class Journal {
     try {
       await archive.keepLost(name);
     } catch (error) {
-      log.error("Cannot save the snapshot of a losing version", {
+      log.error("Cannot protect the snapshot of a losing version from removal", {
         event: "store.conflict_unsaved",
         name,
         reason: String(error),

@@ -75,9 +75,9 @@ Deno.test("http reports an invalid ca file", async () => {
   await using server = serveTls(pem.good);
   const missing = dir.file("missing.pem");
   const unread = await reasonOf(http, { uri: "/", https: true, ca: missing }, server.target);
-  assert.match(unread, /^Cannot read ca .*missing.pem/);
+  assert.match(unread, /^Cannot read CA file .*missing.pem/);
   const key = await reasonOf(http, { uri: "/", https: true, ca: pem.key }, server.target);
-  assert.match(key, /^Cannot use ca .*: no PEM certificate found/);
+  assert.match(key, /^Cannot use CA file .*: no PEM certificate found/);
 });
 
 Deno.test.each([{ verify: true }, { verify: false }])(

@@ -455,7 +455,7 @@ Deno.test.each([{ cluster: "../etc" }, { cluster: ".." }, { cluster: "" }, { clu
     await using session = await open(dir);
     await assert.rejects(
       session.register(cluster, up(testNode(1)), soon()),
-      /Cannot use cluster: must be a file name without a slash/,
+      /Cannot use cluster .*: must be a file name without a slash/,
     );
     await using follower = new GuardedFollower(session, cluster);
     await eventually("the watch throws", () => follower.error instanceof TypeError);

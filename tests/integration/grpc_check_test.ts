@@ -79,7 +79,7 @@ Deno.test("grpc rejects a certificate that is not trusted, or for another name",
   assert.match(await reasonOf(grpc, { tls: true, ca: pem.selfSigned }, secured.target), invalid);
   const misnamed = { tls: true, ca: pem.ca, server_name: "elsewhere.example" };
   assert.match(await reasonOf(grpc, misnamed, secured.target), invalid);
-  assert.match(await reasonOf(grpc, { tls: true, ca: dir.file("none.pem") }, secured.target), /^Cannot read ca /);
+  assert.match(await reasonOf(grpc, { tls: true, ca: dir.file("none.pem") }, secured.target), /^Cannot read CA file /);
 });
 
 Deno.test("grpc reports a mismatch of TLS between server and config", async () => {

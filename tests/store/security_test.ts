@@ -115,7 +115,7 @@ Deno.test.each([
   { text: `- {name: a, token: ${ALL}, writes: []}`, fault: /Unknown key/ },
   { text: `- {name: a, token: ${ALL}}\n- {name: b, token: ${ALL}}`, fault: /another entry has the same token/ },
   { text: `- {name: a, token: ${ALL}, [`, fault: /invalid YAML/ },
-  { text: `- {name: a, sha256: ${ALL}}`, fault: /64 hexadecimal digits/ },
+  { text: `- {name: a, sha256: ${ALL}}`, fault: /64 lowercase hexadecimal digits/ },
   { text: `- ${ALL}`, fault: /must be a map/ },
   { text: ALL, fault: /a list of tokens/ },
 ])("an invalid tokens file is rejected without showing a token: $fault", ({ text, fault }) => {

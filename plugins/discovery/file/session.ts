@@ -302,7 +302,9 @@ export class FileSession implements DiscoverySession {
     // deno-lint-ignore no-control-regex -- these are rejected.
     if (cluster === "" || cluster.startsWith(".") || /[\/\u0000-\u001f\u007f]/.test(cluster)) {
       throw new TypeError(
-        `Cannot use cluster: must be a file name without a slash; current value is ${quote(cluster)}`,
+        `Cannot use cluster ${
+          quote(cluster)
+        }: must be a file name without a slash, a leading dot or control characters`,
       );
     }
     return `${this.#options.path}/${cluster}`;

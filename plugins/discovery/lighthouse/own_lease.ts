@@ -123,7 +123,7 @@ export class OwnLease {
     }
     if (next.size === 0) {
       const answer = await instances.ask({ method: "DELETE", path: this.#path, signal });
-      if (answer.status !== 204 && answer.status !== 404) throw refused("end the lease", instances, answer);
+      if (answer.status !== 204 && answer.status !== 404) throw refused("delete the lease", instances, answer);
       this.#held = next;
       return;
     }

@@ -98,7 +98,7 @@ export class LighthouseSession implements DiscoverySession {
     const { ca } = options;
     const pem = ca === undefined ? undefined : await Deno.readTextFile(ca);
     if (pem !== undefined && !pem.includes("-----BEGIN CERTIFICATE-----")) {
-      throw new Error(`Cannot use ca ${ca}: must contain a PEM certificate`);
+      throw new Error(`Cannot use CA file ${ca}: must contain a PEM certificate`);
     }
     return new LighthouseSession(options, context, { ca: pem });
   }
