@@ -44,8 +44,8 @@ export interface MembershipPlan {
 }
 
 /**
- * The steps over the socket, in waves: no server is disabled before all new ones are added, nor deleted
- * before all others are disabled.
+ * The steps over the socket, in waves: no server gets fewer requests before all that get more do, none is disabled before
+ * that, nor deleted before all others are disabled. In between, a backend would have no server, and requests would fail.
  */
 export function planMembership(
   clusters: readonly ServedCluster[],
@@ -60,7 +60,8 @@ export function planMembership(
   const learnt = learntRejections(rejected);
   const lacking = missingFiles(rejected);
   const adds: CommandStep[] = [],
-    changes: CommandStep[] = [],
+    gains: CommandStep[] = [],
+    losses: CommandStep[] = [],
     removals: CommandStep[] = [],
     deletions: CommandStep[] = [];
   const reloadReasons: string[] = [];
@@ -80,8 +81,8 @@ export function planMembership(
       if (server === undefined && !awaitsItsCheck(cluster, member, running)) missing.push(member);
       else if (server !== undefined) {
         const key = `${backend}/${member.name}`;
-        const { steps, obstacle } = correct(key, member, { server, cluster, sentAgoMs });
-        changes.push(...steps);
+        const { steps, isLoss, obstacle } = correct(key, member, { server, cluster, sentAgoMs });
+        (isLoss ? losses : gains).push(...steps);
         if (obstacle !== undefined) reloadReasons.push(obstacle);
       }
     }
@@ -107,7 +108,7 @@ export function planMembership(
       deletions.push(deletion(key));
     }
   }
-  return { steps: [...adds, ...changes, ...removals, ...deletions], reloadReasons };
+  return { steps: [...adds, ...gains, ...losses, ...removals, ...deletions], reloadReasons };
 }
 
 /**
@@ -171,7 +172,10 @@ export function add(
   return { id, steps };
 }
 
-/** Brings an existing server to its desired state; `obstacle` is what needs a reload. */
+/**
+ * Brings an existing server to its desired state; `isLoss` if it gets fewer requests then, `obstacle` is what needs a
+ * reload.
+ */
 export function correct(
   key: string,
   member: Member,
@@ -180,7 +184,7 @@ export function correct(
     readonly cluster: ServedCluster;
     readonly sentAgoMs: ReadonlyMap<string, number> | undefined;
   },
-): { readonly steps: readonly CommandStep[]; readonly obstacle?: string | undefined } {
+): { readonly steps: readonly CommandStep[]; readonly isLoss: boolean; readonly obstacle?: string | undefined } {
   const steps: CommandStep[] = [];
   const { ip, port, state } = member;
   const { inMaintenance, down, check, agent } = server;
@@ -190,7 +194,7 @@ export function correct(
     const found = `${key} is at ${formatEndpoint(is)} instead of ${formatEndpoint(wanted)}`;
     steps.push(command(`set server ${key} addr ${ip} port ${port}`, MOVED, { found }));
   }
-  const { steps: weighing, obstacle } = correctWeight(key, member, { server, cluster });
+  const { steps: weighing, isLess = false, obstacle } = correctWeight(key, member, { server, cluster });
   const moving = correctState(key, member, { server, sentAgoMs });
   // A server that is to get requests gets its weight first, and one that is not gets none meanwhile.
   steps.push(...state === "ready" ? [...weighing, ...moving] : [...moving, ...weighing]);
@@ -204,7 +208,7 @@ export function correct(
   if (down && check === "none" && agent === "none" && !inMaintenance && !isTracking) {
     steps.push(command(`set server ${key} health up`, SILENCE, { found: `${key} is down without a health check` }));
   }
-  return { steps, obstacle };
+  return { steps, isLoss: isLess || state !== "ready", obstacle };
 }
 
 /**
@@ -218,7 +222,7 @@ function correctWeight(
     readonly server: RunningServer;
     readonly cluster: ServedCluster;
   },
-): { readonly steps: readonly CommandStep[]; readonly obstacle?: string } {
+): { readonly steps: readonly CommandStep[]; readonly isLess?: boolean; readonly obstacle?: string } {
   const wanted = isSpare ? 0 : own ?? weightOf(options) ?? givenWeight;
   if (agent === "running" || weight === wanted || Number.isNaN(weight)) return { steps: [] };
   if (wanted !== 0 && wanted !== givenWeight && !traits.takesServers) {
@@ -228,7 +232,7 @@ function correctWeight(
   }
   const to = wanted === givenWeight ? "100%" : String(wanted);
   const found = `${key} has weight ${weight} instead of ${wanted}`;
-  return { steps: [command(`set server ${key} weight ${to}`, SILENCE, { found })] };
+  return { steps: [command(`set server ${key} weight ${to}`, SILENCE, { found })], isLess: wanted < weight };
 }
 
 /** The weight that a server's options result in; `undefined` if unknown. */

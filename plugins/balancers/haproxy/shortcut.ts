@@ -39,11 +39,8 @@ const NAME_COLUMN = 1, STATUS_COLUMN = 17, ADDRESS_COLUMN = 73, WEIGHT_COLUMN = 
  */
 const READS_MAX = 64, READS_SHARE_MAX = 1 / 4;
 
-/**
- * The commands for members, in waves: no server is disabled before all new ones are added, nor deleted before
- * all others are disabled.
- */
-type Waves = { readonly [wave in "adds" | "changes" | "removals" | "deletions" | "reads"]: CommandStep[] };
+/** The commands for members, in the waves of `planMembership`, and then the reads. */
+type Waves = { readonly [wave in "adds" | "gains" | "losses" | "removals" | "deletions" | "reads"]: CommandStep[] };
 
 /** What a change is planned from and into. */
 interface Scene {
@@ -72,12 +69,12 @@ export function shortcut(
   if (running === undefined || !isAtLeast(running.version, 2, 6)) return undefined;
   const count = change.clusters.reduce((sum, { members }) => sum + members.length, 0);
   if (count > READS_MAX && count > READS_SHARE_MAX * serversOf(running)) return undefined;
-  const waves: Waves = { adds: [], changes: [], removals: [], deletions: [], reads: [] };
+  const waves: Waves = { adds: [], gains: [], losses: [], removals: [], deletions: [], reads: [] };
   const since = new Map(observed.since);
   const scene: Scene = { change, running, since, allowed, waves, going: new Map(), ids: new Map() };
   for (const cluster of change.clusters) if (!planCluster(cluster, scene)) return undefined;
-  const { adds, changes, removals, deletions, reads } = waves;
-  const steps = [...adds, ...changes, ...removals, ...deletions, ...reads];
+  const { adds, gains, losses, removals, deletions, reads } = waves;
+  const steps = [...adds, ...gains, ...losses, ...removals, ...deletions, ...reads];
   if (steps.length === 0) return { steps, observed: () => observed };
   const isServing = `[^]*\\nPid: ${running.pid}\\n(?:[^]*\\n)?Stopping: 0(?:\\n[^]*)?`;
   return {
@@ -145,11 +142,11 @@ function planMember(
     return true;
   }
   if (server !== undefined) {
-    const { steps, obstacle } = correct(key, member, { server, cluster: served, sentAgoMs });
+    const { steps, isLoss, obstacle } = correct(key, member, { server, cluster: served, sentAgoMs });
     if (obstacle !== undefined) return false;
     if (steps.length === 0) return true;
     const corrected = { ...server, ...asDesired(member, { served, givenWeight: server.givenWeight }) };
-    waves.changes.push(...steps);
+    waves[isLoss ? "losses" : "gains"].push(...steps);
     waves.reads.push(readMember(backend, member, corrected));
     since.set(key, corrected);
     return true;

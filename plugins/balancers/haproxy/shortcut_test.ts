@@ -71,6 +71,23 @@ Deno.test("shortcut() changes what differs, and reads back that and which proces
   assert.deepEqual((await stepsFrom([A], ["a.int:80 10.0.0.7"]))?.[0], "set server web/a.int:80 addr 10.0.0.7 port 80");
 });
 
+Deno.test("shortcut() and plan() give a node its requests before another one loses them: no request finds no server", async () => {
+  const node = (host: string, state?: "drain"): Node => ({
+    host,
+    ip: "10.0.0.1",
+    port: 80,
+    metadata: {},
+    ...state !== undefined && { state },
+  });
+  const [before, now] = [[node("a.int"), node("b.int", "drain")], [node("a.int", "drain"), node("b.int")]];
+  const order = ["set server web/b.int:80 state ready", "set server web/a.int:80 state drain"];
+  assert.deepEqual((await stepsFrom(before, now))?.slice(0, 2), order);
+  const next = desired(now);
+  const { observed } = await serving(desired(before));
+  const planned = commands(next, observed).map((step) => step.do === "command" ? step.command : "");
+  assert.deepEqual(planned.filter((command) => order.includes(command)), order);
+});
+
 Deno.test("shortcut() leaves to a look what needs a reload, a twin, or an older HAProxy", async () => {
   assert.equal(await stepsFrom([A], [A, B], { version: "2.4.0" }), undefined);
   assert.equal(await stepsFrom([A], [A, B], { section: { backend: ["balance static-rr"] } }), undefined);
