@@ -115,7 +115,7 @@ async function reporterFault(
 
 Deno.test("the reporter is killed, and another takes over before its session ends: no node is ever missing", async (t) => {
   let isMissing = false;
-  const aftermath = await reporterFault({ sessionTimeout: 6 }, async ({ stage, owners }) => {
+  const aftermath = await reporterFault({ sessionTimeout: 30 }, async ({ stage, owners }) => {
     const before = await owners();
     await stage.replace("reporter", "SIGKILL");
     await eventually("every node belongs to another session", async () => {
