@@ -37,7 +37,7 @@ export function testPart(part: number, of: number): void {
   const seeds = all.filter((seed) => seed % of === part);
   const ignore = seeds.length === 0;
   Deno.test({
-    name: `a world keeps its promises under every fault, and converges afterwards (part ${part + 1} of ${of})`,
+    name: `each simulation keeps the promises under every fault, and converges afterwards (part ${part + 1} of ${of})`,
     ignore,
     fn: async () => {
       for (const seed of seeds) {
