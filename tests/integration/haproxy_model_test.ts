@@ -152,7 +152,7 @@ Deno.test("the model of HAProxy times a drain like HAProxy", async () => {
   assert.equal(since(await state()) >= 2, since(model.command("show servers state")) >= 2);
 });
 
-Deno.test("the model of HAProxy returns HAProxy's responses, and ends with the same servers", async () => {
+Deno.test("the model of HAProxy responds like HAProxy, and ends with the same servers", async () => {
   await using box = new HaproxyBox();
   const file = [
     "global",

@@ -185,7 +185,7 @@ Deno.test("ZnodeWatch reports once that a cluster is missing, whatever else happ
   await watched.yields("1", "missing", "2");
 });
 
-Deno.test("ZnodeWatch polls a cluster that is never created thousands of times, and still stops at once", async () => {
+Deno.test("ZnodeWatch checks thousands of times for a cluster that is never created, and still stops at once", async () => {
   const clock = new FakeClock();
   const context = new RecordingContext();
   let looks = 0;
