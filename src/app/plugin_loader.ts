@@ -272,7 +272,7 @@ export class PluginLoader implements AsyncDisposable {
     const at = { sha256, reason: how, file: cache.hungFile(sha256) };
     try {
       cache.noteHung(sha256, how);
-      this.#options.log.error("Plugin hung; disabled until it changes or its marker file is removed", {
+      this.#options.log.error("Plugin hung; disabled until it changes or its record file is removed", {
         event: "plugin.hung",
         ...at,
       });

@@ -252,7 +252,7 @@ Deno.test("a balancer plugin that hung stays disabled after a restart, while HAP
   await host.write("clusters/web", { discovery: "file", haproxy: { port, backend: ["mode http"] }, odd: {} });
   {
     await using first = Lighthouse.start("run", host.configDir, client.flags);
-    await first.logged(/Plugin hung; disabled until it changes or its marker file is removed/);
+    await first.logged(/Plugin hung; disabled until it changes or its record file is removed/);
     await host.untilServing("web", [service.port]);
   }
   await using second = Lighthouse.start("run", host.configDir, client.flags);
