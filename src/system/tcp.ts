@@ -13,5 +13,20 @@ export interface TcpAddress {
  */
 export async function connectTcp({ host, port }: TcpAddress, signal: AbortSignal): Promise<Deno.TcpConn> {
   signal.throwIfAborted();
-  return await Deno.connect({ hostname: host, port, signal });
+  const pending = new AbortController();
+  // An abort between the kernel's connect and its delivery makes `Deno.connect` throw and forget the connection, which
+  // then stays open until this process exits. Without this check it is returned, and closed below.
+  Object.defineProperty(pending.signal, "throwIfAborted", { value: () => {} });
+  const abort = () => pending.abort(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    const connection = await Deno.connect({ hostname: host, port, signal: pending.signal });
+    if (signal.aborted) connection.close();
+    signal.throwIfAborted();
+    return connection;
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error;
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
 }
