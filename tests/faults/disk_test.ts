@@ -13,12 +13,6 @@ if (noMount) console.log(`faults: the test with a full disk is skipped: ${WHY_NO
 /** The size of the disk that fills up. */
 const DISK_BYTES = 512 * 1024;
 
-/** The number of files added at once, and of services among them, each in a cluster of its own. */
-const FILES = 5_000, SERVICES = 500;
-
-/** The deadline, long enough for a machine with ten times the load it can handle: the test is not about speed. */
-const FILES_DEADLINE_MS = 180_000;
-
 /** Drops the capabilities with which root bypasses permissions. */
 const WITHOUT_PASSING_OVER = Deno.uid() === 0 ? ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] : [];
 
@@ -114,41 +108,6 @@ Deno.test("permissions are wrong: no request fails, unreadable config keeps its 
   assertUnnoticed(t, aftermath);
 });
 
-Deno.test(`${FILES} config files are added at once: no request fails, members leave meanwhile, and all clusters are served`, async (t) => {
-  const clusters = FILES - SERVICES;
-  let ready = "";
-  await using stage = await FaultStage.set({
-    prepare: (host) => {
-      ready = host.dir.file("ready");
-      writeAll(ready, clusters);
-      return Promise.resolve();
-    },
-  });
-  const { host } = stage;
-  // Longer leases than two seconds, so that hundreds of nodes need few renewals.
-  await host.write("discovery/file", { path: host.registryDir, ttl: 60 });
-  const aftermath = await stage.during(async () => {
-    // A separate process writes them, so that this one's traffic continues.
-    const { success } = await new Deno.Command("cp", { args: ["-r", `${ready}/.`, host.configDir] }).output();
-    assert(success);
-    stage.services[0]!.healthy = false;
-    await eventually("a member leaves meanwhile", async () => {
-      return (await host.serving("web")).length === stage.ports.length - 1;
-    }, { deadlineMs: FILES_DEADLINE_MS, everyMs: 100 });
-  }, async () => {
-    await eventually("all are served", async () => {
-      const [backends = "", servers = ""] = await host.haproxy.ask("show backend", "show servers state");
-      const seen = {
-        clusters: backends.split("\n").filter((name) => /^c[0-9]+$/.test(name.trim())).length,
-        services: servers.split("\n").filter((row) => / c[0-9]+ .* 2 0 /.test(row)).length,
-      };
-      assert.deepEqual(seen, { clusters, services: SERVICES });
-      return true;
-    }, { deadlineMs: FILES_DEADLINE_MS, everyMs: 200 });
-  });
-  assertUnnoticed(t, aftermath);
-});
-
 Deno.test("the clock jumps an hour ahead, then two hours back: no request fails, and members join and leave", async (t) => {
   await using dir = new TempDir();
   await using zookeeper = await ZooKeeper.start();
@@ -189,16 +148,5 @@ function exists(path: string): boolean {
     return true;
   } catch {
     return false;
-  }
-}
-
-/** Writes all files into a new directory. */
-function writeAll(configDir: string, clusters: number): void {
-  for (const folder of ["clusters", "services"]) Deno.mkdirSync(`${configDir}/${folder}`, { recursive: true });
-  for (let i = 0; i < clusters; i++) {
-    Deno.writeTextFileSync(`${configDir}/clusters/c${i}.yaml`, "discovery: file\nhaproxy: {}\n");
-    if (i >= SERVICES) continue;
-    const service = `discovery: file\nport: ${20_000 + i}\nchecks: { interval: 1 }\n`;
-    Deno.writeTextFileSync(`${configDir}/services/c${i}.yaml`, service);
   }
 }

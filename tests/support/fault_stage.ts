@@ -114,7 +114,7 @@ export class FaultStage implements AsyncDisposable {
     });
     // A HAProxy that is started while the writer starts one is asked to exit: the writer's start must be complete.
     await writer.event("balancer.serving", { balancer: "haproxy" });
-    const traffic = stack.use(new Traffic({ port, clients: 3, pauseMs: 5 }));
+    const traffic = stack.use(new Traffic({ port, clients: 3, pauseMs: 10 }));
     return new FaultStage({ host, services, port, writer, reporter, traffic }, stack.move());
   }
 
