@@ -54,7 +54,6 @@ Deno.test("the file registry is unreadable, then restored from a backup with one
     await Deno.writeTextFile(registry, "a file in the directory's place");
     await stage.writer.event("registry.unreachable");
     await stage.host.untilServing("web", stage.ports);
-    await Deno.remove(registry);
     // Every lease in it has long expired.
     await replaceDirectory(dir.file("backup"), registry);
     await eventually("all are registered", async () => {
