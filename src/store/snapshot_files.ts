@@ -1,3 +1,6 @@
+import { systemClock } from "../kernel/clock.ts";
+import { deadline } from "../kernel/deadline.ts";
+import { delay } from "../kernel/delay.ts";
 import { createFile, makeDirectory, openTrusted, requireOwnDirectory } from "../system/trusted_file.ts";
 import { parseSnapshotName } from "./snapshot_name.ts";
 
@@ -21,10 +24,26 @@ export interface SnapshotFiles {
 /** Suffix of an incomplete file. */
 const UNFINISHED = ".tmp";
 
+/**
+ * How long a lock is tried, and how often: a process that starts a program passes its locks on until the program is
+ * executed, so a store that has just ended may still appear to hold its own.
+ */
+const LOCK_TRY_MS = 1_000, LOCK_POLL_MS = 20;
+
 /** Tries a lock; a Deno without `tryLock` waits for it. */
 async function takeLock(file: Deno.FsFile & { readonly tryLock?: (exclusive: boolean) => Promise<boolean> }) {
-  if (file.tryLock !== undefined) return await file.tryLock(true);
-  await file.lock(true);
+  if (file.tryLock === undefined) {
+    await file.lock(true);
+    return true;
+  }
+  using patience = deadline(LOCK_TRY_MS, { clock: systemClock });
+  while (!await file.tryLock(true)) {
+    const isPatient = await delay(LOCK_POLL_MS, { clock: systemClock, signal: patience.signal }).then(
+      () => true,
+      () => false,
+    );
+    if (!isPatient) return false;
+  }
   return true;
 }
 

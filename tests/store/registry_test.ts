@@ -90,7 +90,7 @@ Deno.test("lighthouse: a registered node appears, changes, and is removed with i
   await using store = await TestStore.start();
   await using reader = await open([store]);
   await using follower = new GuardedFollower(reader, "web");
-  const writer = await open([store]);
+  await using writer = await open([store], { ttlMs: 20_000 });
   await writer.register("web", up(testNode(1)), soon());
   await follower.has(1);
   await writer.register("web", up(testNode(2)), soon());
