@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { counted } from "../kernel/counted.ts";
 import { Executor } from "../balance/executor.ts";
 import { findOrphans } from "../balance/placing.ts";
 import { runProgram } from "../balance/program.ts";
@@ -118,9 +119,14 @@ const checkConfig: Check = ({ dir, directory: { accepted, diagnostics } }) => {
   const finding: DoctorFinding = accepted === undefined
     ? { check: "config", level: "error", text: `Cannot read the config directory ${dir}`, fix }
     : errors > 0
-    ? { check: "config", level: "error", text: `${errors} errors and ${warnings} warnings in ${dir}`, fix }
+    ? {
+      check: "config",
+      level: "error",
+      text: `${counted(errors, "error")} and ${counted(warnings, "warning")} in ${dir}`,
+      fix,
+    }
     : warnings > 0
-    ? { check: "config", level: "warning", text: `${warnings} warnings in ${dir}`, fix }
+    ? { check: "config", level: "warning", text: `${counted(warnings, "warning")} in ${dir}`, fix }
     : { check: "config", level: "ok", text: `${dir} is valid` };
   return Promise.resolve([finding]);
 };

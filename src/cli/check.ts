@@ -1,3 +1,4 @@
+import { counted } from "../kernel/counted.ts";
 import type { Identity } from "../app/host_facts.ts";
 import { type Validated, validateDirectory } from "../app/validate.ts";
 import type { HostSettings } from "../config/desired.ts";
@@ -46,12 +47,12 @@ export async function check(
   if (accepted === undefined && (await Deno.stat(dir).catch(() => undefined))?.isFile) {
     complain(`To check a file in its directory: lighthouse check DIR --file services/NAME.yaml=${dir}`);
   }
-  const count = (severity: Severity) => counted(diagnostics, severity);
-  const failed = count("error").number > 0 || (strict && count("warning").number > 0);
+  const count = (severity: Severity) => diagnostics.filter((each) => each.severity === severity).length;
+  const failed = count("error") > 0 || (strict && count("warning") > 0);
   if (!json) {
-    const notices = count("notice");
-    const counts = [count("error"), count("warning"), ...notices.number > 0 ? [notices] : []];
-    print(`${dir}: ${failed ? "not valid" : "valid"}: ${counts.map(({ text }) => text).join(", ")}`);
+    const severities: readonly Severity[] = ["error", "warning", ...count("notice") > 0 ? ["notice" as const] : []];
+    const counts = severities.map((severity) => counted(count(severity), severity));
+    print(`${dir}: ${failed ? "not valid" : "valid"}: ${counts.join(", ")}`);
   }
   return failed ? 1 : 0;
 }
@@ -62,14 +63,6 @@ async function whyUnreadable(path: string): Promise<string | undefined> {
   } catch (error) {
     return error instanceof Deno.errors.NotFound ? "no such file" : String(error);
   }
-}
-
-function counted(
-  diagnostics: readonly Diagnostic[],
-  severity: Severity,
-): { readonly number: number; readonly text: string } {
-  const { length: number } = diagnostics.filter((each) => each.severity === severity);
-  return { number, text: `${number} ${severity}${number === 1 ? "" : "s"}` };
 }
 
 /** Finds out why the services of a config directory cannot be announced from this host. */

@@ -1,3 +1,4 @@
+import { counted } from "../kernel/counted.ts";
 import { type ClusterSource, findClusterSources } from "../app/cluster_source.ts";
 import { type CombinedFacts, combineFacts } from "../app/combined_facts.ts";
 import type { Identity } from "../app/host_facts.ts";
@@ -130,9 +131,7 @@ function shortageOf({ exists, count, given, within, file }: {
   if (count >= Math.max(wait, 1)) return undefined;
   if (!exists) return `No cluster ${cluster} in the registry of ${file}`;
   const besides = others ? " on other hosts" : "";
-  const seen = `Cluster ${cluster} has ${
-    count === 0 ? "no nodes" : `${count} node${count === 1 ? "" : "s"}`
-  }${besides}`;
+  const seen = `Cluster ${cluster} has ${count === 0 ? "no nodes" : counted(count, "node")}${besides}`;
   return wait > 1 || given.wait !== undefined ? `${seen} ${within}, expected ${wait} (--wait)` : `${seen} in ${file}`;
 }
 

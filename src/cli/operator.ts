@@ -1,3 +1,4 @@
+import { counted } from "../kernel/counted.ts";
 import { type AdminCommand, formatCommand } from "../admin/command.ts";
 import type { Explained } from "../admin/explained.ts";
 import type { ListedOrder, Listing } from "../admin/listing.ts";
@@ -170,7 +171,7 @@ async function awaitEmpty(
     }
     if (nowMs >= untilMs) {
       for (const [name, count] of busy) {
-        complain(`${name} still has ${count} established connection${count === 1 ? "" : "s"}`);
+        complain(`${name} still has ${counted(count, "established connection")}`);
       }
       complain(
         `Timed out after ${formatDuration(waitMs)} (--wait-timeout) waiting for ${

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { counted } from "../kernel/counted.ts";
 import { formatDuration } from "../kernel/duration.ts";
 import { escapeUnprintable } from "../kernel/quote.ts";
 import type { Status } from "../status/status_shape.ts";
@@ -66,7 +67,7 @@ export function* statusText(all: AnsweredAll, { color }: { readonly color: boole
   }
   for (const { status } of all.answered) {
     const { role, pid, version, upSeconds, config } = status;
-    const counts = `${config.errors} errors, ${config.warnings} warnings`;
+    const counts = `${counted(config.errors, "error")}, ${counted(config.warnings, "warning")}`;
     yield "";
     yield `${role} ${version}, pid ${pid}, up ${age(upSeconds)}, config ${config.dir} (${counts})`;
     yield* rowsText(rowsOf(status), paint);
@@ -163,10 +164,12 @@ function balancerText(each: Status["balancers"][string]): string {
     ...standby === null ? [] : [`on standby: ${standby}`],
     ...paused === null ? [] : [`paused by ${paused.author}`],
     ...fileBehind === null ? [] : [`file behind: ${fileBehind.text}`],
-    `${reloads} reloads${lastReload === null ? "" : `, last ${age(lastReload.agoSeconds)} ago: ${lastReload.text}`}`,
+    `${counted(reloads, "reload")}${
+      lastReload === null ? "" : `, last ${age(lastReload.agoSeconds)} ago: ${lastReload.text}`
+    }`,
     ...unserved.length === 0 ? [] : [`not serving ${unserved.join(", ")}`],
-    ...leftOut === 0 ? [] : [`${leftOut} parts of the config skipped`],
-    ...olderPids.length === 0 ? [] : [`${olderPids.length} old workers`],
+    ...leftOut === 0 ? [] : [`${counted(leftOut, "part")} of the config skipped`],
+    ...olderPids.length === 0 ? [] : [counted(olderPids.length, "old worker")],
     ...inForce || lastError === null ? [] : [lastError.text],
     ...waits.map(({ why, inSeconds }) => `waiting ${age(Math.max(0, inSeconds))}: ${why}`),
   ];
@@ -176,7 +179,7 @@ function balancerText(each: Status["balancers"][string]): string {
 function clusterText({ state, reason, forSeconds, nodes, emptied, discovery }: Status["clusters"][string]): string {
   const since = forSeconds === null ? "" : ` for ${age(forSeconds)}`;
   const had = emptied === null ? "" : ` (had ${emptied.had})`;
-  return `${nodes} nodes${had} from ${discovery}; ${state}${since}${reason === null ? "" : `: ${reason}`}`;
+  return `${counted(nodes, "node")}${had} from ${discovery}; ${state}${since}${reason === null ? "" : `: ${reason}`}`;
 }
 
 function serviceText({ status, forSeconds, checks, registration, discovery }: Status["services"][string]): string {

@@ -544,5 +544,5 @@ const HELD: { readonly [cause in Hold["cause"]]: string } = {
   few: "Registry reports fewer nodes than min_nodes",
   shrunk: "Registry reports more lost nodes than max_shrink_percent allows",
   missing: "Registry has no such cluster",
-  behind: "Registry lacks nodes, and its history is unknown",
+  behind: "Registry lacks nodes after a new session, failover or reset",
 };

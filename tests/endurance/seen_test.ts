@@ -199,7 +199,7 @@ const FAULTS: readonly Fault[] = [
     seen: {
       health: /Balancer haproxy (?:has been out of sync for .*address already in use|does not serve taken|skips)/,
       metrics: /lighthouse_health_findings\{severity="degraded"\} [1-9]/,
-      status: /!! {2}balancer {2}haproxy +(?:in|out of) sync for .*(?:not serving taken|1 parts of the config skipped)/,
+      status: /!! {2}balancer {2}haproxy +(?:in|out of) sync for .*(?:not serving taken|1 part of the config skipped)/,
       code: 1,
       explain: /taken/,
       history: /balancer\.address_taken .*address already in use/,
@@ -370,7 +370,7 @@ const FAULTS: readonly Fault[] = [
     seen: {
       health: /Cluster far has been stale for [^"]*401 Unauthorized/,
       metrics: /lighthouse_watch_failures_total\{cluster="far"\} [1-9]/,
-      status: /!! {2}cluster {3}far +1 nodes from lighthouse; stale for .*401 Unauthorized/,
+      status: /!! {2}cluster {3}far +1 node from lighthouse; stale for .*401 Unauthorized/,
       code: 1,
       explain: /far/,
       history: /cluster\.watch_failed .*reason=.*401 Unauthorized/,
