@@ -225,7 +225,7 @@ const OWN_DIRECTIVES: ReadonlyMap<string, string> = new Map([
   ["pid", "absent, because pid_file sets it"],
   [
     "daemon",
-    "absent, because the writer starts nginx as a daemon (a service manager passes daemon off as an argument)",
+    "absent, because the writer starts nginx as a daemon; under a service manager, pass -g 'daemon off;' to nginx",
   ],
   ["master_process", "absent, because a reload requires a master process"],
 ]);

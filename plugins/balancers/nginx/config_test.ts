@@ -46,7 +46,7 @@ Deno.test.each([
   {
     why: "daemon in main",
     file: { main: ["daemon off"] },
-    message: /a service manager passes daemon off as an argument/,
+    message: /under a service manager, pass -g .daemon off;. to nginx/,
   },
   { why: "no master", file: { main: ["master_process off"] }, message: /a reload requires a master process/ },
   {
