@@ -133,7 +133,7 @@ const checkConfig: Check = ({ dir, directory: { accepted, diagnostics } }) => {
 
 const checkTools: Check = async () => {
   const missing = await findMissingTools();
-  if (missing.length === 0) return [{ check: "tools", level: "ok", text: "Processes can be inspected" }];
+  if (missing.length === 0) return [{ check: "tools", level: "ok", text: "Other processes can be inspected" }];
   return [{
     check: "tools",
     level: "warning",

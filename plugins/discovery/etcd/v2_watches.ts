@@ -198,7 +198,7 @@ export class V2Watches {
       this.#pasts++;
       this.#newest = undefined;
       const { log, endpoints } = this.#options;
-      log.warn("Registry history lost; holding missing nodes", {
+      log.warn("Registry lost its history; keeping missing nodes for one lease", {
         event: "discovery.history_lost",
         path,
         instance: endpoints.current,

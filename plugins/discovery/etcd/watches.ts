@@ -277,7 +277,7 @@ export class Watches {
   /** Notes that etcd has changed beyond its known history. */
   #forgetPast(prefix: string): void {
     const { log, endpoints } = this.#options;
-    log.warn("Registry history lost; holding missing nodes", {
+    log.warn("Registry lost its history; keeping missing nodes for one lease", {
       event: "discovery.history_lost",
       path: prefix,
       instance: endpoints.current,

@@ -127,7 +127,7 @@ export class BranchWatch {
     }
     if (answer.headers["lighthouse-follows"] === "false") {
       this.#epoch = crypto.randomUUID();
-      log.warn("Registry history lost; holding missing nodes", {
+      log.warn("Registry lost its history; keeping missing nodes for one lease", {
         event: "discovery.history_lost",
         path,
         instance: instances.current,
