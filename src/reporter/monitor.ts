@@ -1,4 +1,5 @@
 import type { Clock } from "../kernel/clock.ts";
+import { formatDuration } from "../kernel/duration.ts";
 import type { Logger } from "../kernel/logger.ts";
 import type { Random } from "../kernel/random.ts";
 import { Timetable } from "../kernel/timetable.ts";
@@ -10,6 +11,12 @@ import { INITIAL_VERDICT, judge, judgeUnknown, type Thresholds, type Unknown, ty
 
 /** A check that cannot be made is tried again after this time, if its interval is longer. */
 const UNKNOWN_RETRY_MS = 5_000;
+
+/**
+ * A failed probe that took twice its deadline and this long says nothing of the service: this process did not run
+ * meanwhile, as in a virtual machine that is moved, and found its deadline over before it could read the response.
+ */
+const SUSPENDED_MS = 1_000;
 
 /** One check of one port, as the monitor runs it. */
 export interface MonitoredCheck extends Thresholds {
@@ -204,9 +211,10 @@ export class Monitor implements AsyncDisposable {
       for (;;) {
         await this.#until(startMs(dueMs, intervalMs), signal);
         const startedMs = clock.now();
-        const outcome = await probe(check.id, check.timeoutMs, signal);
+        const shown = await probe(check.id, check.timeoutMs, signal);
         signal.throwIfAborted();
         current.probedMs = clock.now();
+        const outcome = unlessSuspended(shown, { tookMs: current.probedMs - startedMs, timeoutMs: check.timeoutMs });
         const { status: result } = outcome;
         meter.count("lighthouse_probes_total", { service: running.port.key, check: check.name, result });
         meter.observe(
@@ -300,4 +308,15 @@ function firstVerdict(check: MonitoredCheck, old: RunningCheck | undefined): Ver
 
 function equal(a: MonitoredCheck, b: MonitoredCheck): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** What a probe shows of the service: nothing if this process was suspended during the probe. */
+function unlessSuspended(
+  outcome: ProbeOutcome,
+  { tookMs, timeoutMs }: { readonly tookMs: number; readonly timeoutMs: number },
+): ProbeOutcome {
+  if (outcome.status !== "fail" || tookMs <= 2 * timeoutMs + SUSPENDED_MS) return outcome;
+  const reason = `this process was suspended during the probe, which took ${formatDuration(Math.round(tookMs))} ` +
+    `instead of at most ${formatDuration(timeoutMs)}`;
+  return { status: "unknown", reason };
 }

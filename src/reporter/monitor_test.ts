@@ -26,6 +26,8 @@ class Bench implements AsyncDisposable {
   passes = true;
   /** Why no probe can be made. */
   blind: string | undefined;
+  /** How long the process does not run during the next probe. */
+  suspendedMs = 0;
   /** Set to keep probes from settling. */
   hangs = false;
   atOnceMax = 0;
@@ -41,6 +43,9 @@ class Bench implements AsyncDisposable {
       this.atOnceMax = Math.max(this.atOnceMax, ++this.#running);
       try {
         if (this.hangs) await new Promise((_resolve, reject) => signal.addEventListener("abort", reject));
+        const suspendedMs = this.suspendedMs;
+        this.suspendedMs = 0;
+        if (suspendedMs > 0) this.clock.advance(suspendedMs);
         if (this.blind !== undefined) return { status: "unknown", reason: this.blind };
         return this.passes ? { status: "pass" } : { status: "fail", reason: "no" };
       } finally {
@@ -126,6 +131,21 @@ Deno.test("Monitor counts nothing while no probe can be made: passes and failure
   bench.blind = undefined;
   await bench.rounds(1);
   assert.deepEqual(bench.said, ["web:80 up", "web:80 down"]);
+});
+
+Deno.test("Monitor keeps the last result if the process was suspended during a probe", async () => {
+  await using bench = new Bench();
+  bench.monitor.apply([PORT]);
+  await bench.rounds(2);
+  bench.passes = false;
+  bench.suspendedMs = 60_000;
+  bench.clock.advance(1_000);
+  await settle();
+  const [check] = bench.monitor.ports.get(PORT.key)?.checks ?? [];
+  assert.match(check?.unknown?.reason ?? "", /suspended during the probe, which took 1m instead of at most 1s/);
+  assert.deepEqual(bench.said, ["web:80 up"]);
+  await bench.rounds(2);
+  assert.deepEqual(bench.said, ["web:80 up", "web:80 down"], "later failures count");
 });
 
 Deno.test("Monitor counts a service as neither up nor down if its checks could never run", async () => {
