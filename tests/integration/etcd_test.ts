@@ -499,7 +499,7 @@ Deno.test("an etcd restored from an older backup has another epoch, and is follo
   assert.equal(new Set(epochs).size, 2);
   assert.notEqual(epochs[0], epochs[1], "the one that lacks a node is of another epoch");
   assert.equal(web.snapshots[1]?.leaseMs, 3_000);
-  assert.ok(writer.context.lines.some((line) => /^warn Registry history lost/.test(line)));
+  assert.ok(writer.context.lines.some((line) => /^warn Registry lost its history/.test(line)));
 });
 
 Deno.test("an emptied etcd has another epoch, in which the cluster does not exist", async () => {

@@ -85,7 +85,7 @@ Deno.test("doctor: names each problem with the command that fixes it", async () 
     );
   assert.match(
     wrong("config"),
-    new RegExp(`errors and \\d+ warnings in \\S+ \\| lighthouse check ${stage.host.configDir}`),
+    new RegExp(`errors? and \\d+ warnings? in \\S+ \\| lighthouse check ${stage.host.configDir}`),
   );
   assert.match(wrong("process"), /: no such socket \| systemctl status lighthouse-writer/);
   assert.match(

@@ -365,7 +365,7 @@ Deno.test("lighthouse: a wiped store empties no cluster; only members that do no
   assert.deepEqual(follower.snapshots.slice(counted).map(({ nodes }) => nodes.length), [2], "nobody left in between");
   assert.match(
     reader.context.lines.join("\n"),
-    /warn Registry history lost; holding missing nodes path=\/services\/web /,
+    /warn Registry lost its history; keeping missing nodes for one lease path=\/services\/web /,
   );
 });
 
@@ -451,7 +451,7 @@ Deno.test("lighthouse: an instance that lags removes no member", async () => {
   await follower.has(1);
   for (const n of [1, 2, 3]) await ahead.commit([["PUT", "/n", n]]);
   proxy.refuse();
-  await eventually("it is doubted", () => session.context.lines.some((line) => line.includes("Registry history lost")));
+  await eventually("it is doubted", () => session.context.lines.some((line) => line.includes("Registry lost its history")));
   await behind.ask("PUT /copy", (await ahead.ask("GET /copy")).text);
   await behind.commit([["PUT", "/services/web/web.test%3A2", testNode(2)]]);
   await follower.has(1, 2);
