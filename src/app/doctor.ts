@@ -166,7 +166,7 @@ const checkClock: Check = async () => {
   const chrony = await look("chronyc", ["-n", "tracking"]).catch(() => "");
   const offset = Number(/^System time\s*:\s*([0-9.]+) seconds/m.exec(chrony)?.[1] ?? NaN);
   if (Number.isNaN(offset)) {
-    return [{ check: "clock", level: "ok", text: "Not checked: neither timedatectl nor chronyc responds" }];
+    return [{ check: "clock", level: "ok", text: "Clock not checked: neither timedatectl nor chronyc responds" }];
   }
   return offset > 1
     ? [{ check: "clock", level: "warning", text: `The clock is off by ${offset}s`, fix: "chronyc makestep" }]
@@ -282,7 +282,8 @@ async function checkBalancer(
         : `kill ${pid}, or choose another port`,
     });
   } else if (listens.length > 0) {
-    found.push({ check, level: "ok", text: `All ${listens.length} addresses are free or in use by this balancer` });
+    const subject = listens.length === 1 ? "The address is" : `All ${listens.length} addresses are`;
+    found.push({ check, level: "ok", text: `${subject} free or in use by this balancer` });
   }
   return found;
 }

@@ -64,7 +64,7 @@ Deno.test("doctor: finds nothing wrong with a healthy host, and lists what is fi
     found.filter((each) => each.check === check && each.level === "ok").map(({ text }) => text);
   assert.match(fine("process")[0] ?? "", /^The writer, pid \d+, responds at unix:/);
   assert.match(fine("balancer haproxy").join("\n"), /Process \d+ responds at .*\n?/);
-  assert.match(fine("balancer haproxy").join("\n"), /addresses are free or in use by this balancer/);
+  assert.match(fine("balancer haproxy").join("\n"), /address(es are| is) free or in use by this balancer/);
   assert.match(fine("balancer haproxy").join("\n"), /Lock held by the writer, pid \d+/);
   assert.match(fine("registry static")[0] ?? "", /^Connected after \d+ms/);
   assert.match(fine("descriptors")[0] ?? "", /^writer, pid \d+: open file limit \d+ is sufficient for \d+ workers$/);
