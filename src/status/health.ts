@@ -159,7 +159,7 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
   for (const [key, { checks }] of Object.entries(status.services)) {
     for (const { name, passes, unknown } of checks) {
       if (unknown === null) continue;
-      const meanwhile = { true: "counts as up", false: "counts as down", null: "not up yet" }[`${passes}`];
+      const meanwhile = { true: "counts as up", false: "counts as down", null: "no result yet" }[`${passes}`];
       yield `Check ${name} of ${key} has been unable to run for ${
         spoken(unknown.agoSeconds)
       } (${meanwhile}): ${unknown.text}`;
@@ -167,8 +167,8 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
   }
   for (const [key, { registration }] of Object.entries(status.services)) {
     if (registration !== null && registration.contestedBy !== null) {
-      const name = status.host?.name ?? "its name";
-      yield `${key} is contested: another host at ${registration.contestedBy} also registers it as ${name}`;
+      const name = status.host === null ? "" : `, ${status.host.name}`;
+      yield `${key} is contested: the host at ${registration.contestedBy} registers the same node name${name}`;
     }
     if (registration === null || registration.failure === null) continue;
     yield `${key} should be ${registration.wanted} in its registry, but is not: ${registration.failure}`;

@@ -91,7 +91,7 @@ const HELD: { readonly [cause in Hold["cause"]]: string } = {
   many: "registry reports more nodes than max_nodes",
   shrunk: "registry removes more nodes at once than max_shrink_percent allows",
   missing: "registry has no such cluster",
-  behind: "registry lacks nodes, and its history is unknown; reporters may register them again",
+  behind: "registry lacks nodes after a new session, failover or reset",
 };
 
 /** Says how all stands, from what the parts say. Pure. */
@@ -401,7 +401,7 @@ function statusOfPort(
   const blind = checks.find(({ unknown }) => unknown !== undefined);
   if (blind?.unknown === undefined || status === "down") return { status, reason: null, forSeconds: age(sinceMs) };
   const { sinceMs: blindMs, reason } = blind.unknown;
-  const meanwhile = status === "up" ? "counts as up" : "not up yet";
+  const meanwhile = status === "up" ? "counts as up" : "the service has not been up yet";
   return {
     status: "unknown",
     reason: redact(`Check ${blind.name} cannot run: ${reason}; ${meanwhile}`),

@@ -102,13 +102,14 @@ function answer(
   const start = url.indexOf("/", url.indexOf("//") + 2);
   const host = url.slice(url.indexOf("//") + 2, start);
   if (checksHost && !isLocalHost(host)) {
-    return refuse(421, "Cannot serve this host name: must be a name of this host");
+    return refuse(421, "Cannot use the Host header: must be localhost or a loopback address");
   }
   if (method !== "GET" && method !== "HEAD") {
-    return refuse(405, `Cannot ${method}: use GET or HEAD`, [["allow", "GET, HEAD"]]);
+    return refuse(405, `Cannot ${method}: supported methods are GET and HEAD`, [["allow", "GET, HEAD"]]);
   }
   try {
-    switch (url.slice(start).replace(/[?#].*$/s, "")) {
+    const path = url.slice(start).replace(/[?#].*$/s, "");
+    switch (path) {
       case "/status":
         return respond(200, answers.status());
       case "/health": {
@@ -120,7 +121,7 @@ function answer(
         return { status: 200, headers: [["content-type", contentType], ["cache-control", "no-store"]], body };
       }
       default:
-        return refuse(404, "Not found; use /status, /health or /metrics");
+        return refuse(404, `Cannot find ${path}: known paths are /status, /health and /metrics`);
     }
   } catch (error) {
     log.error("Status request failed", {

@@ -601,7 +601,7 @@ Deno.test.each([
   {
     why: "two hosts fight over one node",
     change: { services: { "api:80": { registration: { contestedBy: "10.0.0.2" } } } },
-    said: /api:80 is contested: another host at 10.0.0.2 also registers it as web01.test/,
+    said: /api:80 is contested: the host at 10.0.0.2 registers the same node name, web01.test/,
   },
   {
     why: "a service is down",
