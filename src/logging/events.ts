@@ -348,7 +348,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["cause", "recheck", "cluster", "source", "known", "said"],
     meaning:
-      "a guard holds a membership change. `known` is the number of served members, `said` is the reported number. The registry is read again after `recheck`. `cause` is a guard (`empty`, `few`, `many`, `shrunk`), `missing` (the registry does not have the cluster) or `behind` (the registry lacks nodes, and its history is unknown, for example after a new session). `source` is the registry that reported the change, if the cluster has several; absent if the change is in their combined members",
+      "a guard holds a membership change. `known` is the number of served members, `said` is the reported number. The registry is read again after `recheck`. `cause` is a guard (`empty`, `few`, `many`, `shrunk`), `missing` (the registry does not have the cluster) or `behind` (the registry lacks nodes after a new session, failover or reset). `source` is the registry that reported the change, if the cluster has several registries; absent if the change is in the combined members",
     action: "no action; if the members were removed on purpose, see the guards in docs/config/clusters.md",
     resolvedBy: "cluster.released",
   },
@@ -706,7 +706,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     repeats: true,
     fields: ["balancer", "kind"],
-    meaning: "a socket command failed; the change is retried, then applied with a reload",
+    meaning:
+      "a socket command failed; the change is retried. If the retries fail too, the change is applied with a reload",
     action: "no action; if the failure persists, check the balancer's socket and log",
   },
   "balancer.file_written": {
@@ -748,7 +749,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "error",
     repeats: true,
     fields: ["balancer", "clusters"],
-    meaning: "the balancer serves clusters whose config is invalid; these clusters are left unchanged",
+    meaning:
+      "the clusters in `clusters` have an invalid config; their running config is kept, and reloads are suspended",
     action: "fix the files of these clusters",
   },
   "balancer.failed": {
@@ -887,7 +889,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     fields: ["worker", "path"],
     meaning:
       "`path` does not exist in the registry: no node was ever registered under `path`, or `path` was removed. Members are kept",
-    action: "no action; if reporters are running, compare their `path`, or find the client that removed `path`",
+    action:
+      "no action; if reporters are running, compare `path` with the path in their config, or find the client that removed `path`",
     resolvedBy: "discovery.path_found",
   },
   "discovery.path_found": {
@@ -1007,7 +1010,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["worker", "path", "instance", "version"],
     meaning:
-      "the current version of the registry does not descend from `version`; nodes missing from the registry are held for one lease duration",
+      "the registry lost the history up to `version`, the last version read; missing nodes are held for one lease duration",
     action:
       "no action if the registry was restored or emptied on purpose; otherwise find out why the registry lost its data",
   },
@@ -1091,32 +1094,32 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "store.peer_reachable": {
     level: "info",
     fields: ["address"],
-    meaning: "another instance is reachable",
+    meaning: "the store instance at `address` is reachable",
     action: NO_ACTION,
   },
   "store.peer_unreachable": {
     level: "warn",
     fields: ["address", "reason"],
-    meaning: "another instance is unreachable; this instance continues alone",
-    action: "check that instance and the network",
+    meaning: "the store instance at `address` is unreachable; this instance keeps serving",
+    action: "check the unreachable instance and the network",
     resolvedBy: "store.peer_reachable",
   },
   "store.peer_renamed": {
     level: "info",
     fields: ["address", "known"],
-    meaning: "an instance is already known under another address",
+    meaning: "`address` belongs to a store instance that is already known under another address",
     action: NO_ACTION,
   },
   "store.copy_sent": {
     level: "debug",
     fields: ["address", "version"],
-    meaning: "a version was sent to another instance",
+    meaning: "a document version was sent to the store instance at `address`",
     action: NO_ACTION,
   },
   "store.copy_rejected": {
     level: "warn",
     fields: ["address", "reason"],
-    meaning: "another instance's version was rejected",
+    meaning: "a document version from the store instance at `address` was rejected",
     action: "fix the cause in `reason`, such as limits that differ between instances, or a full disk",
   },
   "store.conflict": {
@@ -1129,7 +1132,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["lost", "newer"],
     meaning:
-      "a version may have lost a conflict, but the history is too short to decide; the version was saved as a snapshot",
+      "`newer` replaced the local version `lost`, which is too old to check for a conflict; `lost` was saved as a snapshot",
     action: "compare the saved snapshot with the document",
   },
   "store.conflict_unsaved": {
@@ -1148,15 +1151,14 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["holder", "by"],
     meaning: "`by` broke the transaction lock of `holder`",
-    action:
-      "no action if intended; otherwise check the client `by`; the discarded transaction of `holder` must be repeated",
+    action: "no action if intended; otherwise check the client `by`, and repeat the discarded transaction of `holder`",
   },
 
   // Servers and the log itself.
   "http.shed": {
     level: "warn",
     fields: ["at", "closed", "connections", "limit", "reason"],
-    meaning: "connections were closed to make room for new ones",
+    meaning: "connections were closed to make room for new connections",
     action: "find the client that opens too many connections, or raise the limit",
   },
   "http.handler_failed": {
@@ -1271,7 +1273,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["clusters", "keys", "waitMs"],
     meaning:
-      "registries sent no data for some clusters or keys within `waitMs`; the plan uses the last known good members, and omits files that require the missing keys",
+      "registries sent no data for some clusters or keys within `waitMs`. The plan uses the last known good members, and omits files that require the missing keys",
     action: "raise `--wait`, or check the registry",
   },
 };
