@@ -47,7 +47,7 @@ function fromHere(dir: string): string {
 
 async function daemon(given: DaemonArguments): Promise<number> {
   if (given.command === "writer" && given.noReload && !given.once) {
-    complain("lighthouse: --no-reload needs --once. See: lighthouse writer --help");
+    complain("lighthouse: --no-reload requires --once. See: lighthouse writer --help");
     return EXIT.usage;
   }
   await using log = openLog(given);
@@ -217,10 +217,10 @@ const TOOLS_MS = 1_000;
 async function reportMissingTools(log: Logger): Promise<void> {
   const missing = await findMissingTools();
   if (missing.length === 0) return;
-  log.warn("Processes cannot be inspected", {
+  log.warn("Cannot inspect other processes; programs missing", {
     event: "process.tools",
     missing: missing.join(", "),
-    unseen: "a master of HAProxy, orphan processes, stuck worker threads, open file limits",
+    unseen: "HAProxy master, orphan processes, stuck worker threads, open file limits",
   });
 }
 

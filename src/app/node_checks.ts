@@ -358,7 +358,7 @@ export class NodeChecks implements AsyncDisposable {
     if (failing.length > 0) log.warn("Nodes failing checks", { event: "node.failing", ...fields(failing) });
     if (ended("failing")) log.info("All nodes pass their checks again", { event: "node.passing", ...fields(passing) });
     if (unknown.length > 0) {
-      log.warn("Cannot check nodes; keeping their shares", { event: "node.unknown", ...fields(unknown) });
+      log.warn("Cannot check nodes; traffic shares unchanged", { event: "node.unknown", ...fields(unknown) });
     }
     if (ended("unknown")) log.info("All nodes can be checked again", { event: "node.known", ...fields(known) });
     return failing.length + passing.length + unknown.length + known.length + became("passing").length > 0;

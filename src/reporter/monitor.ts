@@ -267,7 +267,7 @@ export class Monitor implements AsyncDisposable {
       log[level]("Check cannot run; keeping last result", { event: "check.unknown", ...at, reason });
       if (before.up === current.verdict.up) return;
       const forMs = nowMs - current.unknown.sinceMs;
-      return log.error("Check could not run for unknown_grace; counting as down", {
+      return log.error("Check has not run for unknown_grace; counts as down", {
         event: "check.unknown_expired",
         ...at,
         forMs,

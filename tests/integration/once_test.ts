@@ -108,5 +108,5 @@ Deno.test("writer --once exits with 1 for a rejected file and for an invalid con
   );
   const usage = await runCli(["writer", host.configDir, "--no-reload"]);
   assert.equal(usage.code, 2);
-  assert.match(usage.stderr, /--no-reload needs --once/);
+  assert.match(usage.stderr, /--no-reload requires --once/);
 });
