@@ -451,7 +451,10 @@ Deno.test("lighthouse: an instance that lags removes no member", async () => {
   await follower.has(1);
   for (const n of [1, 2, 3]) await ahead.commit([["PUT", "/n", n]]);
   proxy.refuse();
-  await eventually("it is doubted", () => session.context.lines.some((line) => line.includes("Registry lost its history")));
+  await eventually(
+    "it is doubted",
+    () => session.context.lines.some((line) => line.includes("Registry lost its history")),
+  );
   await behind.ask("PUT /copy", (await ahead.ask("GET /copy")).text);
   await behind.commit([["PUT", "/services/web/web.test%3A2", testNode(2)]]);
   await follower.has(1, 2);
