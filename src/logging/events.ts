@@ -231,7 +231,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["cluster", "nodes", "names", "reason"],
     meaning:
-      "nodes of a cluster cannot be checked because of a problem on this host, or because the nodes lack the checked port; the traffic shares of these nodes are unchanged",
+      "nodes of a cluster cannot be checked: this host has a problem, or the nodes lack the checked port. The traffic shares of these nodes are unchanged",
     action: "fix the cause in `reason`",
     resolvedBy: "node.known",
   },
@@ -384,7 +384,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["cluster", "nodes", "age"],
     meaning:
-      "the registry has not confirmed the last known good members for longer than `max_age`; they are still served",
+      "the registry has not confirmed the last known good members for longer than `max_age`; these members are still served",
     action: "check the registry, or remove the cluster",
   },
   // Operators.
@@ -538,7 +538,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     fields: ["reason"],
     meaning:
       "the tokens or certificates of the admin interface cannot be reloaded; the previous tokens and certificates stay active",
-    action: "fix the file",
+    action: "fix the cause in `reason`, and send SIGHUP again",
   },
 
   "last_known.unusable": {
@@ -1100,14 +1100,14 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "store.peer_unreachable": {
     level: "warn",
     fields: ["address", "reason"],
-    meaning: "the store instance at `address` is unreachable; this instance keeps serving",
-    action: "check the unreachable instance and the network",
+    meaning: "the store instance at `address` is unreachable; the connection is retried",
+    action: "check the store instance at `address` and the network",
     resolvedBy: "store.peer_reachable",
   },
   "store.peer_renamed": {
     level: "info",
     fields: ["address", "known"],
-    meaning: "`address` belongs to a store instance that is already known under another address",
+    meaning: "`address` is another address of a store instance that is already known; it is not used",
     action: NO_ACTION,
   },
   "store.copy_sent": {
@@ -1119,7 +1119,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "store.copy_rejected": {
     level: "warn",
     fields: ["address", "reason"],
-    meaning: "a document version from the store instance at `address` was rejected",
+    meaning: "this instance rejected a version of the document from the store instance at `address`",
     action: "fix the cause in `reason`, such as limits that differ between instances, or a full disk",
   },
   "store.conflict": {
@@ -1151,7 +1151,8 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
     level: "warn",
     fields: ["holder", "by"],
     meaning: "`by` broke the transaction lock of `holder`",
-    action: "no action if intended; otherwise check the client `by`, and repeat the discarded transaction of `holder`",
+    action:
+      "repeat the discarded transaction of `holder`; if the lock was not broken on purpose, check the client `by`",
   },
 
   // Servers and the log itself.
@@ -1252,7 +1253,7 @@ export const EVENTS: Readonly<Record<string, LogEvent>> = {
   "log.internal": {
     level: "warn",
     fields: [],
-    meaning: "the logging library reports an internal problem, at `warn` or above",
+    meaning: "the logging library reported an internal problem at level `warn` or above",
     action: "report the bug",
   },
 
