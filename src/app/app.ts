@@ -615,7 +615,7 @@ export class App {
       const answer = await this.#fleet.call(id, request, { deadlineMs: timeoutMs + PROBE_GRACE_MS, signal });
       return answer.type === "outcome" ? answer.outcome : {
         status: "unknown",
-        reason: `Unexpected response from the worker: expected outcome, received ${answer.type}`,
+        reason: `Unexpected response type from the worker: expected outcome, received ${answer.type}`,
       };
     } catch (error) {
       signal.throwIfAborted();

@@ -133,11 +133,11 @@ const checkConfig: Check = ({ dir, directory: { accepted, diagnostics } }) => {
 
 const checkTools: Check = async () => {
   const missing = await findMissingTools();
-  if (missing.length === 0) return [{ check: "tools", level: "ok", text: "Other processes can be inspected" }];
+  if (missing.length === 0) return [{ check: "tools", level: "ok", text: "Lighthouse can inspect other processes" }];
   return [{
     check: "tools",
     level: "warning",
-    text: `Cannot inspect processes: cannot run ${missing.join(", ")}`,
+    text: `Lighthouse cannot inspect other processes: cannot run ${missing.join(", ")}`,
     fix: "apt-get install coreutils grep dash",
   }];
 };
@@ -192,13 +192,13 @@ const checkDescriptors: Check = async ({ processes, directory: { accepted } }) =
         ? {
           check: "descriptors",
           level: "error",
-          text: `${name}: open file limit ${limit} is too low; ${workers} workers require ${needed}`,
+          text: `${name}: open file limit ${limit} is too low; ${needed} required for ${counted(workers, "worker")}`,
           fix: "set LimitNOFILE=65536 in the unit, or isolation: shared in lighthouse.yaml",
         }
         : {
           check: "descriptors",
           level: "ok",
-          text: `${name}: open file limit ${limit} is sufficient for ${workers} workers`,
+          text: `${name}: open file limit ${limit} is sufficient for ${counted(workers, "worker")}`,
         },
     );
   }

@@ -128,7 +128,7 @@ export class AppOperator implements Operator {
     while (busy().length > 0 && !late.signal.aborted) {
       await delay(REST_POLL_MS, { clock, signal: late.signal }).catch(() => {});
     }
-    const warnings = busy().map(([name]) => `Steps of balancer ${name} that began before the pause are still running`);
+    const warnings = busy().map(([name]) => `Balancer ${name} is still applying changes that began before the pause`);
     return this.#did([`Management of ${nameOf(balancer)} is paused ${this.#until(pause, "resumed")}`], warnings);
   }
 
@@ -355,7 +355,7 @@ export class AppOperator implements Operator {
       return reject(504, `Cannot count connections: ${error.message}`);
     }
     if (all === undefined) {
-      return reject(503, "Cannot count connections: /proc/net/tcp is unreadable (cat is required)");
+      return reject(503, "Cannot count connections: cannot read /proc/net/tcp (requires the cat program)");
     }
     return {
       ok: true,

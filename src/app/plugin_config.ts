@@ -61,7 +61,9 @@ export async function findOffline(entry: PluginEntry, { dir, cache }: PluginConf
       signal: AbortSignal.timeout(READ_DEADLINE_MS),
     });
     if (sha256 === undefined || sha256 === fetched.sha256) return fetched;
-    throw new PluginFault(`Not the approved code: expected sha256 ${sha256}, received ${fetched.sha256}`);
+    throw new PluginFault(
+      `Code does not match its approved hash: expected sha256 ${sha256}, received ${fetched.sha256}`,
+    );
   }
   if (sha256 === undefined) throw new PluginFault(`No approved hash yet; run: lighthouse plugin update ${name}`);
   const kept = await recallPlugin(sha256, { cache, clock: systemClock });

@@ -110,7 +110,9 @@ export async function bridge(given: BridgeArguments, options: BridgeCommandOptio
   ];
   const silent = ends.filter(({ nodes }) => nodes === undefined);
   for (const { end, trouble } of silent) {
-    const reason = trouble === undefined ? "the guard accepted no response" : `registry unreachable: ${trouble}`;
+    const reason = trouble === undefined
+      ? "no response, or a response held by the guard"
+      : `registry unreachable: ${trouble}`;
     complain(
       `Cannot read ${end.discovery}/${end.cluster} within ${formatDuration(timeoutMs)} (--timeout): ${reason}`,
     );

@@ -148,7 +148,9 @@ export function rotation(
   if (down === true) return "DOWN in the balancer";
   if (factors.some(({ name, value }) => name === "health" && value === 0)) return "failing its check";
   if (waits) return "standby (other nodes are preferred)";
-  return weight === 0 || share === 0 ? "waiting (slow start)" : "in rotation";
+  if (weight !== 0 && share !== 0) return "in rotation";
+  if (factors.some(({ name }) => name === "slow_start")) return "waiting (slow start)";
+  return `no requests (${factors.find(({ value }) => value === 0)?.name ?? "weight"} 0)`;
 }
 
 function number(value: number): string {

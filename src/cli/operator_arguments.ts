@@ -205,7 +205,7 @@ writer drains them. ${EXITS}`,
       {
         brief: message`Suspend management of a balancer.`,
         description:
-          message`Until the pause ends, the balancer is not changed, reverted, reloaded or started. ${EXITS}`,
+          message`Until the pause ends, the balancer is not changed, reloaded or started, and drift is not reverted. ${EXITS}`,
       },
     ),
     command("resume", merge(object({ ...of("resume", dir), balancer, author }), speaking), {

@@ -72,7 +72,7 @@ export async function plan({ dir, waitMs, identify, log, print }: PlanOptions): 
       for (const node of nodes) print(`#   ${describeShare(node)}`);
     }
     if (leftAlone.length > 0) {
-      print(`# left unchanged because of an invalid config: ${leftAlone.join(", ")}`);
+      print(`# clusters left unchanged because of an invalid config: ${leftAlone.join(", ")}`);
     }
     for (const notice of rendered.notices) print(`# notice: ${notice.text}`);
     for (const fault of rendered.faults ?? []) print(`# error: ${fault.text}`);

@@ -119,7 +119,7 @@ usage.`,
       live: withDefault(
         option("--live", {
           description:
-            message`For a discovery or a notifier: the server of the config is running and may be written to.`,
+            message`For a discovery or a notifier: also test against the running server in the config, including writes.`,
         }),
         false,
       ),

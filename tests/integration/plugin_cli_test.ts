@@ -260,7 +260,7 @@ Deno.test("plugin verify and list report plugins that differ from their approval
     `check/away: FAILED: No verified copy of sha256 ${"0".repeat(64)} in ${desk.dir.file("cache")}`,
   );
   assert.equal(lines[1], `check/pinned: ok, sha256 ${sha256}`);
-  assert.match(lines[2] ?? "", /^check\/changed: FAILED: Not the approved code: expected sha256 /);
+  assert.match(lines[2] ?? "", /^check\/changed: FAILED: Code does not match its approved hash: expected sha256 /);
   assert.equal(lines[3], `${desk.file}: 1 of 3 plugins match their approved hash`);
   const listed = await desk.run("list");
   assert.equal(listed.code, 1);
