@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Explained, ExplainedNode } from "../admin/explained.ts";
-import { explainText, pickExplained } from "./explain_text.ts";
+import { explainText, pickExplained, rotation } from "./explain_text.ts";
 
 const NODE: ExplainedNode = {
   name: "a.test:80",
@@ -171,4 +171,19 @@ Deno.test("explain prints why a node fails its check", () => {
     [...explainText({ ...EXPLAINED, clusters: [{ ...web, nodes: [node] }] }, {})][1] ?? "",
     /^ {2}a\.test:80 {2}failing its check {2}share 0 % {2}weight 0 {2}100 \(default\) × health 0 \(http: Got status 500, expected 200\) = 0 {2}check/,
   );
+});
+
+Deno.test("rotation() names the factor that stops requests to a node", () => {
+  const cases = [
+    [{ share: 0, weight: 0, factors: NODE.factors }, "waiting (slow start)"],
+    [{ share: 0, weight: 0, factors: [{ name: "weight", value: 0, detail: "registry" }] }, "no requests (weight 0)"],
+    [{
+      share: 0,
+      weight: 0,
+      factors: [{ name: "weight", value: 100, detail: "default" }, { name: "source", value: 0, detail: "spare" }],
+    }, "no requests (source 0)"],
+    [{ share: null, weight: 0, factors: [] }, "no requests (weight 0)"],
+    [{ share: 0.1, weight: 26, factors: NODE.factors }, "in rotation"],
+  ] as const;
+  for (const [has, words] of cases) assert.equal(rotation({ ...NODE, ...has }), words);
 });
