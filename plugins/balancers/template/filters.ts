@@ -64,7 +64,7 @@ export function shellWord(text: string): string {
 
 function treeOf(value: unknown): KeyTree {
   if (value instanceof KeyTree) return value;
-  throw new Error(`cannot look up keys in ${quote(value)}: must be the keys of a registry`);
+  throw new Error(`cannot read keys from ${quote(value)}: must be the keys of a registry`);
 }
 
 function textOf(value: unknown): string {
