@@ -116,7 +116,7 @@ as comments, followed by the file. Changes nothing. Exit status: 0 DIR is valid 
       command("history", historyArguments(dir), {
         brief: message`Print what changed on this host, and why.`,
         description:
-          message`Prints the history recorded by the writer and the reporter: config changes with the changed lines, members that joined and left with their source, holds, reloads with reason and the changed lines of the file, drift, overrides with author, workers, registrations. A restart without changes is printed as one line. Times are UTC. Exit status: 0 printed, 1 no history, 2 usage error.`,
+          message`Prints the history recorded by the writer and the reporter: config changes, members that joined or left, holds, reloads, drift, overrides, workers and registrations. Records include sources, reasons, authors and changed lines. A restart without changes is printed as one line. Times are UTC. Exit status: 0 printed, 1 no history, 2 usage error.`,
       }),
       command("nodes", merge(nodesArguments(dir), object("Host identity (for --others)", named)), {
         brief: message`Print the nodes that the registry lists for a cluster.`,

@@ -114,7 +114,7 @@ usage.`,
       })),
       cluster: optional(option("--cluster", string({ metavar: "FILE" }), {
         description:
-          message`For a balancer or a discovery: YAML file with its section of a cluster's file. Default: empty.`,
+          message`For a balancer or a discovery: YAML file with the plugin's section of a cluster's file. Default: empty.`,
       })),
       live: withDefault(
         option("--live", {

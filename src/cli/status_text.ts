@@ -190,7 +190,9 @@ function serviceText({ status, forSeconds, checks, registration, discovery }: St
     ? `contested by ${registration.contestedBy}`
     : registration.done
     ? registration.wanted === "present" ? "registered" : "not registered"
-    : `not ${registration.wanted} yet: ${registration.failure ?? "no response yet"}`;
+    : `not yet ${registration.wanted === "present" ? "registered" : "deregistered"}: ${
+      registration.failure ?? "no response yet"
+    }`;
   return [`${status} for ${age(forSeconds)}; ${how} in ${discovery}`, ...failing].join("; ");
 }
 
