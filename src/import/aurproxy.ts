@@ -89,7 +89,7 @@ function convertRegistration(options: Key): void {
   const isNone = by?.text?.endsWith("NoOpRegisterer") === true;
   if (isNone) by?.converted("no registration");
   else by?.unsupported("Lighthouse does not register hosts in cloud load balancers or DNS zones");
-  options.get("registration_arg")?.unsupported("see the note for registration_class");
+  options.get("registration_arg")?.unsupported("see the reason for registration_class");
   for (const name of ["registration_source", "write"]) {
     options.get(name)?.replaced("lighthouse bridge copies the nodes of one registry to another");
   }
@@ -102,7 +102,7 @@ function convertConfig(
   const { files, balancer, reloadInterval } = context;
   root.get("backend")?.converted(balancer);
   root.get("template_file")?.unsupported(
-    "move the directives to main, events and http, and to lines in the cluster files",
+    "move the directives to main, events and http in the balancer's file, and to the cluster files",
   );
   const frontends = (root.get("servers")?.children ?? []).map((server) => convertServer(server, context));
   const stats = root.get("stats_port");

@@ -212,9 +212,14 @@ function tcpSection(port: number): FileValue {
 
 /** The lines of a frontend: what HAProxy itself answers. */
 function haproxyFrontend({ healthcheckRoute, context }: Frontend): readonly string[] {
-  const route = healthcheckRoute?.take(healthcheckRoute.text, "a path", "monitor-uri, in the frontend's lines");
+  const route = healthcheckRoute?.take(
+    healthcheckRoute.text,
+    "a path",
+    "monitor-uri in haproxy.frontend of the cluster's file",
+  );
   const deny = context?.get("location_blacklist");
-  const denied = deny?.take(deny.texts, "a list of paths", "http-request deny, in the frontend's lines") ?? [];
+  const denied =
+    deny?.take(deny.texts, "a list of paths", "http-request deny in haproxy.frontend of the cluster's file") ?? [];
   context?.get("default_server")?.converted(
     "requests for hosts without a frontend of their own are routed to this backend",
   );

@@ -122,7 +122,7 @@ function convertHost(key: Key | undefined, ip: string | undefined): string | und
   const { text } = key ?? {};
   if (key === undefined || text === undefined) return undefined;
   if (!isHost(text)) return void key.unsupported("not a host name or an address");
-  if (text === ip) key.converted("host.yaml: ip, and the service's host for its checks");
+  if (text === ip) key.converted("host.yaml: ip; for checks: host in the service's file");
   else if (isAddress(text)) {
     key.unsupported(
       "all services of a host are announced with one address (host.yaml: ip); only checks connect to this address",
@@ -213,7 +213,7 @@ function convertChecks(
 
 /** The keys that every check of nerve has. */
 function commonOf(check: Key, where: string): FileValue {
-  check.get("name")?.replaced("the key of the check");
+  check.get("name")?.replaced("the check's key in checks");
   const [rise, fall, timeout, host, port] = ["rise", "fall", "timeout", "host", "port"].map((key) => check.get(key));
   const most = ["read_timeout", "open_timeout", "ssl_timeout"].flatMap((key) => {
     const each = check.get(key);
