@@ -484,7 +484,7 @@ export class Executor implements BalancerEffects, Disposable {
     const deadline = performance.now() + RELIEVE_DEADLINE_MS;
     while (socket !== undefined && await isListening(socket)) {
       if (performance.now() > deadline) {
-        const who = `${pids.length === 1 ? "process" : "processes"} ${pids.join(", ")}`;
+        const who = pids.length === 1 ? `process ${pids[0]} is` : `processes ${pids.join(", ")} are`;
         throw new Error(`${who} still listening ${formatDuration(RELIEVE_DEADLINE_MS)} after ${sources.leavesOn}`);
       }
       await delay(RELIEVE_POLL_MS, { clock: systemClock, signal });

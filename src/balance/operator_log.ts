@@ -116,13 +116,15 @@ export class OperatorLog {
   /** Logs that the file on disk lags behind the running config, as it cannot be written. */
   tellFileBehind(path: string, reason: string): void {
     const text = `File on disk is older than the running config: ${path}: ${reason}`;
-    this.#log[this.#isNewFault(text) ? "error" : "debug"](text, { event: "balancer.file_behind", path, reason });
+    const level = this.#isNewFault(text) ? "error" : "debug";
+    this.#log[level]("File on disk is older than the running config", { event: "balancer.file_behind", path, reason });
   }
 
   /** Logs which clusters are served although their config is invalid. */
   tellKeptClusters(clusters: readonly ClusterName[]): void {
     const text = `Invalid cluster config; keeping the running config, reloads suspended: ${clusters.join(", ")}`;
-    this.#log[this.#isNewFault(text) ? "error" : "debug"](text, {
+    const level = this.#isNewFault(text) ? "error" : "debug";
+    this.#log[level]("Invalid cluster config; keeping the running config, reloads suspended", {
       event: "balancer.clusters_kept",
       clusters: clusters.join(", "),
     });
@@ -130,7 +132,7 @@ export class OperatorLog {
 
   /** Logs that a turn did not converge. */
   tellRestless(rounds: number): void {
-    this.tellFault(`Balancer ${this.#name} did not converge after ${rounds} rounds`);
+    this.tellFault(`Balancer ${this.#name} did not converge after ${rounds} reconcile rounds`);
   }
 
   /** Logs the full output of a program that rejected its config. */

@@ -432,7 +432,12 @@ function inputFindings(
     const meant = suggest(name, [...discovery.keys()]);
     const hint = meant === undefined ? `discovery/${name}.yaml is missing or invalid` : `did you mean ${meant}?`;
     const path = pathTo(config, "discovery", name) ?? [];
-    return [{ severity: "warning", path, at: "value", message: `No discovery named ${name} (used by keys): ${hint}` }];
+    return [{
+      severity: "warning",
+      path,
+      at: "value",
+      message: `No discovery named ${name} (used by the keys section): ${hint}`,
+    }];
   });
   return [...named, ...places];
 }

@@ -104,7 +104,7 @@ function isListed(path: Finding["path"]): boolean {
 }
 
 function noOverflow(name: string, { name: own }: Cluster, known: readonly string[]): string {
-  if (name === own) return `Cluster ${name} cannot be its own overflow cluster; the entry is ignored`;
+  if (name === own) return `Cluster ${name} cannot be its own overflow cluster; this overflow entry is ignored`;
   const meant = suggest(name, known);
   return `No cluster named ${name}: ${
     meant === undefined ? "no file in clusters/ has this name" : `did you mean ${meant}?`

@@ -146,7 +146,7 @@ export class History implements AsyncDisposable {
     this.#outlet = new Outlet(new FileTarget({ filename: `${dir}/${role}.jsonl`, ...ROTATION }), {
       clock,
       onFailure: (reason) => this.#tell(reason),
-      onRecovery: (dropped) => log.info("History can be written again", { event: "history.written", dropped }),
+      onRecovery: (dropped) => log.info("Event history can be written again", { event: "history.written", dropped }),
     });
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
@@ -182,7 +182,7 @@ export class History implements AsyncDisposable {
   }
 
   #tell(reason: string): void {
-    this.#options.log.warn("Cannot write history; dropping records", { event: "history.unwritten", reason });
+    this.#options.log.warn("Cannot write event history; dropping records", { event: "history.unwritten", reason });
   }
 }
 

@@ -483,8 +483,11 @@ export class MembershipGuard implements Disposable {
     const at = { cluster, ...source !== undefined && { source }, known, said };
     if (hold === undefined) {
       if (before === undefined) return;
-      const isConfirmed = before.cause !== "many" && said < known;
-      const text = isConfirmed ? "Held membership change confirmed, applying" : "Hold released; members have returned";
+      const text = before.cause === "many"
+        ? "Hold released; node count is within max_nodes"
+        : said < known
+        ? "Held membership change confirmed, applying"
+        : "Hold released; members have returned";
       return log.info(text, { event: "cluster.released", ...at });
     }
     if (hold.cause === before?.cause) return;

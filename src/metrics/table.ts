@@ -289,7 +289,7 @@ export const METRICS = {
     part: "Balancers",
     kind: "counter",
     labels: ["balancer"],
-    help: "Accepted connections that were not dropped because of a limit; nginx only.",
+    help: "Connections handled, that is, accepted and not dropped at a limit; nginx only.",
   },
   lighthouse_balancer_requests_total: {
     part: "Balancers",

@@ -114,13 +114,17 @@ export class Cluster implements AsyncDisposable {
     if (order > 0) {
       const outcome = await this.#store.accept(await client.getCopy(address, signal));
       if (outcome instanceof Refusal) {
-        log.warn("Version from peer rejected", { event: "store.copy_rejected", address, reason: outcome.message });
+        log.warn("Document version from peer rejected", {
+          event: "store.copy_rejected",
+          address,
+          reason: outcome.message,
+        });
       }
     } else if (order < 0) {
       const { copy } = this.#store;
       await client.putCopy(address, copy, signal);
       members.learn(address, { lastPushMs: wallNow() });
-      log.debug("Version pushed to peer", {
+      log.debug("Document version pushed to peer", {
         event: "store.copy_sent",
         address,
         version: formatVersion(copy.version),

@@ -363,7 +363,7 @@ export class Handler implements Disposable {
   async #copy({ request, method, path, identity }: Asked): Promise<HttpAnswer> {
     const { copy } = this.#store;
     if (path.length > 0 || method === "DELETE") {
-      return refuse(new Refusal("Not Found", "Cannot find this path: did you mean /copy?"));
+      return refuse(new Refusal("Not Found", "Cannot find this resource: /copy has no subpaths and cannot be deleted"));
     }
     if (method === "GET") {
       if (!identity.mayRead([])) return refuse(forbidden("read the whole document"));
@@ -380,7 +380,9 @@ export class Handler implements Disposable {
 
   async #stateOf({ request, method, path, identity }: Asked): Promise<HttpAnswer> {
     if (path.length > 0 || method === "DELETE") {
-      return refuse(new Refusal("Not Found", "Cannot find this path: did you mean /state?"));
+      return refuse(
+        new Refusal("Not Found", "Cannot find this resource: /state has no subpaths and cannot be deleted"),
+      );
     }
     if (method === "GET") return this.#overview.state();
     if (!identity.mayWrite([])) return refuse(forbidden("add instances"));
@@ -402,7 +404,10 @@ export class Handler implements Disposable {
       this.#store.hearOfRenewals(typeof renewed === "object" && renewed !== null ? renewed : {});
     }
     return refused.length === 0 ? say("Created", 201) : refuse(
-      new Refusal("Bad Request", `Cannot add ${quote(refused)}: must be HOST:PORT; at most 100 instances are allowed`),
+      new Refusal(
+        "Bad Request",
+        `Cannot add ${quote(refused)}: each address must be HOST:PORT, and at most 100 instances are allowed`,
+      ),
     );
   }
 

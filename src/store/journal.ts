@@ -153,7 +153,7 @@ export class Journal {
     try {
       await archive.keepLost(name);
     } catch (error) {
-      log.error("Cannot protect the snapshot of a losing version from removal", {
+      log.error("Cannot keep the snapshot of the version that lost a conflict", {
         event: "store.conflict_unsaved",
         name,
         reason: String(error),

@@ -288,7 +288,7 @@ export class Store implements AsyncDisposable {
         if (fate === "lost") {
           log.warn("Conflict: local version replaced; snapshot kept", { event: "store.conflict", ...what });
         } else {
-          log.warn("Version too old to compare; snapshot kept", {
+          log.warn("Replaced version is too old to compare; its snapshot is kept", {
             event: "store.conflict_possible",
             ...what,
           });
@@ -335,10 +335,10 @@ export class Store implements AsyncDisposable {
     }
     const lock = this.#heldLock(nowMs);
     if (lock === undefined) {
-      return new Refusal("Not Locked", "Cannot continue: the lock is not held, or has expired");
+      return new Refusal("Not Locked", "Cannot use the lock: not held, or expired");
     }
     if (lock.code === code && lock.holder === holder) return lock;
-    return new Refusal("Invalid Lock Code", "Cannot continue: the lock is held under another code");
+    return new Refusal("Invalid Lock Code", "Cannot use the lock: held by another client or under another code");
   }
 
   /** Returns the lock; an expired one is dropped with its transaction and bookkeeping. */

@@ -91,7 +91,7 @@ export class ThreadCensus implements AsyncDisposable {
     try {
       threads = await countThreads();
     } catch (error) {
-      log.debug("Cannot count threads", { event: "worker.uncounted", reason: String(error) });
+      log.debug("Cannot count the threads of this process", { event: "worker.uncounted", reason: String(error) });
       return this.#lookIn(this.#settledEnds < this.#ends ? RETRY_MS : LOOK_EVERY_MS);
     }
     const live = countLive();
