@@ -33,7 +33,9 @@ export function readAurproxySource(
   const { source, expiration } = body;
   const untilMs = expiration === undefined ? undefined : Date.parse(String(expiration));
   if (untilMs !== undefined && !(untilMs >= nowMs + AHEAD_MIN_MS)) {
-    return `Cannot use expiration: must be a date at least 1m in the future; received ${JSON.stringify(expiration)}`;
+    return `Cannot use expiration: must be a timestamp at least 1m in the future; received ${
+      JSON.stringify(expiration)
+    }`;
   }
   const read = readSource(source);
   if (typeof read === "string") return read;

@@ -919,7 +919,7 @@ Deno.test("Writer reports files that it cannot write, and still serves the membe
   await bench.pass(10_000);
   assert.deepEqual(bench.model.serving("web"), ["b.int:80 10.0.0.2:80"]);
   assert.deepEqual(bench.logged("error").length, 1);
-  assert.match(bench.logged("error")[0]?.msg ?? "", /No space left on device/);
+  assert.match(String(bench.logged("error")[0]?.reason), /No space left on device/);
   bench.model.fault = () => undefined;
   await bench.pass(61_000);
   assert(bench.model.file?.includes("b.int"));

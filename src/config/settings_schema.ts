@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { formatDuration } from "../kernel/duration.ts";
 import { converted, houseSchema, integer, keys, matching, optional, refined, seconds } from "../kernel/schema.ts";
 import { isHostName, isIpv4, isIpv6 } from "../model/endpoint.ts";
 import { isZone } from "../model/node.ts";
@@ -51,7 +52,9 @@ export const settingsSchema = refined(
     const fault = burst !== undefined || rate !== undefined
       ? "quiet together with burst or rate: quiet already sets both; remove quiet"
       : quiet > max
-      ? `updates: quiet must be <= max; current values are ${quiet} and ${max}`
+      ? `updates.quiet: must be <= updates.max (${formatDuration(max * 1_000)}); current value is ${
+        formatDuration(quiet * 1_000)
+      }`
       : undefined;
     return fault === undefined ? [] : [{ path: ["updates"], message: `Cannot use ${fault}` }];
   },

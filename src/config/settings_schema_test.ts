@@ -40,7 +40,10 @@ Deno.test("readSettings() reads quiet as one change at once, and one per such ti
   const updates = (raw: Record<string, unknown>) => good(readSettings({ updates: raw })).updates;
   assert.deepEqual(updates({ quiet: 0.2 }), { burst: 1, rate: 5, maxMs: 500 });
   assert.deepEqual(updates({ quiet: 0, max: 0 }), { burst: 1, rate: Infinity, maxMs: 0 });
-  assert.match(bad(readSettings({ updates: { quiet: 2 } })), /quiet must be <= max; current values are 2 and 0.5/);
+  assert.match(
+    bad(readSettings({ updates: { quiet: 2 } })),
+    /Cannot use updates\.quiet: must be <= updates\.max \(500ms\); current value is 2s/,
+  );
   assert.match(bad(readSettings({ updates: { quiet: 0.1, rate: 7 } })), /quiet together with burst or rate/);
 });
 

@@ -57,7 +57,7 @@ export function pluginRules(
       },
     },
     {
-      title: "is described without permissions, identically each time, and requests no broad permissions",
+      title: "is described the same each time in a worker without permissions, and requests only narrow permissions",
       async run() {
         const raw = await config();
         const first = await describe(source, raw, scope);

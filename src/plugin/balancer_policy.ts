@@ -88,7 +88,7 @@ export function stepFault(step: Step, { granted, sources, seen }: PlanCase): str
       if ("ask" in step.how) return masterFault(step.how, granted);
       // Both were found by the host: a pid that the plugin read in an answer may be any process.
       const own = [seen.masterPid, seen.pid].filter((pid) => pid !== undefined);
-      return own.includes(step.how.pid) ? undefined : `signal process ${step.how.pid} (not its master)`;
+      return own.includes(step.how.pid) ? undefined : `signal process ${step.how.pid} (not a process of this balancer)`;
     }
     case "notify": {
       const restored = (step.rollback ?? []).find(({ path }) =>

@@ -77,7 +77,7 @@ Deno.test.each<{ step: Step; fault: string | undefined }>([
   },
   {
     step: { do: "reload", reason: "x", listens: [], how: { signal: "SIGUSR2", pid: 8 } },
-    fault: "signal process 8 (not its master)",
+    fault: "signal process 8 (not a process of this balancer)",
   },
   {
     step: { do: "start", reason: "x", run: ["/usr/sbin/x"], master: asking("/run/docker.sock") },
@@ -120,10 +120,10 @@ Deno.test("stepFault() allows signals only to the pid that the host found", () =
   const by = (seen: Seen) => (pid: number) => stepFault(step(pid), { granted: GRANTED, sources: SOURCES, seen });
   assert.equal(by({ pid: 7 })(7), undefined);
   // A pid that a plugin read in an answer may be any process.
-  assert.equal(by({ answers: ["8"] })(8), "signal process 8 (not its master)");
+  assert.equal(by({ answers: ["8"] })(8), "signal process 8 (not a process of this balancer)");
   assert.equal(
     by({ pid: 7, children: [8], oldWorkers: [9], orphans: [10] })(10),
-    "signal process 10 (not its master)",
+    "signal process 10 (not a process of this balancer)",
   );
 });
 

@@ -119,7 +119,7 @@ export class Journal {
       settle(
         new Refusal(
           "Content Too Large",
-          `Cannot save ${bytes.length} bytes: the document must have at most ${limits.documentBytesMax} bytes`,
+          `Cannot save ${bytes.length} bytes: the document must be at most ${limits.documentBytesMax} bytes`,
         ),
       );
       return undefined;

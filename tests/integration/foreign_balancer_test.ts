@@ -169,7 +169,7 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
   {
     name: "signal",
     members: `plan: () => [{ do: "reload", reason: "x", listens: [], how: { signal: "SIGUSR2", pid: ${Deno.pid} } }]`,
-    told: new RegExp(`Cannot signal process ${Deno.pid} \\(not its master\\) for balancer signal`),
+    told: new RegExp(`Cannot signal process ${Deno.pid} \\(not a process of this balancer\\) for balancer signal`),
   },
   {
     name: "kill",
@@ -187,7 +187,7 @@ const ATTACKS: readonly { readonly name: string; readonly members: string; reado
     plan: (wanted, rendered, isWritten) => isWritten
       ? [{ do: "reload", reason: "x", listens: [], how: { signal: "SIGTERM", pid: ${Deno.pid} } }]
       : [install("${Deno.pid}")]`,
-    told: new RegExp(`Cannot signal process ${Deno.pid} \\(not its master\\) for balancer pidfile`),
+    told: new RegExp(`Cannot signal process ${Deno.pid} \\(not a process of this balancer\\) for balancer pidfile`),
   },
   {
     name: "master",

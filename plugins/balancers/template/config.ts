@@ -71,7 +71,10 @@ export const balancerSchema: HouseSchema<TemplateConfig> = mapped(
       taken.add(file.dest);
       return [
         ...file.template === undefined && file.text === undefined
-          ? [{ message: `Missing key files[${i}].template: must be the path of a template`, path: ["files", i] }]
+          ? [{
+            message: `Missing key files[${i}].template: must be the path of a template, unless text is set`,
+            path: ["files", i],
+          }]
           : [],
         ...isTaken ? [unwanted(["files", i, "dest"], "a path that no other file uses", file.dest)] : [],
         ...file.dest.endsWith(".pid")

@@ -173,7 +173,7 @@ function refusalOf(status: number, text: string, path = "/v3/watch"): Error {
   if (code >= 0) return new RefusedError(code, message || `HTTP ${status}`);
   return new MalformedAnswerError(
     status === 404
-      ? `HTTP 404 for ${path}; etcd 3.4 or later with an enabled JSON gateway is required`
+      ? `HTTP 404 for ${path}; etcd 3.4 or later with the JSON gateway enabled is required`
       : `HTTP ${status} for ${path}; the response body is not an etcd error`,
   );
 }

@@ -148,7 +148,7 @@ export class Watches {
       const agrees = view.agrees(look);
       if (agrees && view.revision === known && look.keyValues.length === 0) view.advance(look.header.revision);
       if (!agrees && range.isSuspect) {
-        this.#options.log.warn("Watch fell behind; reading again", {
+        this.#options.log.warn("Watch missed a change; reading the cluster again", {
           event: "discovery.watch_behind",
           path: range.prefix,
           endpoint: this.#options.endpoints.current,
