@@ -309,7 +309,7 @@ export function newsOfFaults(before: ReadonlyMap<string, string>, now: ReadonlyM
   const news = [...now].filter(([child, fault]) => before.get(child) !== fault);
   const lines = news.slice(0, FAULTS_LOGGED_MAX).map(([child, fault]) => `${quote(child)}: ${fault}`);
   const left = news.length - lines.length;
-  return left === 0 ? lines : [...lines, `${left} more entries skipped`];
+  return left === 0 ? lines : [...lines, `${left} more ${left === 1 ? "entry" : "entries"} skipped`];
 }
 
 /** A node, its name, and how many bytes of it are kept. */

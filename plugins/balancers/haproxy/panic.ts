@@ -80,7 +80,7 @@ export function withoutIds(lines: readonly Line[]): readonly Line[] {
 function obstacleTo({ wanted: { name }, lines, options }: ServedCluster, taken: ReadonlySet<string>) {
   if (taken.has(name + SUFFIX)) return `another cluster is named ${name + SUFFIX}`;
   if (options.includes("track")) return "its servers track the checks of other servers";
-  if (!options.includes("check")) return "its servers have no check; add check to server_options";
+  if (!options.includes("check")) return 'its servers have no check; add "check" to server_options';
   if (lines.some(({ text }) => ["server", "server-template"].includes(words(text)[0] ?? ""))) {
     return "its own backend lines define servers";
   }

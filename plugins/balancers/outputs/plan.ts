@@ -143,7 +143,7 @@ export function planOutputs(
       });
       steps.push({
         do: "notify",
-        reason: isSame ? "not loaded yet" : `${texts.map(({ file }) => file.path).join(", ")} changed`,
+        reason: isSame ? "files not loaded yet" : `${texts.map(({ file }) => file.path).join(", ")} changed`,
         run: reload,
         deadlineMs: Math.max(...files.map(({ timeoutMs }) => timeoutMs)),
         ...rollback.length > 0 && { rollback },

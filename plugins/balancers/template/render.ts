@@ -100,7 +100,7 @@ function renderFile(
     return cannot(`${place.discovery} has no ${missing.names.length === 1 ? "key" : "keys"} ${names}`, true);
   }
   const bytes = new TextEncoder().encode(text).length;
-  if (bytes > OUTPUT_BYTES_MAX) return cannot(`${bytes} bytes, expected at most ${OUTPUT_BYTES_MAX}`, true);
+  if (bytes > OUTPUT_BYTES_MAX) return cannot(`output has ${bytes} bytes, expected at most ${OUTPUT_BYTES_MAX}`, true);
   return { text };
 }
 

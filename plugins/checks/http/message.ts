@@ -8,6 +8,7 @@
  * @module
  */
 import type { Endpoint } from "../../../mod.ts";
+import { counted } from "../../../src/kernel/counted.ts";
 import { parseEndpoint } from "../../../src/model/endpoint.ts";
 import { type Connection, ProbeError, quoteBytes } from "../connection.ts";
 import type { HttpConfig } from "./config.ts";
@@ -167,7 +168,9 @@ async function* readExactly(connection: Connection, bytes: number): AsyncGenerat
   for (let left = bytes; left > 0;) {
     const piece = await connection.readSome(left);
     if (piece.length === 0) {
-      throw new ProbeError(`${connection.target} closed the connection ${left} bytes before the end of the body`);
+      throw new ProbeError(
+        `${connection.target} closed the connection ${counted(left, "byte")} before the end of the body`,
+      );
     }
     left -= piece.length;
     yield piece;

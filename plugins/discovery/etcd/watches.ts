@@ -248,7 +248,7 @@ export class Watches {
     }
     const pasts = this.#pasts;
     const whole = await this.#read(range, signal, {});
-    if (whole.hasMore) throw new Error(`etcd returned only part of ${range.prefix}`);
+    if (whole.hasMore) throw new Error(`etcd returned only part of the keys under ${range.prefix}`);
     range.view = new RangeView(whole);
     range.wasSeen ||= whole.keyValues.length > 0;
     range.fragments = [];
