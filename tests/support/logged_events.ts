@@ -82,8 +82,8 @@ export class ProcessLog {
   }
 
   /** Waits until the log has a line. */
-  async logged(pattern: RegExp): Promise<void> {
-    await eventually(`the log has ${pattern}`, () => pattern.test(this.log)).catch((error) => {
+  async logged(pattern: RegExp, { deadlineMs = 180_000 } = {}): Promise<void> {
+    await eventually(`the log has ${pattern}`, () => pattern.test(this.log), { deadlineMs }).catch((error) => {
       throw new Error(`${error.message}\n${this.log}`);
     });
   }
