@@ -9,7 +9,7 @@ export interface StartupGateOptions {
   /** Knows the clusters that have members. */
   readonly live: Pick<LiveTopology, "nodes">;
   /** Knows which sources of clusters have reported. */
-  readonly membership: Pick<MembershipGuard, "heard">;
+  readonly membership: Pick<MembershipGuard, "heard" | "hold">;
   readonly clock: Clock;
   /** Receives the clusters that were not reported in time. */
   readonly log: Logger;
@@ -59,8 +59,9 @@ export class StartupGate implements Disposable {
       this.#cancel ??= clock.after(this.#dueAt - clock.now() + 1, onDue);
       return false;
     }
-    if (silent.length > 0) {
-      const names = silent.map(({ name }) => name);
+    // A registry whose report is held has responded; the hold is logged.
+    const names = silent.map(({ name }) => name).filter((name) => membership.hold(name) === undefined);
+    if (names.length > 0) {
       const unknown = names.filter((name) => live.nodes(name) === undefined);
       log.warn("No registry data for some clusters", {
         event: "cluster.silent",

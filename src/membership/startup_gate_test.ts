@@ -3,6 +3,7 @@ import { RecordingLogger } from "../../tests/support/recording_logger.ts";
 import { FakeClock } from "../kernel/fake_clock.ts";
 import { CLUSTER_DEFAULTS } from "../model/cluster.ts";
 import type { AcceptedCluster, AcceptedDiscovery } from "../config/accepted.ts";
+import type { Hold } from "./guard.ts";
 import { StartupGate } from "./startup_gate.ts";
 import { onlySource } from "../model/registry_source.ts";
 
@@ -12,12 +13,17 @@ class Bench {
   readonly log = new RecordingLogger();
   /** The clusters that a registry has reported. */
   readonly heard = new Set<string>();
+  /** The clusters whose report is held. */
+  readonly held = new Set<string>();
   /** The clusters whose members are known. */
   readonly known = new Set<string>();
   calls = 0;
   readonly startupGate = new StartupGate({
     live: { nodes: (name) => this.known.has(name) ? [] : undefined },
-    membership: { heard: ({ cluster }) => this.heard.has(cluster) },
+    membership: {
+      heard: ({ cluster }) => this.heard.has(cluster),
+      hold: (cluster) => this.held.has(cluster) ? { cause: "many", since: 0, askAt: Infinity } as Hold : undefined,
+    },
     clock: this.clock,
     log: this.log,
     onDue: () => void this.calls++,
@@ -63,6 +69,15 @@ Deno.test("StartupGate ends after two seconds, and reports the silent clusters",
     clusters: "web, api",
     unknown: "api",
   }, "one is served with its last known members, of the other none are known");
+});
+
+Deno.test("StartupGate does not report a cluster as silent whose registry's report is held", () => {
+  const bench = new Bench();
+  bench.held.add("web").add("api");
+  assert(!bench.mayServe(true));
+  bench.clock.advance(2_001);
+  assert(bench.mayServe(true));
+  assert.deepEqual(bench.log.events, []);
 });
 
 Deno.test("StartupGate does not wait where nothing runs and last known members exist for all", () => {

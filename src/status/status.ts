@@ -269,9 +269,10 @@ function trustOf(
     forSeconds: stale === undefined ? null : age(stale.sinceMs),
   };
   if (live.nodes(name) === undefined) {
-    return why.reason === null && hold !== undefined
-      ? { state: "unknown", reason: HELD[hold.cause], forSeconds: age(hold.since) }
-      : { state: "unknown", ...why };
+    if (why.reason !== null || hold === undefined) return { state: "unknown", ...why };
+    // A limit of the config keeps even the first members out until somebody acts; other holds end by themselves.
+    const state = hold.cause === "many" || hold.cause === "few" ? "held" : "unknown";
+    return { state, reason: HELD[hold.cause], forSeconds: age(hold.since) };
   }
   if (!live.heard(name)) return { state: "last-known", ...why };
   if (why.reason !== null) return { state: "stale", ...why };

@@ -187,6 +187,15 @@ Deno.test("statusOf() shows held changes", () => {
   assert.match(stage.web()?.reason ?? "", /registry reports no nodes/);
 });
 
+Deno.test("statusOf() shows the first members of a cluster as held while they exceed a limit of the config", () => {
+  using stage = new Stage();
+  stage.membership.apply(new Map([["web", singlePolicy("zk", { ...GUARD_DEFAULTS, maxNodes: 2 })]]));
+  stage.hear("a", "b", "c");
+  stage.clock.advance(1_000);
+  assert.deepEqual([stage.web()?.state, stage.web()?.nodes, stage.web()?.forSeconds], ["held", 0, 1]);
+  assert.match(stage.web()?.reason ?? "", /more nodes than max_nodes/);
+});
+
 Deno.test("statusOf() shows members as stale if their discovery is not configured", () => {
   using stage = new Stage();
   stage.hear("a");

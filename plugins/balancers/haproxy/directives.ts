@@ -159,14 +159,39 @@ export function reachesBeyond(line: string): boolean {
 }
 
 /**
+ * Actions of rules that neither restrict a request nor change what a later rule or the server sees of it (configuration
+ * manual, 4.3). All others are taken for guards: `return` and `redirect` keep a request from a server, a variable or a
+ * counter may be what a later `deny` asks for, and a server may trust a header because a rule deletes the client's.
+ */
+const HARMLESS_ACTIONS = new Set([
+  "cache-store",
+  "cache-use",
+  "capture",
+  "do-log",
+  "early-hint",
+  "set-bc-mark",
+  "set-bc-tos",
+  "set-fc-mark",
+  "set-fc-tos",
+  "set-log-level",
+  "set-mark",
+  "set-nice",
+  "set-tos",
+]);
+
+/**
  * Whether a line restricts or protects: without it more would get through than its author intended, or in
  * clear text.
  */
 export function isGuard(line: string): boolean {
   const plain = words(line).join(" ").toLowerCase();
-  return /^(?:block|reqi?(?:deny|tarpit)|rspi?deny|stats auth|stats http-request) /.test(plain) ||
-    /^http-(?:request|response|after-response) (?:deny|auth|tarpit|reject|silent-drop)\b/.test(plain) ||
-    /^tcp-(?:request|response) \S+ (?:reject|silent-drop|close)\b/.test(plain) ||
+  const [, action] = /^(?:http-(?:request|response|after-response)|tcp-(?:request|response) \S+) (\S+)/.exec(plain) ??
+    [];
+  return action !== undefined && !HARMLESS_ACTIONS.has(action) ||
+    /^(?:block|redirect|reqi?(?:deny|tarpit)|rspi?deny|stats auth|stats http-request) /.test(
+      plain,
+    ) ||
+    /^filter (?:spoe|lua\.)/.test(plain) ||
     /^(?:default-server .*|server .*)\bssl\b/.test(plain);
 }
 
