@@ -1,8 +1,8 @@
 import { Executor } from "../balance/executor.ts";
 import { type Trial, tryOut } from "../balance/try_out.ts";
-import { findWritingObstacles } from "../balance/written_paths.ts";
+import { findSharedPaths, findWritingObstacles } from "../balance/written_paths.ts";
 import type { Node } from "../model/node.ts";
-import type { HostFacts, Listening, Wanted } from "../plugin/contract.ts";
+import type { BalancerSources, HostFacts, Listening, Wanted } from "../plugin/contract.ts";
 import { UndecidedError } from "../plugin/decider.ts";
 import type { Accepted, AcceptedBalancer } from "../config/accepted.ts";
 import { composeWanted } from "../membership/wanted.ts";
@@ -36,17 +36,23 @@ export async function tryBalancers(
   options: TryOptions = {},
 ): Promise<readonly PlacedFinding[]> {
   const found: PlacedFinding[] = [];
+  const looked = new Map<string, BalancerSources>();
   for (const [name, balancer] of accepted.balancers) {
     try {
       found.push(...await tryBalancer(name, balancer, accepted, options));
       if (!options.looksAtPaths) continue;
-      for (const obstacle of await findWritingObstacles(await balancer.plugin.sources(balancer.config))) {
+      const sources = await balancer.plugin.sources(balancer.config);
+      looked.set(name, sources);
+      for (const obstacle of await findWritingObstacles(sources)) {
         found.push(placeFinding(accepted, name, { ...obstacle, origin: undefined }));
       }
     } catch (error) {
       if (!(error instanceof UndecidedError)) throw error;
       found.push(placeFinding(accepted, name, { severity: "error", message: error.message, origin: undefined }));
     }
+  }
+  for (const { balancer, message } of await findSharedPaths(looked)) {
+    found.push(placeFinding(accepted, balancer, { severity: "error", message, origin: undefined }));
   }
   return found;
 }

@@ -27,6 +27,40 @@ function writtenPaths(sources: BalancerSources): readonly string[] {
   ];
 }
 
+/** A path that two balancers write: the second of them cannot be served. */
+export interface SharedPath {
+  /** The balancer that comes second. */
+  readonly balancer: string;
+  readonly message: string;
+}
+
+/** Finds paths that several balancers write, under whatever name: `..` and symlinks are resolved. */
+export async function findSharedPaths(
+  balancers: ReadonlyMap<string, BalancerSources>,
+): Promise<readonly SharedPath[]> {
+  const owners = new Map<string, string>();
+  const found: SharedPath[] = [];
+  for (const [balancer, sources] of balancers) {
+    for (const path of writtenPaths(sources)) {
+      const real = await realPlace(path);
+      const owner = owners.get(real) ?? balancer;
+      owners.set(real, owner);
+      if (owner !== balancer) {
+        found.push({ balancer, message: `Cannot use ${path}: already used by balancer ${owner}` });
+      }
+    }
+  }
+  return found;
+}
+
+/** Where a path leads, whether or not it exists. */
+async function realPlace(path: string): Promise<string> {
+  const real = await Deno.realPath(path).catch(() => undefined);
+  if (real !== undefined) return real;
+  const folder = await Deno.realPath(folderOf(path)).catch(() => folderOf(path));
+  return `${folder}/${path.slice(path.lastIndexOf("/") + 1)}`;
+}
+
 /**
  * Throws, before a balancer's program is started, if another user of the machine may have redirected a file
  * that the program writes, or if its directory is missing: the program would follow the one, and report the

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Mount, WHY_NO_MOUNT } from "../support/mount.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import type { BalancerSources } from "../../src/plugin/contract.ts";
-import { findWritingObstacles, verifyWrittenPaths } from "../../src/balance/written_paths.ts";
+import { findSharedPaths, findWritingObstacles, verifyWrittenPaths } from "../../src/balance/written_paths.ts";
 
 /** A balancer whose files are at a test's paths. */
 function sourcesAt(file: string, socket: string, ...alsoWrites: string[]): BalancerSources {
@@ -31,6 +31,19 @@ Deno.test("a missing directory is named before the balancer starts, and by check
   await Deno.mkdir(dir.file("none"));
   await verifyWrittenPaths(sources);
   assert.deepEqual(await findWritingObstacles(sources), []);
+});
+
+Deno.test("a path that two balancers write is found under each of its names", async () => {
+  await using dir = new TempDir();
+  await Deno.mkdir(dir.file("run"));
+  await Deno.symlink(dir.file("run"), dir.file("other"));
+  const one = sourcesAt(dir.file("one"), dir.file("run/socket"), dir.file("run/one.pid"));
+  const two = sourcesAt(dir.file("two"), dir.file("other/socket"), dir.file("run/../run/one.pid"));
+  const three = sourcesAt(dir.file("three"), dir.file("run/three"), dir.file("run/three.pid"));
+  assert.deepEqual(await findSharedPaths(new Map([["one", one], ["two", two], ["three", three]])), [
+    { balancer: "two", message: `Cannot use ${dir.file("other/socket")}: already used by balancer one` },
+    { balancer: "two", message: `Cannot use ${dir.file("run/../run/one.pid")}: already used by balancer one` },
+  ]);
 });
 
 Deno.test(

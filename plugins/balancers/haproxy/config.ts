@@ -226,6 +226,18 @@ const RULES: readonly {
       ],
   },
   {
+    of: ["config_file", "socket_file", "pid_file", "master_socket"],
+    faults: (file) => {
+      const keys = ["config_file", "socket_file", "pid_file", "master_socket"] as const;
+      return keys.flatMap((key, at) => {
+        const other = keys.slice(0, at).find((each) => file[each] === file[key]);
+        return file[key] === undefined || other === undefined
+          ? []
+          : [unwanted([key], `a path other than that of ${other}`, file[key])];
+      });
+    },
+  },
+  {
     of: ["meta_clusters", "meta_cluster_ports"],
     faults: ({ meta_clusters, meta_cluster_ports }) =>
       Object.entries(meta_clusters).flatMap(([name, meta]) =>

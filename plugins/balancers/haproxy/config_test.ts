@@ -113,6 +113,15 @@ Deno.test("the balancer's schema requires a single way to reload, and a valid co
   }
 });
 
+Deno.test("the balancer's schema requires a path of its own for each file and socket", () => {
+  assert.deepEqual(issues(balancerSchema, { ...PLACES, pid_file: PLACES.socket_file }), [
+    `Cannot use pid_file: must be a path other than that of socket_file; current value is "${PLACES.socket_file}"`,
+  ]);
+  assert.deepEqual(issues(balancerSchema, { ...PLACES, master_socket: PLACES.socket_file }), [
+    `Cannot use master_socket: must be a path other than that of socket_file; current value is "${PLACES.socket_file}"`,
+  ]);
+});
+
 Deno.test("the cluster's schema accepts an empty section, one line for many, and digits for a port", () => {
   const DEFAULTS = { drainTimeoutMs: 0, closeAfterDrain: false, panicThreshold: 0 };
   assert.deepEqual(valid(clusterSchema, null), {
