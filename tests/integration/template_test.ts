@@ -65,7 +65,7 @@ Deno.test("a template is rendered, checked, installed and loaded with each chang
   await writer.event("config.applied");
   await host.addNode("web", 8003);
   await eventually("the writer goes on", async () => (await host.read("app.conf")).includes("8003"));
-  await eventually("it is loaded", async () => (await host.read("loaded")).includes("8003"));
+  await eventually("it is loaded", async () => (await host.read("loaded")).endsWith(":8003\n.\n"));
   assert.equal(
     (await host.read("loaded")).slice(loaded.length).split(".\n").length,
     2,
