@@ -206,12 +206,15 @@ Deno.test("no password reaches the log or the plan", async () => {
   await using host = new TestHost();
   await host.configure();
   const frontend = ["stats auth admin:hunter2", "http-request set-header X-Token hunter2 if nonsense"];
-  await host.write("clusters/web", {
-    discovery: "file",
-    haproxy: { port: freePort(), frontend, backend: ["mode http"] },
-  });
+  const write = (lines: readonly string[]) =>
+    host.write("clusters/web", {
+      discovery: "file",
+      haproxy: { port: freePort(), frontend: lines, backend: ["mode http"] },
+    });
+  await write(frontend);
   await using writer = Lighthouse.start("writer", host.configDir, ["--log-level", "debug"]);
   const rejected = await writer.event("balancer.config_rejected", { level: "error" });
+  await write(frontend.slice(0, 1));
   await writer.event("balancer.notice", { msg: /is passed to HAProxy/ }, { after: rejected });
   assert.doesNotMatch(writer.log, /hunter2/);
 });
