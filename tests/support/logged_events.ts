@@ -82,12 +82,16 @@ export class ProcessLog {
   }
 
   /** Waits until the log has a line. */
-  async logged(pattern: RegExp, { deadlineMs = 180_000 } = {}): Promise<void> {
+  async logged(pattern: RegExp): Promise<void> {
+    const deadlineMs = LOGGED_DEADLINE_MS;
     await eventually(`the log has ${pattern}`, () => pattern.test(this.log), { deadlineMs }).catch((error) => {
       throw new Error(`${error.message}\n${this.log}`);
     });
   }
 }
+
+/** The deadline of a log line: a dozen misbehaving plugins on a busy machine need more than a minute. */
+const LOGGED_DEADLINE_MS = 180_000;
 
 /** The deadline of a process that should end: a busy machine needs a quarter of it. */
 const END_DEADLINE_MS = 120_000;
