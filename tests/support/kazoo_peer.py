@@ -9,6 +9,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoNodeError
@@ -105,14 +106,24 @@ def password(session):
 
 
 def end_session(session, address):
-    """Ends another client's session: takes it over and closes it in one breath, before its owner is back."""
+    """Ends another client's session: takes it over and closes it, again if its owner was back in between."""
     host, port = address.split(":")
     connect = struct.pack(">iqiqi", 0, 0, 10_000, int(session), 16) + password(int(session)) + b"\0"
     close = struct.pack(">ii", 1, -11)
-    with socket.create_connection((host, int(port)), timeout=20) as thief:
-        thief.sendall(b"".join(struct.pack(">i", len(frame)) + frame for frame in (connect, close)))
-        while thief.recv(4096):
-            pass
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        heard = b""
+        with socket.create_connection((host, int(port)), timeout=20) as thief:
+            try:
+                thief.sendall(b"".join(struct.pack(">i", len(frame)) + frame for frame in (connect, close)))
+                while data := thief.recv(4096):
+                    heard += data
+            except ConnectionError:
+                pass
+        # The length, the protocol's version, the granted timeout: none if the session is over.
+        if len(heard) >= 12 and struct.unpack_from(">i", heard, 8)[0] <= 0:
+            return
+    raise TimeoutError(f"session {session} has not ended")
 
 
 def fill(path, count):

@@ -13,6 +13,7 @@ import {
   type Credential,
   SessionOverError,
   type SessionTicket,
+  UnansweredError,
   type WatchEvent,
 } from "./connection.ts";
 
@@ -64,6 +65,11 @@ const CAUSES_MAX = 8;
 const TICKS_PER_TIMEOUT = 6;
 /** A server that was silent for two thirds of the timeout counts as gone: a third is left to find another. */
 const SILENT_TICKS_MAX = 4;
+/**
+ * A continued session whose first request has no answer after a third of the timeout is taken for one that has
+ * ended; another attempt finds out. Earlier than silence, as its registrations are gone meanwhile.
+ */
+const FIRST_ANSWER_TICKS_MAX = 2;
 /** A request without an answer for three times the timeout means the same, although pings are answered. */
 const REQUEST_TICKS_MAX = 3 * TICKS_PER_TIMEOUT;
 /** The shortest tick, whatever timeout a server grants. */
@@ -100,7 +106,7 @@ export class ZooKeeperClient implements AsyncDisposable {
   #failures = 0;
   /** Since when servers reject the session, and when one did last. */
   #refused: { readonly sinceMs: number; readonly lastMs: number } | undefined;
-  /** How many times longer than at first a server has to accept a client. */
+  /** How many times longer than at first a server has to accept a client and to answer its first request. */
   #patience = 1;
   #cancelTick: () => void = () => {};
   #closed: Promise<void> | undefined;
@@ -211,14 +217,14 @@ export class ZooKeeperClient implements AsyncDisposable {
       connection.listen({
         onEvent,
         onAuthFailed: () => this.#expire("authentication failed: the ensemble rejects the credential"),
-        onEnd: (cause) => this.#lose(connection, cause.message),
+        onEnd: (cause) => this.#lose(connection, cause),
       });
       this.#take(connection);
       return connection;
     } catch (error) {
       if (this.#over !== undefined) return undefined;
       if (error instanceof SessionOverError) this.#expire(error.message);
-      else if (error === late) this.#patience = Math.min(2 * this.#patience, PATIENCE_MAX);
+      else if (error === late) this.#waitLonger();
       this.#miss(isReached || error === late ? messageOf(error) : `${endpoint}: ${messageOf(error)}`);
       if (isReached && error !== late) this.#countRefusal();
       return undefined;
@@ -241,7 +247,7 @@ export class ZooKeeperClient implements AsyncDisposable {
 
   #take(connection: Connection): void {
     this.#connection = connection;
-    [this.#refused, this.#patience] = [undefined, 1];
+    this.#refused = undefined;
     this.#causes.clear();
     [this.#ticket, this.#timeoutMs] = [connection.ticket, connection.timeoutMs];
     this.#scheduleTick();
@@ -249,12 +255,18 @@ export class ZooKeeperClient implements AsyncDisposable {
     this.#options.onConnected(connection);
   }
 
-  #lose(connection: Connection, cause: string): void {
+  #lose(connection: Connection, cause: Error): void {
+    if (cause instanceof UnansweredError) this.#waitLonger();
+    else this.#patience = 1;
     this.#ticket = connection.ticket;
     this.#connection = undefined;
     if (this.#over !== undefined) return;
     this.#waiting = Promise.withResolvers();
-    this.#miss(cause);
+    this.#miss(cause.message);
+  }
+
+  #waitLonger(): void {
+    this.#patience = Math.min(2 * this.#patience, PATIENCE_MAX);
   }
 
   /** Notes that there is no connection: one was lost, or an attempt failed. */
@@ -286,7 +298,11 @@ export class ZooKeeperClient implements AsyncDisposable {
     this.#cancelTick();
     const tickMs = Math.max(TICK_MIN_MS, this.#timeoutMs / TICKS_PER_TIMEOUT);
     this.#cancelTick = this.#options.clock.after(tickMs, () => {
-      this.#connection?.tick({ silentMax: SILENT_TICKS_MAX, owedMax: REQUEST_TICKS_MAX });
+      this.#connection?.tick({
+        silentMax: SILENT_TICKS_MAX,
+        owedMax: REQUEST_TICKS_MAX,
+        firstMax: FIRST_ANSWER_TICKS_MAX * this.#patience,
+      });
       if (this.#over === undefined) this.#scheduleTick();
     });
   }

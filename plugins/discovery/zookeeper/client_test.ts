@@ -162,6 +162,48 @@ Deno.test.each([
   await client[Symbol.asyncDispose]();
 });
 
+/** Answers each ping and the request number 1, and sends an invalid frame for the request number 2. */
+const breaksAtSecond: Script = serves(
+  600,
+  (xid) => [xid === 2 ? new Uint8Array([0xff, 0xff, 0xff, 0xff]) : reply(xid, 0)],
+);
+/** Answers each ping, but no request. */
+const answersPings: Script = serves(600, (xid) => xid === -2 ? [reply(-2, 0)] : []);
+
+/** Loses the first connection of a session, and returns the second one. */
+async function continues(client: ZooKeeperClient) {
+  const first = await client.connected(AbortSignal.timeout(60_000));
+  await first.delete("/a");
+  await assert.rejects(first.delete("/a"), ConnectionLostError);
+  return await client.connected(AbortSignal.timeout(60_000));
+}
+
+const unanswered = /continued the session, but does not answer its requests/;
+
+Deno.test("ZooKeeperClient asks again when a server continues a session and drops its first request", async () => {
+  await using server = new ScriptedServer(inTurn(breaksAtSecond, answersPings, letsIn(0)));
+  const client = connect([server.target], { sessionTimeoutMs: 600 });
+  const second = await continues(client);
+  await assert.rejects(second.delete("/a"), unanswered);
+  assert.match(await client.ended, /the session has expired/);
+  assert.equal(server.accepted, 3);
+  await client[Symbol.asyncDispose]();
+});
+
+Deno.test("ZooKeeperClient waits longer for the first answer after one was overdue", async () => {
+  // The ping is sent when the first answer would be overdue.
+  const isSlow = serves(600, (xid) => xid === -2 ? [reply(1, 0), reply(-2, 0)] : []);
+  await using server = new ScriptedServer(inTurn(breaksAtSecond, answersPings, isSlow));
+  const client = connect([server.target], { sessionTimeoutMs: 600 });
+  const second = await continues(client);
+  await assert.rejects(second.delete("/a"), unanswered);
+  const third = await client.connected(AbortSignal.timeout(60_000));
+  await third.delete("/a");
+  assert.equal(server.accepted, 3);
+  client.abandon();
+  await client[Symbol.asyncDispose]();
+});
+
 Deno.test("ZooKeeperClient continues after unknown error codes", async () => {
   await using server = new ScriptedServer(serves(10_000, (xid) => [reply(xid, -999)]), "::1");
   const client = connect([`[::1]:${server.port}`]);

@@ -61,6 +61,11 @@ export class ConnectionLostError extends Error {
   override name = "ConnectionLostError";
 }
 
+/** Raised when a server continues a session and then answers no request of it. */
+export class UnansweredError extends ConnectionLostError {
+  override name = "UnansweredError";
+}
+
 /** Raised when the ensemble reports that the session is over. */
 export class SessionOverError extends Error {
   override name = "SessionOverError";
@@ -185,6 +190,8 @@ export class Connection {
   #zxid: bigint;
   #tick = 0;
   #heardTick = 0;
+  /** Whether it has continued a session and has not answered a request yet. */
+  #isUnproven: boolean;
   #cause: Error | undefined;
   #listener: ConnectionListener | undefined;
 
@@ -197,6 +204,7 @@ export class Connection {
     [this.#channel, this.#frames, this.#auth, this.#password] = [channel, frames, options.auth, granted.password];
     [this.endpoint, this.sessionId, this.timeoutMs] = [options.endpoint, granted.id, granted.timeoutMs];
     this.#zxid = options.ticket?.zxid ?? 0n;
+    this.#isUnproven = options.ticket !== undefined;
     this.closed = this.#closing.promise;
   }
 
@@ -272,16 +280,27 @@ export class Connection {
 
   /**
    * Counts a part of the session's timeout, and pings periodically. Ends when the server was silent for
-   * `silentMax` of them, or owes an answer for more than `owedMax`. Counted in ticks and not in time, so that
-   * a pause of this process is not taken for the server's silence.
+   * `silentMax` of them, or owes an answer for more than `owedMax`; for the first answer of a session that it
+   * continues, `firstMax`: a session that ended at that moment looks continued, and each of its requests is
+   * dropped. Counted in ticks and not in time, so that a pause of this process is not taken for the server's
+   * silence.
    */
-  tick({ silentMax, owedMax }: { readonly silentMax: number; readonly owedMax: number }): void {
+  tick(
+    { silentMax, owedMax, firstMax }: {
+      readonly silentMax: number;
+      readonly owedMax: number;
+      readonly firstMax: number;
+    },
+  ): void {
     this.#tick++;
     // They were sent in this order, so the first is the oldest.
     const [oldest] = this.#inFlight;
-    if (this.#tick - this.#heardTick >= silentMax) {
+    const owed = oldest === undefined ? 0 : this.#tick - oldest.tick;
+    if (this.#isUnproven && owed >= firstMax) {
+      this.end(new UnansweredError(`${this.endpoint} continued the session, but does not answer its requests`));
+    } else if (this.#tick - this.#heardTick >= silentMax) {
       this.end(new ConnectionLostError(`${this.endpoint} stopped responding`));
-    } else if (oldest !== undefined && this.#tick - oldest.tick > owedMax) {
+    } else if (oldest !== undefined && owed > owedMax) {
       this.end(new ConnectionLostError(`no response from ${this.endpoint} to: ${oldest.what}`));
     } else if (this.#tick % TICKS_PER_PING === 0) {
       this.#send(new JuteWriter().int(XID.ping).int(OP.ping).frame());
@@ -486,6 +505,7 @@ export class Connection {
     const [oldest] = this.#inFlight;
     if (oldest === undefined || oldest.xid !== xid) throw new JuteError(`reply out of order, xid ${xid}`);
     if (zxid > this.#zxid) this.#zxid = zxid;
+    this.#isUnproven = false;
     oldest.answer(reader);
     // Only now: a reply that cannot be parsed leaves its request in flight, which rejects as everything does.
     this.#inFlight.delete(oldest);
