@@ -490,12 +490,16 @@ async function main(given: Arguments): Promise<number> {
   const print = (line: string) => writeAll(Deno.stdout, `${line}\n`);
   switch (given.command) {
     case "check": {
-      const { check } = await import("./cli/check.ts");
+      const [{ check }, { findUnusableFiles }] = await Promise.all([
+        import("./cli/check.ts"),
+        import("./logging/log_files.ts"),
+      ]);
       const candidates = new Map(given.candidates.map(({ name, path }) => [name, fromHere(path)]));
       return await check({
         ...given,
         dir: fromHere(given.dir),
         candidates,
+        findUnusableFiles: (logging) => findUnusableFiles(logging, fromHere),
         identify: (said) => learnHostFacts(saidOfHost(given, said)),
         color: Deno.stdout.isTerminal(),
         print,

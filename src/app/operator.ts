@@ -260,9 +260,10 @@ export class AppOperator implements Operator {
     });
     const now = verb === "undrain" ? "is back in rotation" : "has its configured weight again";
     return this.#did(
-      revoked.map(({ target }) =>
-        warnings.length > 0 ? `Override of ${cluster}/${target} revoked` : `${cluster}/${target} ${now}`
-      ),
+      revoked.map(({ target }) => {
+        if (named(target).length === 0) return `Override of ${cluster}/${target} revoked; no registered node matches`;
+        return warnings.length > 0 ? `Override of ${cluster}/${target} revoked` : `${cluster}/${target} ${now}`;
+      }),
       warnings,
     );
   }

@@ -36,7 +36,8 @@ class Stage implements AsyncDisposable {
   constructor(
     { cluster = "web", exclude = [], backend = [], nodes = NODES }: {
       cluster?: string;
-      nodes?: readonly Node[];
+      /** The members, at any time. */
+      nodes?: readonly Node[] | (() => readonly Node[]);
       exclude?: readonly string[];
       backend?: readonly string[];
     } = {},
@@ -65,7 +66,7 @@ class Stage implements AsyncDisposable {
       log: SILENT,
       orders: this.orders,
       accepted: () => accepted,
-      nodes: () => nodes,
+      nodes: () => typeof nodes === "function" ? nodes() : nodes,
       registrations: () => this.registrations,
       connections: () => this.connections(),
       balancers: () => new Map(),
@@ -137,6 +138,18 @@ Deno.test("undrain of a node reports that its host is still drained, or that the
   const [did, warnings] = await stage.do({ verb: "undrain", cluster: "web", target: "a.test" });
   assert.deepEqual(did, ["Override of web/a.test revoked"]);
   assert.deepEqual(warnings, ["web/a.test:8081 stays drained: excluded by clusters/web.yaml; edit its exclude list"]);
+});
+
+Deno.test("undrain of a node that is no longer registered does not report that it is in rotation", async () => {
+  let nodes = NODES;
+  await using stage = new Stage({ nodes: () => nodes });
+  await stage.orders.at("/run/x.overrides");
+  await stage.do({ verb: "drain", cluster: "web", target: "b.test" });
+  nodes = NODES.filter(({ host }) => host !== "b.test");
+  assert.deepEqual(await stage.do({ verb: "undrain", cluster: "web", target: "b.test" }), [
+    ["Override of web/b.test revoked; no registered node matches"],
+    [],
+  ]);
 });
 
 Deno.test("weight 100% of a node reports that the weight of its host is still set", async () => {

@@ -8,6 +8,7 @@ import { SILENT } from "../kernel/logger.ts";
 import { Describer } from "../supervisor/describer.ts";
 import { accept } from "../config/accept.ts";
 import type { Accepted } from "../config/accepted.ts";
+import type { PlacedFinding } from "../config/place.ts";
 import { describeSectionWith, describeWith } from "./describe.ts";
 import { tryBalancers, type TryOptions } from "./try_balancers.ts";
 import { readNameService } from "./name_service.ts";
@@ -32,20 +33,21 @@ export interface Validated {
  */
 export async function validateDirectory(
   dir: string,
-  { role, balancerPlugins: given, candidates, ...severity }: TryOptions & {
+  { role, balancerPlugins: given, candidates, findMore, ...severity }: TryOptions & {
     readonly role: Role;
     readonly balancerPlugins?: BalancerPlugins;
     /** Files that are read in the place of those of the directory, by their path in it. */
     readonly candidates?: ReadonlyMap<string, string> | undefined;
+    /** Finds what only this host can answer, of what was accepted. */
+    readonly findMore?: ((accepted: Accepted) => Promise<readonly PlacedFinding[]>) | undefined;
   },
 ): Promise<Validated> {
   await using own = makeBalancerPlugins({ log: SILENT });
   const taken = await takeOnce(dir, { role, balancerPlugins: given ?? own, candidates });
   if (!taken.ok) return { accepted: undefined, diagnostics: taken.diagnostics };
   const { accepted, sources, diagnostics } = taken;
-  const judged = (await tryBalancers(accepted, severity)).flatMap(({ key, finding }) =>
-    sources.get(key)?.diagnose(finding) ?? []
-  );
+  const found = [...await tryBalancers(accepted, severity), ...await findMore?.(accepted) ?? []];
+  const judged = found.flatMap(({ key, finding }) => sources.get(key)?.diagnose(finding) ?? []);
   return { accepted, diagnostics: [...diagnostics, ...judged].toSorted(compareDiagnostics) };
 }
 

@@ -3,7 +3,8 @@ import type { Identity } from "../app/host_facts.ts";
 import { type Validated, validateDirectory } from "../app/validate.ts";
 import type { HostSettings } from "../config/desired.ts";
 import { type Diagnostic, formatDiagnostic } from "../config/diagnostics.ts";
-import type { Severity } from "../kernel/findings.ts";
+import type { Finding, Severity } from "../kernel/findings.ts";
+import type { Accepted } from "../config/accepted.ts";
 
 export interface CheckOptions {
   readonly dir: string;
@@ -13,6 +14,8 @@ export interface CheckOptions {
   readonly ignoresNames: boolean;
   /** Replacements for files of the directory, by their path in it. */
   readonly candidates: ReadonlyMap<string, string>;
+  /** Finds log files that cannot be opened on this host. */
+  readonly findUnusableFiles: (logging: Accepted["logging"]) => Promise<readonly Finding[]>;
   /** Whether each finding is printed as one JSON object. */
   readonly json: boolean;
   /** Determines the identity of this host, given the settings of `host.yaml`. */
@@ -27,7 +30,7 @@ export interface CheckOptions {
 
 /** Validates a config directory and prints every finding; returns the exit code. */
 export async function check(
-  { dir, strict, ignoresNames, candidates, json, identify, color, print, complain }: CheckOptions,
+  { dir, strict, ignoresNames, candidates, findUnusableFiles, json, identify, color, print, complain }: CheckOptions,
 ): Promise<0 | 1> {
   for (const [name, path] of candidates) {
     const fault = await whyUnreadable(path);
@@ -37,7 +40,15 @@ export async function check(
   }
   // Without name resolution, this is not the host that announces the services and writes the files.
   const looksAtPaths = !ignoresNames;
-  const validated = await validateDirectory(dir, { role: "check", strict, ignoresNames, looksAtPaths, candidates });
+  const validated = await validateDirectory(dir, {
+    role: "check",
+    strict,
+    ignoresNames,
+    looksAtPaths,
+    candidates,
+    findMore: async ({ logging }) =>
+      looksAtPaths ? (await findUnusableFiles(logging)).map((finding) => ({ key: "logging", finding })) : [],
+  });
   const { accepted } = validated;
   const refused = ignoresNames ? [] : await refusedHost(dir, validated, identify);
   const diagnostics = [...validated.diagnostics, ...refused];

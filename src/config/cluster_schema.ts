@@ -84,7 +84,9 @@ export function readCluster(
   const sections = file as unknown as Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   const sectionOf = (key: string) => registries.includes(key) ? sections[key] : undefined;
   const read = file && readSources(file.discovery, { known: discovery, sectionOf });
-  const faults = file === undefined ? [] : [...read?.findings ?? [], ...needlessCombine(file), ...healthFaults(raw)];
+  const faults = file === undefined
+    ? []
+    : [...read?.findings ?? [], ...needlessCombine(file), ...guardFaults(file), ...healthFaults(raw)];
   if (file === undefined || read === undefined || faults.length > 0) {
     const draft = draftCluster(raw, { names, registries, known: discovery, unknownKeys });
     return { value: undefined, findings: [...findings, ...faults], draft };
@@ -160,6 +162,18 @@ function draftCluster(
     balancers: new Map(sections),
     unknownKeys,
   });
+}
+
+/** Finds guards that contradict each other: no answer has enough nodes and not too many. */
+function guardFaults(
+  { min_nodes: min = GUARD_DEFAULTS.minNodes, max_nodes: max = GUARD_DEFAULTS.maxNodes }: {
+    readonly min_nodes?: number | undefined;
+    readonly max_nodes?: number | undefined;
+  },
+): readonly Finding[] {
+  if (min <= max) return [];
+  const message = `Cannot use min_nodes: must be at most max_nodes (${max}); current value is ${min}`;
+  return [{ severity: "error", path: ["min_nodes"], at: "value", message }];
 }
 
 const CLUSTER_ENTRIES = {

@@ -45,6 +45,14 @@ Deno.test("readCluster() reads the guard of the registry's answers, and the fall
   ]);
 });
 
+Deno.test.each([
+  { guards: { min_nodes: 5, max_nodes: 3 }, says: /must be at most max_nodes \(3\); current value is 5/ },
+  { guards: { min_nodes: 10_001 }, says: /must be at most max_nodes \(10000\); current value is 10001/ },
+])("readCluster() rejects $guards: no answer of a registry satisfies both", ({ guards, says }) => {
+  const raw = { discovery: "z", haproxy: {}, ...guards };
+  assert.match(bad(readCluster(raw, { fileName: "x", balancers: ["haproxy"] })), says);
+});
+
 Deno.test("readCluster() reads which nodes and hosts are excluded, and rejects invalid ones", () => {
   const read = (exclude: unknown) =>
     readCluster({ discovery: "z", haproxy: {}, exclude }, { fileName: "x", balancers: ["haproxy"] });

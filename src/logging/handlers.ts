@@ -57,13 +57,18 @@ export class Handlers implements AsyncDisposable {
     );
   }
 
-  /** Has the named handlers write a record. Never waits, and never throws. */
-  write(names: readonly string[], entry: LogEntry): void {
-    for (const { plan: { format, output }, outlet } of names.flatMap((name) => this.#running.get(name) ?? [])) {
+  /**
+   * Has the named handlers write a record. Never waits, and never throws. Returns whether they take it: not if
+   * all of them are failing at present.
+   */
+  write(names: readonly string[], entry: LogEntry): boolean {
+    const named = names.flatMap((name) => this.#running.get(name) ?? []);
+    for (const { plan: { format, output }, outlet } of named) {
       const text = writeRecord(entry, this.#options.process, format, LOCAL);
       const isSyslog = output.to === "syslog";
       outlet.put(isSyslog ? syslogMessage(text, entry.level, output.facility) : encoder.encode(`${text}\n`));
     }
+    return named.length === 0 || named.some(({ outlet }) => !outlet.isFailing);
   }
 
   /** Waits a little until all that was logged is written, and closes what is open. */

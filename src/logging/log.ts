@@ -170,8 +170,8 @@ export class Log implements Disposable, AsyncDisposable {
     if (!this.#hasHandlers || this.#handlers === undefined) return this.#writeLine(record);
     const entry = toEntry(record);
     const handlers = this.#route.handlersOf(entry.name, entry.level);
-    if (handlers !== undefined) return this.#handlers.write(handlers, entry);
-    // Nobody was asked to take it: what matters is said all the same, as Python does.
+    if (handlers !== undefined && this.#handlers.write(handlers, entry)) return;
+    // Nobody takes it: what matters is said all the same, as Python does.
     if (entry.level >= RANKS.warning) this.#writeLine(record);
   }
 

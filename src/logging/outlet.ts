@@ -53,6 +53,11 @@ export class Outlet {
     [this.#target, this.#options] = [target, options];
   }
 
+  /** Whether the last write failed. */
+  get isFailing(): boolean {
+    return this.#failures > 0;
+  }
+
   /** Leaves a line to be written; never waits, and never throws. */
   put(line: Uint8Array): void {
     if (this.#state !== "open") return;

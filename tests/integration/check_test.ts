@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { validateDirectory } from "../../src/app/validate.ts";
 import type { TryOptions } from "../../src/app/try_balancers.ts";
 import { check } from "../../src/cli/check.ts";
+import { findUnusableFiles } from "../../src/logging/log_files.ts";
 import { formatDiagnostic } from "../../src/config/diagnostics.ts";
 import { runCli } from "../support/cli.ts";
 import { freePort } from "../support/free_port.ts";
@@ -53,6 +54,28 @@ Deno.test("check reports a missing directory of a balancer's files, and passes",
   assert.match(text, /: valid: 0 errors, 0 warnings, 2 notices$/);
 });
 
+Deno.test("check reports log files that cannot be opened, of handlers that a logger uses", async () => {
+  await using temp = await directory();
+  await temp.write("file", "");
+  const handler = (filename: string) => `{class: logging.FileHandler, filename: ${filename}}`;
+  await temp.write(
+    "c/logging.yaml",
+    `handlers:\n  folder: ${handler("/tmp")}\n  missing: ${handler(temp.file("none/x.log"))}\n` +
+      `  below: ${handler(temp.file("file/x.log"))}\n  good: ${handler(temp.file("x.log"))}\n` +
+      `  unused: ${handler("/")}\nroot: {handlers: [folder, missing, below, good]}\nversion: 1\n`,
+  );
+  const { code, text } = await checked(temp, {});
+  assert.equal(code, 0, text);
+  const of = (text: string) =>
+    text.split("\n").flatMap((line) => /^(?:\S+\/)?(logging\.yaml:.*)/.exec(line)?.[1] ?? []);
+  const [folder, missing, below, ...more] = of(text);
+  assert.equal(folder, "logging.yaml:2:50: warning: Cannot log to /tmp: is a directory");
+  assert.match(missing ?? "", /^logging\.yaml:3:51: notice: Directory \S+\/none does not exist: \S+ is written there/);
+  assert.match(below ?? "", /^logging\.yaml:4:49: warning: Cannot log to \S+: Not a directory/);
+  assert.deepEqual(more, []);
+  assert.deepEqual(of((await checked(temp, { ignoresNames: true })).text), []);
+});
+
 /** Runs `check`; returns its exit status and output. */
 async function checked(
   temp: TempDir,
@@ -67,6 +90,7 @@ async function checked(
     ignoresNames,
     identify: () => Promise.resolve({ facts: { fqdn: "test.host", ip: "10.0.0.1" }, isProvisional: false }),
     candidates: new Map(Object.entries(candidates)),
+    findUnusableFiles: (logging) => findUnusableFiles(logging, (path) => path),
     json: false,
     color: false,
     print,

@@ -226,6 +226,22 @@ Deno.test("an unknown or failing handler silences no other handler and does not 
   assert.match(await dir.read("good.log"), /Stopped/);
 });
 
+Deno.test("warnings that only failing handlers receive are also written to stderr", async () => {
+  await using dir = new ReporterDir();
+  const config = await dir.configure({
+    handlers: { missing: fileHandler(dir.file("missing/x.log")) },
+    root: { level: "DEBUG", handlers: ["missing"] },
+  });
+  await using lighthouse = Lighthouse.start("reporter", config);
+  await lighthouse.event("log.handler_failed", { handler: "missing" });
+  await Deno.writeTextFile(`${config}/services/broken.yaml`, "port: none");
+  await lighthouse.event("config.invalid");
+  await Deno.mkdir(dir.file("missing"));
+  await dir.holds("missing/x.log", /services\/broken\.yaml/);
+  await lighthouse.event("log.handler_restored", { handler: "missing" });
+  assert.equal(await lighthouse.stop(), 0);
+});
+
 Deno.test("a file without a usable handler leaves the log unchanged", async () => {
   await using dir = new ReporterDir();
   const config = await dir.configure({

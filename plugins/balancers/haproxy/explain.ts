@@ -153,6 +153,13 @@ class RenderedFile {
     if (timer !== undefined) {
       return this.#lines.filter(({ origin, text }) => origin !== undefined && words(text).includes(timer));
     }
+    // HAProxy reads a file once, before it reports each line that uses it; `ca-base` may stand before its name.
+    const [, keyword, path] = /'([a-z-]+)' : unable to load (\S+?)\.?\s*$/.exec(fault) ?? [];
+    if (keyword !== undefined && path !== undefined) {
+      const uses = (all: readonly string[]) =>
+        all.some((word, at) => all[at - 1] === keyword && (word === path || path.endsWith(`/${word}`)));
+      return this.#lines.filter(({ origin, text }) => origin !== undefined && uses(words(text)));
+    }
     if (!/unable to find/.test(fault)) return [];
     const [, ...quoted] = [...fault.matchAll(/'([^']+)'/g)].map(([, word = ""]) => word);
     const own = new Set(this.#sectionsNamed(fault));

@@ -223,6 +223,33 @@ Deno.test("explain() attributes each warning to the section that it names, and a
   ]);
 });
 
+Deno.test("explain() attributes a file that cannot be loaded to the lines that use it", () => {
+  const server_options = "ssl verify required ca-file /etc/a.pem";
+  const rendered = render(wantedOf({
+    clusters: [
+      { name: "api", haproxy: { server_options }, nodes: ["a.int:80 10.0.0.1"] },
+      { name: "web", haproxy: { backend: ["mode tcp", "default-server ssl ca-file b.pem"] } },
+    ],
+  }));
+  const lines = rendered.text.split("\n");
+  const at = (part: string) => `[/h.cfg:${lines.findIndex((line) => line.includes(part)) + 1}]`;
+  const { faults } = explain(
+    rendered,
+    [
+      "[ALERT] (7) : config : 'ca-file' : unable to load /etc/ssl/b.pem.",
+      `[ALERT] (7) : config : parsing ${
+        at("b.pem")
+      } : Couldn't open the ca-file '/etc/ssl/b.pem' (No such file or directory).`,
+      "[ALERT] (7) : config : 'ca-file' : unable to load /etc/a.pem.",
+      `[ALERT] (7) : config : ${at("a.pem")} : 'server api/a.int:80' : Couldn't open the ca-file '/etc/a.pem'.`,
+    ].join("\n"),
+  );
+  assert.deepEqual(faults.map(({ origin }) => origin), [
+    { cluster: "web", path: ["backend", 1] },
+    { cluster: "api", path: ["server_options"] },
+  ]);
+});
+
 Deno.test("explain() leaves a proxy out as a whole where the line restricts requests", () => {
   const lines = rendered.text.split("\n");
   const line = lines.lastIndexOf("\thttp-request deny if x") + 1;
