@@ -173,7 +173,12 @@ function* hindrances(status: Status, { worker, settle }: HealthLimits): Generato
     if (registration === null || registration.failure === null) continue;
     yield `${key} should be ${registration.wanted} in its registry, but is not: ${registration.failure}`;
   }
-  for (const [key, { serving, forSeconds, reason }] of Object.entries(status.workers)) {
+  for (const [key, { serving, forSeconds, reason, outdated }] of Object.entries(status.workers)) {
+    if (outdated !== null && outdated.forSeconds > settle) {
+      yield `Worker ${key} has been running with the previous config for ${
+        spoken(outdated.forSeconds)
+      }: ${outdated.reason}`;
+    }
     const isToBeTold = forSeconds > settle && forSeconds <= worker;
     if (!serving && isToBeTold) yield `Worker ${key} has not been in service for ${spoken(forSeconds)}: ${reason}`;
   }

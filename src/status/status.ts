@@ -115,10 +115,13 @@ export function statusOf(parts: Parts, { version, pid, startedMs, nowMs, lateMs 
     ),
     services: byName(servicesOf(parts, age)),
     workers: byName(
-      [...parts.fleet.workers].map(([key, { down, sinceMs }]) => [key, {
+      [...parts.fleet.workers].map(([key, { down, sinceMs, outdated }]) => [key, {
         serving: down === undefined,
         forSeconds: age(sinceMs),
         reason: shown(down),
+        outdated: outdated === undefined
+          ? null
+          : { reason: shown(outdated.reason) ?? "", forSeconds: age(outdated.sinceMs) },
       }]),
     ),
     stuckThreads: parts.fleet.stuckThreads,

@@ -228,6 +228,8 @@ export interface WorkerStatus {
   readonly forSeconds: number;
   /** Why it is not serving. */
   readonly reason: string | null;
+  /** Why it still runs with the previous config, and for how long; `null` if it does not. */
+  readonly outdated: { readonly reason: string; readonly forSeconds: number } | null;
 }
 
 /** How all stands. */

@@ -483,8 +483,8 @@ const AT_WORK: Status = {
     },
   },
   workers: {
-    "discovery zk": { serving: true, forSeconds: 900, reason: null },
-    "check api:80/http": { serving: false, forSeconds: 3, reason: "It is starting" },
+    "discovery zk": { serving: true, forSeconds: 900, reason: null, outdated: null },
+    "check api:80/http": { serving: false, forSeconds: 3, reason: "It is starting", outdated: null },
   },
   stuckThreads: 0,
   hungPlugins: [],
@@ -592,6 +592,13 @@ Deno.test.each([
     why: "members are older than max_age",
     change: { clusters: { web: { outdated: true, ageSeconds: 700_000 } } },
     said: /Members of cluster web were last confirmed 700000s ago, longer than max_age/,
+  },
+  {
+    why: "a worker has the previous config",
+    change: {
+      workers: { "check api:80/http": { serving: true, outdated: { reason: "No file descriptors", forSeconds: 60 } } },
+    },
+    said: /Worker check api:80\/http has been running with the previous config for 60s: No file descriptors/,
   },
   {
     why: "this host has no name",

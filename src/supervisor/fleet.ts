@@ -87,6 +87,8 @@ export interface WorkerReport {
   readonly down: string | undefined;
   /** Since when, in milliseconds of the fleet's clock. A worker that soon died again does not count. */
   readonly sinceMs: number;
+  /** Why the worker in service has the previous config, and since when; `undefined` if it has the current one. */
+  readonly outdated?: { readonly reason: string; readonly sinceMs: number };
 }
 
 interface Member {
@@ -191,9 +193,10 @@ export class Fleet implements AsyncDisposable {
     return new Map(
       [...this.#members].map(([key, member]): [string, WorkerReport] => {
         const serving = [member, member.replaced].find((each) => each?.crew !== undefined);
-        return serving === undefined
-          ? [key, { down: member.down, sinceMs: member.downSinceMs }]
-          : [key, { down: undefined, sinceMs: serving.servesSinceMs }];
+        if (serving === undefined) return [key, { down: member.down, sinceMs: member.downSinceMs }];
+        const report = { down: undefined, sinceMs: serving.servesSinceMs };
+        if (serving === member) return [key, report];
+        return [key, { ...report, outdated: { reason: member.down, sinceMs: member.downSinceMs } }];
       }),
     );
   }
@@ -506,6 +509,7 @@ export class Fleet implements AsyncDisposable {
     if (spec.kind !== "discovery" || replaced === undefined) return crew;
     const onUnreachable = (detail: string) => {
       member.isFaultLogged = true;
+      member.down = `registry unreachable: ${detail}`;
       this.#log.warn("New registry connection failed; keeping the previous one", {
         event: "registry.replacement_unreachable",
         worker: key,

@@ -229,8 +229,10 @@ Deno.test("Fleet leaves the old worker serving while the new one cannot start, a
   assert.equal(await probe(bench), "old");
   assert.equal(bench.fleet.status.get("check a"), "serving");
   assert.equal(bench.count(/down/), 0, "nobody is down");
+  assert.match(bench.fleet.workers.get("check a")?.outdated?.reason ?? "", /broken at load/);
   bench.fleet.apply([check("newer")]);
   await eventually("a later one takes over", async () => await probe(bench) === "newer");
+  assert.equal(bench.fleet.workers.get("check a")?.outdated, undefined);
 });
 
 Deno.test("Fleet logs the start of a worker whose corrected config ends a fault, and no other first start", async () => {
