@@ -43,7 +43,8 @@ Deno.test("manual changes of members are reverted, and the log names each differ
     assert.equal(level, "warn");
   }
   await box.ask("set server web/e.test:20005 state maint", "del server web/e.test:20005");
-  await running.event("balancer.drift", { found: /web\/e\.test:20005 is missing/ });
+  // HAProxy answers others between two commands: the writer may look after the first, and revert that.
+  await running.event("balancer.drift", { found: /web\/e\.test:20005 is (?:missing|in maintenance)/ });
   await eventually("everything is restored", async () => {
     const { running: seen } = await box.observe();
     assert.deepEqual(await box.serving("web"), healthy);
