@@ -210,8 +210,14 @@ export const LONG_FILES: readonly string[] = [
   "tests/walkthroughs/examples_api_test.ts",
 ];
 
-/** How many files run at once for each core, in steps that wait and in those that compute. */
+/**
+ * How many files run at once for each idle core, in steps that wait and in those that compute. Where others
+ * use a core, as many files as for two would only be late together, past the times that sessions last.
+ */
 const FILES_PER_CORE = { waiting: 4, computing: 1 } as const;
+
+/** For how long a step looks how busy the machine is before it starts. */
+const IDLE_SAMPLE_MS = 1_000;
 
 /** A step that takes longer hangs, even with one file at a time on a busy machine. */
 const STEP_DEADLINE_MS = 3_600_000;
@@ -318,7 +324,9 @@ async function runStep(step: Step, environment: Readonly<Record<string, string>>
     ? step.args
     : [...step.args, "--permit-no-files", `--junit-path=${junitPath}`, ...tests];
   const filesPerCore = FILES_PER_CORE[step.waits ? "waiting" : "computing"];
-  const jobs = Deno.env.get("DENO_JOBS") ?? String(navigator.hardwareConcurrency * filesPerCore);
+  const chosen = async () => step.tests === undefined ? 1 : Math.round(await idleCores() * filesPerCore);
+  const jobs = Deno.env.get("DENO_JOBS") ?? String(await chosen());
+  if (step.tests !== undefined) console.log(`${step.name}: ${jobs} files at once`);
   const env = { ...environment, DENO_JOBS: jobs };
   const child = new Deno.Command(Deno.execPath(), { args: [...args], env, stdin: "null" }).spawn();
   const hung = setTimeout(() => child.kill("SIGKILL"), STEP_DEADLINE_MS);
@@ -332,6 +340,24 @@ async function runStep(step: Step, environment: Readonly<Record<string, string>>
   return success || result.failed.length > 0
     ? result
     : { ...result, failed: [`${own} left with ${code}, though no test failed`] };
+}
+
+/** How many cores others leave to this run: at least one, and all of them where the system does not say. */
+async function idleCores(): Promise<number> {
+  const cores = navigator.hardwareConcurrency;
+  // user, nice, system, idle, iowait… in ticks since the system started (proc_stat(5)).
+  const count = async () => {
+    // Deno itself reads nothing below /proc without all permissions.
+    const { stdout } = await new Deno.Command("cat", { args: ["/proc/stat"], stderr: "null" }).output();
+    const [line = ""] = new TextDecoder().decode(stdout).split("\n");
+    const ticks = line.split(/\s+/).slice(1, 9).map(Number);
+    return { idle: (ticks[3] ?? 0) + (ticks[4] ?? 0), all: ticks.reduce((sum, each) => sum + each, 0) };
+  };
+  const before = await count();
+  await new Promise((resolve) => setTimeout(resolve, IDLE_SAMPLE_MS));
+  const after = await count();
+  const all = after.all - before.all;
+  return all <= 0 ? cores : Math.max(1, cores * (after.idle - before.idle) / all);
 }
 
 /** The test files at a path, sorted by name: the path itself, or all in that folder. */

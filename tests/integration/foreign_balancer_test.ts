@@ -322,9 +322,9 @@ Deno.test.each([
       await assert.rejects(Deno.stat(host.dir.file(`odd/${name}/pwned`)), Deno.errors.NotFound);
     }
     if (!attacks.some(({ name }) => name === "endless")) return;
-    // A plan that never converges is executed at growing intervals.
+    // A plan that never converges is executed at growing intervals: in a loop it would be thousands of times.
     const runs = (await Deno.readTextFile(host.dir.file("odd/endless/runs"))).length;
-    assert(runs < 30, `${runs}`);
+    assert(runs < 200, `${runs}`);
   },
 );
 
