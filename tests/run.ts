@@ -211,10 +211,11 @@ export const LONG_FILES: readonly string[] = [
 ];
 
 /**
- * How many files run at once for each idle core, in steps that wait and in those that compute. Where others
- * use a core, as many files as for two would only be late together, past the times that sessions last.
+ * How many files run at once for each idle core in a step that waits; one that computes runs one for each
+ * core. Where others use a core, as many files as for two would only be late together, past the times that
+ * sessions last.
  */
-const FILES_PER_CORE = { waiting: 4, computing: 1 } as const;
+const WAITING_FILES_PER_CORE = 4;
 
 /** For how long a step looks how busy the machine is before it starts. */
 const IDLE_SAMPLE_MS = 1_000;
@@ -323,8 +324,8 @@ async function runStep(step: Step, environment: Readonly<Record<string, string>>
   const args = step.tests === undefined
     ? step.args
     : [...step.args, "--permit-no-files", `--junit-path=${junitPath}`, ...tests];
-  const filesPerCore = FILES_PER_CORE[step.waits ? "waiting" : "computing"];
-  const chosen = async () => step.tests === undefined ? 1 : Math.round(await idleCores() * filesPerCore);
+  const chosen = async () =>
+    step.waits ? Math.round(await idleCores() * WAITING_FILES_PER_CORE) : navigator.hardwareConcurrency;
   const jobs = Deno.env.get("DENO_JOBS") ?? String(await chosen());
   if (step.tests !== undefined) console.log(`${step.name}: ${jobs} files at once`);
   const env = { ...environment, DENO_JOBS: jobs };
